@@ -38,13 +38,13 @@ final class ArrayKeywords implements Keywords.KeywordGroup {
                         : new Items(at, keyword, schema.path(""), value, keyword);
             }
             case "minItems" -> {
-                int min = limited(at, keyword, value);
+                int min = StringKeywords.limitedCount(at, keyword, value, limits);
                 yield arrays(
                         ArrayShape.ANY.withCount(min, Regex.UNBOUNDED),
                         min == 0 ? List.of() : List.of(ArrayShape.ANY.withCount(0, min - 1)));
             }
             case "maxItems" -> {
-                int max = limited(at, keyword, value);
+                int max = StringKeywords.limitedCount(at, keyword, value, limits);
                 yield arrays(
                         ArrayShape.ANY.withCount(0, max),
                         List.of(ArrayShape.ANY.withCount(max + 1, Regex.UNBOUNDED)));
@@ -53,15 +53,6 @@ final class ArrayKeywords implements Keywords.KeywordGroup {
             case "uniqueItems" -> value.asBoolean() ? new Distinct(at) : null;
             default -> null;
         };
-    }
-
-    private int limited(Keywords.Place at, String keyword, JsonNode value) {
-        int count = StringKeywords.count(at, keyword, value);
-        if (count > limits.values()) {
-            throw at.refusal(
-                    keyword, "%d exceeds the limit of %d".formatted(count, limits.values()));
-        }
-        return count;
     }
 
     private static Keywords.Condition arrays(ArrayShape allowed, List<ArrayShape> forbidden) {
@@ -129,8 +120,14 @@ final class ArrayKeywords implements Keywords.KeywordGroup {
         Formula item = document.formula(value, at.id(), "contains");
         JsonNode least = at.schema().path("minContains");
         JsonNode most = at.schema().path("maxContains");
-        int min = least.isMissingNode() ? 1 : limited(at, "minContains", least);
-        int max = most.isMissingNode() ? Regex.UNBOUNDED : limited(at, "maxContains", most);
+        int min =
+                least.isMissingNode()
+                        ? 1
+                        : StringKeywords.limitedCount(at, "minContains", least, limits);
+        int max =
+                most.isMissingNode()
+                        ? Regex.UNBOUNDED
+                        : StringKeywords.limitedCount(at, "maxContains", most, limits);
         var allowed = new ArrayList<ArrayShape>();
         if (max == Regex.UNBOUNDED || min <= max) {
             allowed.add(

@@ -36,28 +36,19 @@ final class ObjectKeywords implements Keywords.KeywordGroup {
             case "required" -> required(at, value);
             case "propertyNames" -> new Names(document.formula(value, at.id(), keyword));
             case "minProperties" -> {
-                int min = limited(at, keyword, value);
+                int min = StringKeywords.limitedCount(at, keyword, value, limits);
                 yield objects(
                         ObjectShape.ANY.withCount(min, Regex.UNBOUNDED, at.pointer()),
                         min == 0 ? List.of() : List.of(ObjectShape.ANY.withCount(0, min - 1, "")));
             }
             case "maxProperties" -> {
-                int max = limited(at, keyword, value);
+                int max = StringKeywords.limitedCount(at, keyword, value, limits);
                 yield objects(
                         ObjectShape.ANY.withCount(0, max, ""),
                         List.of(ObjectShape.ANY.withCount(max + 1, Regex.UNBOUNDED, at.pointer())));
             }
             default -> null;
         };
-    }
-
-    private int limited(Keywords.Place at, String keyword, JsonNode value) {
-        int count = StringKeywords.count(at, keyword, value);
-        if (count > limits.values()) {
-            throw at.refusal(
-                    keyword, "%d exceeds the limit of %d".formatted(count, limits.values()));
-        }
-        return count;
     }
 
     private static Keywords.Condition objects(ObjectShape allowed, List<ObjectShape> forbidden) {

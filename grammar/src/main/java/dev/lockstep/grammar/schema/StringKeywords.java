@@ -44,6 +44,17 @@ final class StringKeywords implements Keywords.KeywordGroup {
         return number.min(BigDecimal.valueOf(Integer.MAX_VALUE - 1)).intValue();
     }
 
+    /// A count of values, each of which may take place in the grammar.
+    static int limitedCount(
+            Keywords.Place at, String keyword, JsonNode value, SchemaLimits limits) {
+        int count = count(at, keyword, value);
+        if (count > limits.values()) {
+            throw at.refusal(
+                    keyword, "%d exceeds the limit of %d".formatted(count, limits.values()));
+        }
+        return count;
+    }
+
     static Regex pattern(Keywords.Place at, String keyword, String pattern) {
         try {
             return StringText.containing(pattern);
