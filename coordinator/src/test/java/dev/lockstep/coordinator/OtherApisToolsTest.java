@@ -60,15 +60,6 @@ final class OtherApisToolsTest {
         server.close();
     }
 
-    private static void generate(String text) {
-        server.scheduler.behave(
-                call -> {
-                    call.oneByOne(0, server.ids(text));
-                    call.oneByOne(0, TestCoordinator.END);
-                    call.finish(0, true, TestCoordinator.END);
-                });
-    }
-
     private static String post(String path, String fields) throws Exception {
         HttpResponse<String> response =
                 server.post(path, ("{'model':'tiny'," + fields + "}").replace('\'', '"'));
@@ -128,7 +119,7 @@ final class OtherApisToolsTest {
 
     @Test
     void aMessageHasThinkingTextAndCalls() throws Exception {
-        generate(ANSWER);
+        server.generate(ANSWER);
         JsonNode whole = TestCoordinator.json(post("/v1/messages", MESSAGES));
         ArrayNode content = (ArrayNode) whole.get("content");
         dropIds(content);
@@ -156,7 +147,7 @@ final class OtherApisToolsTest {
 
     @Test
     void oneCallIsLeftWithoutParallelUse() throws Exception {
-        generate(ANSWER);
+        server.generate(ANSWER);
         JsonNode whole =
                 TestCoordinator.json(
                         post(
@@ -179,7 +170,7 @@ final class OtherApisToolsTest {
                 "/api/chat | ,'tools':[],'format':{'type':'object','properties':{'a':{'type':'integer'}}}",
             })
     void whatTheTextMustBeIsConstrained(String path, String fields) throws Exception {
-        generate("Hello.");
+        server.generate("Hello.");
         boolean free = path.endsWith("/none");
         String route = free ? "/v1/messages" : path;
         String base =
@@ -190,7 +181,7 @@ final class OtherApisToolsTest {
 
     @Test
     void thinkingIsAVariableOfTheTemplate() throws Exception {
-        generate("Hello.");
+        server.generate("Hello.");
         String hello = "'max_tokens':20,'messages':[{'role':'user','content':'Hello'}]";
         String thinks = "thinks\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n";
         post("/v1/messages", hello + ",'thinking':{'type':'adaptive'}");
@@ -209,7 +200,7 @@ final class OtherApisToolsTest {
 
     @Test
     void anAnswerOfOllamasChatHasThinkingTextAndCalls() throws Exception {
-        generate(ANSWER);
+        server.generate(ANSWER);
         JsonNode whole = TestCoordinator.json(post("/api/chat", CHAT + ",'stream':false"));
         JsonNode message = whole.get("message");
         dropIds(message.get("tool_calls"));

@@ -39,15 +39,6 @@ final class ResponsesToolsTest {
         server.close();
     }
 
-    private static void generate(String text) {
-        server.scheduler.behave(
-                call -> {
-                    call.oneByOne(0, server.ids(text));
-                    call.oneByOne(0, TestCoordinator.END);
-                    call.finish(0, true, TestCoordinator.END);
-                });
-    }
-
     private static HttpResponse<String> post(String fields) throws Exception {
         String input = fields.contains("\"input\"") ? "" : "\"input\":\"Hello\",";
         return server.post(PATH, "{\"model\":\"tiny\"," + input + fields + "}");
@@ -76,7 +67,7 @@ final class ResponsesToolsTest {
 
     @Test
     void reasoningTextAndCallsAreTheSameItemsInAStreamAndWhole() throws Exception {
-        generate(ANSWER);
+        server.generate(ANSWER);
         JsonNode whole = create(TOOLS);
         JsonNode output = whole.path("output");
         assertEquals(3, output.size(), output.toString());
@@ -106,10 +97,10 @@ final class ResponsesToolsTest {
 
     @Test
     void theResultOfACallContinuesAResponse() throws Exception {
-        generate(ANSWER);
+        server.generate(ANSWER);
         JsonNode first = create(TOOLS);
         rendered();
-        generate("Sun.");
+        server.generate("Sun.");
         JsonNode second =
                 create(
                         "%s,\"previous_response_id\":\"%s\",\"input\":[{\"type\":\"function_call_output\",\"call_id\":\"%s\",\"output\":\"It shines\"}]"
@@ -136,7 +127,7 @@ final class ResponsesToolsTest {
                 "\"tool_choice\":{\"type\":\"allowed_tools\",\"mode\":\"required\",\"tools\":[{\"type\":\"function\",\"name\":\"weather\"}]}",
             })
     void aChoiceOfToolsConstrainsTheAnswer(String choice) throws Exception {
-        generate(ANSWER);
+        server.generate(ANSWER);
         JsonNode response = create(TOOLS + "," + choice);
         assertFalse(server.scheduler.nextCall().request().getConstraint().isEmpty());
         assertEquals(
@@ -146,7 +137,7 @@ final class ResponsesToolsTest {
 
     @Test
     void aFormatConstrainsTheAnswer() throws Exception {
-        generate("{\"a\":1}");
+        server.generate("{\"a\":1}");
         String format =
                 """
                 "text":{"format":{"type":"json_schema","name":"n","strict":true,

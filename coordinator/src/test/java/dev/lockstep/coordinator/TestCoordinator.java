@@ -150,6 +150,16 @@ public final class TestCoordinator implements AutoCloseable {
         return model.encode("prompt", text, false);
     }
 
+    /// Lets all requests generate a text, a token at a time, and end.
+    void generate(String text) {
+        scheduler.behave(
+                call -> {
+                    call.oneByOne(0, ids(text));
+                    call.oneByOne(0, END);
+                    call.finish(0, true, END);
+                });
+    }
+
     public URI uri(String path) {
         return URI.create("http://127.0.0.1:" + coordinator.port() + path);
     }
