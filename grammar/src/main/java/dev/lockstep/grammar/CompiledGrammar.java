@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.grammar;
 
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
-
 /// A grammar in normal form and within limits, as it travels to who masks tokens. Immutable.
 ///
 /// It knows no vocabulary; what is derived from it is made where it is used.
@@ -42,15 +38,6 @@ public final class CompiledGrammar {
 
     public byte[] encode() {
         return encoded.clone();
-    }
-
-    /// A hash of the content, for caches.
-    public String hash() {
-        try {
-            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(encoded));
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError(e);
-        }
     }
 
     /// The machine over a vocabulary. What it derives is shared by all its matchers.

@@ -17,6 +17,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
 /// Makes the constraints of sequences from the grammars of their requests, on the rank that
@@ -24,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Not on the step thread: a first constraint waits for the vocabulary. Thread-safe.
 final class Constraints {
+    private static final Logger LOG = LogManager.getLogger(Constraints.class);
     private static final int MACHINES = 32;
 
     /// What was checked by whoever compiled it is only read here; what is derived on the way has
@@ -38,17 +41,19 @@ final class Constraints {
 
     private final Optional<Supplier<Tokenizer>> tokenizer;
     private final int vocabulary;
-    private final Map<Owned, TokenMachine> machines =
+
+    /// By what was sent, its domain included: what another domain derived must not show in the time
+    /// of a step.
+    private final Map<ByteString, TokenMachine> machines =
             new LinkedHashMap<>(16, 0.75f, true) {
                 @Override
-                protected boolean removeEldestEntry(Map.Entry<Owned, TokenMachine> eldest) {
+                protected boolean removeEldestEntry(Map.Entry<ByteString, TokenMachine> eldest) {
                     return size() > MACHINES;
                 }
             };
-    private @Nullable Tokens tokens;
 
-    /// A grammar of one domain: what another one derived must not show in the time of a step.
-    private record Owned(ByteString domain, String hash) {}
+    private boolean preparing;
+    private @Nullable Tokens tokens;
 
     /// The tokenizer of the model, and its tokens by their bytes.
     private record Tokens(TokenTrie trie, ForcedText forced) {}
@@ -71,9 +76,23 @@ final class Constraints {
         return new Constraints(Optional.of(() -> tokenizer), vocabulary);
     }
 
-    /// Reads the vocabulary, so that the first constraint does not wait.
-    void prepare() {
-        tokenizer.ifPresent(this::tokens);
+    /// Begins to read the vocabulary, on a thread of its own, so that the first constraint does not
+    /// wait. Only the first call has an effect.
+    synchronized void prepareLater() {
+        if (preparing || tokenizer.isEmpty()) {
+            return;
+        }
+        preparing = true;
+        Thread.ofPlatform().daemon().name("vocabulary").start(this::prepare);
+    }
+
+    private void prepare() {
+        try {
+            tokenizer.ifPresent(this::tokens);
+        } catch (RuntimeException e) {
+            // A request with a constraint gets this error, others do without.
+            LOG.warn("the tokenizer cannot be read for constraints", e);
+        }
     }
 
     /// Returns the constraint of a sequence.
@@ -86,9 +105,10 @@ final class Constraints {
                         () ->
                                 new IllegalArgumentException(
                                         "a constraint needs the model's tokenizer, which has no files"));
+        admission.settings().requireVocabulary(vocabulary);
         try {
             Tokens known = tokens(reads);
-            Matcher matcher = machine(TextConstraint.parseFrom(encoded), known.trie).matcher();
+            Matcher matcher = machine(encoded, known.trie).matcher();
             int[] outputIds = admission.outputIds();
             int accepted = matcher.acceptAll(outputIds);
             if (accepted < outputIds.length) {
@@ -115,11 +135,15 @@ final class Constraints {
         }
     }
 
-    private synchronized TokenMachine machine(TextConstraint constraint, TokenTrie trie) {
-        CompiledGrammar grammar =
-                CompiledGrammar.decode(constraint.getGrammar().toByteArray(), LIMITS);
-        return machines.computeIfAbsent(
-                new Owned(constraint.getDomain(), grammar.hash()), _ -> grammar.on(trie));
+    private synchronized TokenMachine machine(ByteString encoded, TokenTrie trie)
+            throws InvalidProtocolBufferException {
+        TokenMachine known = machines.get(encoded);
+        if (known == null) {
+            byte[] grammar = TextConstraint.parseFrom(encoded).getGrammar().toByteArray();
+            known = CompiledGrammar.decode(grammar, LIMITS).on(trie);
+            machines.put(encoded, known);
+        }
+        return known;
     }
 
     private synchronized Tokens tokens(Supplier<Tokenizer> reads) {

@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import dev.lockstep.grammar.Matcher;
 import dev.lockstep.text.Tokenizer;
+import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharsetDecoder;
@@ -55,15 +56,11 @@ final class ForcedText {
     }
 
     private byte[] bytes(int[] ids) {
-        ByteBuffer all = ByteBuffer.allocate(64);
+        var all = new ByteArrayOutputStream();
         for (int id : ids) {
-            byte[] bytes = tokenizer.orElseThrow().bytes(id);
-            if (all.remaining() < bytes.length) {
-                all = ByteBuffer.allocate(2 * all.capacity() + bytes.length).put(all.flip());
-            }
-            all.put(bytes);
+            all.writeBytes(tokenizer.orElseThrow().bytes(id));
         }
-        return Arrays.copyOf(all.array(), all.position());
+        return all.toByteArray();
     }
 
     /// Returns the text up to the last whole character.

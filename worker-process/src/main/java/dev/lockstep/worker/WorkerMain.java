@@ -61,24 +61,7 @@ public final class WorkerMain {
                 config.rank() == 0
                         ? Optional.of(Constraints.of(source.tokenizer(), source.vocabularySize()))
                         : Optional.empty();
-        constraints.ifPresent(WorkerMain::prepareLater);
         serve(config, access, daemon, cluster, loaded, constraints, failpoints);
-    }
-
-    /// Reads the vocabulary while the worker already serves.
-    private static void prepareLater(Constraints constraints) {
-        Thread.ofPlatform()
-                .daemon()
-                .name("vocabulary")
-                .start(
-                        () -> {
-                            try {
-                                constraints.prepare();
-                            } catch (RuntimeException e) {
-                                // A request with a constraint gets this error, others do without.
-                                LOG.warn("the tokenizer cannot be read for constraints", e);
-                            }
-                        });
     }
 
     private static void serve(
@@ -110,7 +93,14 @@ public final class WorkerMain {
                         constraints,
                         loaded.kernels()::progress,
                         timer,
-                        announcement::serving);
+                        formed -> {
+                            announcement.serving(formed);
+                            // Not before: it would take its time from the start and from the
+                            // measurements of warm-up.
+                            if (formed) {
+                                constraints.ifPresent(Constraints::prepareLater);
+                            }
+                        });
         runner.start();
         daemon.own(runner);
         daemon.atEnd(reason -> timer.shutdownNow());

@@ -4,6 +4,7 @@ package dev.lockstep.worker;
 import static dev.lockstep.worker.TestSteps.PROMPT;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
@@ -265,6 +266,19 @@ class ConstraintTest extends TinyWorkerSetting {
             assertTrue(sequence.outputs.size() > 1, "the empty text does not match");
             assertTrue(sequence.text().matches("[a-z]+"), sequence::text);
         }
+    }
+
+    @Test
+    void anAllowedIdOutsideTheVocabularyRefusesItsRequest() {
+        var plain =
+                new Step.Admission(
+                        "r",
+                        0,
+                        PROMPT,
+                        NONE,
+                        sampled(1).toBuilder().allowedIds(new int[] {512}).build(),
+                        0);
+        assertThrows(IllegalArgumentException.class, () -> constraints.of(compiled(PERSON), plain));
     }
 
     @Test
