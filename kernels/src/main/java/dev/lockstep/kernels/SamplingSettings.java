@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
+import java.util.Arrays;
 import java.util.Map;
 
 /// The sampling settings of one slot; every value is resolved and checked.
 ///
-/// Applied in this order: ids that are not allowed, masked ids, logit bias, repetition, frequency
-/// and presence penalty; greedy rows choose; temperature, min-p, top-k, top-p, typical-p, noise.
-/// The noise of a token is a function of (seed, choice, position, token id) only.
+/// Applied in this order: ids that are banned or not allowed, masked ids, logit bias, repetition,
+/// frequency and presence penalty; greedy rows choose; temperature, min-p, top-k, top-p, typical-p,
+/// noise. The noise of a token is a function of (seed, choice, position, token id) only.
 ///
 /// @param temperature 0 is greedy
 /// @param topP (0, 1], 1 is off
@@ -23,6 +24,7 @@ import java.util.Map;
 /// @param allowedIds the only ids that may be chosen; empty for all. A sampler does not read it:
 ///   who admits the slot passes [#mask] to [Sampler#allow], together with what else restricts the
 ///   slot
+/// @param bannedIds ids that cannot be chosen, read as `allowedIds` are
 /// @param logprobs whether the chosen token's log-probability is requested
 /// @param topLogprobs the number of most likely tokens to report, at most [#MAX_TOP_LOGPROBS]
 public record SamplingSettings(
@@ -40,6 +42,7 @@ public record SamplingSettings(
         int minTokens,
         int[] maskedIds,
         int[] allowedIds,
+        int[] bannedIds,
         boolean logprobs,
         int topLogprobs) {
 
@@ -89,22 +92,31 @@ public record SamplingSettings(
 
     /// Returns whether only some ids may be chosen.
     public boolean restricts() {
-        return allowedIds.length > 0;
+        return allowedIds.length > 0 || bannedIds.length > 0;
     }
 
     /// Returns the allowed ids as a mask for [Sampler#allow].
     public long[] mask(int vocabulary) {
         long[] mask = new long[(vocabulary + Long.SIZE - 1) / Long.SIZE];
+        if (allowedIds.length == 0) {
+            Arrays.fill(mask, -1);
+        }
         for (int id : allowedIds) {
             mask[id / Long.SIZE] |= 1L << (id % Long.SIZE);
+        }
+        for (int id : bannedIds) {
+            mask[id / Long.SIZE] &= ~(1L << (id % Long.SIZE));
         }
         return mask;
     }
 
-    /// Throws unless every masked, allowed and biased id is in the vocabulary.
+    /// Throws unless every masked, allowed, banned and biased id is in the vocabulary.
     public void requireVocabulary(int size) {
         for (int id : allowedIds) {
             requireId("allowed_token_ids", id, size);
+        }
+        for (int id : bannedIds) {
+            requireId("banned_token_ids", id, size);
         }
         for (int id : maskedIds) {
             requireId("stop_token_ids", id, size);
@@ -153,6 +165,7 @@ public record SamplingSettings(
                 .minTokens(minTokens)
                 .maskedIds(maskedIds)
                 .allowedIds(allowedIds)
+                .bannedIds(bannedIds)
                 .logprobs(logprobs)
                 .topLogprobs(topLogprobs);
     }
@@ -173,6 +186,7 @@ public record SamplingSettings(
         private int minTokens;
         private int[] maskedIds = {};
         private int[] allowedIds = {};
+        private int[] bannedIds = {};
         private boolean logprobs;
         private int topLogprobs;
 
@@ -248,6 +262,11 @@ public record SamplingSettings(
             return this;
         }
 
+        public Builder bannedIds(int[] value) {
+            bannedIds = value;
+            return this;
+        }
+
         public Builder logprobs(boolean value) {
             logprobs = value;
             return this;
@@ -277,6 +296,7 @@ public record SamplingSettings(
                     minTokens,
                     maskedIds,
                     allowedIds,
+                    bannedIds,
                     logprobs,
                     topLogprobs);
         }

@@ -167,6 +167,7 @@ final class Generation {
         for (int i = 0; i < added; i++) {
             add(sequence, SampledToken.of(forced.get(i)), events);
         }
+        sequence.goFree(sampled.free());
         if (sampled.complete() && added == forced.size()) {
             running.end(sequence, Sequence.State.FINISHED);
             events.add(new SequenceEvent.Stopped(sequence, SequenceEvent.NO_TOKEN));

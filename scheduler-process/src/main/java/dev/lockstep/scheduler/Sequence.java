@@ -49,6 +49,7 @@ public final class Sequence {
     private int cachedAtFirst;
     private int computed;
     private int pending;
+    private int freeUntil;
     private int toldFrom = ALL_TOLD;
     private boolean withoutKv;
 
@@ -245,10 +246,15 @@ public final class Sequence {
     /// Positions that can be sent now; 0 once the tokens in flight are certain to end it, and while
     /// a constraint needs a token in flight.
     public int remaining() {
-        boolean waits = choice.constrained() && pending > 0;
+        boolean waits = choice.constrained() && pending > 0 && outputCount + pending >= freeUntil;
         return waits || (generates() && outputCount + pending >= choice.maxTokens())
                 ? 0
                 : knownLength() + pending - computed;
+    }
+
+    /// So many tokens after those known do not depend on the text before them.
+    void goFree(int tokens) {
+        freeUntil = (int) Math.min(Integer.MAX_VALUE, (long) outputCount + tokens);
     }
 
     /// The workers do not know the ids from `position` on.

@@ -19,13 +19,16 @@ public record StepResult(
     ///
     /// @param forced ids that follow the token because a constraint leaves no other text
     /// @param complete whether a constraint allows nothing after them
-    public record Sampled(int slot, SampledToken token, List<Integer> forced, boolean complete) {
+    /// @param free how many tokens after them do not depend on the text before; read only if there
+    ///   is a constraint
+    public record Sampled(
+            int slot, SampledToken token, List<Integer> forced, boolean complete, int free) {
         public Sampled {
             forced = List.copyOf(forced);
         }
 
         public Sampled(int slot, SampledToken token) {
-            this(slot, token, List.of(), false);
+            this(slot, token, List.of(), false, 0);
         }
     }
 

@@ -136,11 +136,15 @@ public final class FakeWorker {
                 int position = slot.ids.size() - slot.prompt;
                 int id = sample(slot.choice, position, slot.prefixes.getLast());
                 slot.append(id);
-                Constrained after = constrain(slot.choice, id, slot.prefixes.getLast());
+                Constrained after = constrain(slot.choice, position, id, slot.prefixes.getLast());
                 slot.forced = after.forced;
                 sampled.add(
                         new StepResult.Sampled(
-                                row.slot(), SampledToken.of(id), after.forced, after.complete));
+                                row.slot(),
+                                SampledToken.of(id),
+                                after.forced,
+                                after.complete,
+                                free(slot.choice, position + after.forced.size())));
             }
         }
         return new StepResult(plan.epoch(), plan.number(), List.of(), sampled, outputs, 1);
@@ -362,8 +366,8 @@ public final class FakeWorker {
     private record Constrained(List<Integer> forced, boolean complete) {}
 
     /// The constraint of this worker: after some ids it forces up to five more, or ends.
-    private static Constrained constrain(Choice choice, int id, long prefix) {
-        if (!choice.constrained() || choice.stopsAt(id)) {
+    private static Constrained constrain(Choice choice, int position, int id, long prefix) {
+        if (!choice.constrained() || choice.stopsAt(id) || (position + 1) % period(choice) != 0) {
             return new Constrained(List.of(), false);
         }
         long noise = mix(prefix, choice.constraint().hashCode());
@@ -374,6 +378,18 @@ public final class FakeWorker {
             forced.add(2 + (int) Long.remainderUnsigned(noise, VOCABULARY - 2));
         }
         return new Constrained(forced, Long.remainderUnsigned(noise, 12) == 0);
+    }
+
+    /// Returns after how many tokens a constraint has its say: some after each, some after five.
+    private static int period(Choice choice) {
+        return choice.constraint().hashCode() % 2 == 0 ? 1 : 5;
+    }
+
+    /// Returns how many tokens come before a constraint may force others, the one before those
+    /// included.
+    private static int free(Choice choice, int position) {
+        int period = period(choice);
+        return period - (position + 1) % period;
     }
 
     /// Returns what a sequence must generate, computed by a plain loop.
@@ -390,7 +406,7 @@ public final class FakeWorker {
             if (choice.stopsAt(id)) {
                 break;
             }
-            Constrained after = constrain(choice, id, prefix);
+            Constrained after = constrain(choice, outputs.size() - 1, id, prefix);
             for (int forced : after.forced) {
                 outputs.add(forced);
                 prefix = mix(prefix, forced);

@@ -135,6 +135,36 @@ class SchedulerTest {
     }
 
     @Test
+    void aConstrainedSequenceDoesNotWaitForTokensThatItsWorkersDoNotNeed() {
+        submit(4, constrained(10));
+        StepPlan first = plan();
+        assertTrue(plan().isEmpty());
+        sampled(first, 2);
+        StepPlan second = plan();
+        StepPlan third = plan();
+        assertEquals("r0[4,5)", rows(second));
+        assertEquals("r0[5,6)", rows(third));
+        sampled(second, 1);
+        assertTrue(plan().isEmpty(), "the token after the third step depends on the text");
+        sampled(third, Integer.MAX_VALUE);
+        StepPlan fourth = plan();
+        assertEquals("r0[6,7)", rows(fourth));
+        assertEquals("r0[7,8)", rows(plan()));
+    }
+
+    private void sampled(StepPlan plan, int free) {
+        scheduler.apply(
+                new StepResult(
+                        plan.epoch(),
+                        plan.number(),
+                        List.of(
+                                new StepResult.Sampled(
+                                        0, SampledToken.of(5), List.of(), false, free)),
+                        0),
+                0);
+    }
+
+    @Test
     void forcedIdsAreOneRowThatBringsThemToTheWorkers() {
         Sequence sequence = submit(4, constrained(10));
         StepPlan first = plan();
@@ -170,7 +200,7 @@ class SchedulerTest {
                 new StepResult(
                         plan.epoch(),
                         plan.number(),
-                        List.of(new StepResult.Sampled(0, SampledToken.of(5), forced, complete)),
+                        List.of(new StepResult.Sampled(0, SampledToken.of(5), forced, complete, 0)),
                         0),
                 0);
     }

@@ -11,8 +11,8 @@ import java.util.Map;
 /// Masks what the constrained slots of a step may sample, and follows what they did. A slot whose
 /// constraint cannot be followed is refused, and the step runs all the same.
 ///
-/// The scheduler sends no row of a constrained slot before it has the result of the one before, so
-/// the text that a mask depends on is known here.
+/// The scheduler sends no row of a constrained slot before it has the result of the one before,
+/// unless that row does not depend on it, so the text that a mask depends on is known here.
 final class ConstrainedSlots {
     private final SlotTable slots;
     private final Sampler sampler;
@@ -22,10 +22,10 @@ final class ConstrainedSlots {
         this.sampler = sampler;
     }
 
-    /// Restricts an admitted slot to the ids that its request allows. A constraint masks before
-    /// each sample, and keeps to them itself.
+    /// Restricts an admitted slot to the ids that its request allows. A constraint keeps to them
+    /// wherever it masks.
     void admit(Step.Admission admission, int vocabulary) {
-        if (admission.settings().restricts() && admission.constraint().isEmpty()) {
+        if (admission.settings().restricts()) {
             sampler.allow(admission.slot(), admission.settings().mask(vocabulary));
         }
     }
@@ -42,7 +42,7 @@ final class ConstrainedSlots {
                 continue;
             }
             try {
-                sampler.allow(slot, constraint.mask());
+                constraint.mask().ifPresent(mask -> sampler.allow(slot, mask));
                 constraints.put(slot, constraint);
             } catch (GrammarException e) {
                 slots.at(slot).refuse();

@@ -10,6 +10,7 @@ import dev.lockstep.grammar.GrammarLimits;
 import dev.lockstep.grammar.Matcher;
 import dev.lockstep.grammar.TokenMachine;
 import dev.lockstep.grammar.TokenTrie;
+import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.proto.v1.TextConstraint;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
@@ -42,12 +43,10 @@ final class Constraints {
     private final Optional<Supplier<Tokenizer>> tokenizer;
     private final int vocabulary;
 
-    /// By what was sent, its domain included: what another domain derived must not show in the time
-    /// of a step.
-    private final Map<ByteString, TokenMachine> machines =
+    private final Map<Key, TokenMachine> machines =
             new LinkedHashMap<>(16, 0.75f, true) {
                 @Override
-                protected boolean removeEldestEntry(Map.Entry<ByteString, TokenMachine> eldest) {
+                protected boolean removeEldestEntry(Map.Entry<Key, TokenMachine> eldest) {
                     return size() > MACHINES;
                 }
             };
@@ -55,8 +54,18 @@ final class Constraints {
     private boolean preparing;
     private @Nullable Tokens tokens;
 
+    /// Of a machine. What another domain derived must not show in the time of a step.
+    private record Key(ByteString domain, ByteString grammar) {}
+
     /// The tokenizer of the model, and its tokens by their bytes.
-    private record Tokens(TokenTrie trie, ForcedText forced) {}
+    private record Tokens(Tokenizer tokenizer, TokenTrie trie, ForcedText forced) {
+        private static final byte[] NOTHING = {};
+
+        /// Returns the bytes of a token: nothing for a padded row of the model's output.
+        byte[] textOf(int id) {
+            return id < tokenizer.vocabularySize() ? tokenizer.bytes(id) : NOTHING;
+        }
+    }
 
     private Constraints(Optional<Supplier<Tokenizer>> tokenizer, int vocabulary) {
         this.tokenizer = tokenizer;
@@ -105,43 +114,61 @@ final class Constraints {
                         () ->
                                 new IllegalArgumentException(
                                         "a constraint needs the model's tokenizer, which has no files"));
-        admission.settings().requireVocabulary(vocabulary);
+        SamplingSettings settings = admission.settings();
+        settings.requireVocabulary(vocabulary);
         try {
+            TextConstraint proto = TextConstraint.parseFrom(encoded);
             Tokens known = tokens(reads);
-            Matcher matcher = machine(encoded, known.trie).matcher();
-            int[] outputIds = admission.outputIds();
-            int accepted = matcher.acceptAll(outputIds);
-            if (accepted < outputIds.length) {
-                throw new IllegalArgumentException(
-                        "the constraint forbids token %d, which was generated"
-                                .formatted(outputIds[accepted]));
-            }
+            BadWords words = BadWords.of(proto.getBadWordsList(), vocabulary);
             // A forced token has no logits that could be measured, and none that restrict it.
-            boolean sampled =
-                    admission.settings().measures()
-                            || admission.settings().restricts()
-                            || admission.outputs().readsHiddenStates();
-            return new Constraint(
-                    matcher,
-                    sampled ? ForcedText.NONE : known.forced,
-                    admission.settings().maskedIds(),
-                    admission.settings().restricts()
-                            ? admission.settings().mask(vocabulary)
-                            : new long[0],
-                    vocabulary);
+            boolean measured = settings.measures() || admission.outputs().readsHiddenStates();
+            boolean sampled = measured || settings.restricts() || !words.isEmpty();
+            var constraint =
+                    new Constraint(
+                            new Constraint.Parts(
+                                    matcher(proto, known.trie),
+                                    sampled ? ForcedText.NONE : known.forced,
+                                    proto.hasThinking()
+                                            ? thinking(proto.getThinking())
+                                            : ThinkingBudget.NONE,
+                                    !measured,
+                                    words,
+                                    known::textOf,
+                                    settings.maskedIds(),
+                                    settings.restricts() ? settings.mask(vocabulary) : new long[0]),
+                            vocabulary);
+            constraint.generated(admission.outputIds());
+            return constraint;
         } catch (InvalidProtocolBufferException | GrammarException e) {
             throw new IllegalArgumentException(
                     "the constraint cannot be followed: " + e.getMessage(), e);
         }
     }
 
-    private synchronized TokenMachine machine(ByteString encoded, TokenTrie trie)
-            throws InvalidProtocolBufferException {
-        TokenMachine known = machines.get(encoded);
+    private ThinkingBudget thinking(dev.lockstep.proto.v1.ThinkingBudget proto) {
+        for (int id : proto.getClosingIdsList()) {
+            if (id < 0 || id >= vocabulary) {
+                throw new IllegalArgumentException(
+                        "thinking is closed by token %d, must be in [0, %d]"
+                                .formatted(id, vocabulary - 1));
+            }
+        }
+        return ThinkingBudget.of(proto);
+    }
+
+    /// Returns a matcher of the grammar; empty for any text.
+    private Optional<Matcher> matcher(TextConstraint constraint, TokenTrie trie) {
+        return constraint.getGrammar().isEmpty()
+                ? Optional.empty()
+                : Optional.of(machine(constraint, trie).matcher());
+    }
+
+    private synchronized TokenMachine machine(TextConstraint constraint, TokenTrie trie) {
+        var key = new Key(constraint.getDomain(), constraint.getGrammar());
+        TokenMachine known = machines.get(key);
         if (known == null) {
-            byte[] grammar = TextConstraint.parseFrom(encoded).getGrammar().toByteArray();
-            known = CompiledGrammar.decode(grammar, LIMITS).on(trie);
-            machines.put(encoded, known);
+            known = CompiledGrammar.decode(key.grammar.toByteArray(), LIMITS).on(trie);
+            machines.put(key, known);
         }
         return known;
     }
@@ -150,7 +177,7 @@ final class Constraints {
         Tokens known = tokens;
         if (known == null) {
             Tokenizer read = reads.get();
-            known = new Tokens(read.trie(vocabulary), ForcedText.by(read));
+            known = new Tokens(read, read.trie(vocabulary), ForcedText.by(read));
             tokens = known;
         }
         return known;

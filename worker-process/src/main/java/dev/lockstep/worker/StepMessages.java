@@ -152,6 +152,7 @@ final class StepMessages {
                 .minTokens(admission.getMinTokens())
                 .maskedIds(integers(admission.getStopTokenIdsList()))
                 .allowedIds(integers(params.getAllowedTokenIdsList()))
+                .bannedIds(integers(params.getBannedTokenIdsList()))
                 .logprobs(params.getLogprobs())
                 .topLogprobs(params.getTopLogprobs())
                 .build();
@@ -177,7 +178,8 @@ final class StepMessages {
                             .setSlot(sampled.slot())
                             .setId(sampled.id())
                             .addAllForced(sampled.continuation().forced())
-                            .setComplete(sampled.continuation().complete());
+                            .setComplete(sampled.continuation().complete())
+                            .setFree(sampled.continuation().free());
             sampled.logprobs()
                     .ifPresent(
                             logprobs ->

@@ -16,6 +16,8 @@ import dev.lockstep.grammar.GrammarLimits;
 import dev.lockstep.grammar.Regex;
 import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.proto.v1.TextConstraint;
+import dev.lockstep.proto.v1.ThinkingBudget;
+import dev.lockstep.proto.v1.TokenSequence;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import java.util.ArrayList;
@@ -253,6 +255,107 @@ class ConstraintTest extends TinyWorkerSetting {
 
     private static int letter(int character) {
         return tokenizer.encode(Character.toString(character), false)[0];
+    }
+
+    /// Thinking between `[` and `]`, which the prompt opened.
+    private static ByteString thinking(int tokens, ByteString constraint) throws Exception {
+        ThinkingBudget.Builder budget =
+                ThinkingBudget.newBuilder()
+                        .setTokens(tokens)
+                        .setOpened(true)
+                        .setOpening(ByteString.copyFromUtf8("["))
+                        .setClosing(ByteString.copyFromUtf8("]"));
+        for (int id : tokenizer.encode("\n]\n", false)) {
+            budget.addClosingIds(id);
+        }
+        return TextConstraint.parseFrom(constraint).toBuilder()
+                .setThinking(budget)
+                .build()
+                .toByteString();
+    }
+
+    /// Text without the closing marker is what the sequence would write anyway.
+    @Test
+    void thinkingIsClosedAfterItsBudgetAndTheGrammarBeginsBehindIt() throws Exception {
+        Expression before =
+                Expression.sequence(
+                        Expression.terminal(Regex.until(Regex.text("]"))), Expression.text("\n"));
+        ByteString person = thinking(5, compiled(Expression.sequence(before, PERSON)));
+        ByteString free = thinking(5, ByteString.EMPTY);
+        ByteString none = thinking(0, ByteString.EMPTY);
+        SamplingSettings measured = sampled(6).toBuilder().logprobs(true).build();
+        try (Session session = worker.open(6)) {
+            var plain = new Sequence(0, ByteString.EMPTY, sampled(6));
+            var bound = new Sequence(1, person, sampled(6));
+            var thought = new Sequence(2, free, sampled(6));
+            var thoughtless = new Sequence(3, none, sampled(6));
+            run(session, plain, bound, thought, thoughtless);
+            String begin = text(plain.outputs.subList(0, 5)) + "\n]\n";
+            assertFalse(begin.substring(0, begin.length() - 3).contains("]"), begin);
+            assertEquals(plain.outputs.subList(0, 5), thought.outputs.subList(0, 5));
+            assertTrue(thought.text().startsWith(begin), thought::text);
+            assertEquals(3, thought.forced);
+            assertTrue(thoughtless.text().startsWith("\n]\n"), thoughtless::text);
+            assertEquals(2, thoughtless.forced);
+            int marker = bound.text().indexOf("]\n");
+            assertTrue(bound.text().substring(marker + 2).matches(PERSON_PATTERN), bound::text);
+            // The same one by one, and after a preemption anywhere.
+            var slow = new Sequence(0, free, measured);
+            run(session, slow);
+            assertEquals(0, slow.forced);
+            assertTrue(slow.text().startsWith(begin), slow::text);
+            for (int kept : thought.rowEnds.subList(0, 9)) {
+                var resumed = new Sequence(4, free, sampled(6));
+                resumed.outputs.addAll(thought.outputs.subList(0, kept));
+                run(session, resumed);
+                assertEquals(thought.outputs, resumed.outputs, "resumed after " + kept);
+            }
+        }
+    }
+
+    @Test
+    void theLastTokenOfABadWordDoesNotFollowTheOthers() {
+        int[] letters = IntStream.of('c', 'a', 'd').map(ConstraintTest::letter).toArray();
+        SamplingSettings restricted = sampled(4).toBuilder().allowedIds(letters).build();
+        ByteString words =
+                TextConstraint.newBuilder()
+                        .addBadWords(word("ca"))
+                        .addBadWords(word("dad"))
+                        .addBadWords(word("cc"))
+                        .build()
+                        .toByteString();
+        ByteString without =
+                compiled(Expression.terminal(new Regex.Repeat(Regex.characters('a', 'b'), 9, 9)));
+        try (Session session = worker.open(7)) {
+            var free = new Sequence(0, ByteString.EMPTY, restricted);
+            var bound = new Sequence(1, words, restricted);
+            var banned =
+                    new Sequence(
+                            2,
+                            without,
+                            sampled(4).toBuilder().bannedIds(new int[] {letter('a')}).build());
+            run(session, free, bound, banned);
+            assertTrue(free.text().matches(".*(ca|dad|cc).*"), free::text);
+            assertFalse(bound.text().matches(".*(ca|dad|cc).*"), bound::text);
+            assertEquals(MOST, bound.outputs.size());
+            assertEquals("bbbbbbbbb", banned.text());
+            for (int kept = 1; kept < 8; kept++) {
+                var resumed = new Sequence(4, words, restricted);
+                resumed.outputs.addAll(bound.outputs.subList(0, kept));
+                run(session, resumed);
+                assertEquals(bound.outputs, resumed.outputs, "resumed after " + kept);
+            }
+        }
+    }
+
+    private static TokenSequence word(String text) {
+        return TokenSequence.newBuilder()
+                .addAllIds(text.chars().map(ConstraintTest::letter).boxed().toList())
+                .build();
+    }
+
+    private static String text(List<Integer> ids) {
+        return tokenizer.decode(ids.stream().mapToInt(id -> id).toArray(), false);
     }
 
     @Test

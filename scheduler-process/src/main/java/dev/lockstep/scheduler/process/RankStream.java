@@ -157,7 +157,8 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                                                 one.getSlot(),
                                                 new SampledToken(one.getId(), logprobs(one)),
                                                 one.getForcedList(),
-                                                one.getComplete()))
+                                                one.getComplete(),
+                                                one.getFree()))
                         .toList();
         List<StepResult.Outputs> outputs =
                 proto.getOutputsList().stream()

@@ -180,7 +180,8 @@ final class Recording implements Recorder, AutoCloseable {
                             .setSlot(one.slot())
                             .setId(one.token().id())
                             .addAllForced(one.forced())
-                            .setComplete(one.complete()));
+                            .setComplete(one.complete())
+                            .setFree(one.free()));
         }
         write(call(nanos).setResult(proto));
     }
