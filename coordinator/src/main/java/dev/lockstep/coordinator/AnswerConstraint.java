@@ -60,9 +60,7 @@ record AnswerConstraint(AnswerFormat format, Map<String, Integer> specials, Stri
                                         reasoning
                                                 + " "
                                                 + reasoning.isOpenedBy(promptEnd)
-                                                + promptEnd
-                                                        .stripTrailing()
-                                                        .endsWith(reasoning.closing().strip()),
+                                                + reasoning.isClosedBy(promptEnd),
                                         ReasoningGrammar.before(reasoning, promptEnd, specials)))
                 .orElse(source);
     }

@@ -21,6 +21,9 @@ final class AnswerReader {
 
     private boolean called;
 
+    /// How many code points of the text were read.
+    private int characters;
+
     AnswerReader(AnswerPlan plan) {
         this.plan = plan;
         this.parser = plan.format().parser(plan.functions(), plan.constrained(), plan.promptEnd());
@@ -29,26 +32,44 @@ final class AnswerReader {
 
     /// Returns the parts that a delta of the choice's text completes.
     Delta read(Delta raw) {
-        boolean before = parser.isReasoning();
-        List<AnswerEvent> events = parts(parser.accept(raw.text()));
-        boolean reasoning = before || parser.isReasoning();
-        return new Delta(events, raw.tokens(), reasoning ? raw.tokens().size() : 0);
+        String text = raw.text();
+        List<Delta.Shown> tokens = raw.tokens();
+        List<AnswerEvent> events = new ArrayList<>();
+        int reasoning = 0;
+        int at = 0;
+        // Token by token, to know which of them wrote reasoning.
+        for (int i = 0; i < tokens.size(); i++) {
+            int end = i + 1 < tokens.size() ? indexOf(tokens.get(i + 1), text) : text.length();
+            boolean before = parser.isReasoning();
+            accept(text.substring(at, Math.max(at, end)), events);
+            reasoning += before || parser.isReasoning() ? 1 : 0;
+            at = Math.max(at, end);
+        }
+        accept(text.substring(at), events);
+        characters += text.codePointCount(0, text.length());
+        return new Delta(events, tokens, reasoning);
+    }
+
+    /// Returns where the text of a token begins in that of its delta.
+    private int indexOf(Delta.Shown token, String text) {
+        int all = text.codePointCount(0, text.length());
+        return text.offsetByCodePoints(0, Math.clamp(token.offset() - characters, 0, all));
+    }
+
+    private void accept(String text, List<AnswerEvent> events) {
+        parser.accept(text).forEach(event -> add(event, events));
     }
 
     /// Returns what was held back; called once, after the end of the text.
     Delta finish() {
-        return new Delta(parts(parser.finish()), List.of(), 0);
+        List<AnswerEvent> events = new ArrayList<>();
+        parser.finish().forEach(event -> add(event, events));
+        return new Delta(events, List.of(), 0);
     }
 
     /// Returns whether the answer has a call.
     boolean called() {
         return called;
-    }
-
-    private List<AnswerEvent> parts(List<AnswerEvent> parsed) {
-        List<AnswerEvent> events = new ArrayList<>();
-        parsed.forEach(event -> add(event, events));
-        return events;
     }
 
     private void add(AnswerEvent event, List<AnswerEvent> events) {

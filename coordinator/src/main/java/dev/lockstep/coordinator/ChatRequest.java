@@ -8,6 +8,8 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /// The body of `POST /v1/chat/completions`, checked.
+///
+/// @param thinkingBudget after how many tokens thinking is closed; empty for no limit
 record ChatRequest(
         ServedModel.ChatPrompt prompt,
         Sampling sampling,
@@ -17,6 +19,7 @@ record ChatRequest(
         Optional<ConstraintSource> constraint,
         RequestTools tools,
         ReasoningPlace reasoning,
+        Optional<ThinkingFields.Given<Integer>> thinkingBudget,
         Truncation truncation,
         boolean returnTokenIds) {
 
@@ -30,24 +33,26 @@ record ChatRequest(
         Sampling sampling = SamplingFields.parse(fields, model, maxTokens, logprobs(fields));
         outputs.requireOneChoice(sampling);
         RequestTools tools = ToolFields.parse(fields);
+        ThinkingFields thinking = ThinkingFields.parse(fields);
+        thinking.budget().ifPresent(budget -> model.answers().requireThinking(budget.field()));
         return new ChatRequest(
-                ServedModel.ChatPrompt.parse(fields, conversation(fields, tools, model)),
+                ServedModel.ChatPrompt.parse(fields, conversation(fields, thinking, tools, model)),
                 sampling,
                 RequestOptionFields.parse(fields, context),
                 delivery,
                 outputs,
                 ConstraintFields.parse(fields, model),
                 tools,
-                ReasoningFields.place(fields, model.answers().reasoning()),
+                ReasoningFields.place(fields, thinking.hidden(), model.answers().reasoning()),
+                thinking.budget(),
                 Truncation.parse(fields),
                 fields.flag("return_token_ids", false));
     }
 
     private static ChatVariables conversation(
-            Fields fields, RequestTools tools, ServedModel model) {
+            Fields fields, ThinkingFields thinking, RequestTools tools, ServedModel model) {
         ChatVariables told =
-                ReasoningFields.withEffort(
-                        ConversationFields.parse(fields), fields, model.chatTemplate());
+                ReasoningFields.told(ConversationFields.parse(fields), thinking, model);
         return tools.isEmpty() ? told : told.withTools(tools.declared());
     }
 

@@ -11,6 +11,9 @@ import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import dev.lockstep.proto.v1.SamplingParams;
+import dev.lockstep.proto.v1.TextConstraint;
+import dev.lockstep.proto.v1.ThinkingBudget;
+import dev.lockstep.proto.v1.TokenSequence;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -103,6 +106,12 @@ final class CompletionFactory {
         List<TokenPrompt> prompts =
                 List.of(new TokenPrompt(ids, request.outputs().promptOutputs()));
         Optional<ByteString> calls = constrainedCalls(request, prompt);
+        Optional<ThinkingBudget> budget =
+                request.thinkingBudget()
+                        .flatMap(
+                                asked ->
+                                        answers.requireThinking(asked.field())
+                                                .budget(asked.value(), prompt));
         return prepared(
                 prefix,
                 context,
@@ -113,6 +122,7 @@ final class CompletionFactory {
                 request.options(),
                 requireRoom("messages", prompts, request.sampling()),
                 calls.orElseGet(() -> constrainedText(request, prompt)),
+                budget,
                 answers.plan(
                         request.tools(),
                         request.reasoning(),
@@ -188,6 +198,7 @@ final class CompletionFactory {
                         ? requireRoom("prompt", prompts, request.sampling())
                         : Integer.MAX_VALUE,
                 compiled(request.constraint(), request.options()),
+                Optional.empty(),
                 Optional.empty());
     }
 
@@ -230,6 +241,7 @@ final class CompletionFactory {
                 RequestOptionFields.parse(new Fields(Json.object()), context),
                 Integer.MAX_VALUE,
                 ByteString.EMPTY,
+                Optional.empty(),
                 Optional.empty());
     }
 
@@ -249,6 +261,7 @@ final class CompletionFactory {
                 options,
                 requireRoom(field, prompts, Sampling.NO_TOKENS),
                 ByteString.EMPTY,
+                Optional.empty(),
                 Optional.empty());
     }
 
@@ -277,7 +290,8 @@ final class CompletionFactory {
             SamplingParams params,
             RequestOptions options,
             int maxLength,
-            ByteString constraint,
+            ByteString grammar,
+            Optional<ThinkingBudget> budget,
             Optional<AnswerPlan> answer) {
         String id = prefix + randomness.nextIncarnation();
         long seed = sampling.seed().orElseGet(randomness::nextLong);
@@ -293,7 +307,17 @@ final class CompletionFactory {
                 maxLength,
                 answer,
                 params.toBuilder().setSeed(seed).build().toByteString(),
-                constraint);
+                constraint(grammar, budget, sampling.badWords()));
+    }
+
+    /// Adds to an encoded `TextConstraint` what is not kept with its grammar.
+    private static ByteString constraint(
+            ByteString grammar, Optional<ThinkingBudget> budget, List<List<Integer>> badWords) {
+        TextConstraint.Builder more = TextConstraint.newBuilder();
+        budget.ifPresent(more::setThinking);
+        badWords.forEach(ids -> more.addBadWords(TokenSequence.newBuilder().addAllIds(ids)));
+        // Encoded messages in a row are one message with the fields of all.
+        return grammar.concat(more.build().toByteString());
     }
 
     /// Refuses prompts without a token, and prompts that leave no room for a token to generate.

@@ -19,14 +19,17 @@ import java.util.stream.Collectors;
 /// @param format empty if the model has no usable chat template
 /// @param specials the ids of the special tokens by their text
 /// @param reasoning where clients find reasoning if the request does not say
+/// @param thinking empty if the template shows none, or the tokenizer cannot close it
+/// @param switches turn thinking on and off
 record ModelAnswers(
         Optional<AnswerFormat> format,
         Map<String, Integer> specials,
         CallIdForm callIds,
-        ReasoningPlace reasoning) {
+        ReasoningPlace reasoning,
+        Optional<ThinkingMarkers> thinking,
+        ThinkingSwitches switches) {
     /// Of a model without a chat template.
-    static final ModelAnswers NONE =
-            new ModelAnswers(Optional.empty(), Map.of(), CallIdForm.LONG, ReasoningPlace.SEPARATE);
+    static final ModelAnswers NONE = without(ReasoningPlace.SEPARATE);
 
     ModelAnswers {
         specials = Map.copyOf(specials);
@@ -35,16 +38,37 @@ record ModelAnswers(
     static ModelAnswers of(
             ModelTemplate template, Optional<Tokenizer> tokenizer, TextSettings settings) {
         return switch (template) {
-            case ModelTemplate.Usable(ChatTemplate usable) ->
-                    new ModelAnswers(
-                            Optional.of(format(usable, settings.toolFormat())),
-                            tokenizer.map(ServedModel::specialTokens).orElse(Map.of()),
-                            CallIdForm.of(usable, Clock.system(ZoneId.systemDefault())),
-                            settings.reasoning());
+            case ModelTemplate.Usable(ChatTemplate usable) -> of(usable, tokenizer, settings);
             case ModelTemplate.Missing(), ModelTemplate.Broken(String _) ->
-                    new ModelAnswers(
-                            Optional.empty(), Map.of(), CallIdForm.LONG, settings.reasoning());
+                    without(settings.reasoning());
         };
+    }
+
+    private static ModelAnswers of(
+            ChatTemplate template, Optional<Tokenizer> tokenizer, TextSettings settings) {
+        AnswerFormat format = format(template, settings.toolFormat());
+        Clock clock = Clock.system(ZoneId.systemDefault());
+        return new ModelAnswers(
+                Optional.of(format),
+                tokenizer.map(ServedModel::specialTokens).orElse(Map.of()),
+                CallIdForm.of(template, clock),
+                settings.reasoning(),
+                format.reasoning()
+                        .flatMap(
+                                reasoning ->
+                                        tokenizer.flatMap(
+                                                text -> ThinkingMarkers.of(reasoning, text))),
+                ThinkingSwitches.of(template, clock));
+    }
+
+    private static ModelAnswers without(ReasoningPlace reasoning) {
+        return new ModelAnswers(
+                Optional.empty(),
+                Map.of(),
+                CallIdForm.LONG,
+                reasoning,
+                Optional.empty(),
+                ThinkingSwitches.NONE);
     }
 
     private static AnswerFormat format(ChatTemplate template, Optional<Path> description) {
@@ -52,6 +76,21 @@ record ModelAnswers(
         return description
                 .map(file -> AnswerFormat.learn(template, clock, file))
                 .orElseGet(() -> AnswerFormat.learn(template, clock));
+    }
+
+    /// Returns whether the template shows that the model thinks.
+    boolean thinks() {
+        return format.flatMap(AnswerFormat::reasoning).isPresent();
+    }
+
+    /// Refuses a budget of thinking that could not be seen.
+    ThinkingMarkers requireThinking(String field) {
+        return thinking.orElseThrow(
+                () ->
+                        ApiError.unserved(
+                                field,
+                                field
+                                        + " is given, but the model's chat template does not show how it thinks; describe it with --tool-format"));
     }
 
     /// Refuses tools of which a call could not be recognised.

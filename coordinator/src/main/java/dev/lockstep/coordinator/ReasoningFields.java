@@ -7,39 +7,61 @@ import dev.lockstep.text.ModelTemplate;
 
 /// Reads what a request says about reasoning: how much, and where the response has it.
 final class ReasoningFields {
-    private static final String EFFORT = "reasoning_effort";
-
-    /// The variable with which templates turn thinking on or off.
-    private static final String THINKING = "enable_thinking";
-
     private ReasoningFields() {}
 
-    /// Adds `reasoning_effort` to the variables of the template, under the name that it reads: the
-    /// effort, or whether to think at all.
-    static ChatVariables withEffort(
-            ChatVariables conversation, Fields fields, ModelTemplate template) {
-        if (!fields.has(EFFORT)) {
-            return conversation;
+    /// Adds what a request says about thinking to the variables of the template, under the names
+    /// that it reads. A variable in `chat_template_kwargs` is more exact.
+    static ChatVariables told(ChatVariables conversation, ThinkingFields asked, ServedModel model) {
+        ChatVariables told = conversation;
+        if (asked.effort().isPresent()) {
+            told = withEffort(told, asked.effort().get(), asked.on().isPresent(), model);
         }
-        String effort = fields.requireText(EFFORT);
-        boolean thinks = !effort.equals("none");
-        if (names(template, EFFORT)) {
-            ChatVariables told = with(conversation, EFFORT, effort);
-            return !thinks && names(template, THINKING) ? with(told, THINKING, false) : told;
-        }
-        if (names(template, THINKING)) {
-            return with(conversation, THINKING, thinks);
-        }
-        if (thinks) {
-            throw ApiError.unserved(
-                    fields.name(EFFORT),
-                    fields.name(EFFORT)
-                            + " is given, but the model's chat template does not read it");
-        }
-        return conversation;
+        return asked.on().isPresent() ? with(told, asked.on().get(), model) : told;
     }
 
-    /// A variable in `chat_template_kwargs` is more exact.
+    /// @param switched whether another field says whether to think at all
+    private static ChatVariables withEffort(
+            ChatVariables conversation,
+            ThinkingFields.Given<String> effort,
+            boolean switched,
+            ServedModel model) {
+        boolean thinks = !effort.value().equals("none");
+        if (names(model.chatTemplate(), ThinkingFields.EFFORT)) {
+            ChatVariables told = with(conversation, ThinkingFields.EFFORT, effort.value());
+            return !thinks && !switched ? model.answers().switches().with(told, false) : told;
+        }
+        if (thinks && model.answers().switches().isEmpty()) {
+            throw ApiError.unserved(
+                    effort.field(),
+                    effort.field() + " is given, but the model's chat template does not read it");
+        }
+        return switched
+                ? conversation
+                : with(conversation, new ThinkingFields.Given<>(effort.field(), thinks), model);
+    }
+
+    /// Turns thinking on or off, or refuses the field that asks for it.
+    private static ChatVariables with(
+            ChatVariables conversation, ThinkingFields.Given<Boolean> on, ServedModel model) {
+        ThinkingSwitches switches = model.answers().switches();
+        boolean possible = model.answers().thinks() == on.value();
+        if (!switches.isEmpty() || possible) {
+            return switches.with(conversation, on.value());
+        }
+        if (!on.value() && names(model.chatTemplate(), ThinkingFields.EFFORT)) {
+            return with(conversation, ThinkingFields.EFFORT, "none");
+        }
+        throw ApiError.unserved(
+                on.field(),
+                on.value()
+                        ? on.field()
+                                + " asks for thinking, but the model's chat template shows none"
+                        : on.field()
+                                + " asks for no thinking, but the model's chat template cannot turn it off; use "
+                                + ThinkingFields.BUDGET
+                                + " 0");
+    }
+
     private static ChatVariables with(ChatVariables conversation, String name, Object value) {
         return conversation.others().containsKey(name)
                 ? conversation
@@ -55,9 +77,10 @@ final class ReasoningFields {
 
     /// Returns where the response has the reasoning.
     ///
+    /// @param hidden whether another field says that it has none
     /// @param usual the place if the request does not say
-    static ReasoningPlace place(Fields fields, ReasoningPlace usual) {
-        if (!fields.flag("include_reasoning", true)) {
+    static ReasoningPlace place(Fields fields, boolean hidden, ReasoningPlace usual) {
+        if (hidden || !fields.flag("include_reasoning", true)) {
             return ReasoningPlace.OFF;
         }
         if (fields.has("separate_reasoning")) {

@@ -113,6 +113,9 @@ final class RpcFields {
         if (chat.hasReasoningEffort()) {
             fields.put("reasoning_effort", chat.getReasoningEffort());
         }
+        if (chat.hasThinkingTokenBudget()) {
+            fields.put(ThinkingFields.BUDGET, chat.getThinkingTokenBudget());
+        }
         if (chat.hasIncludeReasoning()) {
             fields.put("include_reasoning", chat.getIncludeReasoning());
         }

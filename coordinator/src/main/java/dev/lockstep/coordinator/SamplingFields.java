@@ -45,9 +45,10 @@ final class SamplingFields {
                             + maxTokens.getAsInt()
                             + " tokens that may be generated");
         }
+        BadWords bad = BadWords.parse(fields, model);
         var sampling =
                 new Sampling(
-                        params(fields, model, logprobs),
+                        params(fields, model, logprobs).addAllBannedTokenIds(bad.ids()).build(),
                         seed(fields),
                         maxTokens,
                         minTokens,
@@ -56,6 +57,7 @@ final class SamplingFields {
                         fields.flag("ignore_eos", false) ? List.of() : model.endTokens().ids(),
                         fields.flag("include_stop_str_in_output", false),
                         fields.flag("skip_special_tokens", true),
+                        bad.sequences(),
                         fields.integer("n", 1, MAX_CHOICES, 1));
         requireGoingOn(fields, sampling);
         return sampling;
@@ -64,6 +66,10 @@ final class SamplingFields {
     /// Refuses a text that may neither go on nor end.
     private static void requireGoingOn(Fields fields, Sampling sampling) {
         List<Integer> allowed = sampling.params().getAllowedTokenIdsList();
+        if (!allowed.isEmpty() && sampling.params().getBannedTokenIdsList().containsAll(allowed)) {
+            throw ApiError.invalid(
+                    fields.name("bad_words"), "bad_words have every id of allowed_token_ids");
+        }
         if (sampling.minTokens() > 0
                 && !allowed.isEmpty()
                 && sampling.endIds().containsAll(allowed)) {
@@ -75,7 +81,8 @@ final class SamplingFields {
     }
 
     /// Reads the fields for the workers, complete except for the seed.
-    private static SamplingParams params(Fields fields, ServedModel model, Logprobs logprobs) {
+    private static SamplingParams.Builder params(
+            Fields fields, ServedModel model, Logprobs logprobs) {
         GenerationDefaults defaults = model.defaults();
         float temperature =
                 fields.number(
@@ -104,8 +111,7 @@ final class SamplingFields {
                 .addAllLogitBias(logitBias(fields, model))
                 .addAllAllowedTokenIds(allowedIds(fields, model))
                 .setLogprobs(logprobs.requested())
-                .setTopLogprobs(logprobs.top())
-                .build();
+                .setTopLogprobs(logprobs.top());
     }
 
     private static OptionalLong seed(Fields fields) {

@@ -21,8 +21,7 @@ import java.util.stream.Stream;
 ///
 /// To ignore such a field would change the meaning of the request. Fields in no list are ignored.
 final class UnservedFields {
-    private static final String TEMPLATE_VARIABLE =
-            "chat_template_kwargs, if the model's chat template reads such a variable";
+    private static final String CHAT = "/v1/chat/completions";
     private static final String TEMPLATE_FILE = "a model whose chat template you want";
     private static final String SYSTEM_MESSAGE = "a message of role \"system\"";
 
@@ -33,7 +32,6 @@ final class UnservedFields {
         unlessNumber("num_beams", 1),
         unlessNumber("length_penalty", 1),
         unlessOff("early_stopping"),
-        unlessEmpty("bad_words"),
         unlessEmpty("logits_processors"),
         unlessEmpty("custom_logit_processor"),
         unlessEmpty("vllm_xargs"),
@@ -110,17 +108,6 @@ final class UnservedFields {
         any("disaggregated_params"),
         any("session_params"),
         unlessEmpty("previous_response_id"),
-    };
-
-    /// What a model thinks before it answers.
-    private static final UnservedField[] REASONING = {
-        unlessDisabled("reasoning", "effort", "none").use(TEMPLATE_VARIABLE),
-        unlessDisabled("thinking", "type", "disabled").use(TEMPLATE_VARIABLE),
-        unlessOff("think").use(TEMPLATE_VARIABLE),
-        any("enable_thinking").use(TEMPLATE_VARIABLE),
-        any("thinking_token_budget"),
-        any("thinking_budget"),
-        unlessNumber("thinking_budget_tokens", -1),
         unlessText("verbosity", "medium"),
     };
 
@@ -146,20 +133,26 @@ final class UnservedFields {
 
     /// What only chats serve.
     private static final UnservedField[] ONLY_IN_CHATS = {
-        unlessText("reasoning_effort", "none").use("/v1/chat/completions"),
-        unlessText("reasoning_format", "none").use("/v1/chat/completions"),
-        unlessOn("include_reasoning").use("/v1/chat/completions"),
-        unlessOff("separate_reasoning").use("/v1/chat/completions"),
+        unlessText("reasoning_effort", "none").use(CHAT),
+        unlessText("reasoning_format", "none").use(CHAT),
+        unlessOn("include_reasoning").use(CHAT),
+        unlessOff("separate_reasoning").use(CHAT),
+        unlessDisabled("reasoning", "effort", "none").use(CHAT),
+        unlessDisabled("thinking", "type", "disabled").use(CHAT),
+        unlessOff("think").use(CHAT),
+        unlessOff("enable_thinking").use(CHAT),
+        unlessNumber("thinking_token_budget", -1).use(CHAT),
+        unlessNumber("thinking_budget", -1).use(CHAT),
+        unlessNumber("thinking_budget_tokens", -1).use(CHAT),
     };
 
     private static final Map<String, UnservedField> IN_CHAT =
-            table(SAMPLING, GENERATING, REASONING, TEMPLATES, CHATS);
+            table(SAMPLING, GENERATING, TEMPLATES, CHATS);
 
     private static final Map<String, UnservedField> IN_COMPLETIONS =
             table(
                     SAMPLING,
                     GENERATING,
-                    REASONING,
                     ONLY_IN_CHATS,
                     new UnservedField[] {
                         any("prompt_embeds"),

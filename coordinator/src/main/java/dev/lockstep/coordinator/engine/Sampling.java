@@ -17,6 +17,7 @@ import java.util.Set;
 /// @param maxTokens empty for the rest of the context
 /// @param stopTokenIds ids that the request names
 /// @param endTokenIds ids that end a text of the model; empty if the request ignores them
+/// @param badWords sequences of two or more ids that no text has; single ones are in `params`
 /// @param choices the number of completions of each prompt
 public record Sampling(
         SamplingParams params,
@@ -28,6 +29,7 @@ public record Sampling(
         List<Integer> endTokenIds,
         boolean includeStop,
         boolean skipSpecialTokens,
+        List<List<Integer>> badWords,
         int choices) {
 
     /// The settings of a request that generates no token.
@@ -42,12 +44,14 @@ public record Sampling(
                     List.of(),
                     false,
                     true,
+                    List.of(),
                     1);
 
     public Sampling {
         stop = List.copyOf(stop);
         stopTokenIds = List.copyOf(stopTokenIds);
         endTokenIds = List.copyOf(endTokenIds);
+        badWords = List.copyOf(badWords);
     }
 
     /// Returns these settings with further ids that end a text of the model.
@@ -64,6 +68,7 @@ public record Sampling(
                 ends,
                 includeStop,
                 skipSpecialTokens,
+                badWords,
                 choices);
     }
 
@@ -79,6 +84,7 @@ public record Sampling(
                 endTokenIds,
                 includeStop,
                 skipSpecialTokens,
+                badWords,
                 number);
     }
 

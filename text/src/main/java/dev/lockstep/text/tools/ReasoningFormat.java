@@ -21,4 +21,9 @@ public record ReasoningFormat(String opening, String closing, boolean opened, bo
     public boolean isOpenedBy(String prompt) {
         return prompt.stripTrailing().endsWith(opening.strip());
     }
+
+    /// Returns whether a prompt ends with reasoning that it closed, so that an answer has none.
+    public boolean isClosedBy(String prompt) {
+        return prompt.stripTrailing().endsWith(closing.strip());
+    }
 }

@@ -23,7 +23,7 @@ public final class ReasoningGrammar {
         if (format.isOpenedBy(prompt)) {
             return closed(closing, markers);
         }
-        if (prompt.stripTrailing().endsWith(closing)) {
+        if (format.isClosedBy(prompt)) {
             return Expression.EMPTY;
         }
         return Expression.optional(
