@@ -21,7 +21,12 @@ final class NumberText {
             syntax("-?[1-9](\\.\\d{1,17})?[eE]-0*([1-9]\\d?|[12]\\d\\d|30[0-7])");
     static final Regex ALL = Language.union(PLAIN, signed(LARGE), SMALL);
     private static final Regex INTEGERS =
-            Language.union(syntax("-?(0|[1-9]\\d*)(\\.0+)?"), signed(LARGE));
+            Language.union(syntax("-?(0|[1-9]\\d*)(\\.0)?"), signed(LARGE));
+    private static final Regex FRACTIONS =
+            Language.intersection(
+                    ALL,
+                    Language.complement(
+                            Language.union(syntax("-?(0|[1-9]\\d*)(\\.0+)?"), signed(LARGE))));
     private static final Regex DIGITS_ONLY = syntax("-?(0|[1-9]\\d*)");
 
     private NumberText() {}
@@ -34,9 +39,15 @@ final class NumberText {
         return Language.sequence(Language.optional(Language.text("-")), magnitude);
     }
 
-    /// Whole numbers, by their value or, as in draft 4, by their text.
+    /// Whole numbers, by their value or, as in draft 4, by their text. A model could go on with
+    /// zeros behind the point for as long as it may write: there is one at most.
     static Regex integers(boolean byText) {
         return byText ? DIGITS_ONLY : INTEGERS;
+    }
+
+    /// All numbers that are not whole.
+    static Regex fractions(boolean byText) {
+        return byText ? Language.intersection(ALL, Language.complement(DIGITS_ONLY)) : FRACTIONS;
     }
 
     static Regex atLeast(BigDecimal bound, boolean exclusive) {

@@ -36,8 +36,12 @@ final class TypeKeywords implements Keywords.KeywordGroup {
 
     record Exact(Value allowed, Value forbidden) implements Keywords.Condition {}
 
+    private boolean byText() {
+        return document.draft() == SchemaDocument.Draft.DRAFT_4;
+    }
+
     private Regex integers() {
-        return NumberText.integers(document.draft() == SchemaDocument.Draft.DRAFT_4);
+        return NumberText.integers(byText());
     }
 
     private Value type(Keywords.Place at, JsonNode name) {
@@ -60,10 +64,7 @@ final class TypeKeywords implements Keywords.KeywordGroup {
         if (types.number().equals(Language.NOTHING)) {
             rest = rest.withNumber(NumberText.ALL);
         } else if (types.number().equals(integers())) {
-            rest =
-                    rest.withNumber(
-                            Language.intersection(
-                                    NumberText.ALL, Language.complement(types.number())));
+            rest = rest.withNumber(NumberText.fractions(byText()));
         }
         if (types.string().equals(Language.NOTHING)) {
             rest = rest.withString(StringText.ALL);

@@ -59,6 +59,19 @@ class JsonSchemaTest {
         assertFalse(accepts(matcher, "{\"c\": null, \"a\": 1, \"a\": 1}"));
     }
 
+    @Test
+    void anIntegerHasAtMostOneZeroBehindThePoint() {
+        TextMatcher integers = matcher("{\"type\": \"integer\", \"maximum\": 9}", Layout.COMPACT);
+        assertTrue(accepts(integers, "5"));
+        assertTrue(accepts(integers, "5.0"));
+        assertFalse(accepts(integers, "5.00"));
+        assertFalse(accepts(integers, "5.5"));
+        TextMatcher others = matcher("{\"not\": {\"type\": \"integer\"}}", Layout.COMPACT);
+        assertTrue(accepts(others, "5.50"));
+        assertFalse(accepts(others, "5.0"));
+        assertFalse(accepts(others, "5.00"));
+    }
+
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
