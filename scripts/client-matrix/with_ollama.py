@@ -1,38 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tools are tried if the server says that the model's template has them."""
 import json
+from typing import Literal
 
 import ollama
 
-from served import KEY, MODEL, URL
+from served import CITIES, KEY, MODEL, ROOT_URL, WEATHER_QUESTION, check, error
 
-url, model, key = URL.removesuffix("/v1"), MODEL, KEY
-client = ollama.Client(host=url, headers={"x-api-key": key})
+client = ollama.Client(host=ROOT_URL, headers={"x-api-key": KEY})
 options = {"temperature": 0, "num_predict": 16}
 messages = [{"role": "user", "content": "Name three colours."}]
 
-listed = [each.model for each in client.list().models]
-assert f"{model}:latest" in listed or model in listed, listed
-shown = client.show(model)
-assert shown.modelinfo and "completion" in shown.capabilities, shown
-assert client.ps().models[0].context_length > 0
-
-whole = client.chat(model=f"{model}:latest", messages=messages, options=options)
+whole = client.chat(model=f"{MODEL}:latest", messages=messages, options=options)
 assert whole.done and whole.done_reason in ("stop", "length"), whole
-assert whole.message.content and whole.eval_count > 0 and whole.total_duration > 0, whole
-parts = list(client.chat(model=model, messages=messages, options=options, stream=True))
+assert whole.eval_count > 0 and whole.total_duration > 0, whole
+check("chat", whole.message.content)
+parts = list(client.chat(model=MODEL, messages=messages, options=options, stream=True))
 assert "".join(part.message.content for part in parts) == whole.message.content, parts
-assert parts[-1].done and parts[-1].eval_count == whole.eval_count
+check("stream", parts[-1].done and parts[-1].eval_count == whole.eval_count)
 
-generated = client.generate(model=model, prompt=messages[0]["content"], options=options)
+generated = client.generate(model=MODEL, prompt=messages[0]["content"], options=options)
 assert generated.response == whole.message.content, (generated, whole)
-raw = list(client.generate(model=model, prompt="Once upon", raw=True, options=options, stream=True))
+raw = list(client.generate(model=MODEL, prompt="Once upon", raw=True, options=options, stream=True))
 assert raw[-1].done and "".join(part.response for part in raw), raw
-assert client.generate(model=model).done_reason == "load"
+check("generate", client.generate(model=MODEL).done_reason == "load")
 
-vectors = client.embed(model=model, input=["Hello", "there"]).embeddings
-assert len(vectors) == 2 and abs(sum(x * x for x in vectors[0]) - 1) < 1e-3
-assert len(client.embeddings(model=model, prompt="Hello").embedding) == len(vectors[0])
+
+def weather(city: Literal["Oslo", "Rome"]) -> str:
+    """The weather of a city.
+
+    Args:
+      city: its name
+    """
+    return "Cold in " + city
+
+
+def turn(city):
+    """Returns a question, the call that answers it, and what comes of it."""
+    return [
+        {"role": "user", "content": "How is the weather in %s?" % city},
+        {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "weather", "arguments": {"city": city}}}]},
+        {"role": "tool", "tool_name": "weather", "content": weather(city)},
+        {"role": "assistant", "content": "It is cold in %s." % city},
+    ]
+
+
+# The API cannot demand a call: the model does what it did before.
+told = {"model": MODEL, "tools": [weather], "options": {**options, "num_predict": 60}}
+asks = [*turn("Rome"), *turn("Oslo"), *turn("Rome"), *WEATHER_QUESTION]
+answer = client.chat(messages=asks, **told)
+calls = answer.message.tool_calls
+assert [(call.function.name, call.function.arguments["city"] in CITIES) for call in calls] == [("weather", True)], answer
+parts = list(client.chat(messages=asks, stream=True, **told))
+assert [call for part in parts for call in part.message.tool_calls or []] == calls, parts
+result = {"role": "tool", "tool_name": "weather", "content": weather(**calls[0].function.arguments)}
+answered = client.chat(messages=[*asks, answer.message, result], **told)
+check("tools", answered.message.content)
 
 schema = {
     "type": "object",
@@ -40,35 +62,23 @@ schema = {
     "required": ["colour"],
     "additionalProperties": False,
 }
-formed = client.chat(model=model, messages=messages, format=schema, options={"temperature": 0})
-assert json.loads(formed.message.content)["colour"] in ("red", "green"), formed
+formed = client.chat(model=MODEL, messages=messages, format=schema, options={"temperature": 0})
+check("format", json.loads(formed.message.content)["colour"] in ("red", "green"))
 
-for call, status in (
-    (lambda: client.chat(model="no-such-model", messages=messages), 404),
-    (lambda: client.chat(model=model, messages=messages, options={"temperature": 9}), 400),
-):
-    try:
-        call()
-        raise AssertionError(status)
-    except ollama.ResponseError as e:
-        assert e.status_code == status and e.error, e
+thought = client.chat(model=MODEL, messages=messages, think=True, options=options)
+parts = list(client.chat(model=MODEL, messages=messages, think=True, options=options, stream=True))
+assert thought.message.thinking, thought
+check("thinking", "".join(part.message.thinking or "" for part in parts) == thought.message.thinking)
 
-tools = "tools" in shown.capabilities
-if tools:
-    def weather(city: str) -> str:
-        """The weather of a city.
+vectors = client.embed(model=MODEL, input=["Hello", "there"]).embeddings
+assert len(vectors) == 2 and abs(sum(x * x for x in vectors[0]) - 1) < 1e-3
+check("embed", len(client.embeddings(model=MODEL, prompt="Hello").embedding) == len(vectors[0]))
 
-        Args:
-          city: its name
-        """
-        return "Cold in " + city
+assert f"{MODEL}:latest" in [each.model for each in client.list().models]
+shown = client.show(MODEL)
+assert shown.modelinfo and {"completion", "tools", "thinking"} <= set(shown.capabilities), shown
+check("list, show, ps", client.ps().models[0].context_length > 0)
 
-    ask = [{"role": "user", "content": "How is the weather in Oslo?"}]
-    answer = client.chat(model=model, messages=ask, tools=[weather], options=options)
-    calls = [{"function": {"name": "weather", "arguments": {"city": "Oslo"}}}]
-    client.chat(model=model, options=options, tools=[weather], messages=[
-        *ask,
-        {"role": "assistant", "content": "", "tool_calls": calls},
-        {"role": "tool", "tool_name": "weather", "content": weather("Oslo")},
-    ])
-print(f"passed: chat, generate, embed, list, show, ps, format, errors{', tools' if tools else ''}")
+unknown = error(ollama.ResponseError, lambda: client.chat(model="no-such-model", messages=messages))
+hot = error(ollama.ResponseError, lambda: client.chat(model=MODEL, messages=messages, options={"temperature": 9}))
+check("errors", (unknown.status_code, hot.status_code) == (404, 400) and unknown.error and hot.error)
