@@ -6,12 +6,12 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /// Small, readable vocabularies for tests without files.
-final class TinyVocabularies {
+public final class TinyVocabularies {
     private TinyVocabularies() {}
 
     /// Returns a tokenizer with `<|end|>` 0, `<|tool|>` 1 (added, not special), the 256 bytes 2 to
     /// 257, then the results of the merges.
-    static Tokenizer byteLevel(String pre, String... merges) {
+    public static Tokenizer byteLevel(String pre, String... merges) {
         List<String> tokens = new ArrayList<>(List.of("<|end|>", "<|tool|>"));
         List<Integer> types = new ArrayList<>(List.of(3, 4));
         for (int b = 0; b < 256; b++) {

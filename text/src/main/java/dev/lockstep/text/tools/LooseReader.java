@@ -21,8 +21,8 @@ final class LooseReader {
     /// A model's own quote; strings between it have no escapes, keys have no quotes.
     private final Optional<String> ownQuote;
 
-    /// Whether a string that is the whole value has no escapes.
-    private final boolean rawString;
+    /// Present if a string that is the whole value has no escapes: what may follow it.
+    private final Optional<PythonKeys> rawString;
 
     private final Deque<Character> open = new ArrayDeque<>();
     private final StringBuilder json = new StringBuilder();
@@ -31,7 +31,7 @@ final class LooseReader {
     private boolean isKey;
     private String quote = "";
 
-    LooseReader(Optional<String> ownQuote, boolean rawString) {
+    LooseReader(Optional<String> ownQuote, Optional<PythonKeys> rawString) {
         this.ownQuote = ownQuote;
         this.rawString = rawString;
     }
@@ -246,7 +246,7 @@ final class LooseReader {
     }
 
     private Progress string(Input in) {
-        boolean raw = ownQuote.isPresent() || (rawString && open.isEmpty());
+        boolean raw = ownQuote.isPresent() || (rawString.isPresent() && open.isEmpty());
         while (!in.isEmpty()) {
             char c = in.peek();
             if (c == quote.charAt(0)) {
@@ -296,23 +296,11 @@ final class LooseReader {
         if (next == text.length()) {
             return in.ended() ? Progress.DONE : Progress.MORE;
         }
-        return text.charAt(next) == ',' ? keyFollows(in, next + 1) : ok(text.charAt(next) == ')');
-    }
-
-    /// Returns whether `key=` follows.
-    private static Progress keyFollows(Input in, int from) {
-        CharSequence text = in.text();
-        int start = Literal.skipSpace(text, from);
-        int end = start;
-        while (end < text.length()
-                && end - start < 100
-                && Character.isJavaIdentifierPart(text.charAt(end))) {
-            end++;
+        if (text.charAt(next) != ',') {
+            return ok(text.charAt(next) == ')');
         }
-        if (end == text.length()) {
-            return in.ended() ? Progress.FAILED : Progress.MORE;
-        }
-        return ok(end > start && text.charAt(end) == '=');
+        int key = rawString.orElseThrow().match(text, Literal.skipSpace(text, next + 1));
+        return key == Literal.MORE && !in.ended() ? Progress.MORE : ok(key >= 0);
     }
 
     /// Writes an escape of Python or JSON and returns its end, [Literal#NO] or [Literal#MORE].

@@ -63,12 +63,12 @@ final class PiecesReader implements CallReader {
     }
 
     private CallReader argumentsReader() {
+        JsonNode schema = Objects.requireNonNull(functions.get(name));
         return switch (form.arguments()) {
             case ArgumentForm.Json _ -> new JsonArgumentsReader();
             case ArgumentForm.Tagged tagged ->
-                    new TaggedArgumentsReader(
-                            tagged, afterArguments, Objects.requireNonNull(functions.get(name)));
-            case ArgumentForm.Python python -> new PythonArgumentsReader(python);
+                    new TaggedArgumentsReader(tagged, afterArguments, schema);
+            case ArgumentForm.Python python -> new PythonArgumentsReader(python, schema);
             case ArgumentForm.Quoted quoted -> new QuotedArgumentsReader(quoted);
         };
     }

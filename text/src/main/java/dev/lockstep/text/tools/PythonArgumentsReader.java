@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.tools;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Optional;
 
 /// Reads `(key=value, …)` as an object.
 final class PythonArgumentsReader implements CallReader {
-    private static final int MAX_KEY = 1000;
-
     private enum State {
         OPEN,
         KEY_OR_END,
@@ -14,13 +13,15 @@ final class PythonArgumentsReader implements CallReader {
         AFTER
     }
 
-    private final ArgumentForm.Python form;
+    private final Optional<PythonKeys> rawStrings;
+    private final PythonKeys keys;
     private State state = State.OPEN;
-    private LooseReader value = new LooseReader(Optional.empty(), false);
+    private LooseReader value = new LooseReader(Optional.empty(), Optional.empty());
     private boolean first = true;
 
-    PythonArgumentsReader(ArgumentForm.Python form) {
-        this.form = form;
+    PythonArgumentsReader(ArgumentForm.Python form, JsonNode parameters) {
+        keys = PythonKeys.of(parameters);
+        rawStrings = form.rawStrings() ? Optional.of(keys) : Optional.empty();
     }
 
     @Override
@@ -63,25 +64,16 @@ final class PythonArgumentsReader implements CallReader {
     }
 
     private Progress key(Input in, CallSink sink) {
-        CharSequence text = in.text();
-        int end = in.at();
-        while (end < text.length()
-                && (Character.isJavaIdentifierPart(text.charAt(end)) || text.charAt(end) == '-')) {
-            if (++end - in.at() > MAX_KEY) {
-                return Progress.FAILED;
-            }
+        int end = keys.match(in.text(), in.at());
+        if (end < 0) {
+            return end == Literal.MORE ? Progress.MORE : Progress.FAILED;
         }
-        int equals = Literal.skipSpace(text, end);
-        if (equals == text.length()) {
-            return Progress.MORE;
-        }
-        if (end == in.at() || text.charAt(equals) != '=') {
-            return Progress.FAILED;
-        }
-        sink.arguments((first ? "{" : ",") + JsonText.quoted(in.take(end)) + ":");
-        in.moveTo(equals + 1);
+        String key = in.take(end).stripTrailing();
+        sink.arguments((first ? "{" : ",") + JsonText.quoted(key) + ":");
+        in.skipSpace();
+        in.moveTo(in.at() + 1);
         first = false;
-        value = new LooseReader(Optional.empty(), form.rawStrings());
+        value = new LooseReader(Optional.empty(), rawStrings);
         state = State.VALUE;
         return Progress.DONE;
     }

@@ -9,7 +9,7 @@ final class QuotedArgumentsReader implements CallReader {
     private boolean begun;
 
     QuotedArgumentsReader(ArgumentForm.Quoted form) {
-        object = new LooseReader(Optional.of(form.quote()), false);
+        object = new LooseReader(Optional.of(form.quote()), Optional.empty());
     }
 
     @Override

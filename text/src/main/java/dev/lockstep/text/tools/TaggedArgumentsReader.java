@@ -233,7 +233,7 @@ final class TaggedArgumentsReader implements CallReader {
         var in = new Input();
         in.append(text);
         in.end();
-        var reader = new LooseReader(Optional.empty(), false);
+        var reader = new LooseReader(Optional.empty(), Optional.empty());
         if (reader.read(in) == Progress.DONE) {
             in.skipSpace();
             String json = reader.json();

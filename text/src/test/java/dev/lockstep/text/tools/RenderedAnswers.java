@@ -7,8 +7,12 @@ import dev.lockstep.grammar.Grammar;
 import dev.lockstep.grammar.schema.Layout;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ChatVariables;
+import dev.lockstep.text.Detokenizer;
+import dev.lockstep.text.TinyVocabularies;
+import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.ToolCallForm;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -21,12 +25,18 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Renders answers with a template, and takes them apart.
-record RenderedAnswers(ChatTemplate template, AnswerFormat format, ToolCallForm form, Clock clock) {
+final class RenderedAnswers {
     static final String FIRST = "get_weather";
     private static final String SECOND = "find-train2";
     private static final String RESULT = "RESULT-OF-CALL";
+    private static final Map<String, @Nullable Object> QUESTION = message("user", "Hello?");
     private static final String ID = "call0000";
     private static final ObjectMapper JSON = new ObjectMapper();
+    private static final Tokenizer BYTES = TinyVocabularies.byteLevel("gpt-2");
+
+    /// The id of the byte 0 in [#BYTES].
+    private static final int FIRST_BYTE = 2;
+
     private static final JsonNode PARAMETERS =
             json(
                     """
@@ -37,6 +47,9 @@ record RenderedAnswers(ChatTemplate template, AnswerFormat format, ToolCallForm 
                       "ratio": {"type": "number", "description": "d"},
                       "deep": {"type": "object", "description": "d"},
                       "list": {"type": "array", "items": {"type": "string"}, "description": "d"},
+                      "any": {"description": "d"},
+                      "größe in cm": {"type": "string", "description": "d"},
+                      "x.y-z": {"type": "integer", "description": "d"},
                       "flag": {"type": "boolean", "description": "d"}}}
                     """);
 
@@ -53,6 +66,37 @@ record RenderedAnswers(ChatTemplate template, AnswerFormat format, ToolCallForm 
     private static final Map<String, JsonNode> GRAMMAR_FUNCTIONS =
             Map.of(FIRST, ORDERED_PARAMETERS, SECOND, ORDERED_PARAMETERS);
 
+    private final ChatTemplate template;
+    private final AnswerFormat format;
+    private final ToolCallForm form;
+    private final Clock clock;
+    private final Map<String, Object> variables;
+    private final String prompt;
+
+    private RenderedAnswers(
+            ChatTemplate template,
+            AnswerFormat format,
+            ToolCallForm form,
+            Clock clock,
+            Map<String, Object> variables) {
+        this.template = template;
+        this.format = format;
+        this.form = form;
+        this.clock = clock;
+        this.variables = variables;
+        prompt = text(List.of(QUESTION), true);
+    }
+
+    /// The same template with the variables that make templates think.
+    RenderedAnswers thinking() {
+        return new RenderedAnswers(
+                template, format, form, clock, Map.of("enable_thinking", true, "thinking", true));
+    }
+
+    AnswerFormat format() {
+        return format;
+    }
+
     /// An answer as text.
     ///
     /// @param prompt what the text continues
@@ -66,19 +110,18 @@ record RenderedAnswers(ChatTemplate template, AnswerFormat format, ToolCallForm 
                 ? Optional.empty()
                 : Trial.of(template, clock)
                         .form()
-                        .map(form -> new RenderedAnswers(template, format, form, clock));
+                        .map(form -> new RenderedAnswers(template, format, form, clock, Map.of()));
     }
 
     /// Renders an answer that is followed by the results of its calls.
     Rendered render(Answer parts, JsonNode values, int count) {
-        Map<String, @Nullable Object> question = message("user", "Hello?");
         Map<String, @Nullable Object> answer = message("assistant", parts.content());
         if (!parts.reasoning().isEmpty()) {
             for (String field : List.of("reasoning_content", "reasoning", "thinking", "thought")) {
                 answer.put(field, parts.reasoning());
             }
         }
-        List<Map<String, @Nullable Object>> messages = new ArrayList<>(List.of(question, answer));
+        List<Map<String, @Nullable Object>> messages = new ArrayList<>(List.of(QUESTION, answer));
         List<Object> calls = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             String name = i == 0 ? FIRST : SECOND;
@@ -97,9 +140,8 @@ record RenderedAnswers(ChatTemplate template, AnswerFormat format, ToolCallForm 
             messages.add(result);
         }
         answer.put("tool_calls", calls);
-        String prompt = text(List.of(question), true);
         String all = text(messages, false);
-        String start = MarkerText.commonPrefix(prompt, all);
+        String start = all.startsWith(prompt) ? prompt : MarkerText.commonPrefix(prompt, all);
         return new Rendered(
                 start, withoutResult(all.substring(start.length(), all.indexOf(RESULT))));
     }
@@ -161,15 +203,16 @@ record RenderedAnswers(ChatTemplate template, AnswerFormat format, ToolCallForm 
                             "function",
                             Map.of("name", name, "description", "d", "parameters", parameters)));
         }
-        return template.render(
-                form.apply(
-                        TemplateTools.add(
-                                ChatVariables.of(messages, generation), tools, template, clock)),
-                clock);
+        ChatVariables conversation =
+                TemplateTools.add(ChatVariables.of(messages, generation), tools, template, clock);
+        for (Map.Entry<String, Object> each : variables.entrySet()) {
+            conversation = conversation.with(each.getKey(), each.getValue());
+        }
+        return template.render(form.apply(conversation), clock);
     }
 
-    /// Takes an answer apart that comes in pieces.
-    Answer cut(Rendered rendered, boolean constrained, List<Integer> places) {
+    /// Takes an answer apart that comes in pieces, which end at these places of its text.
+    Answer cut(Rendered rendered, boolean constrained, int... places) {
         ToolCallParser parser = format.parser(FUNCTIONS, constrained, rendered.prompt());
         List<AnswerEvent> events = new ArrayList<>();
         int from = 0;
@@ -180,6 +223,24 @@ record RenderedAnswers(ChatTemplate template, AnswerFormat format, ToolCallForm 
         events.addAll(parser.accept(rendered.output().substring(from)));
         events.addAll(parser.finish());
         return Answer.of(events);
+    }
+
+    /// Detokenizes a text of which each byte is a token of its own, and returns how much of it was
+    /// there after each of them: a cut within a character shows nothing of it.
+    static int[] placesByByte(String output) {
+        byte[] bytes = output.getBytes(StandardCharsets.UTF_8);
+        var detokenizer = new Detokenizer(BYTES, false, Detokenizer.Start.CONTINUATION);
+        var text = new StringBuilder();
+        int[] places = new int[bytes.length];
+        for (int i = 0; i < bytes.length; i++) {
+            text.append(detokenizer.push(FIRST_BYTE + (bytes[i] & 0xFF)));
+            places[i] = text.length();
+        }
+        text.append(detokenizer.finish());
+        if (!text.toString().equals(output)) {
+            throw new IllegalStateException("detokenized to " + text + " from " + output);
+        }
+        return places;
     }
 
     /// Returns whether an answer has the calls that were rendered, with ids where these were too.

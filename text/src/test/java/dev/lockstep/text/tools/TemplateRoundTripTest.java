@@ -18,6 +18,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -56,7 +59,66 @@ final class TemplateRoundTripTest {
         ARGUMENTS.put("empty object", "{\"deep\": {}, \"list\": []}");
         ARGUMENTS.put("list", "{\"list\": [\"a\", \"b c\", \"it's\"]}");
         ARGUMENTS.put("markers", "{\"text\": \"x %M y\"}");
+        ARGUMENTS.put("only markers", "{\"text\": \"%M\"}");
+        ARGUMENTS.put(
+                "markers within",
+                "{\"list\": [\"x %M y\"], \"deep\": {\"k\": \"%M\"}, \"text\": \"z\"}");
+        ARGUMENTS.put("white space", "{\"text\": \"  a \", \"note\": \"b\\t\"}");
+        ARGUMENTS.put("line feeds", "{\"text\": \"\\na\\n\\n\", \"note\": \"\\n\"}");
+        ARGUMENTS.put("control characters", "{\"text\": \"a\\u0001b\\u0000\\r\\n\\u007f\"}");
+        ARGUMENTS.put("double limits", "{\"ratio\": 1.7976931348623157e308, \"count\": 0}");
+        ARGUMENTS.put("small", "{\"ratio\": 5e-324}");
+        ARGUMENTS.put("above a long", "{\"count\": 18446744073709551616}");
+        ARGUMENTS.put("zero", "{\"ratio\": 0.0, \"count\": -1}");
+        ARGUMENTS.put("null", "{\"text\": \"a\", \"any\": null}");
+        ARGUMENTS.put("empty within", "{\"deep\": {\"\": \"\", \"a\": [{}, [], [[]]]}}");
+        ARGUMENTS.put("keys", "{\"größe in cm\": \"a\", \"x.y-z\": 1}");
+        ARGUMENTS.put(
+                "everything",
+                "{\"text\": \"it's \\\"q\\\" {}\\n%M 東😀\", \"deep\": {\"k\": [1, {}, \"ü\"]}, \"count\": -7}");
     }
+
+    /// What templates do not render of an answer with calls, so that nothing of it can come back.
+    private static final Map<String, Set<String>> LEFT_OUT =
+            Map.of(
+                    "calls beside content", Set.of("deepseek-ai-DeepSeek-R1-Distill-Llama-8B"),
+                    "content beside calls",
+                            Set.of(
+                                    "Cohere2MoE",
+                                    "CohereForAI-c4ai-command-r7b-12-2024-tool_use",
+                                    "MiniMax-M1",
+                                    "Mistral-Small-3.2-24B-Instruct-2506",
+                                    "NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use",
+                                    "google-gemma-4-31B-it",
+                                    "meta-llama-Llama-3.1-8B-Instruct",
+                                    "meta-llama-Llama-3.2-3B-Instruct",
+                                    "muse-glimmer",
+                                    "upstage-Solar-Open-100B"),
+                    "reasoning",
+                            Set.of(
+                                    "Apertus-8B-Instruct",
+                                    "Apriel-1.6-15b-Thinker-fixed",
+                                    "GigaChat3-10B-A1.8B",
+                                    "GigaChat3.1-10B-A1.8B",
+                                    "MiMo-VL",
+                                    "MiniMax-M1",
+                                    "Mistral-Small-3.2-24B-Instruct-2506",
+                                    "NVIDIA-Nemotron-Nano-v2",
+                                    "NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use",
+                                    "Qwen-QwQ-32B",
+                                    "Qwen-Qwen2.5-7B-Instruct",
+                                    "Qwen3-Coder",
+                                    "deepseek-ai-DeepSeek-R1-Distill-Llama-8B",
+                                    "deepseek-ai-DeepSeek-V3.1",
+                                    "fireworks-ai-llama-3-firefunction-v2",
+                                    "ibm-granite-granite-4.0",
+                                    "ibm-granite-granite-4.1",
+                                    "meetkai-functionary-medium-v3.1",
+                                    "meta-llama-Llama-3.1-8B-Instruct",
+                                    "meta-llama-Llama-3.2-3B-Instruct",
+                                    "mistralai-Ministral-3-14B-Reasoning-2512",
+                                    "moonshotai-Kimi-K2",
+                                    "unsloth-mistral-Devstral-Small-2507"));
 
     /// What a template shows of its calls; the others of a family are alike.
     private static final Map<String, String> LEARNT =
@@ -79,15 +141,23 @@ final class TemplateRoundTripTest {
     @Test
     void answersComeBackAsTheyWereRendered() throws IOException {
         List<String> wrong = new ArrayList<>();
+        Map<String, Set<String>> leftOut = new TreeMap<>();
         int rendering = 0;
         for (Path file : templates()) {
             Optional<RenderedAnswers> answers = RenderedAnswers.of(file, CLOCK);
             if (answers.isPresent()) {
                 rendering++;
-                check(answers.get()).forEach(fault -> wrong.add(file.getFileName() + ", " + fault));
+                String name = file.getFileName().toString().replace(".jinja", "");
+                Set<String> missing = new TreeSet<>();
+                List<String> faults = new ArrayList<>(check(answers.get(), missing));
+                faults.addAll(checkThinking(answers.get().thinking(), missing));
+                faults.forEach(fault -> wrong.add(name + ", " + fault));
+                missing.forEach(
+                        what -> leftOut.computeIfAbsent(what, _ -> new TreeSet<>()).add(name));
             }
         }
         assertTrue(wrong.isEmpty(), () -> String.join("\n", wrong));
+        assertEquals(LEFT_OUT, leftOut);
         assertEquals(40, rendering);
     }
 
@@ -120,7 +190,8 @@ final class TemplateRoundTripTest {
         }
     }
 
-    private static List<String> check(RenderedAnswers answers) {
+    /// @param leftOut takes what the template does not render
+    private static List<String> check(RenderedAnswers answers, Set<String> leftOut) {
         List<String> wrong = new ArrayList<>();
         ToolFormat tools = answers.format().tools().orElseThrow();
         String markers =
@@ -135,18 +206,68 @@ final class TemplateRoundTripTest {
                                 var one = new Answer(content, reasoning, List.of());
                                 boolean all = !content.isEmpty() && !reasoning.isEmpty();
                                 boolean none = content.isEmpty() && reasoning.isEmpty();
-                                check(answers, one, values, 1, none, label, wrong);
-                                check(answers, one, values, most, all, label, wrong);
+                                check(answers, one, values, 1, none, label, leftOut, wrong);
+                                check(answers, one, values, most, all, label, leftOut, wrong);
                             }
                         }
                     } else {
                         var plain = new Answer(CONTENT, "", List.of());
-                        check(answers, plain, values, most, false, label, wrong);
+                        check(
+                                answers,
+                                plain,
+                                values,
+                                most,
+                                label.equals("everything"),
+                                label,
+                                leftOut,
+                                wrong);
                         var bare = new Answer("", "", List.of());
-                        check(answers, bare, values, 1, false, label, wrong);
+                        check(answers, bare, values, 1, false, label, leftOut, wrong);
                     }
                 });
         return wrong;
+    }
+
+    /// Checks reasoning that a template renders only where it is told that the model thinks.
+    private static List<String> checkThinking(RenderedAnswers answers, Set<String> leftOut) {
+        List<String> wrong = new ArrayList<>();
+        Set<String> missing = new TreeSet<>();
+        JsonNode values = RenderedAnswers.json("{\"text\": \"Oslo\"}");
+        int most = answers.format().tools().orElseThrow().parallel() ? 2 : 1;
+        for (String content : List.of("", CONTENT)) {
+            var one = new Answer(content, REASONING, List.of());
+            check(answers, one, values, most, !content.isEmpty(), "thinking", missing, wrong);
+        }
+        if (!missing.contains("reasoning")) {
+            leftOut.remove("reasoning");
+        } else if (answers.format().reasoning().isPresent()) {
+            checkWritten(answers, answers.format().reasoning().get(), values, wrong);
+        }
+        return wrong;
+    }
+
+    /// Checks reasoning that the template drops, before calls that it renders.
+    private static void checkWritten(
+            RenderedAnswers answers,
+            ReasoningFormat reasoning,
+            JsonNode values,
+            List<String> wrong) {
+        RenderedAnswers.Rendered rendered =
+                answers.render(new Answer("", "", List.of()), values, 1);
+        String prompt = rendered.prompt();
+        String opening = reasoning.isOpenedBy(prompt) ? "" : reasoning.opening();
+        var written =
+                new RenderedAnswers.Rendered(
+                        prompt, opening + REASONING + reasoning.closing() + rendered.output());
+        int[] places = RenderedAnswers.placesByByte(written.output());
+        for (int[] each : List.of(new int[0], places)) {
+            Answer answer = answers.cut(written, false, each);
+            if (!answer.reasoning().equals(REASONING)
+                    || !answer.content().isEmpty()
+                    || !RenderedAnswers.hasCalls(answer, written.output(), values, 1)) {
+                wrong.add("written: " + answer + " of " + written);
+            }
+        }
     }
 
     private static void check(
@@ -156,36 +277,46 @@ final class TemplateRoundTripTest {
             int count,
             boolean everyCut,
             String label,
+            Set<String> leftOut,
             List<String> wrong) {
         RenderedAnswers.Rendered rendered = answers.render(parts, values, count);
         String output = rendered.output();
         if (!output.contains(RenderedAnswers.FIRST)) {
-            return; // the template leaves calls out of an answer with content
+            leftOut.add("calls beside content");
+            return;
         }
         Answer whole =
                 Answer.whole(
                         answers.format(), RenderedAnswers.FUNCTIONS, rendered.prompt(), output);
-        String content = output.contains(parts.content()) ? parts.content() : "";
-        String reasoning = output.contains(parts.reasoning()) ? parts.reasoning() : "";
+        String content = rendered("content beside calls", parts.content(), output, leftOut);
+        String reasoning = rendered("reasoning", parts.reasoning(), output, leftOut);
         if (!whole.content().equals(content)
                 || !whole.reasoning().equals(reasoning)
                 || !RenderedAnswers.hasCalls(whole, output, values, count)) {
             wrong.add(label + ": " + whole + " of " + output);
         }
-        for (int at = 0; everyCut && at <= output.length(); at++) {
-            Answer cut = answers.cut(rendered, false, List.of(at));
+        int[] places = RenderedAnswers.placesByByte(output);
+        for (int i = 0; everyCut && i < places.length; i++) {
+            Answer cut = answers.cut(rendered, false, places[i]);
             if (!cut.equals(whole)) {
-                wrong.add(label + ": " + cut + " of " + output + " cut at " + at);
+                wrong.add(label + ": " + cut + " of " + output + " cut at byte " + i);
             }
         }
-        List<Integer> characters = Stream.iterate(0, i -> i + 1).limit(output.length()).toList();
-        Answer streamed = answers.cut(rendered, false, characters);
+        Answer streamed = answers.cut(rendered, false, places);
         if (!streamed.equals(whole)) {
             wrong.add(label + ": streamed " + streamed + " of " + output);
         }
-        Answer constrained = answers.cut(rendered, true, characters);
+        Answer constrained = answers.cut(rendered, true, places);
         if (!RenderedAnswers.withoutIds(constrained).equals(RenderedAnswers.withoutIds(whole))) {
             wrong.add(label + ": constrained " + constrained + " of " + output);
         }
+    }
+
+    private static String rendered(String what, String part, String output, Set<String> leftOut) {
+        if (output.contains(part)) {
+            return part;
+        }
+        leftOut.add(what);
+        return "";
     }
 }
