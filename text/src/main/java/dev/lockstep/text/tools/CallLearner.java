@@ -121,7 +121,8 @@ final class CallLearner {
                         rest.substring(callEnd.length()),
                         withoutTurnEnd(after.substring(callEnd.length())),
                         false,
-                        true));
+                        true,
+                        List.of()));
     }
 
     private ToolFormat single(String text, CallSpan span) {
@@ -134,7 +135,8 @@ final class CallLearner {
                 "",
                 "",
                 false,
-                false);
+                false,
+                List.of());
     }
 
     private String withoutReasoning(String before) {
@@ -210,7 +212,8 @@ final class CallLearner {
                         format.separator(),
                         format.sectionEnd(),
                         anywhere,
-                        format.parallel()),
+                        format.parallel(),
+                        List.of()),
                 extra.strip());
     }
 }

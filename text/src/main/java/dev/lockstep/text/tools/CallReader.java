@@ -10,9 +10,11 @@ interface CallReader {
 
     /// Returns a reader of what stands between a format's texts before and after a call.
     ///
+    /// @param call the form of this call
     /// @param functions the schemas of the parameters by the functions' names
-    static CallReader of(ToolFormat format, Map<String, JsonNode> functions) {
-        return switch (format.call()) {
+    static CallReader of(
+            ToolFormat format, CallForm call, Map<String, JsonNode> functions) {
+        return switch (call) {
             case CallForm.JsonCall json -> new JsonCallReader(json);
             case CallForm.NamedJson json -> new JsonCallReader(json);
             case CallForm.Pieces pieces ->

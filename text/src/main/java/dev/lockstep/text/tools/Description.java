@@ -82,6 +82,7 @@ final class Description {
     private static String piece(Piece piece) {
         return switch (piece) {
             case Piece.Text(String text) -> text;
+            case Piece.Either(List<String> texts) -> texts.getFirst();
             case Piece.Name _ -> "NAME";
             case Piece.Id _ -> "ID";
             case Piece.Index _ -> "INDEX";

@@ -98,7 +98,8 @@ record FormatFile(
                 "separator",
                 "section_end",
                 "anywhere",
-                "parallel");
+                "parallel",
+                "variants");
         return new ToolFormat(
                 part.textOr("content_separator", ""),
                 part.textOr("section_begin", ""),
@@ -108,7 +109,13 @@ record FormatFile(
                 part.textOr("separator", ""),
                 part.textOr("section_end", ""),
                 part.flag("anywhere", true),
-                part.flag("parallel", true));
+                part.flag("parallel", true),
+                part.parts("variants").stream().map(FormatFile::variant).toList());
+    }
+
+    private static ToolFormat.Variant variant(Part part) {
+        part.allow("call_begin", "call");
+        return new ToolFormat.Variant(part.text("call_begin"), call(part.need("call")));
     }
 
     private static CallForm call(Part part) {
@@ -126,12 +133,16 @@ record FormatFile(
         return part.flag("named_json", false)
                 ? new CallForm.NamedJson()
                 : new CallForm.Pieces(
-                        part.texts("pieces").stream().map(FormatFile::piece).toList(),
+                        part.choices("pieces").stream().map(FormatFile::piece).toList(),
                         arguments(part.need("arguments")));
     }
 
-    /// Reads a piece: `NAME`, `ID` and `INDEX` are places, all else is text.
-    private static Piece piece(String text) {
+    /// Reads a piece: `NAME`, `ID` and `INDEX` are places, all else is text, or one of several.
+    private static Piece piece(List<String> texts) {
+        if (texts.size() != 1) {
+            return new Piece.Either(texts);
+        }
+        String text = texts.getFirst();
         return switch (text) {
             case "NAME" -> new Piece.Name();
             case "ID" -> new Piece.Id();
@@ -227,14 +238,30 @@ record FormatFile(
         }
 
         List<String> texts(String field) {
+            return texts(field, node.path(field));
+        }
+
+        private List<String> texts(String field, JsonNode list) {
             List<String> texts = new ArrayList<>();
-            for (JsonNode each : node.path(field)) {
+            for (JsonNode each : list) {
                 if (!each.isTextual()) {
                     throw fault(field + " has an entry that is no text");
                 }
                 texts.add(each.textValue());
             }
             return texts;
+        }
+
+        /// Returns the entries of a list, of which each is a text or a list of texts.
+        List<List<String>> choices(String field) {
+            List<List<String>> choices = new ArrayList<>();
+            for (JsonNode each : node.path(field)) {
+                choices.add(
+                        each.isArray()
+                                ? texts(field, each)
+                                : texts(field, JSON.createArrayNode().add(each)));
+            }
+            return choices;
         }
     }
 }

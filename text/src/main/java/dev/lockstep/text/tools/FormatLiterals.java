@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.tools;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -10,8 +11,10 @@ final class FormatLiterals {
     final Optional<ToolFormat> tools;
     final Literal reasoningOpening;
     final Literal reasoningClosing;
-    final Literal callsBegin;
-    final Literal nextCall;
+
+    /// The ways to begin a call, the format's own first.
+    final List<Opening> callOpenings;
+
     final Literal callEnd;
     final Literal sectionEnd;
     final List<Literal> contentOpenings;
@@ -23,6 +26,12 @@ final class FormatLiterals {
     /// The most white space that the format puts before a marker.
     final int heldSpace;
 
+    /// The texts before a call.
+    ///
+    /// @param first before the first call
+    /// @param next before a further one
+    record Opening(Literal first, Literal next, CallForm call) {}
+
     record End(String space, Literal literal) {}
 
     FormatLiterals(AnswerFormat format) {
@@ -30,8 +39,7 @@ final class FormatLiterals {
         tools = format.tools();
         reasoningOpening = new Literal(reasoning.map(ReasoningFormat::opening).orElse(""));
         reasoningClosing = new Literal(reasoning.map(ReasoningFormat::closing).orElse(""));
-        callsBegin = new Literal(tools.map(t -> t.sectionBegin() + t.callBegin()).orElse(""));
-        nextCall = new Literal(tools.map(t -> t.separator() + t.callBegin()).orElse(""));
+        callOpenings = tools.map(FormatLiterals::openings).orElse(List.of());
         callEnd = new Literal(tools.map(ToolFormat::callEnd).orElse(""));
         sectionEnd = new Literal(tools.map(ToolFormat::sectionEnd).orElse(""));
         contentOpenings = format.content().openings().stream().map(Literal::new).toList();
@@ -49,6 +57,20 @@ final class FormatLiterals {
                                         .map(r -> MarkerText.leadingSpace(r.closing()).length())
                                         .orElse(0)),
                         ends.stream().mapToInt(end -> end.space().length()).max().orElse(0));
+    }
+
+    private static List<Opening> openings(ToolFormat tools) {
+        List<Opening> openings = new ArrayList<>();
+        openings.add(opening(tools, tools.callBegin(), tools.call()));
+        tools.variants().forEach(v -> openings.add(opening(tools, v.callBegin(), v.call())));
+        return List.copyOf(openings);
+    }
+
+    private static Opening opening(ToolFormat tools, String callBegin, CallForm call) {
+        return new Opening(
+                new Literal(tools.sectionBegin() + callBegin),
+                new Literal(tools.separator() + callBegin),
+                call);
     }
 
     /// Returns the white space that the format puts between content and calls.
@@ -87,9 +109,8 @@ final class FormatLiterals {
     }
 
     /// Returns whether a call without a marker before it may begin at a place.
-    boolean beginsBareCall(Input in, int at) {
+    static boolean beginsBareCall(Input in, int at, CallForm call) {
         return at < in.text().length()
-                && (tools.orElseThrow().call() instanceof CallForm.Pieces
-                        || in.text().charAt(at) == '{');
+                && (call instanceof CallForm.Pieces || in.text().charAt(at) == '{');
     }
 }

@@ -24,10 +24,22 @@ final class Markers {
                         tools.callEnd(),
                         tools.separator(),
                         tools.sectionEnd()));
-        if (tools.call() instanceof CallForm.Pieces(List<Piece> head, ArgumentForm arguments)) {
+        add(tools.call(), all);
+        for (ToolFormat.Variant variant : tools.variants()) {
+            all.add(variant.callBegin());
+            add(variant.call(), all);
+        }
+    }
+
+    private static void add(CallForm call, List<String> all) {
+        if (call instanceof CallForm.Pieces(List<Piece> head, ArgumentForm arguments)) {
             for (Piece piece : head) {
-                if (piece instanceof Piece.Text(String text)) {
-                    all.add(text);
+                switch (piece) {
+                    case Piece.Text(String text) -> all.add(text);
+                    case Piece.Either(List<String> texts) -> all.addAll(texts);
+                    case Piece.Name _, Piece.Id _, Piece.Index _ -> {
+                        // no marker
+                    }
                 }
             }
             add(arguments, all);

@@ -19,7 +19,7 @@ final class PiecesReader implements CallReader {
     /// The characters of the functions' names.
     private final BitSet nameCharacters = new BitSet();
 
-    private final List<Optional<Literal>> literals;
+    private final List<List<Literal>> literals;
     private int next;
     private String name = "";
     private Optional<CallReader> arguments = Optional.empty();
@@ -33,12 +33,17 @@ final class PiecesReader implements CallReader {
         functions.keySet().forEach(each -> each.chars().forEach(nameCharacters::set));
         literals =
                 form.head().stream()
-                        .map(
-                                piece ->
-                                        piece instanceof Piece.Text text
-                                                ? Optional.of(new Literal(text.text()))
-                                                : Optional.<Literal>empty())
+                        .map(PiecesReader::texts)
+                        .map(texts -> texts.stream().map(Literal::new).toList())
                         .toList();
+    }
+
+    private static List<String> texts(Piece piece) {
+        return switch (piece) {
+            case Piece.Text(String text) -> List.of(text);
+            case Piece.Either(List<String> texts) -> texts;
+            case Piece.Name _, Piece.Id _, Piece.Index _ -> List.of();
+        };
     }
 
     @Override
@@ -46,7 +51,7 @@ final class PiecesReader implements CallReader {
         while (next < form.head().size()) {
             Progress read =
                     switch (form.head().get(next)) {
-                        case Piece.Text _ -> in.pass(literals.get(next).orElseThrow());
+                        case Piece.Text _, Piece.Either _ -> text(in);
                         case Piece.Name _ -> name(in, sink);
                         case Piece.Id _ -> id(in, sink);
                         case Piece.Index _ -> index(in);
@@ -60,6 +65,18 @@ final class PiecesReader implements CallReader {
             arguments = Optional.of(argumentsReader());
         }
         return arguments.get().read(in, sink);
+    }
+
+    private Progress text(Input in) {
+        Progress found = Progress.FAILED;
+        for (Literal each : literals.get(next)) {
+            Progress passed = in.pass(each);
+            if (passed == Progress.DONE) {
+                return passed;
+            }
+            found = passed == Progress.MORE ? passed : found;
+        }
+        return found;
     }
 
     private CallReader argumentsReader() {
@@ -97,8 +114,8 @@ final class PiecesReader implements CallReader {
     private Progress id(Input in, CallSink sink) {
         CharSequence text = in.text();
         Literal after =
-                next + 1 < literals.size()
-                        ? literals.get(next + 1).orElse(new Literal(""))
+                next + 1 < literals.size() && !literals.get(next + 1).isEmpty()
+                        ? literals.get(next + 1).getFirst()
                         : new Literal("");
         for (int at = in.at(); at < text.length() && at - in.at() <= MAX_NAME; at++) {
             int end = after.isEmpty() ? Literal.NO : after.match(text, at);

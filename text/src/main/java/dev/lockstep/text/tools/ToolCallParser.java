@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -56,8 +57,10 @@ public final class ToolCallParser {
     @Nullable private CallInProgress call;
     @Nullable private CallReader reader;
 
-    /// Where [#find] found a marker ends.
+    /// Where a marker ends that was found, and of which form the call is that it begins.
     private int foundEnd;
+
+    @Nullable private CallForm foundCall;
 
     /// @param functions the schemas of the parameters by the functions' names; calls of others are
     ///   content
@@ -147,12 +150,7 @@ public final class ToolCallParser {
             int found = match(each);
             content = content >= 0 || found == Literal.NO ? content : found;
         }
-        int calls = match(format.callsBegin);
-        if (format.tools.isPresent()
-                && format.callsBegin.isEmpty()
-                && format.beginsBareCall(in, in.at())) {
-            calls = in.at();
-        }
+        int calls = callOpening(in.at(), FormatLiterals.Opening::first);
         boolean perhaps =
                 IntStream.of(reasoning, closing, content, calls)
                         .anyMatch(each -> each == Literal.MORE);
@@ -169,12 +167,33 @@ public final class ToolCallParser {
         } else if (content >= 0) {
             open(State.CONTENT, content, "");
         } else if (calls >= 0) {
-            beginCall(spaceOfContent(), calls);
+            beginCall(spaceOfContent(), foundEnd);
         } else {
             content(spaceOfContent());
             state = State.CONTENT;
         }
         return false;
+    }
+
+    /// Looks for a text that begins a call; returns its end, [Literal#NO] or [Literal#MORE].
+    private int callOpening(int at, Function<FormatLiterals.Opening, Literal> text) {
+        int result = Literal.NO;
+        for (FormatLiterals.Opening each : format.callOpenings) {
+            Literal literal = text.apply(each);
+            int end =
+                    !literal.isEmpty()
+                            ? literal.match(in.text(), at)
+                            : FormatLiterals.beginsBareCall(in, at, each.call())
+                                    ? at
+                                    : Literal.NO;
+            if (end >= 0) {
+                foundEnd = end;
+                foundCall = each.call();
+                return end;
+            }
+            result = end == Literal.MORE ? end : result;
+        }
+        return result;
     }
 
     private int match(Literal literal) {
@@ -275,7 +294,6 @@ public final class ToolCallParser {
     private Found find(int at) {
         boolean perhaps = false;
         CharSequence text = in.text();
-        char c = text.charAt(at);
         if (state == State.REASONING) {
             int end = format.reasoningClosing.match(text, at);
             if (end >= 0) {
@@ -292,11 +310,9 @@ public final class ToolCallParser {
                 }
                 perhaps |= end == Literal.MORE;
             }
-            if (format.callsBegin.startsWith(c)
-                    && format.tools.filter(ToolFormat::anywhere).isPresent()) {
-                int end = format.callsBegin.match(text, at);
+            if (format.tools.filter(ToolFormat::anywhere).isPresent()) {
+                int end = callOpening(at, FormatLiterals.Opening::first);
                 if (end >= 0) {
-                    foundEnd = end;
                     return Found.CALLS;
                 }
                 perhaps |= end == Literal.MORE;
@@ -330,7 +346,7 @@ public final class ToolCallParser {
         call = new CallInProgress(calls, functions.keySet(), constrained, events::add);
         call.write(dropped);
         call.write(in.take(markerEnd));
-        reader = CallReader.of(tools, functions);
+        reader = CallReader.of(tools, Objects.requireNonNull(foundCall), functions);
         state = State.CALL;
     }
 
@@ -399,16 +415,16 @@ public final class ToolCallParser {
             state = State.PART;
             return true;
         }
-        int another =
-                format.nextCall.isEmpty()
-                        ? (format.beginsBareCall(in, start) ? start : Literal.NO)
-                        : format.nextCall.match(in.text(), start);
+        if (!in.ended() && section == Literal.MORE) {
+            return false;
+        }
+        int another = callOpening(start, FormatLiterals.Opening::next);
         if (another >= 0) {
             String dropped = in.take(start);
             beginCall(dropped, another);
             return true;
         }
-        if (!in.ended() && (section == Literal.MORE || another == Literal.MORE)) {
+        if (!in.ended() && another == Literal.MORE) {
             return false;
         }
         state = State.PART;
