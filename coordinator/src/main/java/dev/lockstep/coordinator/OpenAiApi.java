@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.common.HttpHeaderNames;
 import com.linecorp.armeria.common.HttpMethod;
@@ -12,17 +11,14 @@ import com.linecorp.armeria.common.HttpStatus;
 import com.linecorp.armeria.common.QueryParams;
 import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.ServiceRequestContext;
-import dev.lockstep.cluster.process.Version;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import io.netty.channel.Channel;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -34,11 +30,9 @@ import org.apache.logging.log4j.Logger;
 /// requests are served at once, from memory.
 final class OpenAiApi implements HttpService {
     private static final Logger LOG = LogManager.getLogger(OpenAiApi.class);
-    private static final String MODELS = "/v1/models";
     private static final String REQUESTS = "/v1/requests/";
 
     private final CompletionFactory completions;
-    private final Readiness readiness;
     private final OpenRequests requests;
     private final Metrics metrics;
     private final TimelineApi timelines;
@@ -46,20 +40,8 @@ final class OpenAiApi implements HttpService {
     private final Timeouts timeouts;
     private final ExecutorService threads;
     private final StoredResponsesApi storedResponses;
-    private final Map<String, EngineRoute> engineRoutes;
-    private final Map<String, Function<Fields, ObjectNode>> computedRoutes;
-    private final Map<String, Consumer<HttpExchange>> getRoutes;
-
-    /// A route that runs in the engine: checks a body and returns the completion, which does not
-    /// refer to the body.
-    @FunctionalInterface
-    private interface EngineRoute {
-        Completion prepare(
-                Fields fields,
-                RequestContext context,
-                HttpExchange exchange,
-                CompletionInbox inbox);
-    }
+    private final ModelsApi models;
+    private final Routes routes;
 
     /// A step of a request that may block, and may throw an [ApiError].
     @FunctionalInterface
@@ -79,75 +61,15 @@ final class OpenAiApi implements HttpService {
             Timeouts timeouts,
             ExecutorService threads) {
         this.completions = completions;
-        this.readiness = readiness;
         this.requests = requests;
         this.metrics = metrics;
         this.timelines = timelines;
         this.bodies = bodies;
         this.timeouts = timeouts;
         this.threads = threads;
-        var generate = new GenerateApi(completions);
-        var text = new TokenizerApi(completions);
-        var embeddings = new EmbeddingsApi(completions);
-        var score = new ScoreApi(completions);
-        var created = new ResponsesApi(completions, responses);
-        storedResponses = new StoredResponsesApi(responses);
-        var messages = new MessagesApi(completions);
-        var ollama = new OllamaApi(completions);
-        var ollamaVectors = new OllamaEmbeddings(completions);
-        var ranking = new RankingApi(completions);
-        engineRoutes =
-                Map.ofEntries(
-                        route("/v1/chat/completions", generate::chat),
-                        route("/v1/completions", generate::complete),
-                        route("/v1/messages", messages::message),
-                        route("/api/chat", ollama::chat),
-                        route("/api/generate", ollama::generate),
-                        route("/api/embed", ollamaVectors::embed),
-                        route("/api/embeddings", ollamaVectors::embedOne),
-                        route("/v1/embeddings", embeddings::embed),
-                        route("/score", score::score),
-                        route(ResponsesApi.PATH, created::create),
-                        route("/v1/score", ranking::score),
-                        route("/v1/rerank", ranking::rerank));
-        computedRoutes =
-                Map.of(
-                        "/v1/messages/count_tokens",
-                        messages::countTokens,
-                        "/api/show",
-                        ollama.models()::show,
-                        "/tokenize",
-                        text::tokenize,
-                        "/detokenize",
-                        text::detokenize,
-                        "/apply-template",
-                        text::applyTemplate);
-        getRoutes =
-                Map.of(
-                        MODELS,
-                        exchange -> exchange.json(200, models()),
-                        "/api/tags",
-                        exchange -> exchange.json(200, ollama.models().tags()),
-                        "/api/ps",
-                        exchange -> exchange.json(200, ollama.models().running()),
-                        "/api/version",
-                        exchange -> exchange.json(200, ollama.version()),
-                        "/metrics",
-                        exchange -> exchange.text(Metrics.CONTENT_TYPE, metrics.text()),
-                        "/version",
-                        exchange -> exchange.json(200, Json.object().put("version", Version.TEXT)),
-                        "/tokenizer_info",
-                        exchange -> exchange.json(200, tokenizerInfo()),
-                        "/livez",
-                        exchange -> exchange.json(200, Json.object().put("status", "ok")),
-                        "/readyz",
-                        this::ready,
-                        "/health",
-                        this::ready);
-    }
-
-    private static Map.Entry<String, EngineRoute> route(String path, EngineRoute route) {
-        return Map.entry(path, route);
+        this.storedResponses = new StoredResponsesApi(responses);
+        this.models = new ModelsApi(completions);
+        this.routes = new Routes(completions, models, responses, readiness, metrics);
     }
 
     @Override
@@ -160,7 +82,7 @@ final class OpenAiApi implements HttpService {
                         HttpExchange.requestId(request.headers(), completions.randomness()),
                         timeouts.slowClient(),
                         WireFormat.of(path));
-        if (isPostRoute(path) && request.method() == HttpMethod.POST) {
+        if (routes.acceptsPost(path) && request.method() == HttpMethod.POST) {
             var inbox = new CompletionInbox();
             Channel connection = context.log().partial().channel();
             if (connection != null) {
@@ -238,29 +160,36 @@ final class OpenAiApi implements HttpService {
     private Consumer<HttpExchange> getRoute(
             String path, HttpRequest request, HttpExchange exchange) {
         HttpMethod method = request.method();
-        Consumer<HttpExchange> route = getRoutes.get(path);
-        if (path.startsWith(MODELS + "/")) {
-            route = to -> to.json(200, model(decoded(path.substring(MODELS.length() + 1))));
-        } else if (path.startsWith(REQUESTS)) {
-            RequestContext context =
-                    completions.requestContext(exchange.requestId(), request.headers());
-            route = to -> timeline(path.substring(REQUESTS.length()), context, to);
-        }
-        if (route == null && !isPostRoute(path)) {
+        Optional<Consumer<HttpExchange>> route = readRoute(path, request, exchange);
+        if (route.isEmpty() && !routes.acceptsPost(path)) {
             throw ApiError.refused(404, "unknown_url", "there is nothing at " + Json.quoted(path));
         }
-        String use = route == null ? "POST" : "GET";
-        String allowed = route == null ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+        String use = route.isEmpty() ? "POST" : "GET";
+        String allowed = route.isEmpty() ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
         if (method == HttpMethod.OPTIONS) {
             return to -> to.empty(HttpStatus.NO_CONTENT, HttpHeaderNames.ALLOW, allowed);
         }
         // The server omits the body of a response to HEAD.
         boolean reads = method == HttpMethod.GET || method == HttpMethod.HEAD;
-        if (route == null || !reads) {
+        if (route.isEmpty() || !reads) {
             exchange.addHeader(HttpHeaderNames.ALLOW, allowed);
             throw notPossible(method, path, use);
         }
-        return route;
+        return route.get();
+    }
+
+    private Optional<Consumer<HttpExchange>> readRoute(
+            String path, HttpRequest request, HttpExchange exchange) {
+        if (path.startsWith(ModelsApi.PATH + "/")) {
+            String name = decoded(path.substring(ModelsApi.PATH.length() + 1));
+            return Optional.of(to -> to.json(200, models.model(name)));
+        }
+        if (path.startsWith(REQUESTS)) {
+            RequestContext context =
+                    completions.requestContext(exchange.requestId(), request.headers());
+            return Optional.of(to -> timeline(path.substring(REQUESTS.length()), context, to));
+        }
+        return routes.read(path);
     }
 
     /// Returns the path by which a route is found: some clients write a `/` at its end.
@@ -318,10 +247,6 @@ final class OpenAiApi implements HttpService {
         }
     }
 
-    private boolean isPostRoute(String path) {
-        return engineRoutes.containsKey(path) || computedRoutes.containsKey(path);
-    }
-
     private void post(
             String path,
             HttpRequest request,
@@ -329,24 +254,21 @@ final class OpenAiApi implements HttpService {
             HttpExchange exchange,
             CompletionInbox inbox)
             throws InterruptedException {
-        EngineRoute route = engineRoutes.get(path);
-        if (route == null) {
-            exchange.json(200, compute(path, request));
-        } else {
-            prepare(route, request, context, exchange, inbox).run();
+        Optional<Routes.Engine> engine = routes.engine(path);
+        if (engine.isPresent()) {
+            prepare(engine.get(), request, context, exchange, inbox).run();
+            return;
         }
-    }
-
-    private ObjectNode compute(String path, HttpRequest request) throws InterruptedException {
-        Function<Fields, ObjectNode> route = Objects.requireNonNull(computedRoutes.get(path));
+        ObjectNode response;
         try (RequestBodies.Body body = bodies.read(request)) {
-            return route.apply(Json.parse(body.bytes()));
+            response = routes.computed(path).orElseThrow().apply(Json.parse(body.bytes()));
         }
+        exchange.json(200, response);
     }
 
     /// Returns the completion; the memory of the body has been released by then.
     private Completion prepare(
-            EngineRoute route,
+            Routes.Engine route,
             HttpRequest request,
             RequestContext context,
             HttpExchange exchange,
@@ -355,45 +277,5 @@ final class OpenAiApi implements HttpService {
         try (RequestBodies.Body body = bodies.read(request)) {
             return route.prepare(Json.parse(body.bytes()), context, exchange, inbox);
         }
-    }
-
-    private void ready(HttpExchange exchange) {
-        String obstacle = readiness.publicObstacle();
-        if (!obstacle.isEmpty()) {
-            throw ApiError.unavailable("not_ready", obstacle);
-        }
-        exchange.json(200, Json.object().put("status", "ok"));
-    }
-
-    private ObjectNode tokenizerInfo() {
-        ServedModel model = completions.model();
-        if (model.tokenizer().isEmpty()) {
-            throw ApiError.refused(
-                    404, "no_tokenizer", "the model " + model.name() + " has no tokenizer");
-        }
-        return model.tokenizerInfo();
-    }
-
-    private ObjectNode models() {
-        ObjectNode list = Json.object().put("object", "list");
-        ArrayNode data = list.putArray("data");
-        completions.model().names().forEach(name -> data.add(model(name)));
-        return list;
-    }
-
-    private ObjectNode model(String name) {
-        ServedModel model = completions.model();
-        model.requireName(name);
-        ObjectNode node =
-                Json.object()
-                        .put("id", name)
-                        .put("object", "model")
-                        .put("created", model.created())
-                        .put("owned_by", "lockstep")
-                        .put("root", model.name())
-                        .putNull("parent")
-                        .put("max_model_len", completions.context());
-        node.putArray("permission");
-        return node;
     }
 }
