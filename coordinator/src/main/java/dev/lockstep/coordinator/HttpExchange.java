@@ -110,6 +110,11 @@ final class HttpExchange {
         detached = true;
     }
 
+    /// Returns false when the response is over or its client has left.
+    boolean isOpen() {
+        return writer.isOpen();
+    }
+
     /// Returns whether a stream of events has begun.
     boolean isStreaming() {
         return streaming;

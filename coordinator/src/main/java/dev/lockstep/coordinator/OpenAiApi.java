@@ -67,7 +67,7 @@ final class OpenAiApi implements HttpService {
         this.bodies = bodies;
         this.timeouts = timeouts;
         this.threads = threads;
-        this.storedResponses = new StoredResponsesApi(responses);
+        this.storedResponses = new StoredResponsesApi(responses, timeouts.quiet());
         this.models = new ModelsApi(completions);
         this.routes = new Routes(completions, models, responses, readiness, metrics);
     }
@@ -140,10 +140,8 @@ final class OpenAiApi implements HttpService {
                                 exchange,
                                 new CompletionInbox(),
                                 () ->
-                                        exchange.json(
-                                                200,
-                                                storedResponses.serve(
-                                                        method, path, query, context))));
+                                        storedResponses.serve(
+                                                method, path, query, context, exchange)));
     }
 
     private static ApiError notPossible(HttpMethod method, String path, String use) {

@@ -4,40 +4,36 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.cluster.process.Randomness;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
 /// Reads the `input` of `/v1/responses` into items in the form in which they are stored and listed:
-/// each with an id, a type, a status and its content as parts.
+/// each with an id, a type, a status and its content as parts. An id that the client does not give
+/// is null until [#name].
 final class ResponseItems {
     static final String MESSAGE = "message";
     static final String CALL = "function_call";
     static final String CALL_OUTPUT = "function_call_output";
     static final String REASONING = "reasoning";
+    static final String REFERENCE = "item_reference";
     static final String ASSISTANT = "assistant";
 
     private static final int MAX_ITEMS = 65_536;
     private static final int MAX_ID_LENGTH = 128;
     private static final Set<String> ROLES = Set.of("user", "system", "developer", ASSISTANT);
 
-    private final Randomness randomness;
+    private ResponseItems() {}
 
-    private ResponseItems(Randomness randomness) {
-        this.randomness = randomness;
-    }
-
-    static List<ObjectNode> parse(Fields fields, Randomness randomness) {
-        var reader = new ResponseItems(randomness);
+    static List<ObjectNode> parse(Fields fields) {
         JsonNode input = fields.value("input");
         if (input.isTextual()) {
-            return List.of(reader.message("user", Fields.text("input", input)));
+            return List.of(message("user", Fields.text("input", input)));
         }
         if (!input.isArray() && !input.isMissingNode()) {
             throw Fields.wrong("input", "text or an array of items", input);
         }
-        List<ObjectNode> items = fields.list("input", MAX_ITEMS, reader::item);
+        List<ObjectNode> items = fields.list("input", MAX_ITEMS, ResponseItems::item);
         if (items.isEmpty()) {
             throw ApiError.invalid(
                     "input",
@@ -48,15 +44,18 @@ final class ResponseItems {
         return items;
     }
 
-    private ObjectNode item(String name, JsonNode value) {
+    private static ObjectNode item(String name, JsonNode value) {
         Fields fields = Fields.object(name, value);
-        // A message may be written without its type.
-        String type = fields.text("type").orElse(MESSAGE);
+        // A message may be written without its type, and so may a reference, which has no role.
+        String untyped = fields.has("role") || !fields.has("id") ? MESSAGE : REFERENCE;
+        String type = fields.text("type").orElse(untyped);
         return switch (type) {
             case MESSAGE -> message(fields);
             case CALL -> call(fields);
             case CALL_OUTPUT -> output(fields);
             case REASONING -> reasoning(fields);
+            case REFERENCE ->
+                    Json.object().put("type", REFERENCE).put("id", fields.requireText("id"));
             default ->
                     throw ApiError.unserved(
                             fields.name("type"),
@@ -64,24 +63,41 @@ final class ResponseItems {
                                     + " is \""
                                     + Json.quoted(type)
                                     + "\"; only items of type message, function_call,"
-                                    + " function_call_output and reasoning are served");
+                                    + " function_call_output, reasoning and item_reference are"
+                                    + " served");
         };
     }
 
-    private ObjectNode head(Optional<String> id, String prefix, String type) {
-        return Json.object()
-                .put("id", id.orElseGet(() -> prefix + randomness.nextIncarnation()))
-                .put("type", type)
-                .put("status", "completed");
+    /// Gives ids to the items of a response's input that have none.
+    static void name(List<ObjectNode> items, String response) {
+        for (int i = 0; i < items.size(); i++) {
+            ObjectNode item = items.get(i);
+            if (item.path("id").isNull()) {
+                String prefix =
+                        switch (item.path("type").asText()) {
+                            case CALL -> "fc_";
+                            case CALL_OUTPUT -> "fco_";
+                            case REASONING -> "rs_";
+                            default -> "msg_";
+                        };
+                item.put("id", ItemId.ofInput(prefix, response, i));
+            }
+        }
     }
 
-    private ObjectNode message(String role, String text) {
-        ObjectNode item = head(Optional.empty(), "msg_", MESSAGE).put("role", role);
+    private static ObjectNode head(Optional<String> id, String type) {
+        ObjectNode head = Json.object();
+        Json.putOrNull(head, "id", id.orElse(""));
+        return head.put("type", type).put("status", "completed");
+    }
+
+    private static ObjectNode message(String role, String text) {
+        ObjectNode item = head(Optional.empty(), MESSAGE).put("role", role);
         addText(item.putArray("content"), role, text);
         return item;
     }
 
-    private ObjectNode message(Fields fields) {
+    private static ObjectNode message(Fields fields) {
         String role = fields.requireText("role");
         if (!ROLES.contains(role)) {
             throw ApiError.invalid(
@@ -91,7 +107,7 @@ final class ResponseItems {
                             + Json.quoted(role)
                             + "\", it must be user, system, developer or assistant");
         }
-        ObjectNode item = head(id(fields), "msg_", MESSAGE).put("role", role);
+        ObjectNode item = head(id(fields), MESSAGE).put("role", role);
         ArrayNode content = item.putArray("content");
         texts(
                         fields,
@@ -119,22 +135,22 @@ final class ResponseItems {
         return part;
     }
 
-    private ObjectNode call(Fields fields) {
-        return head(id(fields), "fc_", CALL)
+    private static ObjectNode call(Fields fields) {
+        return head(id(fields), CALL)
                 .put("call_id", fields.requireText("call_id"))
                 .put("name", fields.requireText("name"))
                 .put("arguments", fields.requireText("arguments"));
     }
 
-    private ObjectNode output(Fields fields) {
+    private static ObjectNode output(Fields fields) {
         ObjectNode item =
-                head(id(fields), "fco_", CALL_OUTPUT).put("call_id", fields.requireText("call_id"));
+                head(id(fields), CALL_OUTPUT).put("call_id", fields.requireText("call_id"));
         fields.text("name").ifPresent(name -> item.put("name", name));
         return item.put("output", String.join("", texts(fields, "output", List.of("input_text"))));
     }
 
-    private ObjectNode reasoning(Fields fields) {
-        ObjectNode item = head(id(fields), "rs_", REASONING);
+    private static ObjectNode reasoning(Fields fields) {
+        ObjectNode item = head(id(fields), REASONING);
         ArrayNode summary = item.putArray("summary");
         fields.list("summary", MAX_ITEMS, (name, part) -> part(name, part, List.of("summary_text")))
                 .forEach(text -> summary.addObject().put("type", "summary_text").put("text", text));
@@ -148,6 +164,18 @@ final class ResponseItems {
                                 content.addObject()
                                         .put("type", "reasoning_text")
                                         .put("text", text));
+        if (content.isEmpty()) {
+            fields.text(ResponseOutput.ENCODED)
+                    .flatMap(
+                            encoded ->
+                                    EncodedReasoning.text(
+                                            fields.name(ResponseOutput.ENCODED), encoded))
+                    .ifPresent(
+                            text ->
+                                    content.addObject()
+                                            .put("type", "reasoning_text")
+                                            .put("text", text));
+        }
         return item;
     }
 

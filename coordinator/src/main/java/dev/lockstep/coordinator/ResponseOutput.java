@@ -3,7 +3,6 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.text.tools.AnswerEvent;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -16,15 +15,25 @@ final class ResponseOutput {
     private static final String IN_PROGRESS = "in_progress";
     private static final String COMPLETED = "completed";
 
-    private final Randomness randomness;
+    /// The field of a reasoning item with the text in the form of [EncodedReasoning].
+    static final String ENCODED = "encrypted_content";
+
+    private final String response;
+    private final boolean encoded;
     private final Consumer<ObjectNode> events;
     private final ArrayNode items = Json.object().putArray("output");
+    private final ArrayNode cuts = Json.array();
     private Optional<Open> open = Optional.empty();
     private ArrayNode pending = Json.object().putArray("logprobs");
 
     /// The item that is being written.
     private record Open(
-            Kind kind, ObjectNode item, StringBuilder text, ArrayNode logprobs, int index) {
+            Kind kind,
+            ObjectNode item,
+            StringBuilder text,
+            ArrayNode logprobs,
+            ArrayNode cuts,
+            int index) {
         String id() {
             return item.path("id").asText();
         }
@@ -36,8 +45,11 @@ final class ResponseOutput {
         CALL
     }
 
-    ResponseOutput(Randomness randomness, Consumer<ObjectNode> events) {
-        this.randomness = randomness;
+    /// @param response its id
+    /// @param encoded whether reasoning items have their text as `encrypted_content`, too
+    ResponseOutput(String response, boolean encoded, Consumer<ObjectNode> events) {
+        this.response = response;
+        this.encoded = encoded;
         this.events = events;
     }
 
@@ -54,6 +66,7 @@ final class ResponseOutput {
                 Open item = requireOpen(Kind.REASONING);
                 pending.removeAll();
                 item.text().append(text);
+                item.cuts().add(text.length());
                 events.accept(partEvent(item, "response.reasoning_text.delta").put("delta", text));
             }
             case AnswerEvent.CallStart start -> {
@@ -65,9 +78,10 @@ final class ResponseOutput {
                                         start.id()
                                                 .orElseGet(
                                                         () ->
-                                                                "call_"
-                                                                        + randomness
-                                                                                .nextIncarnation()))
+                                                                ItemId.ofOutput(
+                                                                        "call_",
+                                                                        response,
+                                                                        items.size())))
                                 .put("name", start.name())
                                 .put("arguments", "");
                 begin(Kind.CALL, item);
@@ -76,6 +90,7 @@ final class ResponseOutput {
                 Open item = requireOpen(Kind.CALL);
                 pending.removeAll();
                 item.text().append(text);
+                item.cuts().add(text.length());
                 events.accept(
                         itemEvent(item, "response.function_call_arguments.delta")
                                 .put("delta", text));
@@ -88,6 +103,7 @@ final class ResponseOutput {
         Open item = requireOpen(Kind.TEXT);
         item.text().append(text);
         item.logprobs().addAll(pending);
+        item.cuts().add(text.length()).add(pending.size());
         ObjectNode event = partEvent(item, "response.output_text.delta").put("delta", text);
         event.set("logprobs", brief(pending));
         events.accept(event);
@@ -97,8 +113,7 @@ final class ResponseOutput {
     /// Ends the output. An answer without any text has a message without text.
     ///
     /// @param complete whether the last item was written to its end
-    /// @return the items
-    ArrayNode end(boolean complete) {
+    void end(boolean complete) {
         if (complete && items.isEmpty() && open.isEmpty()) {
             requireOpen(Kind.TEXT);
         }
@@ -107,12 +122,21 @@ final class ResponseOutput {
             addText("");
         }
         close(complete ? COMPLETED : "incomplete");
+    }
+
+    /// Returns the items that have ended.
+    ArrayNode items() {
         return items;
+    }
+
+    /// Returns the cuts of these items, see [ResponseCuts].
+    ArrayNode cuts() {
+        return cuts;
     }
 
     private ObjectNode head(String prefix, String type) {
         return Json.object()
-                .put("id", prefix + randomness.nextIncarnation())
+                .put("id", ItemId.ofOutput(prefix, response, items.size()))
                 .put("type", type)
                 .put("status", IN_PROGRESS);
     }
@@ -145,12 +169,7 @@ final class ResponseOutput {
 
     private Open begin(Kind kind, ObjectNode item) {
         var begun =
-                new Open(
-                        kind,
-                        item,
-                        new StringBuilder(),
-                        Json.object().putArray("logprobs"),
-                        items.size());
+                new Open(kind, item, new StringBuilder(), Json.array(), Json.array(), items.size());
         open = Optional.of(begun);
         events.accept(indexed(begun, "response.output_item.added", item));
         return begun;
@@ -181,6 +200,9 @@ final class ResponseOutput {
             case REASONING -> {
                 events.accept(partEvent(item, "response.reasoning_text.done").put("text", text));
                 partDone(item, reasoningText(text));
+                if (encoded) {
+                    item.item().put(ENCODED, EncodedReasoning.of(text));
+                }
             }
             case CALL -> {
                 events.accept(
@@ -192,6 +214,7 @@ final class ResponseOutput {
         }
         item.item().put("status", status);
         items.add(item.item());
+        cuts.add(item.cuts());
         events.accept(indexed(item, "response.output_item.done", item.item()));
     }
 

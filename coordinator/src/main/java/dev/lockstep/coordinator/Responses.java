@@ -45,7 +45,8 @@ final class Responses {
                 store.put(
                         response.owner(),
                         response.id(),
-                        StoredResponse.bytes(response.snapshot(), response.input()));
+                        StoredResponse.bytes(
+                                response.snapshot(), response.input(), response.cuts()));
             }
         } catch (IOException e) {
             LOG.error("response {} cannot be stored: {}", response.id(), e.toString());

@@ -28,7 +28,7 @@ final class ResponsesApi {
     Completion create(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         OutputFields.refuseGrpcOnly(fields);
-        ResponsesRequest asked = ResponsesRequest.parse(fields, completions.randomness());
+        ResponsesRequest asked = ResponsesRequest.parse(fields);
         ResponseOwner owner = context.owner();
         if (asked.previous().isEmpty()) {
             return start(asked, Json.object().putArray("input"), owner, context, exchange, inbox);
@@ -64,9 +64,23 @@ final class ResponsesApi {
             RequestContext context,
             HttpExchange exchange,
             CompletionInbox inbox) {
-        PreparedRequest request = prepare(asked, earlier, context);
+        try (var references = new ItemReferences(responses, owner, earlier)) {
+            ResponsesRequest whole = asked.with(references.resolve(asked.items()));
+            PreparedRequest request = prepare(whole, earlier, context);
+            return start(request, whole, earlier, owner, exchange, inbox);
+        }
+    }
+
+    private Completion start(
+            PreparedRequest request,
+            ResponsesRequest asked,
+            ArrayNode earlier,
+            ResponseOwner owner,
+            HttpExchange exchange,
+            CompletionInbox inbox) {
         byte[] input = {};
         if (asked.store()) {
+            ResponseItems.name(asked.items(), request.id());
             asked.items().forEach(earlier::add);
             input = Json.bytes(earlier);
         }
@@ -80,7 +94,6 @@ final class ResponsesApi {
                         input,
                         exchange,
                         inbox,
-                        completions.randomness(),
                         ended -> {
                             memory.close();
                             responses.end(ended);

@@ -4,7 +4,6 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.cluster.process.Randomness;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -18,6 +17,7 @@ import java.util.Set;
 /// @param previous the id of the response that this one continues
 /// @param echo the fields that the response repeats
 /// @param chat the body of the chat, without its messages
+/// @param encodeReasoning whether reasoning is returned as `encrypted_content`, too
 /// @param truncate whether the oldest items may be left out where they exceed the context
 record ResponsesRequest(
         List<ObjectNode> items,
@@ -28,24 +28,30 @@ record ResponsesRequest(
         boolean store,
         boolean background,
         boolean stream,
+        boolean encodeReasoning,
         boolean truncate) {
     private static final int MAX_METADATA = 16;
     private static final int MAX_METADATA_NAME = 64;
     private static final int MAX_METADATA_VALUE = 512;
     private static final String LOGPROBS = "message.output_text.logprobs";
 
-    /// What a response can include. Those of tools that are not served are never there to include,
-    /// and reasoning is returned in clear.
+    private static final String ENCODED = "reasoning.encrypted_content";
+
+    /// What a response can include. Those of tools that are not served are never there to include.
     private static final Set<String> INCLUDABLE =
             Set.of(
                     LOGPROBS,
-                    "reasoning.encrypted_content",
+                    ENCODED,
                     "file_search_call.results",
                     "web_search_call.results",
                     "web_search_call.action.sources",
                     "message.input_image.image_url",
                     "computer_call_output.output.image_url",
                     "code_interpreter_call.outputs");
+
+    /// Texts without effect that the response repeats.
+    private static final List<String> REPEATED =
+            List.of("user", "safety_identifier", "prompt_cache_key");
 
     /// Fields that a chat does not get as they are.
     private static final Set<String> OWN =
@@ -75,7 +81,7 @@ record ResponsesRequest(
         items = List.copyOf(items);
     }
 
-    static ResponsesRequest parse(Fields fields, Randomness randomness) {
+    static ResponsesRequest parse(Fields fields) {
         UnservedFields.refuseInResponses(fields);
         ObjectNode chat = Json.object();
         ObjectNode echo = Json.object();
@@ -98,7 +104,9 @@ record ResponsesRequest(
         putLimits(fields, echo, chat);
         putText(fields, echo, chat);
         putReasoning(fields, echo, chat);
-        putLogprobs(fields, echo, chat);
+        List<String> included =
+                fields.list("include", INCLUDABLE.size(), ResponsesRequest::includable);
+        putLogprobs(fields, included.contains(LOGPROBS), echo, chat);
         ResponseTools tools = ResponseTools.parse(fields);
         tools.putChat(chat);
         ArrayNode list = echo.putArray("tools");
@@ -107,9 +115,11 @@ record ResponsesRequest(
         echo.put("parallel_tool_calls", fields.flag("parallel_tool_calls", true));
         echo.set("metadata", metadata(fields));
         echo.put("service_tier", "default");
-        fields.text("user").ifPresent(user -> echo.put("user", user));
+        for (String field : REPEATED) {
+            fields.text(field).ifPresent(text -> echo.put(field, text));
+        }
         return new ResponsesRequest(
-                ResponseItems.parse(fields, randomness),
+                ResponseItems.parse(fields),
                 instructions,
                 previous,
                 echo,
@@ -117,6 +127,7 @@ record ResponsesRequest(
                 store,
                 background,
                 fields.flag("stream", false),
+                included.contains(ENCODED),
                 truncates(fields, echo));
     }
 
@@ -131,6 +142,22 @@ record ResponsesRequest(
                 store,
                 background,
                 stream,
+                encodeReasoning,
+                truncate);
+    }
+
+    /// Returns the request with other items.
+    ResponsesRequest with(List<ObjectNode> others) {
+        return new ResponsesRequest(
+                others,
+                instructions,
+                previous,
+                echo,
+                chat,
+                store,
+                background,
+                stream,
+                encodeReasoning,
                 truncate);
     }
 
@@ -223,10 +250,8 @@ record ResponsesRequest(
         }
     }
 
-    private static void putLogprobs(Fields fields, ObjectNode echo, ObjectNode chat) {
-        boolean included =
-                fields.list("include", INCLUDABLE.size(), ResponsesRequest::includable)
-                        .contains(LOGPROBS);
+    private static void putLogprobs(
+            Fields fields, boolean included, ObjectNode echo, ObjectNode chat) {
         int top = fields.integer("top_logprobs", 0, SamplingFields.MAX_LOGPROBS, 0);
         echo.put("top_logprobs", top);
         if (included || top > 0) {
@@ -234,7 +259,8 @@ record ResponsesRequest(
         }
     }
 
-    private static String includable(String name, JsonNode value) {
+    /// Reads one of the things to include.
+    static String includable(String name, JsonNode value) {
         String included = Fields.text(name, value);
         if (!INCLUDABLE.contains(included)) {
             throw ApiError.unserved(

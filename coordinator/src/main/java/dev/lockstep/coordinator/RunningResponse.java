@@ -3,10 +3,10 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -23,12 +23,13 @@ final class RunningResponse implements ResponseSink {
     private final HttpExchange exchange;
     private final CompletionInbox inbox;
     private final Consumer<RunningResponse> atEnd;
-    private final ResponseOutput output;
+    private final ResponseEvents events;
+    private final ResponseLog log = new ResponseLog();
     private final CountDownLatch ended = new CountDownLatch(1);
     private Finish finish = Finish.length();
     private boolean begun;
     private boolean muted;
-    private int sequence;
+    private ArrayNode logprobs = Json.array();
     private volatile ObjectNode snapshot;
     private volatile boolean forgotten;
 
@@ -42,7 +43,6 @@ final class RunningResponse implements ResponseSink {
             byte[] input,
             HttpExchange exchange,
             CompletionInbox inbox,
-            Randomness randomness,
             Consumer<RunningResponse> atEnd) {
         this.request = request;
         this.asked = asked;
@@ -51,7 +51,7 @@ final class RunningResponse implements ResponseSink {
         this.exchange = exchange;
         this.inbox = inbox;
         this.atEnd = atEnd;
-        this.output = new ResponseOutput(randomness, this::send);
+        this.events = new ResponseEvents(request.id(), asked.encodeReasoning(), this::send);
         this.snapshot = response(asked.background() ? "queued" : "in_progress");
     }
 
@@ -79,6 +79,30 @@ final class RunningResponse implements ResponseSink {
     /// Returns the response as it is now; nobody changes the object.
     ObjectNode snapshot() {
         return snapshot;
+    }
+
+    /// Returns what happened to the response, and waits for what happens to it.
+    ResponseLog log() {
+        return log;
+    }
+
+    boolean encodesReasoning() {
+        return asked.encodeReasoning();
+    }
+
+    /// Returns the cuts of the items of a response that has ended, see [ResponseCuts]; empty if it
+    /// has not begun.
+    Optional<ArrayNode> cuts() {
+        return begun ? Optional.of(events.cuts()) : Optional.empty();
+    }
+
+    /// Returns the type of the event with which a response of this status ends.
+    static String lastEvent(String status) {
+        return switch (status) {
+            case "completed", "incomplete" -> "response." + status;
+            // There is no event for one that was cancelled.
+            default -> "response.failed";
+        };
     }
 
     /// Makes the response end, and not be stored then.
@@ -111,10 +135,9 @@ final class RunningResponse implements ResponseSink {
             return;
         }
         exchange.detach();
-        if (asked.stream()) {
-            sendResponse("response.created");
-            sendResponse("response.queued");
-        } else {
+        step(new ResponseStep.Status("response.created", snapshot));
+        step(new ResponseStep.Status("response.queued", snapshot));
+        if (!asked.stream()) {
             exchange.json(200, snapshot);
         }
     }
@@ -129,10 +152,12 @@ final class RunningResponse implements ResponseSink {
             delta.inText()
                     .forEach(
                             shown ->
-                                    output.addLogprobs(
-                                            ChatFormat.entry(request.model(), shown.token())));
+                                    logprobs.add(ChatFormat.entry(request.model(), shown.token())));
         }
-        delta.events().forEach(output::accept);
+        if (!delta.events().isEmpty() || !logprobs.isEmpty()) {
+            step(new ResponseStep.Part(logprobs, delta.events()));
+            logprobs = Json.array();
+        }
     }
 
     @Override
@@ -151,18 +176,16 @@ final class RunningResponse implements ResponseSink {
     @Override
     public void completed(TokenUsage usage) {
         boolean complete = finish.reason() != Finish.Reason.LENGTH;
-        ArrayNode items = output.end(complete);
-        ObjectNode response = ended(complete ? "completed" : "incomplete", items);
+        step(new ResponseStep.Closed(complete));
+        ObjectNode response = ended(complete ? "completed" : "incomplete");
         if (!complete) {
             response.putObject("incomplete_details").put("reason", "max_output_tokens");
         }
         response.set("usage", usage(usage));
         snapshot = response;
         atEnd.accept(this);
-        ended.countDown();
-        if (asked.stream()) {
-            sendLast(complete ? "response.completed" : "response.incomplete", 200);
-        } else if (!asked.background()) {
+        end(200);
+        if (!asked.stream() && !asked.background()) {
             exchange.json(200, response);
         }
     }
@@ -171,30 +194,26 @@ final class RunningResponse implements ResponseSink {
     @Override
     public void failed(ApiError error) {
         boolean known = asked.background() || (asked.stream() && exchange.isStreaming());
-        if (known) {
-            if (!begun && !asked.background()) {
-                sendResponse("response.created");
-            }
-            muted = true;
-            boolean cancelled = error.status() == ApiError.CLIENT_ENDED;
-            ObjectNode response = ended(cancelled ? "cancelled" : "failed", output.end(false));
-            if (!cancelled) {
-                response.putObject("error")
-                        .put("code", errorCode(error))
-                        .put("message", error.message());
-            }
-            snapshot = response;
-        } else {
-            forgotten = true;
+        if (!begun && !asked.background()) {
+            muted = !known;
+            step(new ResponseStep.Status("response.created", snapshot));
         }
+        events.abandon();
+        boolean cancelled = error.status() == ApiError.CLIENT_ENDED;
+        ObjectNode response = ended(cancelled ? "cancelled" : "failed");
+        if (!cancelled) {
+            response.putObject("error")
+                    .put("code", errorCode(error))
+                    .put("message", error.message());
+        }
+        snapshot = response;
+        forgotten |= !known;
         try {
             atEnd.accept(this);
         } finally {
-            ended.countDown();
+            end(error.status());
             if (!known) {
                 exchange.fail(error);
-            } else if (asked.stream()) {
-                sendLast("response.failed", error.status());
             }
         }
     }
@@ -206,26 +225,23 @@ final class RunningResponse implements ResponseSink {
         begun = true;
         snapshot = response("in_progress");
         if (!asked.background()) {
-            sendResponse("response.created");
+            step(new ResponseStep.Status("response.created", snapshot));
         }
-        sendResponse("response.in_progress");
+        step(new ResponseStep.Status("response.in_progress", snapshot));
     }
 
-    private void sendResponse(String type) {
-        send(event(type));
-    }
-
-    private ObjectNode event(String type) {
-        ObjectNode event = Json.object().put("type", type);
-        event.set("response", snapshot);
-        return event;
+    /// Lets those who follow the response know a step, and its own client.
+    private void step(ResponseStep step) {
+        if (asked.store()) {
+            log.add(step);
+        }
+        events.accept(step);
     }
 
     private void send(ObjectNode event) {
         if (!asked.stream() || muted) {
             return;
         }
-        event.put("sequence_number", sequence++);
         try {
             exchange.event(event.path("type").asText(), Json.bytes(event));
         } catch (ApiError e) {
@@ -237,9 +253,14 @@ final class RunningResponse implements ResponseSink {
         }
     }
 
-    private void sendLast(String type, int status) {
-        ObjectNode event = event(type).put("sequence_number", sequence++);
-        exchange.lastEvent(type, Json.bytes(event), status);
+    /// @param status of a response without events
+    private void end(int status) {
+        String type = lastEvent(snapshot.path("status").asText());
+        log.end(new ResponseStep.Status(type, snapshot));
+        ended.countDown();
+        if (asked.stream() && exchange.isStreaming()) {
+            exchange.lastEvent(type, Json.bytes(events.status(type, snapshot)), status);
+        }
     }
 
     private ObjectNode response(String status) {
@@ -258,10 +279,10 @@ final class RunningResponse implements ResponseSink {
         return response;
     }
 
-    private ObjectNode ended(String status, ArrayNode items) {
+    private ObjectNode ended(String status) {
         ObjectNode response = response(status);
         response.put("completed_at", System.currentTimeMillis() / 1000);
-        response.set("output", items);
+        response.set("output", events.items());
         return response;
     }
 

@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.common.HttpMethod;
 import com.linecorp.armeria.common.QueryParams;
@@ -17,6 +18,7 @@ final class StoredResponsesApi {
     static final String PATH = ResponsesApi.PATH + "/";
 
     private static final String CANCEL = "/cancel";
+    private static final String STARTING_AFTER = "starting_after";
     private static final String INPUT_ITEMS = "/input_items";
     private static final int DEFAULT_ITEMS = 20;
     private static final int MAX_ITEMS = 100;
@@ -24,10 +26,15 @@ final class StoredResponsesApi {
     /// Much longer than the engine needs to end a request.
     private static final Duration END_TIMEOUT = Duration.ofSeconds(30);
 
-    private final Responses responses;
+    private static final int MAX_INCLUDED = 64;
 
-    StoredResponsesApi(Responses responses) {
+    private final Responses responses;
+    private final Duration quiet;
+
+    /// @param quiet the silence in a stream after which something is sent that means nothing
+    StoredResponsesApi(Responses responses, Duration quiet) {
         this.responses = responses;
+        this.quiet = quiet;
     }
 
     /// Returns the methods of a path below [#PATH], for the header `Allow`.
@@ -38,37 +45,97 @@ final class StoredResponsesApi {
         return path.endsWith(INPUT_ITEMS) ? "GET, HEAD, OPTIONS" : "GET, HEAD, DELETE, OPTIONS";
     }
 
-    /// Returns the JSON of a route whose method is allowed; may block.
-    ObjectNode serve(HttpMethod method, String path, QueryParams query, RequestContext context)
+    /// Responds at a route whose method is allowed; may block.
+    void serve(
+            HttpMethod method,
+            String path,
+            QueryParams query,
+            RequestContext context,
+            HttpExchange exchange)
             throws InterruptedException {
         String rest = path.substring(PATH.length());
         ResponseOwner owner = context.owner();
         if (rest.endsWith(CANCEL)) {
-            return cancel(owner, without(rest, CANCEL));
+            exchange.json(200, cancel(owner, without(rest, CANCEL)));
+        } else if (rest.endsWith(INPUT_ITEMS)) {
+            exchange.json(200, inputItems(owner, without(rest, INPUT_ITEMS), query));
+        } else if (method == HttpMethod.DELETE) {
+            exchange.json(200, delete(owner, rest));
+        } else {
+            retrieve(owner, rest, query, exchange);
         }
-        if (rest.endsWith(INPUT_ITEMS)) {
-            return inputItems(owner, without(rest, INPUT_ITEMS), query);
-        }
-        return method == HttpMethod.DELETE ? delete(owner, rest) : retrieve(owner, rest, query);
     }
 
     private static String without(String text, String ending) {
         return text.substring(0, text.length() - ending.length());
     }
 
-    private ObjectNode retrieve(ResponseOwner owner, String id, QueryParams query) {
-        for (String field : new String[] {"stream", "starting_after"}) {
-            if (query.contains(field) && !query.get(field, "").equals("false")) {
-                throw ApiError.unserved(
-                        field,
-                        field
-                                + " is \""
-                                + Json.quoted(query.get(field, ""))
-                                + "\", and a stored response is not served as a stream; leave it out");
+    private void retrieve(ResponseOwner owner, String id, QueryParams query, HttpExchange exchange)
+            throws InterruptedException {
+        requireKnownIncludes(query);
+        boolean stream = flag(query, "stream");
+        int after = startingAfter(query, stream);
+        Optional<RunningResponse> running = responses.running(owner, id);
+        if (!stream) {
+            exchange.json(
+                    200,
+                    running.isPresent() ? running.get().snapshot() : stored(owner, id).response());
+        } else if (running.isPresent()) {
+            new ResponseReplay(exchange, after).follow(running.get(), quiet);
+        } else {
+            try (Responses.Held held = held(owner, id)) {
+                new ResponseReplay(exchange, after).send(held.response());
             }
         }
-        Optional<RunningResponse> running = responses.running(owner, id);
-        return running.isPresent() ? running.get().snapshot() : stored(owner, id).response();
+    }
+
+    /// Refuses to include what is not known. What is known is there if it was asked for when the
+    /// response was created.
+    private static void requireKnownIncludes(QueryParams query) {
+        List<String> included = new ArrayList<>(query.getAll("include"));
+        included.addAll(query.getAll("include[]"));
+        if (included.size() > MAX_INCLUDED) {
+            throw ApiError.invalid(
+                    "include",
+                    "include is given "
+                            + included.size()
+                            + " times, at most "
+                            + MAX_INCLUDED
+                            + " are accepted");
+        }
+        included.forEach(
+                each ->
+                        ResponsesRequest.includable(
+                                "include", JsonNodeFactory.instance.textNode(each)));
+    }
+
+    private static boolean flag(QueryParams query, String field) {
+        String value = query.get(field, "false");
+        if (!value.equals("true") && !value.equals("false")) {
+            throw ApiError.invalid(
+                    field, field + " is \"" + Json.quoted(value) + "\", it must be true or false");
+        }
+        return value.equals("true");
+    }
+
+    private static int startingAfter(QueryParams query, boolean stream) {
+        if (!query.contains(STARTING_AFTER)) {
+            return -1;
+        }
+        String number = query.get(STARTING_AFTER, "");
+        if (!stream) {
+            throw ApiError.invalid(
+                    STARTING_AFTER, STARTING_AFTER + " is given, then stream must be true");
+        }
+        if (!number.matches("[0-9]{1,9}")) {
+            throw ApiError.invalid(
+                    STARTING_AFTER,
+                    STARTING_AFTER
+                            + " is \""
+                            + Json.quoted(number)
+                            + "\", it must be the number of an event");
+        }
+        return Integer.parseInt(number);
     }
 
     private ObjectNode delete(ResponseOwner owner, String id) throws InterruptedException {
@@ -113,6 +180,7 @@ final class StoredResponsesApi {
     }
 
     private ObjectNode inputItems(ResponseOwner owner, String id, QueryParams query) {
+        requireKnownIncludes(query);
         List<JsonNode> items = new ArrayList<>();
         input(owner, id).forEach(items::add);
         String order = query.get("order", "desc");
@@ -164,9 +232,13 @@ final class StoredResponsesApi {
     }
 
     private StoredResponse stored(ResponseOwner owner, String id) {
-        try (Responses.Held held = responses.stored(owner, id).orElseThrow(() -> notFound(id))) {
+        try (Responses.Held held = held(owner, id)) {
             return held.response();
         }
+    }
+
+    private Responses.Held held(ResponseOwner owner, String id) {
+        return responses.stored(owner, id).orElseThrow(() -> notFound(id));
     }
 
     private static ApiError notFound(String id) {

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.cluster.process.Randomness;
 import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -19,7 +18,7 @@ final class ItemMessagesTest {
 
     private JsonNode messages(String items) {
         Fields fields = Json.parse(("{\"input\":" + items + "}").getBytes(StandardCharsets.UTF_8));
-        conversation.addInput(ResponseItems.parse(fields, Randomness.secure()), 0);
+        conversation.addInput(ResponseItems.parse(fields), 0);
         return chat.path("messages");
     }
 

@@ -143,10 +143,18 @@ public final class OpenAiDescription {
     }
 
     private void compareEvent(JsonNode operation, JsonNode event) {
-        // Chunks of completions have the schema of whole ones.
-        String type = content(operation).has(STREAM) ? STREAM : JSON_TYPE;
         boolean error = event.path("error").isObject() && !event.has("type");
-        compare(error ? SCHEMAS + "ErrorResponse" : schema(operation, type), event);
+        compare(error ? SCHEMAS + "ErrorResponse" : eventSchema(operation), event);
+    }
+
+    private static String eventSchema(JsonNode operation) {
+        if (content(operation).has(STREAM)) {
+            return schema(operation, STREAM);
+        }
+        // Chunks of completions have the schema of whole ones. A response that is retrieved has the
+        // parameter `stream`, but no schema for it.
+        String whole = schema(operation, JSON_TYPE);
+        return whole.equals(SCHEMAS + "Response") ? SCHEMAS + "ResponseStreamEvent" : whole;
     }
 
     private static JsonNode content(JsonNode operation) {

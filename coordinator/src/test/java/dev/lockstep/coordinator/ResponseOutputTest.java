@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.text.tools.AnswerEvent;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,7 +16,8 @@ import org.junit.jupiter.api.Test;
 /// OpenAI's description.
 final class ResponseOutputTest {
     private final List<ObjectNode> events = new ArrayList<>();
-    private final ResponseOutput output = new ResponseOutput(Randomness.secure(), this::add);
+    private final ResponseOutput output =
+            new ResponseOutput("resp_" + "0".repeat(32), false, this::add);
 
     private void add(ObjectNode event) {
         ObjectNode numbered = event.deepCopy().put("sequence_number", events.size());
@@ -43,7 +43,8 @@ final class ResponseOutputTest {
         output.accept(new AnswerEvent.CallStart(1, Optional.empty(), "time"));
         output.accept(new AnswerEvent.Arguments(1, "{}"));
         output.accept(new AnswerEvent.CallEnd(1));
-        JsonNode items = output.end(true);
+        output.end(true);
+        JsonNode items = output.items();
         assertEquals(
                 List.of(
                         "output_item.added",
@@ -90,14 +91,16 @@ final class ResponseOutputTest {
     void anAnswerThatIsCutOffInACallHasAnIncompleteItem() {
         output.accept(new AnswerEvent.CallStart(0, Optional.empty(), "weather"));
         output.accept(new AnswerEvent.Arguments(0, "{\"ci"));
-        JsonNode items = output.end(false);
+        output.end(false);
+        JsonNode items = output.items();
         assertEquals("incomplete", items.at("/0/status").asText());
         assertEquals("{\"ci", items.at("/0/arguments").asText());
     }
 
     @Test
     void anAnswerWithoutTextHasAMessage() {
-        JsonNode items = output.end(true);
+        output.end(true);
+        JsonNode items = output.items();
         assertEquals(1, items.size());
         assertEquals("", items.at("/0/content/0/text").asText());
         assertEquals("output_item.done", types().getLast());
@@ -114,7 +117,8 @@ final class ResponseOutputTest {
         output.addLogprobs(entry.deepCopy());
         output.accept(new AnswerEvent.Content("aa"));
         output.addLogprobs(entry.deepCopy());
-        JsonNode items = output.end(true);
+        output.end(true);
+        JsonNode items = output.items();
         assertEquals(3, items.at("/1/content/0/logprobs").size());
         assertEquals(97, items.at("/1/content/0/logprobs/0/bytes/0").asInt());
     }
