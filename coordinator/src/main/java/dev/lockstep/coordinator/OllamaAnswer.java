@@ -21,6 +21,7 @@ final class OllamaAnswer implements ResponseSink {
     private final StringBuilder content = new StringBuilder();
     private final StringBuilder thinking = new StringBuilder();
     private ArrayNode calls = Json.array();
+    private ArrayNode logprobs = Json.array();
 
     private Optional<AnswerEvent.CallStart> call = Optional.empty();
     private final StringBuilder arguments = new StringBuilder();
@@ -30,9 +31,9 @@ final class OllamaAnswer implements ResponseSink {
 
     /// The form of an answer.
     ///
-    /// @param model as the client named it
+    /// @param name of the model, as the client wrote it
     /// @param chat whether the text is a message; otherwise it is a field
-    record Form(String model, boolean chat, boolean stream) {}
+    record Form(String name, ServedModel model, boolean chat, boolean stream, boolean logprobs) {}
 
     OllamaAnswer(HttpExchange exchange, Form form, Clock clock, long beginNanos) {
         this.exchange = exchange;
@@ -51,6 +52,10 @@ final class OllamaAnswer implements ResponseSink {
             firstNanos = clock.nanoTime();
         }
         delta.events().forEach(this::accept);
+        if (form.logprobs()) {
+            delta.inText()
+                    .forEach(shown -> logprobs.add(ChatFormat.entry(form.model(), shown.token())));
+        }
         flush();
     }
 
@@ -133,9 +138,7 @@ final class OllamaAnswer implements ResponseSink {
     /// Takes what is not sent yet.
     private ObjectNode part(boolean done) {
         ObjectNode part =
-                Json.object()
-                        .put("model", form.model())
-                        .put("created_at", Instant.now().toString());
+                Json.object().put("model", form.name()).put("created_at", Instant.now().toString());
         ObjectNode text = part;
         if (form.chat()) {
             text = part.putObject("message").put("role", "assistant");
@@ -145,6 +148,10 @@ final class OllamaAnswer implements ResponseSink {
         if (!calls.isEmpty()) {
             text.set("tool_calls", calls);
             calls = Json.array();
+        }
+        if (!logprobs.isEmpty()) {
+            part.set("logprobs", logprobs);
+            logprobs = Json.array();
         }
         content.setLength(0);
         thinking.setLength(0);

@@ -72,7 +72,12 @@ final class OllamaApi {
     private ResponseSink answer(
             Fields fields, boolean chat, RequestContext context, HttpExchange exchange) {
         var form =
-                new OllamaAnswer.Form(fields.requireText(MODEL), chat, fields.flag("stream", true));
+                new OllamaAnswer.Form(
+                        fields.requireText(MODEL),
+                        completions.model(),
+                        chat,
+                        fields.flag("stream", true),
+                        OllamaFields.logprobs(fields));
         return new OllamaAnswer(exchange, form, completions.clock(), context.arrivedNanos());
     }
 }

@@ -9,13 +9,13 @@ import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.RequestedOutputs;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import dev.lockstep.proto.v1.Pooling;
-import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// Ollama's `POST /api/embed`, `{model, input, truncate}` to `{embeddings}`, and the older `POST
-/// /api/embeddings`, `{model, prompt}` to `{embedding}`: the vectors of `/v1/embeddings`.
+/// Ollama's `POST /api/embed`, `{model, input, truncate, dimensions}` to `{embeddings}`, and the
+/// older `POST /api/embeddings`, `{model, prompt}` to `{embedding}`: the vectors of
+/// `/v1/embeddings`.
 final class OllamaEmbeddings {
     private static final int MAX_INPUTS = 2048;
 
@@ -28,7 +28,6 @@ final class OllamaEmbeddings {
     /// Checks a body of `POST /api/embed`. The completion does not refer to the body.
     Completion embed(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
-        OllamaFields.refuse(fields, "dimensions", "leave it out");
         JsonNode input = fields.value("input");
         List<String> texts =
                 input.isTextual()
@@ -38,14 +37,15 @@ final class OllamaEmbeddings {
             throw ApiError.invalid("input", "input is missing or empty, give text");
         }
         boolean truncate = fields.flag("truncate", true);
-        return completion(fields, "input", texts, truncate, context, exchange, inbox);
+        int dimensions = fields.integer("dimensions", 0, Integer.MAX_VALUE, 0);
+        return completion(fields, "input", texts, truncate, dimensions, context, exchange, inbox);
     }
 
     /// Checks a body of `POST /api/embeddings`. The completion does not refer to the body.
     Completion embedOne(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         List<String> text = List.of(fields.requireText("prompt"));
-        return completion(fields, "prompt", text, true, context, exchange, inbox);
+        return completion(fields, "prompt", text, true, 0, context, exchange, inbox);
     }
 
     private Completion completion(
@@ -53,6 +53,7 @@ final class OllamaEmbeddings {
             String field,
             List<String> texts,
             boolean truncate,
+            int dimensions,
             RequestContext context,
             HttpExchange exchange,
             CompletionInbox inbox) {
@@ -75,47 +76,46 @@ final class OllamaEmbeddings {
         return completions.completion(
                 request,
                 inbox,
-                new Vectors(exchange, fields.requireText("model"), texts.size(), one, context));
+                new Vectors(
+                        exchange,
+                        fields.requireText("model"),
+                        texts.size(),
+                        dimensions,
+                        one,
+                        context));
     }
 
     /// Collects the vectors of a request.
-    private final class Vectors extends CollectedResponse {
+    private final class Vectors extends PooledVectors {
         private final String model;
         private final boolean one;
-        private final float[][] vectors;
         private final long beginNanos;
 
+        /// @param dimensions how many of the first components a vector keeps, or 0 for all
         Vectors(
                 HttpExchange exchange,
                 String model,
                 int inputs,
+                int dimensions,
                 boolean one,
                 RequestContext context) {
-            super(exchange);
+            super(exchange, inputs, dimensions == 0 ? Integer.MAX_VALUE : dimensions);
             this.model = model;
             this.one = one;
-            this.vectors = new float[inputs][0];
             this.beginNanos = context.arrivedNanos();
-        }
-
-        @Override
-        public void outputs(int input, PositionOutputs outputs) {
-            if (outputs.getPooledCount() > 0) {
-                vectors[input] = PooledVectors.normalized(outputs.getPooledList());
-            }
         }
 
         @Override
         ObjectNode toJson(TokenUsage usage) {
             if (one) {
                 ObjectNode response = Json.object();
-                write(vectors[0], response.putArray("embedding"));
+                write(vector(0), response.putArray("embedding"));
                 return response;
             }
             ObjectNode response = Json.object().put("model", model);
             ArrayNode all = response.putArray("embeddings");
-            for (float[] vector : vectors) {
-                write(vector, all.addArray());
+            for (int input = 0; input < count(); input++) {
+                write(vector(input), all.addArray());
             }
             return response.put("total_duration", completions.clock().nanoTime() - beginNanos)
                     .put("load_duration", 0)

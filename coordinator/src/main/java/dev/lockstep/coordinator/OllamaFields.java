@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
 
@@ -65,6 +66,12 @@ final class OllamaFields {
         ObjectNode node = reader.body.node();
         node.remove("messages");
         node.put("prompt", fields.requireText("prompt"));
+        // A completion has one field for both.
+        node.remove(List.of("logprobs", "top_logprobs"));
+        if (logprobs(fields)) {
+            reader.body.renamed("top_logprobs", "logprobs").put("logprobs", 0);
+            reader.body.copy(fields, "top_logprobs", "logprobs");
+        }
         if (isGiven(fields, "suffix")) {
             reader.body.copy(fields, "suffix");
         }
@@ -91,7 +98,10 @@ final class OllamaFields {
     private void common(String model) {
         body.node().put("model", model).put("stream", fields.flag("stream", true));
         refuse(fields, "images", "only text is served");
-        refuse(fields, "logprobs", "use /v1/chat/completions");
+        if (logprobs(fields)) {
+            body.node().put("logprobs", true);
+        }
+        body.copy(fields, "top_logprobs");
         fields.object(OPTIONS).ifPresent(this::options);
         format();
     }
@@ -145,6 +155,11 @@ final class OllamaFields {
         } else {
             body.think(fields.flag(THINK, true));
         }
+    }
+
+    /// Returns whether the answer has log-probabilities.
+    static boolean logprobs(Fields fields) {
+        return fields.flag("logprobs", false);
     }
 
     /// Returns whether a chat has messages; without any, a client wants the model to be loaded.

@@ -45,6 +45,7 @@ final class OllamaModels {
         OllamaName.require(fields, fields.has("model") ? "model" : "name", model);
         ModelDetails details = model.details();
         ObjectNode shown = Json.object();
+        shown.put("modelfile", "FROM " + OllamaName.tagged(model.name()) + "\n");
         shown.put("parameters", parameters(model.defaults()));
         if (model.chatTemplate() instanceof ModelTemplate.Usable(ChatTemplate template)) {
             shown.put("template", template.source());
@@ -53,9 +54,14 @@ final class OllamaModels {
         shown.putObject("model_info")
                 .put("general.architecture", details.architecture())
                 .put("general.parameter_count", details.parameters())
+                .put("general.basename", model.name())
                 .put(details.architecture() + ".context_length", completions.context())
+                .put(details.architecture() + ".embedding_length", model.hiddenSize())
                 .put(details.architecture() + ".vocab_size", model.vocabularySize());
         ArrayNode capabilities = shown.putArray("capabilities").add("completion").add("embedding");
+        model.tokenizer()
+                .flatMap(FillInTheMiddle::of)
+                .ifPresent(tokens -> capabilities.add("insert"));
         model.answers()
                 .format()
                 .ifPresent(

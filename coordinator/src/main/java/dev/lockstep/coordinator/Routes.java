@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.cluster.process.Version;
 import dev.lockstep.coordinator.engine.CompletionInbox;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -11,6 +12,11 @@ import java.util.function.Function;
 
 /// What is served at which path, apart from paths that contain a name or an id.
 final class Routes {
+    /// What a server says that is asked for nothing; clients of Ollama look whether one answers.
+    private static final String GREETING = "Lockstep is running\n";
+
+    private static final String PLAIN = "text/plain; charset=utf-8";
+
     private final Map<String, Engine> engine;
     private final Map<String, Function<Fields, ObjectNode>> computed;
     private final Map<String, Consumer<HttpExchange>> read;
@@ -64,6 +70,7 @@ final class Routes {
                         computed("/apply-template", text::applyTemplate));
         read =
                 Map.ofEntries(
+                        read("/", to -> to.text(PLAIN, GREETING.getBytes(StandardCharsets.UTF_8))),
                         read(ModelsApi.PATH, to -> to.json(200, models.list())),
                         read("/api/tags", to -> to.json(200, ollama.models().tags())),
                         read("/api/ps", to -> to.json(200, ollama.models().running())),

@@ -69,6 +69,26 @@ final class OllamaFieldsTest {
     }
 
     @Test
+    void logProbabilitiesAreThoseOfTheChatOrTheCompletion() {
+        assertAdds(",'logprobs':true,'top_logprobs':3", ",'logprobs':true,'top_logprobs':3");
+        assertAdds("", ",'logprobs':false");
+        assertEquals(
+                fields(
+                                "'model':'m','stream':true,'prompt':'Hi','logprobs':3,'max_tokens':2147483647")
+                        .node(),
+                OllamaFields.raw(
+                                fields("'prompt':'Hi','raw':true,'logprobs':true,'top_logprobs':3"),
+                                "m")
+                        .node());
+        assertEquals(
+                0,
+                OllamaFields.raw(fields("'prompt':'Hi','logprobs':true"), "m")
+                        .node()
+                        .path("logprobs")
+                        .asInt(-1));
+    }
+
+    @Test
     void aPromptBecomesAMessageOfTheUser() {
         assertEquals(
                 fields(
@@ -106,7 +126,7 @@ final class OllamaFieldsTest {
                 "'options':7 | options | must be an object",
                 "'format':'xml' | format | {json}",
                 "'think':'much' | think | {true, false, low, medium, high}",
-                "'logprobs':true | logprobs | not served",
+                "'logprobs':1 | logprobs | true or false",
             })
     void aFieldThatCannotBeServedIsRefusedByName(String body, String param, String part) {
         ApiError error = assertThrows(ApiError.class, () -> OllamaFields.chat(fields(body), "m"));

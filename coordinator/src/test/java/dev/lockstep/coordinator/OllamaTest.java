@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.text.ModelTemplate;
 import io.grpc.Status;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.Arrays;
 import java.util.List;
@@ -196,6 +198,13 @@ final class OllamaTest {
         assertEquals(
                 "{\"embedding\":[0.6,0.8]}",
                 whole("/api/embeddings", "'prompt':'Hello'").toString());
+        assertEquals(
+                "[[1.0]]",
+                whole("/api/embed", "'input':'Hello','dimensions':1").get("embeddings").toString());
+        assertEquals(
+                "[[0.6,0.8]]",
+                whole("/api/embed", "'input':'Hello','dimensions':0").get("embeddings").toString());
+        assertEquals(400, post("/api/embed", "'input':'Hello','dimensions':-1").statusCode());
         String tooLong = "'input':'" + "x y ".repeat(600) + "'";
         assertEquals(512, whole("/api/embed", tooLong).get("prompt_eval_count").asInt());
         assertEquals(400, post("/api/embed", tooLong + ",'truncate':false").statusCode());
@@ -222,6 +231,8 @@ final class OllamaTest {
         assertEquals(details, shown.get("details"));
         assertEquals(512, shown.get("model_info").get("LlamaForCausalLM.context_length").asInt());
         assertEquals("completion", shown.at("/capabilities/0").asText());
+        assertTrue(shown.get("model_info").get("LlamaForCausalLM.embedding_length").asInt() > 0);
+        assertEquals("FROM tiny:latest\n", shown.get("modelfile").asText());
         assertTrue(shown.get("parameters").asText().startsWith("temperature 1.0\n"));
         assertTrue(
                 TestCoordinator.json(tiny.get("/api/version").body()).get("version").isTextual());
@@ -268,5 +279,47 @@ final class OllamaTest {
         JsonNode last = stream("/api/chat", HELLO).getLast();
         assertTrue(last.get("error").isTextual());
         assertEquals(1, last.size());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"/api/chat, ", "/api/generate, ", "/api/generate, true"})
+    void logProbabilitiesAreTheSameInAStreamAndWhole(String path, String raw) throws Exception {
+        generate("Hello there.", true);
+        String fields =
+                (path.endsWith("chat") ? HELLO : "'prompt':'Hello'")
+                        + (raw == null ? "" : ",'raw':true")
+                        + ",'logprobs':true,'top_logprobs':2";
+        JsonNode whole = whole(path, fields).get("logprobs");
+        // With the end token, as in a chat.
+        assertEquals(tiny.ids("Hello there.").length + 1, whole.size());
+        assertEquals(2, whole.at("/0/top_logprobs").size());
+        assertTrue(whole.at("/0/logprob").isNumber());
+        assertTrue(whole.at("/0/bytes").isArray());
+        ArrayNode streamed = Json.array();
+        List<JsonNode> lines = stream(path, fields);
+        lines.forEach(line -> line.path("logprobs").forEach(streamed::add));
+        assertEquals(whole, streamed);
+        assertTrue(lines.getFirst().has("logprobs"));
+        assertFalse(whole(path, fields.replace("true,'top_logprobs':2", "false")).has("logprobs"));
+    }
+
+    @Test
+    void theServerAnswersAtItsRoot() throws Exception {
+        HttpResponse<String> greeting = tiny.get("/");
+        assertEquals(200, greeting.statusCode());
+        assertEquals("Lockstep is running\n", greeting.body());
+        HttpResponse<String> head =
+                tiny.send(
+                        HttpRequest.newBuilder(tiny.uri("/"))
+                                .method("HEAD", HttpRequest.BodyPublishers.noBody())
+                                .build());
+        assertEquals(200, head.statusCode());
+    }
+
+    @Test
+    void anUnknownRouteIsAnErrorInTheSameForm() throws Exception {
+        HttpResponse<String> unknown = post("/api/pull", "'stream':false");
+        assertEquals(404, unknown.statusCode());
+        assertTrue(TestCoordinator.json(unknown.body()).get("error").isTextual(), unknown.body());
     }
 }

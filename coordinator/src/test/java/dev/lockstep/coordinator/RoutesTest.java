@@ -99,7 +99,7 @@ final class RoutesTest {
         "/v1/models/org%2Fname, 404, model_not_found",
         "/v1/models/a%20b+c, 404, model_not_found",
         "/v1/model, 404, unknown_url",
-        "/, 404, unknown_url"
+        "/etc, 404, unknown_url"
     })
     void modelsAreFoundByName(String path, int status, String code) throws Exception {
         HttpResponse<String> response = tiny.get(path);
@@ -148,8 +148,8 @@ final class RoutesTest {
     @CsvSource({
         "http://localhost/v1/models, 200",
         "HTTP://localhost:8000/v1/models?x=y, 200",
-        "http://localhost, 404",
-        "http://localhost?x=y, 404",
+        "http://localhost, 200",
+        "http://localhost?x=y, 200",
         "http://localhost/../etc, 400",
         "nothing, 400"
     })
