@@ -17,10 +17,13 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// Stored responses in a folder that only its owner can read: `OWNER/ID.json`. A file appears under
 /// its name when it is complete and on the disk.
 final class FolderShelf implements ResponseShelf {
+    private static final Logger LOG = LogManager.getLogger(FolderShelf.class);
     private static final String ENDING = ".json";
     private static final String UNFINISHED = ".part";
 
@@ -34,7 +37,8 @@ final class FolderShelf implements ResponseShelf {
         Files.createDirectories(root, OwnerOnly.FOLDER);
     }
 
-    /// Removes files that a process left unfinished, too.
+    /// Removes files that a process left unfinished, and leaves out those that are no stored
+    /// response, as far as their names and their ends show.
     @Override
     public List<Entry> list() throws IOException {
         List<Aged> found = new ArrayList<>();
@@ -47,17 +51,36 @@ final class FolderShelf implements ResponseShelf {
                 String name = file.getFileName().toString();
                 if (name.endsWith(UNFINISHED)) {
                     Files.deleteIfExists(file);
-                } else if (name.endsWith(ENDING)) {
+                } else if (isResponse(file, name)) {
                     var entry =
                             new Entry(
                                     new ResponseOwner(owner),
                                     name.substring(0, name.length() - ENDING.length()),
                                     Files.size(file));
                     found.add(new Aged(entry, Files.getLastModifiedTime(file)));
+                } else {
+                    LOG.warn("{} is not a whole stored response and is skipped", file);
                 }
             }
         }
         return found.stream().sorted(Comparator.comparing(Aged::written)).map(Aged::entry).toList();
+    }
+
+    private static boolean isResponse(Path file, String name) throws IOException {
+        if (!name.endsWith(ENDING)
+                || !ResponseStore.isId(name.substring(0, name.length() - ENDING.length()))
+                || !Files.isRegularFile(file)) {
+            return false;
+        }
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            return byteAt(channel, 0) == '{' && byteAt(channel, channel.size() - 1) == '}';
+        }
+    }
+
+    /// Returns a byte of a file, or -1 if it is too short.
+    private static int byteAt(FileChannel channel, long position) throws IOException {
+        ByteBuffer one = ByteBuffer.allocate(1);
+        return position >= 0 && channel.read(one, position) == 1 ? one.get(0) : -1;
     }
 
     private static List<Path> children(Path folder) throws IOException {

@@ -46,9 +46,7 @@ final class ResponseStore {
                             : new MemoryShelf();
             var store = new ResponseStore(bounds, shelf);
             for (ResponseShelf.Entry entry : shelf.list()) {
-                if (isId(entry.id())) {
-                    store.drop(store.added(entry));
-                }
+                store.drop(store.added(entry));
             }
             return store;
         } catch (IOException e) {

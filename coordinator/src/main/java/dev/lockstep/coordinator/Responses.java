@@ -62,14 +62,22 @@ final class Responses {
                 .filter(response -> response.owner().equals(owner));
     }
 
-    /// Reads a stored response. One that is not running any more is stored.
+    /// Reads a stored response. One that is not running any more is stored; one whose file is
+    /// damaged is not there.
     Optional<Held> stored(ResponseOwner owner, String id) {
+        Optional<byte[]> bytes;
         try {
-            Optional<byte[]> bytes = store.find(owner, id);
-            return bytes.isEmpty() ? Optional.empty() : Optional.of(held(bytes.get()));
+            bytes = store.find(owner, id);
         } catch (IOException e) {
             LOG.error("response {} cannot be read: {}", id, e.toString());
             throw ApiError.internal("the response cannot be read; the coordinator's log says why");
+        }
+        try {
+            return bytes.isEmpty() ? Optional.empty() : Optional.of(held(bytes.get()));
+        } catch (IOException e) {
+            // The text of the exception may quote the response.
+            LOG.warn("the stored response {} is damaged and counts as absent", id);
+            return Optional.empty();
         }
     }
 

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.cluster.process.OwnerOnly;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -112,19 +113,25 @@ final class ResponseStoreTest {
     void aFolderIsReadAtTheNextStartWithinItsBounds() throws Exception {
         ResponseStore first = store(true, 10, 100);
         for (int i = 0; i < 4; i++) {
-            first.put(A, id(i), new byte[10]);
+            first.put(A, id(i), "{\"a\":\"bcd\"}".getBytes(StandardCharsets.UTF_8));
             Path file = folder.resolve("stored").resolve(A.name()).resolve(id(i) + ".json");
             assertEquals(OwnerOnly.FILE.value(), Files.getPosixFilePermissions(file));
             assertEquals(OwnerOnly.FOLDER.value(), Files.getPosixFilePermissions(file.getParent()));
             Files.setLastModifiedTime(file, FileTime.fromMillis(1_000_000L - i));
+        }
+        for (String broken : List.of(id(5) + ".json", id(6) + ".json", "x.json", "notes")) {
+            Path file = folder.resolve("stored").resolve(A.name()).resolve(broken);
+            Files.writeString(file, broken.contains("5") ? "" : "{\"a\":");
         }
         Path unfinished = folder.resolve("stored").resolve(A.name()).resolve(id(9) + ".part");
         Files.write(unfinished, new byte[3]);
         ResponseStore second = store(true, 2, 100);
         assertEquals(List.of(0, 1), found(second, A, 4));
         assertFalse(Files.exists(unfinished));
+        assertEquals(List.of(0, 1, 5, 6), found(second, A, 8));
         try (Stream<Path> files = Files.list(folder.resolve("stored").resolve(A.name()))) {
-            assertEquals(2, files.count());
+            // With those that are not ours, which nobody removes.
+            assertEquals(2 + 4, files.count());
         }
     }
 

@@ -8,9 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -158,5 +163,30 @@ final class StoredResponsesTest {
     @CsvSource({"x", "resp_00000000000000000000000000000000", "a/b", "x?stream=false"})
     void aResponseThatIsNotThereIsNotFound(String id) throws Exception {
         assertEquals(404, tiny.get(ResponsesClient.PATH + "/" + id).statusCode());
+    }
+
+    @Test
+    void aDamagedFileCountsAsAbsent(@TempDir Path folder) throws Exception {
+        try (TestCoordinator other =
+                TestCoordinator.startWith("--responses-folder=" + folder.resolve("stored"))) {
+            var stored = new ResponsesClient(other);
+            other.generate("Yes.");
+            String id = stored.create("").path("id").asText();
+            Path file;
+            try (Stream<Path> files = Files.walk(folder)) {
+                file = files.filter(Files::isRegularFile).findFirst().orElseThrow();
+            }
+            assertEquals(id + ".json", file.getFileName().toString());
+            Files.writeString(file, Files.readString(file).replace("\"output\":[", "\"output\":"));
+            for (String path : List.of(id, id + "?stream=true", id + "/input_items")) {
+                assertEquals(404, other.get(ResponsesClient.PATH + "/" + path).statusCode());
+            }
+            HttpResponse<String> next =
+                    other.post(
+                            ResponsesClient.PATH,
+                            ResponsesClient.body("\"previous_response_id\":\"" + id + "\""));
+            assertEquals(400, next.statusCode(), next.body());
+            assertEquals(200, stored.send("DELETE", id).statusCode());
+        }
     }
 }
