@@ -24,6 +24,6 @@
 // One section, so that it can be poisoned. Not for templates: gcc cannot put their variables there.
 #define __shared__ static __attribute__((section("ls_shared")))
 
-#include "device_block.h"
+#include "device_thread.h"
 #include "device_intrinsics.h"
-#include "device_exports.h"
+#include "device_kernels.h"

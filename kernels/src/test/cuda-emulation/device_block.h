@@ -5,32 +5,11 @@
 #include <stdarg.h>
 
 #include "device_fiber.h"
-
-struct dim3 {
-  unsigned x, y, z;
-};
+#include "device_thread.h"
 
 namespace ls_emulated {
 
-constexpr int WARP = 32;
-constexpr int MAX_THREADS = 1024;
 constexpr int POISON = 0xff;  // NaN as a float, -1 as an integer
-
-enum class State : uint8_t { READY, AT_BARRIER, AT_COLLECTIVE, ENDED };
-
-enum class Collective : uint8_t { SYNC, SHUFFLE, BALLOT, ADD, MIN_SIGNED, MAX_SIGNED, MIN_UNSIGNED, MAX_UNSIGNED, AND, OR, XOR, MATCH };
-
-struct Thread {
-  void* stack_pointer;
-  dim3 index;
-  State state;
-  Collective kind;
-  int line;         // where it waits
-  unsigned mask;    // the lanes of the collective
-  int source;       // the lane whose value a shuffle returns; -1 for one outside the mask
-  uint64_t value;   // what the thread brings
-  uint64_t result;  // what it gets
-};
 
 // The order of a number of items, chosen by a seed.
 class Order {
@@ -44,7 +23,7 @@ class Order {
     for (unsigned i = 0; i < count; i++) items[i] = seed_ == 1 ? count - 1 - i : i;
     if (seed_ < 2) return;
     for (unsigned i = count; i > 1; i--) {
-      unsigned other = static_cast<unsigned>(next() % i);
+      unsigned other = static_cast<unsigned>((next() >> 32) * i >> 32);
       unsigned item = items[i - 1];
       items[i - 1] = items[other];
       items[other] = item;
@@ -60,15 +39,12 @@ class Order {
     return z ^ z >> 31;
   }
 
-  unsigned long seed_;
-  uint64_t state_;
+  unsigned long seed_ = 0;
+  uint64_t state_ = 0;
 };
 
 class Block {
  public:
-  dim3 index, size, grid;
-  Thread* current;
-  unsigned char* shared;  // dynamic
   char error[512];
 
   // Runs every thread to its end. Returns false with `error` set where threads wait for ever.
@@ -77,43 +53,39 @@ class Block {
     unsigned warps = (count_ + WARP - 1) / WARP;
     unsigned sequence[MAX_THREADS / WARP], lanes[WARP];
     while (true) {
-      bool ran = false;
       order.fill(sequence, warps);
       for (unsigned i = 0; i < warps; i++) {
         order.fill(lanes, WARP);
-        ran |= run_warp(sequence[i], lanes);
+        if (!run_warp(sequence[i], lanes)) return false;
       }
-      if (all(State::ENDED)) break;
-      if (!ran && !pass_barrier()) return fail_waiting(warps);
+      if (ended_ == count_) return true;
+      if (!pass_barrier()) return fail_waiting(warps);
     }
-    for (unsigned i = 0; i < count_; i++) {
-      if (stacks.overflowed(i)) return fail("block (%u, %u, %u): the stack of thread %u overflowed", index.x, index.y, index.z, i);
-    }
-    return true;
   }
 
   // Called by the current thread: waits until the scheduler lets it go on.
   uint64_t wait(State state, int line) {
-    current->state = state;
-    current->line = line;
-    ls_emulated_switch(&current->stack_pointer, scheduler_);
-    return current->result;
+    running.current->state = state;
+    running.current->line = line;
+    ls_emulated_switch(&running.current->stack_pointer, scheduler_);
+    return running.current->result;
   }
 
   uint64_t collective(Collective kind, unsigned mask, uint64_t value, int source, int line) {
-    current->kind = kind;
-    current->mask = mask;
-    current->value = value;
-    current->source = source;
+    collectives_ = true;
+    running.current->kind = kind;
+    running.current->mask = mask;
+    running.current->value = value;
+    running.current->source = source;
     return wait(State::AT_COLLECTIVE, line);
   }
 
   uint64_t barrier(uint64_t value, int line) {
-    current->value = value;
+    running.current->value = value;
     return wait(State::AT_BARRIER, line);
   }
 
-  int lane() const { return static_cast<int>((current - threads_) % WARP); }
+  int lane() const { return static_cast<int>((running.current - threads_) % WARP); }
 
   bool fail(const char* format, ...) __attribute__((format(printf, 2, 3))) {
     va_list arguments;
@@ -126,31 +98,61 @@ class Block {
  private:
   Thread threads_[MAX_THREADS];
   unsigned count_;
+  unsigned ended_;
+  bool collectives_;  // whether a lane has come to one
   void* scheduler_;
+  void (*entry_)();
+  Stacks* stacks_;
 
   void prepare(void (*entry)(), Stacks& stacks) {
+    entry_ = entry;
+    stacks_ = &stacks;
+    stacks.free_all();
+    const dim3& size = running.size;
     count_ = size.x * size.y * size.z;
-    for (unsigned i = 0; i < count_; i++) {
-      Thread& thread = threads_[i];
-      thread.index = {i % size.x, i / size.x % size.y, i / size.x / size.y};
-      thread.state = State::READY;
-      thread.stack_pointer = stacks.prepare(static_cast<int>(i), entry);
+    ended_ = 0;
+    unsigned at = 0;
+    for (unsigned z = 0; z < size.z; z++) {
+      for (unsigned y = 0; y < size.y; y++) {
+        for (unsigned x = 0; x < size.x; x++) {
+          Thread& thread = threads_[at++];
+          thread.index = {x, y, z};
+          thread.state = State::READY;
+          thread.stack = -1;
+        }
+      }
     }
   }
 
-  // Runs a warp until all its lanes wait or have ended; returns whether one ran.
+  // Runs a warp until all its lanes wait or have ended; returns false with `error` set where a stack overflowed.
   bool run_warp(unsigned warp, const unsigned* lanes) {
-    bool ran = false;
     do {
+      collectives_ = false;
       for (int i = 0; i < WARP; i++) {
         unsigned at = warp * WARP + lanes[i];
-        if (at >= count_ || threads_[at].state != State::READY) continue;
-        current = &threads_[at];
-        ls_emulated_switch(&scheduler_, current->stack_pointer);
-        ran = true;
+        if (at < count_ && threads_[at].state == State::READY && !resume(threads_[at])) return false;
       }
-    } while (pass_collectives(warp));
-    return ran;
+    } while (collectives_ && pass_collectives(warp));
+    return true;
+  }
+
+  // A thread gets a stack when it begins and leaves it when it ends, so that threads that wait for nobody share one,
+  // which stays in the CPU's cache.
+  bool resume(Thread& thread) {
+    if (thread.stack < 0) {
+      thread.stack = stacks_->take();
+      thread.stack_pointer = stacks_->prepare(thread.stack, entry_);
+    }
+    running.current = &thread;
+    ls_emulated_switch(&scheduler_, thread.stack_pointer);
+    if (thread.state != State::ENDED) return true;
+    ended_++;
+    if (stacks_->overflowed(thread.stack)) {
+      const dim3& index = running.index;
+      return fail("block (%u, %u, %u): the stack of thread %u overflowed", index.x, index.y, index.z, static_cast<unsigned>(&thread - threads_));
+    }
+    stacks_->give_back(thread.stack);
+    return true;
   }
 
   // Lets lanes go on whose collective is complete; returns whether there were any.
@@ -183,27 +185,38 @@ class Block {
     for (int lane = 0; lane < WARP; lane++) {
       if ((mask >> lane & 1) && warp * WARP + lane < count_) existing |= 1u << lane;
     }
-    for (int lane = 0; lane < WARP; lane++) {
-      if (existing >> lane & 1) lanes[lane].result = result(lanes, existing, lanes[lane]);
+    Collective kind = lanes[__builtin_ctz(existing)].kind;
+    bool own = kind == Collective::SHUFFLE || kind == Collective::MATCH;
+    uint64_t joined = own ? 0 : join_all(lanes, existing, kind);
+    for (unsigned rest = existing; rest != 0; rest &= rest - 1) {
+      Thread& lane = lanes[__builtin_ctz(rest)];
+      lane.result = own ? result(lanes, existing, lane) : joined;
     }
-    for (int lane = 0; lane < WARP; lane++) {
-      if (existing >> lane & 1) lanes[lane].state = State::READY;
-    }
+    for (unsigned rest = existing; rest != 0; rest &= rest - 1) lanes[__builtin_ctz(rest)].state = State::READY;
   }
 
+  // The result of a collective that gives each lane another one.
   static uint64_t result(const Thread* lanes, unsigned existing, const Thread& own) {
     if (own.kind == Collective::SHUFFLE) {
       bool present = own.source >= 0 && (existing >> own.source & 1);
       return present ? lanes[own.source].value : ~0ull;
     }
+    uint32_t same = 0;
+    for (unsigned rest = existing; rest != 0; rest &= rest - 1) {
+      int lane = __builtin_ctz(rest);
+      if (lanes[lane].value == own.value) same |= 1u << lane;
+    }
+    return same;
+  }
+
+  static uint32_t join_all(const Thread* lanes, unsigned existing, Collective kind) {
     bool begun = false;
     uint32_t sum = 0;
-    for (int lane = 0; lane < WARP; lane++) {
-      if (!(existing >> lane & 1)) continue;
+    for (unsigned rest = existing; rest != 0; rest &= rest - 1) {
+      int lane = __builtin_ctz(rest);
       uint32_t value = static_cast<uint32_t>(lanes[lane].value);
-      if (own.kind == Collective::BALLOT) value = value ? 1u << lane : 0;
-      if (own.kind == Collective::MATCH) value = lanes[lane].value == own.value ? 1u << lane : 0;
-      sum = begun ? join(own.kind, sum, value) : value;
+      if (kind == Collective::BALLOT) value = value ? 1u << lane : 0;
+      sum = begun ? join(kind, sum, value) : value;
       begun = true;
     }
     return sum;
@@ -222,19 +235,11 @@ class Block {
     }
   }
 
-  bool all(State state) const {
-    for (unsigned i = 0; i < count_; i++) {
-      if (threads_[i].state != state) return false;
-    }
-    return true;
-  }
-
   // Lets all threads go on if all wait at the same barrier; each gets the number of those that brought a value.
   bool pass_barrier() {
-    if (!all(State::AT_BARRIER)) return false;
     uint64_t sum = 0;
     for (unsigned i = 0; i < count_; i++) {
-      if (threads_[i].line != threads_[0].line) return false;
+      if (threads_[i].state != State::AT_BARRIER || threads_[i].line != threads_[0].line) return false;
       sum += threads_[i].value != 0;
     }
     for (unsigned i = 0; i < count_; i++) {
@@ -246,6 +251,7 @@ class Block {
 
   // Names the first warp with lanes that do not wait for the same thing as thread 0 of those that wait.
   bool fail_waiting(unsigned warps) {
+    const dim3& index = running.index;
     const Thread* first = threads_;
     while (first->state == State::ENDED) first++;
     unsigned other = 0;
@@ -267,18 +273,9 @@ class Block {
   static const char* name(State state) { return state == State::AT_BARRIER ? "barrier" : "collective of a warp"; }
 };
 
-// The block that runs; launches take turns.
 inline Block& block() {
   static Block one;
   return one;
 }
 
-inline unsigned char* dynamic_shared() { return block().shared; }
-
 }  // namespace ls_emulated
-
-#define threadIdx (ls_emulated::block().current->index)
-#define blockIdx (ls_emulated::block().index)
-#define blockDim (ls_emulated::block().size)
-#define gridDim (ls_emulated::block().grid)
-#define warpSize 32

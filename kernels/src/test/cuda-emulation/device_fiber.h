@@ -6,6 +6,8 @@
 
 namespace ls_emulated {
 
+constexpr int MAX_THREADS = 256;  // of a block, LS_MAX_THREADS
+
 // Saves the registers that a callee keeps and the stack pointer, and continues on the other stack.
 extern "C" __attribute__((visibility("hidden"))) void ls_emulated_switch(void** save, void* load);
 asm(R"(
@@ -35,17 +37,29 @@ ls_emulated_switch:
 // at the end of each stack shows that it overflowed.
 class Stacks {
  public:
-  static constexpr size_t BYTES = 64 * 1024;
+  static constexpr int COUNT = MAX_THREADS;
+  // Not a power of two, so that equal places of all stacks do not share lines of the CPU's cache.
+  static constexpr size_t BYTES = 64 * 1024 + 192;
 
-  // Returns whether there is memory for `count` stacks.
-  bool reserve(int count) {
+  // Returns whether there is memory for all stacks.
+  bool reserve() {
     if (memory_ == nullptr) {
-      void* mapped = mmap(nullptr, BYTES * count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      void* mapped = mmap(nullptr, BYTES * COUNT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (mapped == MAP_FAILED) return false;
       memory_ = static_cast<char*>(mapped);
     }
     return true;
   }
+
+  void free_all() {
+    for (int i = 0; i < COUNT; i++) free_[i] = COUNT - 1 - i;
+    available_ = COUNT;
+  }
+
+  // Returns the number of a free stack, the one that was given back last.
+  int take() { return free_[--available_]; }
+
+  void give_back(int index) { free_[available_++] = index; }
 
   // Returns the stack pointer of a fiber that will begin in `entry`.
   void* prepare(int index, void (*entry)()) {
@@ -65,6 +79,8 @@ class Stacks {
   uint64_t* canary(int index) { return reinterpret_cast<uint64_t*>(memory_ + BYTES * index); }
 
   char* memory_ = nullptr;
+  int free_[COUNT] = {};
+  int available_ = 0;
 };
 
 }  // namespace ls_emulated

@@ -3,7 +3,7 @@
 // an atomic operation is a plain one.
 #pragma once
 
-#include "device_block.h"
+#include "device_thread.h"
 
 namespace ls_emulated {
 
@@ -26,18 +26,18 @@ enum class Direction { TO, XOR, UP, DOWN };
 
 template <class T>
 T shuffle(Direction direction, int line, unsigned mask, T value, int offset, int width = WARP) {
-  int lane = block().lane(), begin = lane / width * width, source = lane;
+  int lane = ls_emulated::lane(), begin = lane / width * width, source = lane;
   switch (direction) {
     case Direction::TO: source = begin + (offset & (width - 1)); break;
     case Direction::XOR: source = (lane ^ offset) < begin + width ? lane ^ offset : lane; break;
     case Direction::UP: source = lane - offset >= begin ? lane - offset : lane; break;
     case Direction::DOWN: source = lane + offset < begin + width ? lane + offset : lane; break;
   }
-  return value_of<T>(block().collective(Collective::SHUFFLE, mask, bits_of(value), source, line));
+  return value_of<T>(collective(Collective::SHUFFLE, mask, bits_of(value), source, line));
 }
 
 inline unsigned reduce(Collective kind, int line, unsigned mask, unsigned value) {
-  return static_cast<unsigned>(block().collective(kind, mask, value, -1, line));
+  return static_cast<unsigned>(collective(kind, mask, value, -1, line));
 }
 
 inline unsigned synchronize(int line, unsigned mask = 0xffffffffu) { return reduce(Collective::SYNC, line, mask, 0); }
@@ -46,15 +46,15 @@ inline unsigned members(unsigned mask, int line) { return reduce(Collective::BAL
 
 template <class T>
 unsigned match(int line, unsigned mask, T value) {
-  return static_cast<unsigned>(block().collective(Collective::MATCH, mask, bits_of(value), -1, line));
+  return static_cast<unsigned>(collective(Collective::MATCH, mask, bits_of(value), -1, line));
 }
 
 }  // namespace ls_emulated
 
-#define __syncthreads() ls_emulated::block().barrier(0, __LINE__)
-#define __syncthreads_count(predicate) static_cast<int>(ls_emulated::block().barrier((predicate) ? 1 : 0, __LINE__))
-#define __syncthreads_or(predicate) static_cast<int>(ls_emulated::block().barrier((predicate) ? 1 : 0, __LINE__) != 0)
-#define __syncthreads_and(predicate) static_cast<int>(ls_emulated::block().barrier((predicate) ? 0 : 1, __LINE__) == 0)
+#define __syncthreads() ls_emulated::barrier(0, __LINE__)
+#define __syncthreads_count(predicate) static_cast<int>(ls_emulated::barrier((predicate) ? 1 : 0, __LINE__))
+#define __syncthreads_or(predicate) static_cast<int>(ls_emulated::barrier((predicate) ? 1 : 0, __LINE__) != 0)
+#define __syncthreads_and(predicate) static_cast<int>(ls_emulated::barrier((predicate) ? 0 : 1, __LINE__) == 0)
 #define __syncwarp(...) ls_emulated::synchronize(__LINE__ __VA_OPT__(, ) __VA_ARGS__)
 #define __shfl_sync(...) ls_emulated::shuffle(ls_emulated::Direction::TO, __LINE__, __VA_ARGS__)
 #define __shfl_xor_sync(...) ls_emulated::shuffle(ls_emulated::Direction::XOR, __LINE__, __VA_ARGS__)

@@ -27,6 +27,9 @@ class Memory {
     char* first = static_cast<char*>(mapped) + PAGE;
     char* start = first + pages - rounded;
     mprotect(first, pages, PROT_READ | PROT_WRITE);
+    // Another attribute than that of the guard pages: the kernel would merge them while nobody may touch either, and
+    // split them again for every piece of work.
+    madvise(first, pages, MADV_DONTDUMP);
     memset(first, CANARY, static_cast<size_t>(start - first));
     memset(start + bytes, CANARY, rounded - bytes);
     // NaN in every floating-point type, no valid index; touching all of a large allocation would take real memory.

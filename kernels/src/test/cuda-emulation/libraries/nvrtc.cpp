@@ -35,6 +35,12 @@ uint64_t hash(const std::string& bytes, uint64_t start = 0xcbf29ce484222325ull) 
   return value;
 }
 
+std::string digest(const std::string& bytes) {
+  char text[64];
+  snprintf(text, sizeof text, "%016lx%016lx", hash(bytes), hash(bytes, 0x9e3779b97f4a7c15ull));
+  return text;
+}
+
 std::string read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
@@ -102,11 +108,12 @@ int compile(Program& program, const std::string& architecture, const std::vector
   for (const auto& header : program.headers) all << header.first << '\0' << header.second << '\0';
   for (const std::string& option : options) all << option << '\0';
   std::string source = all.str();
-  for (const char* part : {"compile.sh", "device.h", "device_block.h", "device_exports.h", "device_fiber.h", "device_intrinsics.h"}) {
-    source += read(SOURCES + "/" + part);
+  std::string parts;
+  for (const char* part : {"compile.sh", "device.h", "device_block.h", "device_fiber.h", "device_intrinsics.h", "device_kernels.h",
+                           "device_runtime.cpp", "device_thread.h"}) {
+    parts += read(SOURCES + "/" + part);
   }
-  char key[64];
-  snprintf(key, sizeof key, "%016lx%016lx", hash(source), hash(source, 0x9e3779b97f4a7c15ull));
+  std::string key = digest(source + parts);
   std::string folder = cache(), name = program.name.substr(0, program.name.find('.'));
   std::string object = folder + "/" + name + "-" + key + ".so";
   mkdir(folder.c_str(), 0700);
@@ -115,7 +122,7 @@ int compile(Program& program, const std::string& architecture, const std::vector
     if (mkdtemp(work.data()) == nullptr) return program.log = "cannot write to " + folder, INTERNAL;
     write(work + "/" + program.name, program.source);
     for (const auto& header : program.headers) write(work + "/" + header.first, header.second);
-    std::vector<std::string> command = {"bash", SOURCES + "/compile.sh", work + "/" + program.name, object};
+    std::vector<std::string> command = {"bash", SOURCES + "/compile.sh", work + "/" + program.name, object, folder + "/runtime-" + digest(parts) + ".o"};
     command.insert(command.end(), options.begin(), options.end());
     bool works = run(command, work, work + "/log");
     program.log = read(work + "/log");

@@ -95,7 +95,7 @@ public interface AttentionContract extends KernelsContract {
 
     @Test
     default void aLongSequenceIsTheSameHoweverItIsCut() {
-        int length = 1300;
+        int length = longSequence();
         int[] expected = {};
         for (int threads = 1; threads <= 3; threads++) {
             try (var device = new TestDevice(open(threads))) {
@@ -112,9 +112,11 @@ public interface AttentionContract extends KernelsContract {
                 run.step(new Chunk(0, length - 2, 2));
                 if (threads == 1) {
                     expected = run.outputs(0, length);
-                    for (int position : new int[] {511, 512, 1024, length - 1}) {
+                    for (int position = 255; position < length; position += 256) {
                         run.requireReference(this, 0, position);
+                        run.requireReference(this, 0, position + 1);
                     }
+                    run.requireReference(this, 0, length - 1);
                 } else {
                     run.requireSame(this, expected, length, threads + " threads");
                 }

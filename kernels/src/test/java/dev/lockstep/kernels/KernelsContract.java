@@ -33,6 +33,11 @@ public interface KernelsContract {
     /// decoded to the compute type.
     boolean quantizesActivations();
 
+    /// Returns the length of a sequence that an implementation cuts into several parts.
+    default int longSequence() {
+        return 1300;
+    }
+
     /// Opens kernels with the memory of a test, freed together.
     default TestDevice device() {
         return new TestDevice(open(2));

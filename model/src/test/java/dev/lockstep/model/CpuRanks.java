@@ -39,6 +39,11 @@ final class CpuRanks implements TestRanks {
     }
 
     @Override
+    public int blocks() {
+        return 256;
+    }
+
+    @Override
     public Communicator meet(int rank, int size, long bytes, Kernels kernels) {
         return size == 1
                 ? new SoloCommunicator(kernels)

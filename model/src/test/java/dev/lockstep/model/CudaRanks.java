@@ -42,6 +42,12 @@ final class CudaRanks implements TestRanks {
         return CudaUnderTest.open(rank, types.compute());
     }
 
+    /// Few: an emulated device guards every page of its memory.
+    @Override
+    public int blocks() {
+        return 32;
+    }
+
     @Override
     public Communicator meet(int rank, int size, long bytes, Kernels kernels) {
         if (size == 1) {

@@ -2,6 +2,7 @@
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Fixtures;
@@ -98,11 +99,13 @@ class FamilyGoldenTest {
         return goldens(Fixtures.require("models/" + name));
     }
 
-    /// Requires the recorded logits of a prompt, computed in one step.
+    /// Requires the recorded logits of a prompt and its first id, computed in one step in the first
+    /// blocks.
     static void requireLogits(String name, TestGroup group, Goldens.Case golden) throws Exception {
         int[] blocks = TestGroup.blocks(1, golden.prompt().length);
         float[][] logits = group.forward(List.of(new TestGroup.Row(golden.prompt(), 0, blocks)));
         assertClose(golden.logits(), logits, tolerance(name));
+        assertEquals(golden.greedy()[0], TestGroup.argMax(logits[logits.length - 1]));
     }
 
     static double tolerance(String name) {

@@ -31,6 +31,11 @@ final class TestGroup implements AutoCloseable {
         }
     }
 
+    /// [#forward] or [#replay].
+    interface Step {
+        float[][] run(List<Row> rows) throws Exception;
+    }
+
     private TestGroup(ExecutorService threads, List<TestRank> ranks) {
         this.threads = threads;
         this.ranks = ranks;
@@ -78,26 +83,13 @@ final class TestGroup implements AutoCloseable {
 
     /// Returns the greedy continuation of one sequence whose blocks begin at `firstBlock`.
     int[] greedy(int[] prompt, int count, int firstBlock) throws Exception {
-        return greedy(prompt, count, firstBlock, this::forward);
-    }
-
-    /// Returns the same, all steps but the first by a recording.
-    int[] greedyReplayed(int[] prompt, int count, int firstBlock) throws Exception {
-        return greedy(prompt, count, firstBlock, this::replay);
-    }
-
-    private interface Step {
-        float[][] run(List<Row> rows) throws Exception;
-    }
-
-    private int[] greedy(int[] prompt, int count, int firstBlock, Step step) throws Exception {
         int[] blocks = blocks(firstBlock, prompt.length + count);
         int[] ids = new int[count];
         float[][] logits = forward(List.of(new Row(prompt, 0, blocks)));
         ids[0] = argMax(logits[prompt.length - 1]);
         for (int i = 1; i < count; i++) {
             int computed = prompt.length + i - 1;
-            float[][] next = step.run(List.of(new Row(new int[] {ids[i - 1]}, computed, blocks)));
+            float[][] next = forward(List.of(new Row(new int[] {ids[i - 1]}, computed, blocks)));
             ids[i] = argMax(next[0]);
         }
         return ids;

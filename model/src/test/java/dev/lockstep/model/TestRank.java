@@ -25,7 +25,6 @@ import java.util.Map;
 final class TestRank implements AutoCloseable {
     private static final int MAX_TOKENS = 256;
     private static final int MAX_LOGIT_ROWS = 256;
-    private static final int BLOCKS = 256;
 
     private final Model model;
     private final Kernels kernels;
@@ -41,14 +40,14 @@ final class TestRank implements AutoCloseable {
 
     private record Recorded(Recording recording, Tensor logits) {}
 
-    private TestRank(Model model, Kernels kernels, Communicator communicator) {
+    private TestRank(Model model, Kernels kernels, Communicator communicator, int blocks) {
         this.model = model;
         this.kernels = kernels;
         this.communicator = communicator;
         activations =
                 new ActivationBuffers(model, kernels, communicator, MAX_TOKENS, MAX_LOGIT_ROWS);
         for (KvLayout layout : model.kvLayouts()) {
-            kv.add(kernels.allocateKv(layout, BLOCKS));
+            kv.add(kernels.allocateKv(layout, blocks));
         }
         indexes = kernels.allocate(1 << 20);
     }
@@ -84,7 +83,7 @@ final class TestRank implements AutoCloseable {
                                 model, kernels.activationType(), MAX_TOKENS, MAX_LOGIT_ROWS),
                         kernels);
         kernels.reserve(MAX_TOKENS, MAX_LOGIT_ROWS, maxPositions);
-        return new TestRank(model, kernels, communicator);
+        return new TestRank(model, kernels, communicator, ranks.blocks());
     }
 
     Model model() {

@@ -12,6 +12,9 @@ sealed interface TestRanks permits CpuRanks, CudaRanks {
 
     Kernels open(int rank, ComputeTypes types);
 
+    /// Returns the number of KV blocks of each layout.
+    int blocks();
+
     /// Meets the other ranks of this group.
     ///
     /// @param bytes the collective memory of each rank

@@ -194,7 +194,7 @@ final class AttentionStep {
 
     private void attend(String kernel, MemorySegment[] plan, MemorySegment partial, int[] grid) {
         EmulatedObject object =
-                EmulatedObject.of("attend.cu", "-DACTIVATION=" + type, "-DKV=" + kvType);
+                EmulatedObject.of("attend", "-DACTIVATION=" + type, "-DKV=" + kvType);
         KernelCall call =
                 new KernelCall(arena, object, kernel)
                         .view(qkv)

@@ -26,6 +26,12 @@ interface CudaContract extends KernelsContract {
         return List.of(type());
     }
 
+    /// Two splits and the beginning of a third one; emulated devices are slow.
+    @Override
+    default int longSequence() {
+        return 530;
+    }
+
     @Override
     default boolean quantizesActivations() {
         return false;

@@ -3,8 +3,6 @@ package dev.lockstep.kernels.cuda;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.fail;
-import static org.junit.jupiter.api.Assumptions.abort;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -17,26 +15,20 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Stream;
 
-/// A `.cu` file compiled by g++ for the CPU, without a driver around it. A source with the same
-/// options is compiled once; its object is never unloaded.
+/// A `.cu` file that the emulated NVRTC has compiled for the CPU, without a driver around it. Its
+/// object is never unloaded.
 @SuppressWarnings("restricted")
 final class EmulatedObject {
     static final int MISALIGNED_ADDRESS = 716;
     static final int LAUNCH_FAILED = 719;
 
     private static final Path EMULATION = Path.of("src/test/cuda-emulation");
-    private static final Path KERNELS = Path.of("src/main/cuda");
-    private static final Path CACHE = Path.of("target/cuda-emulation");
-    private static final Map<List<String>, EmulatedObject> OPEN = new ConcurrentHashMap<>();
+    private static final String OBJECT = "object ";
+    private static final Map<KernelVariant, EmulatedObject> OPEN = new ConcurrentHashMap<>();
 
     private final MethodHandle launch;
     private final MethodHandle bytes;
@@ -67,11 +59,12 @@ final class EmulatedObject {
         error = handle(symbols, "ls_emulated_error", FunctionDescriptor.of(ValueLayout.ADDRESS));
     }
 
-    /// Compiles a kernel file of `src/main/cuda`, or else of the emulation's own folder.
-    static EmulatedObject of(String source, String... options) {
-        var key = new ArrayList<>(List.of(options));
-        key.addFirst(source);
-        return OPEN.computeIfAbsent(key, _ -> new EmulatedObject(compiled(source, options)));
+    /// Compiles a file, named without its suffix, of the CUDA sources or else of the emulation's
+    /// own folder.
+    static EmulatedObject of(String file, String... options) {
+        List<String> key = List.of(options);
+        return OPEN.computeIfAbsent(
+                new KernelVariant(file, key), _ -> new EmulatedObject(compiled(file, key)));
     }
 
     /// Runs a kernel; returns 0 or an error number of the driver.
@@ -117,59 +110,28 @@ final class EmulatedObject {
         return Linker.nativeLinker().downcallHandle(symbols.find(name).orElseThrow(), descriptor);
     }
 
-    private static Path compiled(String source, String... options) {
+    private static Path compiled(String file, List<String> options) {
+        CompiledKernel compiled =
+                Nvrtc.open(EmulatedCuda.search()).compile(source(file), "sm_90a", options);
+        return new String(compiled.image(), UTF_8)
+                .lines()
+                .filter(line -> line.startsWith(OBJECT))
+                .map(line -> Path.of(line.substring(OBJECT.length())))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    private static KernelSource source(String file) {
+        if (KernelSources.FILES.contains(file)) {
+            return KernelSources.of(file);
+        }
         try {
-            Path file = KERNELS.resolve(source);
-            if (!Files.exists(file)) {
-                file = EMULATION.resolve(source);
-            }
-            Files.createDirectories(CACHE);
-            Path object = CACHE.resolve(digest(file, options) + ".so").toAbsolutePath();
-            if (!Files.exists(object)) {
-                compile(file, object, options);
-            }
-            return object;
+            return new KernelSource(
+                    file + ".cu",
+                    Files.readString(EMULATION.resolve(file + ".cu")),
+                    KernelSources.of("add").headers());
         } catch (IOException failure) {
             throw new UncheckedIOException(failure);
-        }
-    }
-
-    private static void compile(Path file, Path object, String... options) throws IOException {
-        String script = EMULATION.resolve("compile.sh").toString();
-        var command = new ArrayList<>(List.of("bash", script, file.toString(), object.toString()));
-        command.addAll(List.of(options));
-        try {
-            Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-            var output = new String(process.getInputStream().readAllBytes(), UTF_8);
-            int code = process.waitFor();
-            if (code == 127 && !"true".equals(System.getenv("CI"))) {
-                abort("no C++ compiler: kernels are not emulated; install g++ 10 or newer");
-            }
-            if (code != 0) {
-                fail(file + ": " + output);
-            }
-        } catch (InterruptedException interrupted) {
-            throw new IllegalStateException(interrupted);
-        }
-    }
-
-    private static String digest(Path file, String... options) throws IOException {
-        try {
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            digest.update((file + " " + String.join(" ", options)).getBytes(UTF_8));
-            digest.update(Files.readAllBytes(file));
-            for (Path folder : List.of(EMULATION, KERNELS)) {
-                try (Stream<Path> files = Files.list(folder)) {
-                    for (Path each : files.sorted().toList()) {
-                        if (each.toString().endsWith("h")) {
-                            digest.update(Files.readAllBytes(each));
-                        }
-                    }
-                }
-            }
-            return HexFormat.of().formatHex(digest.digest(), 0, 12);
-        } catch (NoSuchAlgorithmException impossible) {
-            throw new AssertionError(impossible);
         }
     }
 }

@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 final class EmulationTest {
     private static final int[] ONE = {1, 1, 1};
 
-    private final EmulatedObject checks = EmulatedObject.of("checks.cu");
+    private final EmulatedObject checks = EmulatedObject.of("checks");
     private final Arena arena = Arena.ofConfined();
     private final MemorySegment word = arena.allocate(32, 8);
     private final MemorySegment counter = arena.allocate(4, 4);

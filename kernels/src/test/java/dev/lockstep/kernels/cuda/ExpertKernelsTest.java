@@ -208,7 +208,7 @@ final class ExpertKernelsTest {
 
         private KernelCall call(String kernel) {
             return new KernelCall(
-                    arena, EmulatedObject.of("experts.cu", "-DACTIVATION=" + type), kernel);
+                    arena, EmulatedObject.of("experts", "-DACTIVATION=" + type), kernel);
         }
 
         double[][] expected(DeviceMatrix x, DeviceMatrix logits) {

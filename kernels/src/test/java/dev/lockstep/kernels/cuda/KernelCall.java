@@ -20,7 +20,7 @@ final class KernelCall {
 
     /// Creates a call of the kernel of file `kernel.cu`.
     KernelCall(Arena arena, String kernel, String... options) {
-        this(arena, EmulatedObject.of(kernel + ".cu", options), kernel);
+        this(arena, EmulatedObject.of(kernel, options), kernel);
     }
 
     KernelCall(Arena arena, EmulatedObject object, String kernel) {

@@ -81,7 +81,7 @@ final class KernelStructTest {
                 variant.options().stream()
                         .filter(option -> option.startsWith("-D"))
                         .toArray(String[]::new);
-        return EmulatedObject.of(variant.file() + ".cu", macros).layouts().stream()
+        return EmulatedObject.of(variant.file(), macros).layouts().stream()
                 .map(line -> line.split(" ", 2))
                 .collect(
                         Collectors.groupingBy(

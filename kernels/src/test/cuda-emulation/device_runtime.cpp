@@ -1,70 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a shared object exports: its kernels, the layouts of their parameters, a launch.
-#pragma once
+// Runs blocks, and what a shared object exports beside its kernels. Compiled once, it is linked to every object.
+#include "device.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "device_block.h"
 
 namespace ls_emulated {
 
-// A kernel of the file; all form a list.
-struct Kernel {
-  const char* name;
-  size_t bytes;
-  void (*body)(const void*);
-  const Kernel* next;
+Running running;
 
-  Kernel(const char* name, size_t bytes, void (*body)(const void*)) : name(name), bytes(bytes), body(body), next(first()) { first() = this; }
-
-  static const Kernel*& first() {
-    static const Kernel* one = nullptr;
-    return one;
-  }
-
-  static const Kernel* find(const char* name) {
-    const Kernel* kernel = first();
-    while (kernel != nullptr && strcmp(kernel->name, name) != 0) kernel = kernel->next;
-    return kernel;
-  }
-};
-
-// Text of a fixed size.
-struct Text {
-  char chars[1 << 16];
-  size_t length;
-
-  void append(const char* line) {
-    size_t bytes = strlen(line);
-    if (length + bytes >= sizeof chars) abort();
-    memcpy(chars + length, line, bytes + 1);
-    length += bytes;
-  }
-};
-
-inline Text& layout_lines() {
-  static Text lines;
-  return lines;
+uint64_t collective(Collective kind, unsigned mask, uint64_t value, int source, int line) {
+  return block().collective(kind, mask, value, source, line);
 }
 
-// Adds lines "struct field offset size" of one struct.
-struct Fields {
-  const char* name;
+uint64_t barrier(uint64_t value, int line) { return block().barrier(value, line); }
 
-  void add(const char* field, size_t offset, size_t size) {
-    char line[256];
-    snprintf(line, sizeof line, "%s %s %zu %zu\n", name, field, offset, size);
-    layout_lines().append(line);
-  }
-};
-
-struct Layout {
-  Layout(const char* name, void (*describe)(Fields&)) {
-    Fields fields{name};
-    describe(fields);
-  }
-};
+int lane() { return block().lane(); }
 
 // The section of static shared memory; the anchor makes it exist.
 __attribute__((section("ls_shared"), used)) static unsigned char shared_anchor[16];
@@ -97,29 +49,29 @@ class DynamicShared {
 
 // The launch that runs.
 struct Launch {
-  const Kernel* kernel;
-  const void* params;
+  const Kernel* kernel = nullptr;
+  const void* params = nullptr;
   Stacks stacks;
   DynamicShared shared;
   Order order;
 };
 
-inline Launch& launch() {
+Launch& launch() {
   static Launch one;
   return one;
 }
 
-inline void begin_thread() {
+void begin_thread() {
   launch().kernel->body(launch().params);
   block().wait(State::ENDED, 0);
 }
 
-inline bool run_block(unsigned at, size_t dynamic_shared) {
+bool run_block(unsigned at, size_t dynamic_shared) {
   Block& one = block();
-  one.index = {at % one.grid.x, at / one.grid.x % one.grid.y, at / one.grid.x / one.grid.y};
+  running.index = {at % running.grid.x, at / running.grid.x % running.grid.y, at / running.grid.x / running.grid.y};
   memset(__start_ls_shared, POISON, static_cast<size_t>(__stop_ls_shared - __start_ls_shared));
-  one.shared = launch().shared.poisoned(dynamic_shared);
-  if (one.shared == nullptr || !launch().stacks.reserve(MAX_THREADS)) return one.fail("out of memory");
+  running.shared = launch().shared.poisoned(dynamic_shared);
+  if (running.shared == nullptr || !launch().stacks.reserve()) return one.fail("out of memory");
   return one.run(begin_thread, launch().stacks, launch().order);
 }
 
@@ -135,18 +87,18 @@ struct CheckedAccess {
 };
 
 // Whether the launch that runs has accessed an address that is no multiple of its type's size.
-inline bool& misaligned() {
+bool& misaligned() {
   static bool one = false;
   return one;
 }
 
-inline int run(const char* name, const unsigned grid[3], const unsigned size[3], unsigned dynamic_shared, const void* params, unsigned long seed) {
+int run(const char* name, const unsigned grid[3], const unsigned size[3], unsigned dynamic_shared, const void* params, unsigned long seed) {
   Block& one = block();
   one.error[0] = 0;
   const Kernel* kernel = Kernel::find(name);
   if (kernel == nullptr) return one.fail("no kernel %s", name), NOT_FOUND;
   uint64_t blocks = static_cast<uint64_t>(grid[0]) * grid[1] * grid[2], threads = static_cast<uint64_t>(size[0]) * size[1] * size[2];
-  if (blocks < 1 || grid[0] > 0x7fffffff || grid[1] > 0xffff || grid[2] > 0xffff || threads < 1 || threads > 256 ||
+  if (blocks < 1 || grid[0] > 0x7fffffff || grid[1] > 0xffff || grid[2] > 0xffff || threads < 1 || threads > MAX_THREADS ||
       dynamic_shared > DynamicShared::MAX_BYTES) {
     return one.fail("%s: a grid of %u x %u x %u blocks of %u x %u x %u threads with %u bytes of shared memory", name, grid[0], grid[1], grid[2],
                     size[0], size[1], size[2], dynamic_shared),
@@ -156,8 +108,8 @@ inline int run(const char* name, const unsigned grid[3], const unsigned size[3],
   launch().params = params;
   launch().order.begin(seed);
   misaligned() = false;
-  one.grid = {grid[0], grid[1], grid[2]};
-  one.size = {size[0], size[1], size[2]};
+  running.grid = {grid[0], grid[1], grid[2]};
+  running.size = {size[0], size[1], size[2]};
   if (blocks > UINT32_MAX / 4) return one.fail("%s: more blocks than can be emulated", name), INVALID_VALUE;
   unsigned* order = static_cast<unsigned*>(malloc(blocks * sizeof(unsigned)));
   launch().order.fill(order, static_cast<unsigned>(blocks));
@@ -171,8 +123,8 @@ inline int run(const char* name, const unsigned grid[3], const unsigned size[3],
 }  // namespace ls_emulated
 
 // The compiler calls it for a wrong address; the access follows.
-extern "C" __attribute__((visibility("hidden"), used)) inline void __ubsan_handle_type_mismatch_v1(const ls_emulated::CheckedAccess* access,
-                                                                                                   uintptr_t address) {
+extern "C" __attribute__((visibility("hidden"))) void __ubsan_handle_type_mismatch_v1(const ls_emulated::CheckedAccess* access,
+                                                                                      uintptr_t address) {
   if (ls_emulated::misaligned()) return;
   ls_emulated::misaligned() = true;
   ls_emulated::block().fail("line %u: address %lx is no multiple of %d", access->line, static_cast<unsigned long>(address),
