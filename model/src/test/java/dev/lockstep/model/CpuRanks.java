@@ -8,6 +8,7 @@ import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.nccl.Communicator;
 import dev.lockstep.nccl.HostCommunicator;
+import dev.lockstep.nccl.Meeting;
 import dev.lockstep.nccl.Rendezvous;
 import dev.lockstep.nccl.SoloCommunicator;
 import dev.lockstep.nccl.Waiting;
@@ -53,6 +54,6 @@ final class CpuRanks implements TestRanks {
                         bytes,
                         kernels,
                         Waiting.BLOCK,
-                        Duration.ofMinutes(2));
+                        Meeting.within(Duration.ofMinutes(2)));
     }
 }

@@ -8,6 +8,7 @@ import dev.lockstep.kernels.cuda.CudaKernels;
 import dev.lockstep.kernels.cuda.CudaProbe;
 import dev.lockstep.kernels.cuda.CudaUnderTest;
 import dev.lockstep.nccl.Communicator;
+import dev.lockstep.nccl.Meeting;
 import dev.lockstep.nccl.Nccl;
 import dev.lockstep.nccl.NcclCommunicator;
 import dev.lockstep.nccl.SoloCommunicator;
@@ -59,6 +60,13 @@ final class CudaRanks implements TestRanks {
         }
         byte[] shared = id.orTimeout(TIMEOUT.toSeconds(), TimeUnit.SECONDS).join();
         return NcclCommunicator.open(
-                cuda.cuda(), cuda.stream(), kernels, shared, rank, size, cuda::busy, TIMEOUT);
+                cuda.cuda(),
+                cuda.stream(),
+                kernels,
+                shared,
+                rank,
+                size,
+                cuda::busy,
+                Meeting.within(TIMEOUT));
     }
 }

@@ -25,17 +25,17 @@ final class Formation {
     private final Rendezvous rendezvous;
     private final int rank;
     private final RegionLayout layout;
-    private final Duration timeout;
+    private final Meeting meeting;
     private final long deadline;
     private int polls;
 
-    Formation(Rendezvous rendezvous, int rank, long bytes, Duration timeout) {
+    Formation(Rendezvous rendezvous, int rank, long bytes, Meeting meeting) {
         Preconditions.requireRank("rank", rank, rendezvous.size());
         this.rendezvous = rendezvous;
         this.rank = rank;
         this.layout = new RegionLayout(rendezvous.size(), bytes);
-        this.timeout = timeout;
-        this.deadline = System.nanoTime() + timeout.toNanos();
+        this.meeting = meeting;
+        this.deadline = System.nanoTime() + meeting.timeout().toNanos();
     }
 
     /// Joins the group; returns when every rank has mapped the region and no file is left.
@@ -90,7 +90,7 @@ final class Formation {
         }
         throw new RendezvousException(
                 "rank 0 did not create %s within %s, rank %d waited"
-                        .formatted(rendezvous.file(), seconds(timeout), rank));
+                        .formatted(rendezvous.file(), seconds(meeting.timeout()), rank));
     }
 
     /// Maps the region; aborts it where the settings differ, so that rank 0 fails too.
@@ -156,9 +156,14 @@ final class Formation {
     private String missingMessage(SharedRegion region) {
         List<Integer> missing = missing(region);
         return missing.isEmpty()
-                ? "rank 0 did not finish forming the group within %s".formatted(seconds(timeout))
+                ? "rank 0 did not finish forming the group within %s"
+                        .formatted(seconds(meeting.timeout()))
                 : "ranks %s of %d did not join %s within %s"
-                        .formatted(missing, layout.size(), rendezvous.file(), seconds(timeout));
+                        .formatted(
+                                missing,
+                                layout.size(),
+                                rendezvous.file(),
+                                seconds(meeting.timeout()));
     }
 
     private void poll(SharedRegion region) {
@@ -190,6 +195,7 @@ final class Formation {
     }
 
     private void sleep() {
+        meeting.requireWanted(rank);
         try {
             Thread.sleep(POLL_MILLIS);
         } catch (InterruptedException e) {

@@ -7,7 +7,6 @@ import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
-import java.time.Duration;
 import java.util.Arrays;
 
 /// A communicator of the ranks of one host, one process each, through shared memory; for kernels
@@ -55,8 +54,9 @@ public final class HostCommunicator implements Communicator {
         this.watch = new PeerWatch(region, rank, kernels::progress, barrier::awaited);
     }
 
-    /// Forms the group; throws [RendezvousException] naming the ranks missing after `timeout` or
-    /// the setting that differs. Nothing is left in the file system when it returns or throws.
+    /// Forms the group; throws [RendezvousException] naming the ranks that did not come in time or
+    /// the setting that differs, and [CommunicatorAbortedException] if nobody wants the group.
+    /// Nothing is left in the file system when it returns or throws.
     ///
     /// @param bytes the total that [#allocate] can allocate, equal on all ranks
     public static HostCommunicator open(
@@ -65,8 +65,8 @@ public final class HostCommunicator implements Communicator {
             long bytes,
             Kernels kernels,
             Waiting waiting,
-            Duration timeout) {
-        SharedRegion region = new Formation(rendezvous, rank, bytes, timeout).join();
+            Meeting meeting) {
+        SharedRegion region = new Formation(rendezvous, rank, bytes, meeting).join();
         var communicator = new HostCommunicator(region, rank, kernels, waiting);
         communicator.watch.start();
         return communicator;

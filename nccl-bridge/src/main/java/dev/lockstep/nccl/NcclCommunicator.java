@@ -5,12 +5,11 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.Owned;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.cuda.Cuda;
 import dev.lockstep.kernels.cuda.CudaStream;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import org.apache.logging.log4j.LogManager;
@@ -39,7 +38,7 @@ public final class NcclCommunicator implements Communicator {
     private final int size;
     private final Duration timeout;
     private final CollectiveWatch watch;
-    private final List<DeviceBuffer> buffers = new ArrayList<>();
+    private final Owned buffers = new Owned();
     private final Tensor arrivals;
     private final NcclGather gather;
 
@@ -83,13 +82,14 @@ public final class NcclCommunicator implements Communicator {
                         this::abortAs);
     }
 
-    /// Meets the other ranks; throws [RendezvousException] if they do not come within `timeout`.
+    /// Meets the other ranks; throws [RendezvousException] if they do not come in time, and
+    /// [CommunicatorAbortedException] if nobody wants the group any more.
     ///
     /// @param stream on which the kernels run
     /// @param id which [Nccl#uniqueId] created for these ranks alone
     /// @param busy whether the device has work that it has not finished; any thread that is
     ///   attached may call it
-    /// @param timeout to meet, and later to connect for the first collective of a kind
+    /// @param meeting whose time-out is also that of connecting for the first collective of a kind
     public static NcclCommunicator open(
             Cuda cuda,
             CudaStream stream,
@@ -98,8 +98,8 @@ public final class NcclCommunicator implements Communicator {
             int rank,
             int size,
             BooleanSupplier busy,
-            Duration timeout) {
-        return open(cuda, stream, kernels, id, rank, size, busy, timeout, CollectiveWatch.PATIENCE);
+            Meeting meeting) {
+        return open(cuda, stream, kernels, id, rank, size, busy, meeting, CollectiveWatch.PATIENCE);
     }
 
     /// @param patience how long the device may be busy without progress once the group has formed
@@ -111,19 +111,19 @@ public final class NcclCommunicator implements Communicator {
             int rank,
             int size,
             BooleanSupplier busy,
-            Duration timeout,
+            Meeting meeting,
             Duration patience) {
         Preconditions.requireRank("rank", rank, size);
         Nccl nccl = Nccl.begin(cuda, id, size, rank);
         try {
-            if (!becomesReady(nccl, timeout)) {
+            if (!becomesReady(nccl, meeting.timeout(), () -> meeting.requireWanted(rank))) {
                 throw new RendezvousException(
                         "rank %d of %d did not meet all others through NCCL within %d s"
-                                .formatted(rank, size, timeout.toSeconds()));
+                                .formatted(rank, size, meeting.timeout().toSeconds()));
             }
             var communicator =
                     new NcclCommunicator(
-                            nccl, stream, kernels, rank, size, busy, timeout, patience);
+                            nccl, stream, kernels, rank, size, busy, meeting.timeout(), patience);
             communicator.watch.start();
             return communicator;
         } catch (NcclException e) {
@@ -135,9 +135,11 @@ public final class NcclCommunicator implements Communicator {
         }
     }
 
-    private static boolean becomesReady(Nccl nccl, Duration timeout) {
+    /// @param meanwhile runs between questions, and may throw
+    private static boolean becomesReady(Nccl nccl, Duration timeout, Runnable meanwhile) {
         long deadline = System.nanoTime() + timeout.toNanos();
         while (!nccl.isReady()) {
+            meanwhile.run();
             if (System.nanoTime() - deadline > 0) {
                 return false;
             }
@@ -158,9 +160,7 @@ public final class NcclCommunicator implements Communicator {
 
     @Override
     public DeviceBuffer allocate(long bytes) {
-        DeviceBuffer buffer = kernels.allocate(bytes);
-        buffers.add(buffer);
-        return buffer;
+        return buffers.add(kernels.allocate(bytes), DeviceBuffer::close);
     }
 
     // Sums.
@@ -330,9 +330,9 @@ public final class NcclCommunicator implements Communicator {
         } finally {
             awaitAbort();
             watch.close();
-            gather.close();
-            buffers.forEach(DeviceBuffer::close);
-            buffers.clear();
+            try (buffers) {
+                gather.close();
+            }
         }
     }
 
@@ -346,7 +346,7 @@ public final class NcclCommunicator implements Communicator {
                     return;
                 }
                 nccl.finish();
-                if (becomesReady(nccl, CLOSE_TIMEOUT)) {
+                if (becomesReady(nccl, CLOSE_TIMEOUT, () -> {})) {
                     ended = true;
                     abortReason = "rank %d has closed its communicator".formatted(rank);
                 } else {

@@ -3,16 +3,15 @@ package dev.lockstep.nccl;
 
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.Owned;
 import dev.lockstep.kernels.Tensor;
-import java.util.ArrayList;
-import java.util.List;
 
 /// The communicator of a group of one rank: nothing to sum, no rank to wait for.
 ///
 /// The step thread closes it, before its [Kernels].
 public final class SoloCommunicator implements Communicator {
     private final Kernels kernels;
-    private final List<DeviceBuffer> buffers = new ArrayList<>();
+    private final Owned buffers = new Owned();
     private volatile String abortReason = "";
 
     public SoloCommunicator(Kernels kernels) {
@@ -31,9 +30,7 @@ public final class SoloCommunicator implements Communicator {
 
     @Override
     public DeviceBuffer allocate(long bytes) {
-        DeviceBuffer buffer = kernels.allocate(bytes);
-        buffers.add(buffer);
-        return buffer;
+        return buffers.add(kernels.allocate(bytes), DeviceBuffer::close);
     }
 
     @Override
@@ -95,7 +92,6 @@ public final class SoloCommunicator implements Communicator {
 
     @Override
     public void close() {
-        buffers.forEach(DeviceBuffer::close);
-        buffers.clear();
+        buffers.close();
     }
 }

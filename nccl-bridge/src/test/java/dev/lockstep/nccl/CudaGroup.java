@@ -70,6 +70,16 @@ final class CudaGroup {
 
     static NcclCommunicator meet(
             byte[] id, int rank, int size, CudaKernels kernels, Duration patience) {
+        return meet(id, rank, size, kernels, HostGroup.MEETING, patience);
+    }
+
+    static NcclCommunicator meet(
+            byte[] id,
+            int rank,
+            int size,
+            CudaKernels kernels,
+            Meeting meeting,
+            Duration patience) {
         NcclCommunicator communicator =
                 NcclCommunicator.open(
                         kernels.cuda(),
@@ -79,7 +89,7 @@ final class CudaGroup {
                         rank,
                         size,
                         kernels::busy,
-                        HostGroup.TIMEOUT,
+                        meeting,
                         patience);
         communicator.formed();
         return communicator;

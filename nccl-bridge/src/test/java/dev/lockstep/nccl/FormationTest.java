@@ -47,8 +47,8 @@ final class FormationTest {
         Rendezvous rendezvous = group.rendezvous(4);
         List<String> messages =
                 messages(
-                        new Formation(rendezvous, 0, 64, LONGER),
-                        new Formation(rendezvous, 2, 64, LONGER));
+                        new Formation(rendezvous, 0, 64, Meeting.within(LONGER)),
+                        new Formation(rendezvous, 2, 64, Meeting.within(LONGER)));
         String expected =
                 "ranks [1, 3] of 4 did not join %s within 2.0 s".formatted(rendezvous.file());
         assertEquals(List.of(expected, expected), messages);
@@ -61,7 +61,21 @@ final class FormationTest {
                 List.of(
                         "rank 0 did not create %s within 0.4 s, rank 1 waited"
                                 .formatted(rendezvous.file())),
-                messages(new Formation(rendezvous, 1, 64, SHORT)));
+                messages(new Formation(rendezvous, 1, 64, Meeting.within(SHORT))));
+    }
+
+    @Test
+    void anAbortEndsTheWaitForRanksThatDoNotCome() {
+        Rendezvous rendezvous = group.rendezvous(2);
+        var meeting =
+                new Meeting(
+                        HostGroup.TIMEOUT,
+                        () -> Files.exists(rendezvous.file()) ? "an epoch begins" : "");
+        CommunicatorAbortedException aborted =
+                assertThrows(
+                        CommunicatorAbortedException.class,
+                        new Formation(rendezvous, 0, 64, meeting)::join);
+        assertEquals("aborted by rank 0: an epoch begins", aborted.getMessage());
     }
 
     @Test
@@ -69,18 +83,18 @@ final class FormationTest {
         Rendezvous mine = group.rendezvous(2);
         assertDiffers(
                 "epoch differs: rank 1 has 8, rank 0 has 7",
-                new Formation(mine, 0, 64, HostGroup.TIMEOUT),
+                new Formation(mine, 0, 64, HostGroup.MEETING),
                 new Formation(
-                        new Rendezvous(mine.name(), 8, 2, group.folder), 1, 64, HostGroup.TIMEOUT));
+                        new Rendezvous(mine.name(), 8, 2, group.folder), 1, 64, HostGroup.MEETING));
         assertDiffers(
                 "group size differs: rank 1 has 3, rank 0 has 2",
-                new Formation(mine, 0, 64, HostGroup.TIMEOUT),
+                new Formation(mine, 0, 64, HostGroup.MEETING),
                 new Formation(
-                        new Rendezvous(mine.name(), 7, 3, group.folder), 1, 64, HostGroup.TIMEOUT));
+                        new Rendezvous(mine.name(), 7, 3, group.folder), 1, 64, HostGroup.MEETING));
         assertDiffers(
                 "bytes for collectives differs: rank 1 has 128, rank 0 has 64",
-                new Formation(mine, 0, 64, HostGroup.TIMEOUT),
-                new Formation(mine, 1, 128, HostGroup.TIMEOUT));
+                new Formation(mine, 0, 64, HostGroup.MEETING),
+                new Formation(mine, 1, 128, HostGroup.MEETING));
     }
 
     private static void assertDiffers(String expected, Formation first, Formation second)
@@ -97,14 +111,14 @@ final class FormationTest {
         assertEquals(
                 List.of(expected, expected, expected),
                 messages(
-                        new Formation(rendezvous, 0, 64, HostGroup.TIMEOUT),
-                        new Formation(rendezvous, 1, 64, HostGroup.TIMEOUT),
-                        new Formation(rendezvous, 1, 64, HostGroup.TIMEOUT)));
+                        new Formation(rendezvous, 0, 64, HostGroup.MEETING),
+                        new Formation(rendezvous, 1, 64, HostGroup.MEETING),
+                        new Formation(rendezvous, 1, 64, HostGroup.MEETING)));
     }
 
     @Test
     void tooLittleSharedMemoryIsReportedInBytes() throws Exception {
-        var formation = new Formation(group.rendezvous(1), 0, 1L << 50, SHORT);
+        var formation = new Formation(group.rendezvous(1), 0, 1L << 50, Meeting.within(SHORT));
         String message =
                 assertThrows(OutOfSharedMemoryException.class, formation::join).getMessage() + "";
         assertTrue(message.contains("bytes free, the group needs 11258"), message);
@@ -130,7 +144,7 @@ final class FormationTest {
     @Test
     void whileTheGroupFormsOnlyTheOwnerCanAccessTheFile() throws Exception {
         Rendezvous rendezvous = group.rendezvous(2);
-        Callable<String> zero = () -> join(new Formation(rendezvous, 0, 64, HostGroup.TIMEOUT));
+        Callable<String> zero = () -> join(new Formation(rendezvous, 0, 64, HostGroup.MEETING));
         Callable<String> one =
                 () -> {
                     while (!Files.exists(rendezvous.file())) {
@@ -139,7 +153,7 @@ final class FormationTest {
                     String permissions =
                             PosixFilePermissions.toString(
                                     Files.getPosixFilePermissions(rendezvous.file()));
-                    return permissions + join(new Formation(rendezvous, 1, 64, HostGroup.TIMEOUT));
+                    return permissions + join(new Formation(rendezvous, 1, 64, HostGroup.MEETING));
                 };
         assertEquals("rw-------", HostGroup.together(List.of(zero, one)).getLast());
     }
@@ -157,7 +171,7 @@ final class FormationTest {
         for (Path path : List.of(old, foreign)) {
             Files.setLastModifiedTime(path, FileTime.from(Instant.now().minusSeconds(120)));
         }
-        new Formation(group.rendezvous(1), 0, 64, SHORT).join().close();
+        new Formation(group.rendezvous(1), 0, 64, Meeting.within(SHORT)).join().close();
         assertEquals(Set.of(fresh, foreign), Set.copyOf(group.files()));
         Files.delete(fresh);
         Files.delete(foreign);

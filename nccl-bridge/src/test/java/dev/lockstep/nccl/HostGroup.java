@@ -24,6 +24,8 @@ final class HostGroup implements AutoCloseable {
     /// Only a hang takes longer, however busy the machine is.
     static final Duration TIMEOUT = Duration.ofMinutes(2);
 
+    static final Meeting MEETING = Meeting.within(TIMEOUT);
+
     final Path folder;
     private int names;
 
@@ -69,7 +71,7 @@ final class HostGroup implements AutoCloseable {
                                 CommunicatorContract.BYTES,
                                 device.kernels(),
                                 waiting,
-                                TIMEOUT)) {
+                                MEETING)) {
             try {
                 body.run(communicator, device);
             } catch (Exception | AssertionError e) {

@@ -2,6 +2,8 @@
 package dev.lockstep.nccl;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Tensor;
@@ -9,6 +11,7 @@ import dev.lockstep.kernels.Tolerances;
 import dev.lockstep.kernels.cuda.CudaKernels;
 import dev.lockstep.kernels.cuda.CudaUnderTest;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -45,6 +48,24 @@ final class NcclAbortTest implements AbortContract {
                         assertArrayEquals(new float[] {1, 14}, device.floats(kept));
                     }
                 });
+    }
+
+    @Test
+    void anAbortEndsTheWaitForRanksThatDoNotCome() {
+        var questions = new AtomicInteger();
+        var meeting =
+                new Meeting(
+                        HostGroup.TIMEOUT,
+                        () -> questions.incrementAndGet() < 3 ? "" : "an epoch begins");
+        byte[] id = CudaGroup.newId();
+        try (CudaKernels kernels = CudaUnderTest.open(DType.F32)) {
+            CommunicatorAbortedException aborted =
+                    assertThrows(
+                            CommunicatorAbortedException.class,
+                            () -> CudaGroup.meet(id, 1, 2, kernels, meeting, PATIENCE));
+            assertEquals("aborted by rank 1: an epoch begins", aborted.getMessage());
+            assertEquals(3, questions.get());
+        }
     }
 
     @Override

@@ -27,9 +27,9 @@ final class PeerWatchTest {
         group = new HostGroup();
         Rendezvous rendezvous = group.rendezvous(2);
         Callable<SharedRegion> zero =
-                () -> new Formation(rendezvous, 0, 64, HostGroup.TIMEOUT).join();
+                () -> new Formation(rendezvous, 0, 64, HostGroup.MEETING).join();
         Callable<SharedRegion> one =
-                () -> new Formation(rendezvous, 1, 64, HostGroup.TIMEOUT).join();
+                () -> new Formation(rendezvous, 1, 64, HostGroup.MEETING).join();
         regions = HostGroup.together(List.of(zero, one));
         first = new PeerWatch(regions.getFirst(), 0, () -> 0, awaited::get);
         second = new PeerWatch(regions.getLast(), 1, progress::get, () -> -1);

@@ -30,7 +30,7 @@ interface RankOpening {
                     bytes,
                     kernels,
                     Waiting.BLOCK,
-                    HostGroup.TIMEOUT);
+                    HostGroup.MEETING);
         }
     }
 }

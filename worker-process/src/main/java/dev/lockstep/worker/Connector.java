@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import dev.lockstep.nccl.Communicator;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /// How this rank meets the others of its group and exchanges tensors with them.
 ///
@@ -21,5 +22,6 @@ interface Connector {
     /// Connects to the other ranks.
     ///
     /// @param bytes collective memory that this rank will allocate from the communicator
-    Communicator connect(StepRunner.Formation formation, long bytes);
+    /// @param abortReason why the epoch is aborted, empty while it is not: ends a wait for others
+    Communicator connect(StepRunner.Formation formation, long bytes, Supplier<String> abortReason);
 }

@@ -4,11 +4,13 @@ package dev.lockstep.worker;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.nccl.Communicator;
 import dev.lockstep.nccl.HostCommunicator;
+import dev.lockstep.nccl.Meeting;
 import dev.lockstep.nccl.Rendezvous;
 import dev.lockstep.nccl.SoloCommunicator;
 import dev.lockstep.nccl.Waiting;
 import java.time.Duration;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /// Ranks that meet in the shared memory of their host, by the name of the rendezvous.
 record HostConnector(WorkerConfig config, Kernels kernels) implements Connector {
@@ -30,7 +32,8 @@ record HostConnector(WorkerConfig config, Kernels kernels) implements Connector 
     }
 
     @Override
-    public Communicator connect(StepRunner.Formation formation, long bytes) {
+    public Communicator connect(
+            StepRunner.Formation formation, long bytes, Supplier<String> abortReason) {
         if (config.tensorParallel() == 1) {
             return new SoloCommunicator(kernels);
         }
@@ -41,6 +44,6 @@ record HostConnector(WorkerConfig config, Kernels kernels) implements Connector 
                 bytes,
                 kernels,
                 config.oversubscribed() ? Waiting.BLOCK : Waiting.SPIN,
-                MEETING_TIMEOUT);
+                new Meeting(MEETING_TIMEOUT, abortReason));
     }
 }

@@ -3,11 +3,13 @@ package dev.lockstep.worker;
 
 import dev.lockstep.kernels.cuda.CudaKernels;
 import dev.lockstep.nccl.Communicator;
+import dev.lockstep.nccl.Meeting;
 import dev.lockstep.nccl.Nccl;
 import dev.lockstep.nccl.NcclCommunicator;
 import dev.lockstep.nccl.SoloCommunicator;
 import java.time.Duration;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /// Ranks with a GPU each, which meet through NCCL by an id that rank 0 creates.
 record NcclConnector(WorkerConfig config, CudaKernels kernels) implements Connector {
@@ -29,7 +31,8 @@ record NcclConnector(WorkerConfig config, CudaKernels kernels) implements Connec
     }
 
     @Override
-    public Communicator connect(StepRunner.Formation formation, long bytes) {
+    public Communicator connect(
+            StepRunner.Formation formation, long bytes, Supplier<String> abortReason) {
         return isAlone()
                 ? new SoloCommunicator(kernels)
                 : NcclCommunicator.open(
@@ -40,7 +43,7 @@ record NcclConnector(WorkerConfig config, CudaKernels kernels) implements Connec
                         config.rank(),
                         config.tensorParallel(),
                         kernels::busy,
-                        MEETING_TIMEOUT);
+                        new Meeting(MEETING_TIMEOUT, abortReason));
     }
 
     private boolean isAlone() {

@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -84,7 +85,9 @@ final class Rank implements AutoCloseable {
 
     /// Opens the session of an epoch. Throws if a limit of the formation is too small or exceeds
     /// this rank's KV blocks.
-    Session open(StepRunner.Formation formation) {
+    ///
+    /// @param abortReason of the epoch, see [Connector#connect]
+    Session open(StepRunner.Formation formation, Supplier<String> abortReason) {
         int tokens = formation.maxBatchedTokens().orElse(limits.maxBatchedTokens);
         var session =
                 new SessionLimits(
@@ -109,7 +112,7 @@ final class Rank implements AutoCloseable {
         long bytes =
                 ActivationBuffers.collectiveBytes(
                         model, kernels.activationType(), tokens, formation.maxSequences());
-        Communicator communicator = connector.connect(formation, bytes);
+        Communicator communicator = connector.connect(formation, bytes, abortReason);
         try {
             return new Session(formation.epoch(), model, kernels, communicator, kv, held, session);
         } catch (RuntimeException e) {

@@ -150,9 +150,10 @@ final class StepRunner implements AutoCloseable {
 
     @Override
     public void close() {
+        abortReason = "the worker stops";
         Session current = session;
         if (current != null) {
-            current.abort("the worker stops");
+            current.abort(abortReason);
         }
         put(new Command.Stop());
         try {
@@ -229,7 +230,7 @@ final class StepRunner implements AutoCloseable {
             requireDevice();
             failpoints.hit(WorkerMain.BEFORE_FORM);
             long start = System.nanoTime();
-            Session formed = rank.open(formation);
+            Session formed = rank.open(formation, () -> abortReason);
             session = formed;
             String aborted = abortReason;
             if (!aborted.isEmpty()) {

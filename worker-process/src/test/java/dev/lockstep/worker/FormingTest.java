@@ -10,6 +10,7 @@ import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.nccl.Communicator;
+import dev.lockstep.nccl.CommunicatorAbortedException;
 import dev.lockstep.nccl.SoloCommunicator;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -21,6 +22,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -58,7 +60,8 @@ class FormingTest {
     }
 
     private interface Meeting {
-        Communicator meet(Kernels kernels) throws InterruptedException;
+        Communicator meet(Kernels kernels, Supplier<String> abortReason)
+                throws InterruptedException;
     }
 
     private record TestConnector(Kernels kernels, Meeting meeting) implements Connector {
@@ -78,9 +81,10 @@ class FormingTest {
         }
 
         @Override
-        public Communicator connect(StepRunner.Formation formation, long bytes) {
+        public Communicator connect(
+                StepRunner.Formation formation, long bytes, Supplier<String> abortReason) {
             try {
-                return meeting.meet(kernels);
+                return meeting.meet(kernels, abortReason);
             } catch (InterruptedException e) {
                 throw new IllegalStateException("interrupted", e);
             }
@@ -101,7 +105,7 @@ class FormingTest {
         var meeting = new CountDownLatch(1);
         var met = new CountDownLatch(1);
         Meeting late =
-                kernels -> {
+                (kernels, _) -> {
                     meeting.countDown();
                     assertTrue(met.await(TestScheduler.SECONDS, TimeUnit.SECONDS));
                     return new SoloCommunicator(kernels);
@@ -124,11 +128,37 @@ class FormingTest {
     }
 
     @Test
+    void anAbortEndsTheWaitForRanksThatDoNotCome() throws Exception {
+        var waiting = new CountDownLatch(1);
+        Meeting alone =
+                (kernels, abortReason) -> {
+                    while (abortReason.get().isEmpty()) {
+                        waiting.countDown();
+                        Thread.sleep(1);
+                    }
+                    throw new CommunicatorAbortedException(abortReason.get());
+                };
+        try (TestWorker worker = worker(alone);
+                var runner = new StepRunner(worker.rank, Failpoints.NONE, _ -> {})) {
+            runner.start();
+            for (long epoch = 1; epoch <= 2; epoch++) {
+                join(runner, epoch);
+                runner.form(formation(epoch), replies);
+                assertTrue(waiting.await(TestScheduler.SECONDS, TimeUnit.SECONDS));
+                runner.abort("the scheduler's stream has ended");
+                assertEquals(
+                        "failed %d: the scheduler's stream has ended".formatted(epoch),
+                        replies.next());
+            }
+        }
+    }
+
+    @Test
     void tooLittleMemoryForAnEpochEndsTheProcess() throws Exception {
         var unusable = new CompletableFuture<Throwable>();
         var tooLittle = new TooLittleMemoryException("1 MiB is free, lower --max-num-seqs");
         Meeting full =
-                _ -> {
+                (_, _) -> {
                     throw tooLittle;
                 };
         try (TestWorker worker = worker(full);

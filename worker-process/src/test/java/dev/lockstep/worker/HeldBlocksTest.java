@@ -45,7 +45,8 @@ class HeldBlocksTest {
                         blocks,
                         TestWorker.MAX_SEQUENCES,
                         Optional.of(TestWorker.MAX_TOKENS),
-                        keep));
+                        keep),
+                () -> "");
     }
 
     /// Fills blocks 5 and 9 and one token of block 7.
@@ -105,7 +106,7 @@ class HeldBlocksTest {
                         TestWorker.MAX_SEQUENCES,
                         Optional.of(TestWorker.MAX_TOKENS),
                         false);
-        try (Session session = worker.rank.open(formation)) {
+        try (Session session = worker.rank.open(formation, () -> "")) {
             worker.rank.warm(session, formation);
         }
         assertEquals(List.of(), worker.rank.held(KEY).blocks(0));

@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -129,7 +130,8 @@ class JoinReplyTest {
         }
 
         @Override
-        public Communicator connect(StepRunner.Formation formation, long bytes) {
+        public Communicator connect(
+                StepRunner.Formation formation, long bytes, Supplier<String> abortReason) {
             throw new IllegalStateException("no rank meets another");
         }
     }

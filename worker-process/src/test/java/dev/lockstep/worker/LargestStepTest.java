@@ -148,7 +148,7 @@ final class LargestStepTest {
     }
 
     private static Session open(LoadedRank loaded, long epoch, int blocks, byte[] id) {
-        return loaded.rank().open(formation(epoch, blocks, id));
+        return loaded.rank().open(formation(epoch, blocks, id), () -> "");
     }
 
     private static StepRunner.Formation formation(long epoch, int blocks, byte[] id) {

@@ -79,10 +79,16 @@ record NativeCall(CudaLibrary library, String function, long number) {
         }
     }
 
-    /// Lets this call fail, counted from now.
-    void fail(int code) {
-        long made = EmulatedCuda.calls(library, function);
-        EmulatedCuda.failOn(library, "%s:%d:%d".formatted(function, made + number, code));
+    /// Lets this call fail, counted from now; returns its number since the process began.
+    long fail(int code) {
+        long total = EmulatedCuda.calls(library, function) + number;
+        EmulatedCuda.failOn(library, "%s:%d:%d".formatted(function, total, code));
+        return total;
+    }
+
+    /// Returns whether the function was called that often since the process began.
+    boolean wasMade(long total) {
+        return EmulatedCuda.calls(library, function) >= total;
     }
 
     /// Lets no call fail any more.

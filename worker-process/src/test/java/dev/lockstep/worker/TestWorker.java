@@ -157,13 +157,13 @@ final class TestWorker implements AutoCloseable {
     }
 
     Session open(long epoch) {
-        return rank.open(formation(epoch));
+        return rank.open(formation(epoch), () -> "");
     }
 
     /// Opens a session and warms it up, as a runner does.
     Session openWarm(long epoch) {
         StepRunner.Formation formation = formation(epoch);
-        Session session = rank.open(formation);
+        Session session = rank.open(formation, () -> "");
         rank.warm(session, formation);
         return session;
     }

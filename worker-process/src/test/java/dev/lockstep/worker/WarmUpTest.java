@@ -21,7 +21,7 @@ class WarmUpTest extends TinyWorkerSetting {
         var formation =
                 new StepRunner.Formation(
                         1, "test", new byte[0], blocks, maxSequences, maxTokens, false);
-        try (Session session = worker.rank.open(formation)) {
+        try (Session session = worker.rank.open(formation, () -> "")) {
             int tokens = worker.rank.warm(session, formation).tokens();
             assertEquals(0, session.lastNumber(), "warm-up steps are not numbered");
             assertEquals(
@@ -55,7 +55,7 @@ class WarmUpTest extends TinyWorkerSetting {
                         Optional.empty(),
                         false);
         try (TestWorker fresh = TestWorker.onTinyModel(folder);
-                Session session = fresh.rank.open(formation)) {
+                Session session = fresh.rank.open(formation, () -> "")) {
             Kernels kernels = fresh.rank.kernels();
             long before = kernels.allocatedBytes();
             new WarmUp(kernels, session, TestWorker.BLOCKS).measure();
@@ -98,7 +98,7 @@ class WarmUpTest extends TinyWorkerSetting {
                 var formation =
                         new StepRunner.Formation(
                                 1, "test", new byte[0], 2, 3, Optional.empty(), false);
-                try (Session session = small.rank.open(formation)) {
+                try (Session session = small.rank.open(formation, () -> "")) {
                     int chunk = small.rank.warm(session, formation).tokens();
                     assertTrue(chunk >= 16 && chunk <= TestWorker.MAX_TOKENS, "chunk " + chunk);
                 }
