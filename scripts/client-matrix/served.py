@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the clients in Python share: the server's address, a schema and a function, and the line that scripts/clients reads."""
+"""What the clients in Python share: the server's address, a schema, and the line that scripts/clients reads."""
 import os
 import sys
 from enum import Enum

@@ -52,7 +52,9 @@ def exchange(name, thinks, **to):
 
 
 to = {"model": "openai/" + MODEL, "api_base": URL, "api_key": KEY, "num_retries": 0, "temperature": 0}
-exchange("chat, stream, tools, reasoning", {"max_tokens": 8, "extra_body": {"chat_template_kwargs": {"enable_thinking": True}}}, **to)
+exchange(
+    "chat, stream, tools, reasoning",
+    {"max_tokens": 8, "extra_body": {"chat_template_kwargs": {"enable_thinking": True}}}, **to)
 exchange(
     "the same through Anthropic's API",
     {"max_tokens": 8, "thinking": {"type": "adaptive"}, "allowed_openai_params": ["thinking"]},
