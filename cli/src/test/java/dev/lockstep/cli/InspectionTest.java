@@ -43,6 +43,19 @@ class InspectionTest {
     }
 
     @Test
+    void whatTheTemplateShowsOfAnswersIsPrinted() throws Exception {
+        TinyCheckpoint.write(folder, 1);
+        Path template = Fixtures.require("chat-templates").resolve("Qwen3-Coder.jinja");
+        Files.copy(template, folder.resolve("chat_template.jinja"));
+        List<String> lines = Inspection.of(folder, 1, "auto", CPU).text().lines().toList();
+        assertHas(lines, "reasoning     not shown");
+        assertHas(
+                lines,
+                "tool calls    \\n\\n<tool_call>\\n<function=NAME>[\\n<parameter=KEY>\\nVALUE\\n</parameter>]*\\n</function>\\n</tool_call>[");
+        assertHas(lines, "arguments     \">\\n\" a value of the schema's type");
+    }
+
+    @Test
     void aModelThatDoesNotRunIsDescribedWithTheReason() throws Exception {
         TinyCheckpoint.write(folder, 1);
         List<String> tooMany = Inspection.of(folder, 5, "auto", CPU).text().lines().toList();

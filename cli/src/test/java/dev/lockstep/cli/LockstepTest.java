@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cli.launch.LauncherConfig;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.ProcessKeys;
@@ -191,6 +192,24 @@ class LockstepTest {
                 "lockstep serve: unexpected argument \"now\"; flags begin with --",
                 "serve",
                 "now");
+    }
+
+    @Test
+    void wrongSettingsOfAnswersAreRefused() throws IOException {
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep serve: --reasoning: \"on\" is none of off, separate, inline",
+                "serve",
+                "--reasoning=on");
+        err.reset();
+        TinyCheckpoint.write(folder, 1);
+        Path file = Files.writeString(folder.resolve("f.json"), "{\"tool\": {}}");
+        assertRefused(
+                ExitCode.UNUSABLE,
+                "lockstep parse: " + file + ": unknown field tool",
+                "parse",
+                "--model=" + folder,
+                "--tool-format=" + file);
     }
 
     @ParameterizedTest

@@ -8,11 +8,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 final class CoordinatorConfigTest {
 
@@ -66,5 +71,48 @@ final class CoordinatorConfigTest {
                         SettingsException.class,
                         () -> config("--zookeeper=a:1", "--drain-timeout=61m"));
         assertEquals("--drain-timeout: 61m is outside [0s, 3600s]", refused.getMessage());
+    }
+
+    @Test
+    void aWrongDescriptionOfAnswersIsRefusedInOneLine(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("f.json");
+        assertEquals("--tool-format: " + file + ": no such file", refusal(file));
+        Files.writeString(file, "{");
+        assertTrue(refusal(file).startsWith("--tool-format: " + file + " is not JSON: "));
+        assertEquals(1, refusal(file).lines().count());
+        Files.writeString(file, "{\"tools\": {}}");
+        assertEquals("--tool-format: " + file + ".tools: call is missing", refusal(file));
+        Files.writeString(file, "{\"reasoning\": {\"opening\": \" \", \"closing\": \"x\"}}");
+        assertEquals(
+                "--tool-format: " + file + ": reasoning without an opening or a closing marker",
+                refusal(file));
+        Files.writeString(file, "{\"reasoning\": {\"opening\": \"<t>\", \"closing\": \"</t>\"}}");
+        assertEquals(
+                Optional.of(file),
+                config("--zookeeper=a:1", "--tool-format=" + file).text().toolFormat());
+    }
+
+    private static String refusal(Path toolFormat) {
+        return String.valueOf(
+                assertThrows(
+                                SettingsException.class,
+                                () -> config("--zookeeper=a:1", "--tool-format=" + toolFormat))
+                        .getMessage());
+    }
+
+    @Test
+    void reasoningHasThreePlaces() {
+        assertEquals(ReasoningPlace.SEPARATE, config("--zookeeper=a:1").text().reasoning());
+        for (ReasoningPlace place : ReasoningPlace.values()) {
+            String word = place.name().toLowerCase(Locale.ROOT);
+            assertEquals(
+                    place, config("--zookeeper=a:1", "--reasoning=" + word).text().reasoning());
+        }
+        assertEquals(
+                "--reasoning: \"on\" is none of off, separate, inline",
+                assertThrows(
+                                SettingsException.class,
+                                () -> config("--zookeeper=a:1", "--reasoning=on"))
+                        .getMessage());
     }
 }

@@ -18,6 +18,8 @@ import java.nio.file.Path;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// What the files next to a model's weights change for requests.
 final class ModelFilesTest {
@@ -139,6 +141,39 @@ final class ModelFilesTest {
             assertEquals(200, rendered.statusCode(), rendered.body());
             String prompt = TestCoordinator.json(rendered.body()).get("prompt").asText();
             assertTrue(prompt.matches("(?s)<\\|endoftext\\|>:.+<\\|im_end\\|>"), prompt);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "OFF | `` | Yes.",
+                "SEPARATE | Hm | Yes.",
+                "INLINE | `` | [think]Hm[/think]Yes."
+            })
+    void theSettingsSayWhereReasoningGoesAndHowItIsWritten(
+            ReasoningPlace place, String reasoning, String content) throws Exception {
+        Path description = folder.resolve("own.json");
+        Files.writeString(
+                description,
+                "{\"reasoning\": {\"opening\": \"[think]\", \"closing\": \"[/think]\"}}");
+        ServedModel model =
+                TestCoordinator.tinyModel(
+                        _ -> {
+                            // as it is
+                        },
+                        new TextSettings(Optional.empty(), true, Optional.of(description), place));
+        try (TestCoordinator server = TestCoordinator.start(model)) {
+            server.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, server.ids("[think]Hm[/think]Yes."));
+                        call.finishByLength(0);
+                    });
+            JsonNode message = server.chat("\"n\":1").at("/choices/0/message");
+            assertEquals(reasoning, message.path("reasoning_content").asText());
+            assertEquals(content, message.get("content").asText());
         }
     }
 }

@@ -178,7 +178,8 @@ final class ModelFormatsTest {
                 "I look.",
                 List.of(WANTED, "find{\"l\":[\"x\",\"y\"]}"));
         assertEquals(
-                Optional.of("<function_calls>\\nNAME(KEY=VALUE, …)[\\nNAME(KEY=VALUE, …)]*\\n</function_calls>"),
+                Optional.of(
+                        "<function_calls>\\nNAME(KEY=VALUE, …)[\\nNAME(KEY=VALUE, …)]*\\n</function_calls>"),
                 format.describe().stream()
                         .filter(line -> line.getKey().equals("tool calls"))
                         .map(Map.Entry::getValue)

@@ -12,8 +12,7 @@ interface CallReader {
     ///
     /// @param call the form of this call
     /// @param functions the schemas of the parameters by the functions' names
-    static CallReader of(
-            ToolFormat format, CallForm call, Map<String, JsonNode> functions) {
+    static CallReader of(ToolFormat format, CallForm call, Map<String, JsonNode> functions) {
         return switch (call) {
             case CallForm.JsonCall json -> new JsonCallReader(json);
             case CallForm.NamedJson json -> new JsonCallReader(json);

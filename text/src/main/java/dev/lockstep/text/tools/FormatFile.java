@@ -11,6 +11,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -46,8 +47,10 @@ record FormatFile(
     static FormatFile read(Path file) {
         try {
             return parse(file.toString(), Files.readString(file));
+        } catch (NoSuchFileException e) {
+            throw new IllegalArgumentException(file + ": no such file", e);
         } catch (IOException e) {
-            throw new IllegalArgumentException(file + " cannot be read: " + e.getMessage(), e);
+            throw new IllegalArgumentException(file + " cannot be read: " + e, e);
         }
     }
 
@@ -65,16 +68,23 @@ record FormatFile(
 
     static FormatFile parse(String name, String text) {
         try {
-            var root = new Part(name, JSON.readTree(text));
-            root.allow("when", "reasoning", "content", "tools");
-            return new FormatFile(
-                    root.texts("when"),
-                    root.part("reasoning").map(FormatFile::reasoning),
-                    root.part("content").map(FormatFile::content),
-                    root.part("tools").map(FormatFile::tools));
+            return parse(new Part(name, JSON.readTree(text)));
         } catch (JsonProcessingException e) {
             throw new IllegalArgumentException(name + " is not JSON: " + e.getOriginalMessage(), e);
+        } catch (IllegalArgumentException e) {
+            String fault = String.valueOf(e.getMessage());
+            // what a part of the format checks itself does not name the file
+            throw fault.startsWith(name) ? e : new IllegalArgumentException(name + ": " + fault, e);
         }
+    }
+
+    private static FormatFile parse(Part root) {
+        root.allow("when", "reasoning", "content", "tools");
+        return new FormatFile(
+                root.texts("when"),
+                root.part("reasoning").map(FormatFile::reasoning),
+                root.part("content").map(FormatFile::content),
+                root.part("tools").map(FormatFile::tools));
     }
 
     private static ReasoningFormat reasoning(Part part) {

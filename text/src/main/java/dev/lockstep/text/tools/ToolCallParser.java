@@ -183,9 +183,7 @@ public final class ToolCallParser {
             int end =
                     !literal.isEmpty()
                             ? literal.match(in.text(), at)
-                            : FormatLiterals.beginsBareCall(in, at, each.call())
-                                    ? at
-                                    : Literal.NO;
+                            : FormatLiterals.beginsBareCall(in, at, each.call()) ? at : Literal.NO;
             if (end >= 0) {
                 foundEnd = end;
                 foundCall = each.call();

@@ -185,8 +185,7 @@ public final class ToolGrammar {
             items.add(
                     switch (piece) {
                         case Piece.Text(String text) -> markers.literal(text);
-                        case Piece.Either(List<String> texts) ->
-                                markers.literal(texts.getFirst());
+                        case Piece.Either(List<String> texts) -> markers.literal(texts.getFirst());
                         case Piece.Name _ -> Expression.text(name);
                         case Piece.Id _ -> Expression.terminal(WORD);
                         case Piece.Index _ ->

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 final class ToolCallParserTest {
@@ -245,19 +246,28 @@ final class ToolCallParserTest {
         }
     }
 
-    @Test
-    void faultsOfAFileAreNamed() {
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "{'tools':{'begin':'x'}} | f.json.tools: unknown field begin",
+                "{'tools':{}} | f.json.tools: call is missing",
+                "{'tools':{'call':{'pieces':['NAME']}}} | f.json.tools.call: arguments is missing",
+                "{'tools':{'call':{'pieces':['x'],'arguments':{'form':'json'}},'call_begin':'x'}} | f.json: a call without the function's name: [Text[text=x]]",
+                "{'tools':{'call':{'pieces':['NAME',1],'arguments':{'form':'json'}}}} | f.json.tools.call: pieces has an entry that is no text",
+                "{'tools':{'call':{'pieces':['NAME'],'arguments':{'form':'xml'}}}} | f.json.tools.call.arguments: form must be json, python, quoted or tagged, not xml",
+                "{'tools':{'call':{'pieces':['NAME'],'arguments':{'form':'json'}}}} | f.json: calls anywhere need a text before them",
+                "{'reasoning':{'opening':'x'}} | f.json.reasoning: closing is missing or no text",
+                "{'content':1} | f.json.content is not an object",
+                "[] | f.json is not an object"
+            })
+    void faultsOfAFileAreNamed(String file, String fault) {
         assertEquals(
-                "f.json.tools: unknown field begin",
+                fault,
                 assertThrows(
                                 IllegalArgumentException.class,
-                                () -> FormatFile.parse("f.json", "{\"tools\": {\"begin\": \"x\"}}"))
-                        .getMessage());
-        assertEquals(
-                "f.json.tools: call is missing",
-                assertThrows(
-                                IllegalArgumentException.class,
-                                () -> FormatFile.parse("f.json", "{\"tools\": {}}"))
+                                () -> FormatFile.parse("f.json", file.replace('\'', '"')))
                         .getMessage());
     }
 }
