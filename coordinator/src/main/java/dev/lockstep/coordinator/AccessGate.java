@@ -100,7 +100,7 @@ final class AccessGate implements DecoratingHttpServiceFunction {
                         writer,
                         requestIds.apply(request.headers()),
                         timeouts.slowClient(),
-                        WireFormat.of(context.path()));
+                        WireFormat.of(context.path(), request.headers()));
         if (error.status() == HttpStatus.UNAUTHORIZED.code()) {
             exchange.addHeader(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer realm=\"lockstep\"");
         }

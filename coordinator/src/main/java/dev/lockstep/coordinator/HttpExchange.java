@@ -67,6 +67,10 @@ final class HttpExchange {
         return GIVEN_ID.matcher(given).matches() ? given : randomness.nextIncarnation();
     }
 
+    WireFormat wire() {
+        return wire;
+    }
+
     String requestId() {
         return requestId;
     }

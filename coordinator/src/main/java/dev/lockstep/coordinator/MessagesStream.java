@@ -3,9 +3,9 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
-/// An answer of `/v1/messages` as events: `message_start`, `ping`, the content blocks, each with
+/// An answer of `/v1/messages` as events: `message_start`, the content blocks, each with
 /// `content_block_start`, `content_block_delta` and `content_block_stop`, then `message_delta` and
-/// `message_stop`.
+/// `message_stop`. A `ping` follows the first `content_block_start`, and silence.
 ///
 /// Nothing is sent before the first token, so that a failure until then is a plain HTTP error; only
 /// a long wait sends the headers early.
@@ -23,7 +23,6 @@ final class MessagesStream extends MessagesAnswer {
             ObjectNode start = event("message_start");
             start.set("message", message(usage));
             send(start);
-            send(event("ping"));
         }
     }
 
@@ -32,6 +31,9 @@ final class MessagesStream extends MessagesAnswer {
         ObjectNode start = event("content_block_start").put("index", index);
         start.set("content_block", block);
         send(start);
+        if (index == 0) {
+            send(event("ping"));
+        }
     }
 
     @Override

@@ -3,8 +3,11 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.time.Instant;
+import java.util.List;
 
-/// The descriptions of the served model: by each of its names at `/v1/models`, and its tokenizer.
+/// The descriptions of the served model: by each of its names at `/v1/models`, in the form of
+/// OpenAI's or of Anthropic's API, and its tokenizer.
 final class ModelsApi {
     static final String PATH = "/v1/models";
 
@@ -14,16 +17,30 @@ final class ModelsApi {
         this.completions = completions;
     }
 
-    ObjectNode list() {
-        ObjectNode list = Json.object().put("object", "list");
+    /// Lists the names of the model.
+    ObjectNode list(WireFormat wire) {
+        List<String> names = List.copyOf(completions.model().names());
+        ObjectNode list = Json.object();
+        if (wire != WireFormat.ANTHROPIC) {
+            list.put("object", "list");
+        }
         ArrayNode data = list.putArray("data");
-        completions.model().names().forEach(name -> data.add(model(name)));
+        names.forEach(name -> data.add(model(name, wire)));
+        if (wire == WireFormat.ANTHROPIC) {
+            list.put("has_more", false)
+                    .put("first_id", names.getFirst())
+                    .put("last_id", names.getLast());
+        }
         return list;
     }
 
-    ObjectNode model(String name) {
+    ObjectNode model(String name, WireFormat wire) {
         ServedModel model = completions.model();
         model.requireName(name);
+        return wire == WireFormat.ANTHROPIC ? ofAnthropic(name, model) : ofOpenAi(name, model);
+    }
+
+    private ObjectNode ofOpenAi(String name, ServedModel model) {
         ObjectNode node =
                 Json.object()
                         .put("id", name)
@@ -35,6 +52,16 @@ final class ModelsApi {
                         .put("max_model_len", completions.context());
         node.putArray("permission");
         return node;
+    }
+
+    private ObjectNode ofAnthropic(String name, ServedModel model) {
+        return Json.object()
+                .put("type", "model")
+                .put("id", name)
+                .put("display_name", name)
+                .put("created_at", Instant.ofEpochSecond(model.created()).toString())
+                .put("max_input_tokens", completions.context())
+                .put("max_tokens", completions.context());
     }
 
     ObjectNode tokenizer() {

@@ -81,7 +81,7 @@ final class OpenAiApi implements HttpService {
                         writer,
                         HttpExchange.requestId(request.headers(), completions.randomness()),
                         timeouts.slowClient(),
-                        WireFormat.of(path));
+                        WireFormat.of(path, request.headers()));
         if (routes.acceptsPost(path) && request.method() == HttpMethod.POST) {
             var inbox = new CompletionInbox();
             Channel connection = context.log().partial().channel();
@@ -180,7 +180,7 @@ final class OpenAiApi implements HttpService {
             String path, HttpRequest request, HttpExchange exchange) {
         if (path.startsWith(ModelsApi.PATH + "/")) {
             String name = decoded(path.substring(ModelsApi.PATH.length() + 1));
-            return Optional.of(to -> to.json(200, models.model(name)));
+            return Optional.of(to -> to.json(200, models.model(name, to.wire())));
         }
         if (path.startsWith(REQUESTS)) {
             RequestContext context =

@@ -71,7 +71,7 @@ final class Routes {
         read =
                 Map.ofEntries(
                         read("/", to -> to.text(PLAIN, GREETING.getBytes(StandardCharsets.UTF_8))),
-                        read(ModelsApi.PATH, to -> to.json(200, models.list())),
+                        read(ModelsApi.PATH, to -> to.json(200, models.list(to.wire()))),
                         read("/api/tags", to -> to.json(200, ollama.models().tags())),
                         read("/api/ps", to -> to.json(200, ollama.models().running())),
                         read("/api/version", to -> to.json(200, ollama.version())),

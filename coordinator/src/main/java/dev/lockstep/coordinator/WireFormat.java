@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.common.HttpData;
 import com.linecorp.armeria.common.MediaType;
+import com.linecorp.armeria.common.RequestHeaders;
 import java.nio.charset.StandardCharsets;
 
 /// How a family of routes writes its errors, and frames the parts of a stream.
@@ -21,6 +22,7 @@ enum WireFormat {
     OLLAMA;
 
     private static final String MESSAGES = "/v1/messages";
+    private static final String ANTHROPIC_VERSION = "anthropic-version";
     private static final String OLLAMA_ROUTES = "/api/";
 
     /// With the charset: without it, some clients read the text as Latin-1, as HTTP/1.1 once
@@ -31,8 +33,13 @@ enum WireFormat {
     private static final MediaType LINES = MediaType.parse("application/x-ndjson");
     private static final int OVERLOADED = 529;
 
-    static WireFormat of(String path) {
-        if (path.equals(MESSAGES) || path.startsWith(MESSAGES + "/")) {
+    /// Returns the format of a request. Models are described at the same path for all clients, and
+    /// those of Anthropic's API name its version.
+    static WireFormat of(String path, RequestHeaders headers) {
+        boolean models = path.equals(ModelsApi.PATH) || path.startsWith(ModelsApi.PATH + "/");
+        if (path.equals(MESSAGES)
+                || path.startsWith(MESSAGES + "/")
+                || (models && headers.contains(ANTHROPIC_VERSION))) {
             return ANTHROPIC;
         }
         if (path.equals(ResponsesApi.PATH) || path.startsWith(StoredResponsesApi.PATH)) {

@@ -2,12 +2,14 @@
 package dev.lockstep.coordinator;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.grpc.Status;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -148,7 +150,7 @@ final class MessagesTest {
         List<JsonNode> events = stream("");
         List<String> types = types(events);
         int count = types.size();
-        assertEquals(List.of("message_start", "ping", "content_block_start"), types.subList(0, 3));
+        assertEquals(List.of("message_start", "content_block_start", "ping"), types.subList(0, 3));
         assertEquals(
                 List.of("content_block_delta"),
                 types.subList(3, count - 3).stream().distinct().toList());
@@ -188,9 +190,7 @@ final class MessagesTest {
     void anAnswerWithoutTextHasNoBlock() throws Exception {
         generate("", true);
         assertEquals(0, whole("").get("content").size());
-        assertEquals(
-                List.of("message_start", "ping", "message_delta", "message_stop"),
-                types(stream("")));
+        assertEquals(List.of("message_start", "message_delta", "message_stop"), types(stream("")));
     }
 
     @ParameterizedTest
@@ -241,5 +241,31 @@ final class MessagesTest {
         List<JsonNode> events = stream("");
         assertEquals("error", types(events).getLast());
         assertEquals("api_error", events.getLast().at("/error/type").asText());
+    }
+
+    @Test
+    void modelsHaveTheFormThatTheHeaderNames() throws Exception {
+        JsonNode list = TestCoordinator.json(models("").body());
+        JsonNode model = list.at("/data/0");
+        assertEquals("model", model.get("type").asText());
+        assertEquals("tiny", model.get("id").asText());
+        assertEquals("tiny", model.get("display_name").asText());
+        assertTrue(model.get("created_at").asText().endsWith("Z"));
+        assertFalse(list.get("has_more").asBoolean());
+        assertEquals("tiny", list.get("first_id").asText());
+        assertEquals("tiny", list.get("last_id").asText());
+        assertEquals(model, TestCoordinator.json(models("/tiny").body()));
+        assertError(models("/other"), 404, "not_found_error");
+        JsonNode ofOpenAi = TestCoordinator.json(tiny.get("/v1/models").body());
+        assertEquals("list", ofOpenAi.get("object").asText());
+    }
+
+    private static HttpResponse<String> models(String name) throws Exception {
+        // Not as OpenAI describes it.
+        return tiny.client.send(
+                HttpRequest.newBuilder(tiny.uri("/v1/models" + name))
+                        .header("anthropic-version", "2023-06-01")
+                        .build(),
+                HttpResponse.BodyHandlers.ofString());
     }
 }

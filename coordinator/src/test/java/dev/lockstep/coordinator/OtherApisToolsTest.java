@@ -146,6 +146,43 @@ final class OtherApisToolsTest {
     }
 
     @Test
+    void theEventsOfAMessageComeInTheDocumentedOrder() throws Exception {
+        server.generate(ANSWER);
+        List<String> types = new ArrayList<>();
+        for (String event : post("/v1/messages", MESSAGES + ",'stream':true").split("\n\n", 0)) {
+            String[] lines = event.split("\n", -1);
+            JsonNode data = TestCoordinator.json(lines[1].substring("data: ".length()));
+            assertEquals("event: " + data.get("type").asText(), lines[0]);
+            String type = data.at("/delta/type").asText(data.get("type").asText());
+            if (types.isEmpty() || !types.getLast().equals(type)) {
+                types.add(type);
+            }
+        }
+        String begin = "content_block_start";
+        String end = "content_block_stop";
+        assertEquals(
+                List.of(
+                        "message_start",
+                        begin,
+                        "ping",
+                        "thinking_delta",
+                        "signature_delta",
+                        end,
+                        begin,
+                        "text_delta",
+                        end,
+                        begin,
+                        "input_json_delta",
+                        end,
+                        begin,
+                        "input_json_delta",
+                        end,
+                        "message_delta",
+                        "message_stop"),
+                types);
+    }
+
+    @Test
     void oneCallIsLeftWithoutParallelUse() throws Exception {
         server.generate(ANSWER);
         JsonNode whole =
