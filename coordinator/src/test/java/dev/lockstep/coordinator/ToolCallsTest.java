@@ -9,20 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.grammar.CompiledGrammar;
-import dev.lockstep.grammar.GrammarLimits;
-import dev.lockstep.grammar.TextMatcher;
-import dev.lockstep.proto.v1.ChatMessage;
-import dev.lockstep.proto.v1.ChatMessages;
-import dev.lockstep.proto.v1.FinishReason;
-import dev.lockstep.proto.v1.InferenceEvent;
-import dev.lockstep.proto.v1.InferenceGrpc;
-import dev.lockstep.proto.v1.InferenceRequest;
-import dev.lockstep.proto.v1.TextConstraint;
-import io.grpc.ManagedChannel;
-import io.grpc.netty.NettyChannelBuilder;
 import java.net.http.HttpResponse;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +23,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/// Tests of tools and reasoning in `/v1/chat/completions` and over gRPC, with scripted answers.
+/// Tests of tools and reasoning in `/v1/chat/completions`, with scripted answers.
 final class ToolCallsTest {
     private static final String WEATHER =
             """
@@ -289,128 +276,6 @@ final class ToolCallsTest {
         assertTrue(marked().scheduler.nextCall().request().getPromptIdsCount() > without);
     }
 
-    /// Returns the matcher of the constraint of a request with these fields.
-    private static TextMatcher constraint(String fields) throws Exception {
-        generate(marked(), MARKED_CALL);
-        marked().chat(fields);
-        TextConstraint constraint =
-                TextConstraint.parseFrom(marked().scheduler.nextCall().request().getConstraint());
-        return CompiledGrammar.decode(constraint.getGrammar().toByteArray(), GrammarLimits.DEFAULT)
-                .text();
-    }
-
-    private static boolean matches(TextMatcher matcher, String text) {
-        matcher.reset();
-        return matcher.matches(text.getBytes(StandardCharsets.UTF_8));
-    }
-
-    private static String call(String name, String arguments) {
-        return "<tool_call>\n{\"name\": \"%s\", \"arguments\": %s}\n</tool_call>"
-                .formatted(name, arguments);
-    }
-
-    private static final String GOOD = call("weather", "{\"city\":\"Oslo\"}");
-    private static final String BAD = call("weather", "{\"town\":\"Oslo\"}");
-    private static final String OTHER = call("time", "{\"zone\":\"UTC\"}");
-
-    @Test
-    void anAnswerThatMustCallIsConstrained() throws Exception {
-        TextMatcher required = constraint(TOOLS + ",\"tool_choice\":\"required\"");
-        assertTrue(matches(required, GOOD));
-        assertTrue(matches(required, GOOD + "\n" + OTHER));
-        assertTrue(matches(required, "<think>\nHm\n</think>\n\n" + OTHER));
-        assertFalse(matches(required, BAD));
-        assertFalse(matches(required, "Hello"));
-        TextMatcher one =
-                constraint(TOOLS + ",\"tool_choice\":\"required\",\"parallel_tool_calls\":false");
-        assertTrue(matches(one, OTHER));
-        assertFalse(matches(one, GOOD + "\n" + OTHER));
-    }
-
-    @Test
-    void aNamedFunctionIsTheOnlyOne() throws Exception {
-        TextMatcher named =
-                constraint(
-                        TOOLS
-                                + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"weather\"}}");
-        assertTrue(matches(named, GOOD));
-        assertFalse(matches(named, OTHER));
-    }
-
-    @Test
-    void allowedToolsAreTheOnlyOnes() throws Exception {
-        TextMatcher allowed =
-                constraint(
-                        TOOLS
-                                + """
-                                ,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required",
-                                "tools":[{"type":"function","function":{"name":"weather"}}]}}""");
-        assertTrue(matches(allowed, GOOD));
-        assertFalse(matches(allowed, OTHER));
-    }
-
-    @Test
-    void aCallIsConstrainedOnceItHasBegun() throws Exception {
-        TextMatcher auto = constraint(TOOLS);
-        assertTrue(matches(auto, "Hello there."));
-        assertTrue(matches(auto, "Hello\n" + GOOD + "\n" + OTHER));
-        assertFalse(matches(auto, "Hello\n" + BAD));
-        assertFalse(matches(auto, call("unknown", "{}")));
-    }
-
-    @Test
-    void anAnswerThatDoesNotCallHasItsFormat() throws Exception {
-        TextMatcher both =
-                constraint(
-                        TOOLS
-                                + """
-                                ,"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"integer"}}}""");
-        assertTrue(matches(both, "17"));
-        assertTrue(matches(both, GOOD));
-        assertFalse(matches(both, "Hello"));
-        assertFalse(matches(both, BAD));
-    }
-
-    @Test
-    void aFormatBeginsBehindTheReasoning() throws Exception {
-        TextMatcher format =
-                constraint(
-                        """
-                        "response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"integer"}}}""");
-        assertTrue(matches(format, "17"));
-        assertTrue(matches(format, "<think>\nHm\n</think>\n\n17"));
-        assertFalse(matches(format, "<think>\nHm\n</think>\n\nno"));
-    }
-
-    private static final String UNENFORCED =
-            """
-            {"type":"function","function":{"name":"weather",%s"parameters":{"type":"object",
-            "properties":{"city":{"type":"string"}},"unevaluatedProperties":{"type":"string"}}}}""";
-
-    @Test
-    void aSchemaThatCannotBeEnforcedIsRefusedOnlyWhereItMustBe() throws Exception {
-        String tools = "\"tools\":[" + UNENFORCED.formatted("") + "]";
-        generate(marked(), "A.\n" + call("weather", "{\"city\": }") + " B.");
-        JsonNode response = marked().chat(tools);
-        assertTrue(marked().scheduler.nextCall().request().getConstraint().isEmpty());
-        assertEquals(
-                "A.\n" + call("weather", "{\"city\": }") + " B.",
-                response.at("/choices/0/message/content").asText());
-        for (String fields :
-                List.of(
-                        tools + ",\"tool_choice\":\"required\"",
-                        "\"tools\":[" + UNENFORCED.formatted("\"strict\":true,") + "]")) {
-            HttpResponse<String> refused =
-                    marked().post("/v1/chat/completions", TestCoordinator.chatBody(fields));
-            assertEquals(400, refused.statusCode(), refused.body());
-            JsonNode error = TestCoordinator.json(refused.body()).get("error");
-            assertEquals("tools", error.get("param").asText());
-            assertTrue(
-                    error.get("message").asText().contains("unevaluatedProperties"),
-                    refused.body());
-        }
-    }
-
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
@@ -454,46 +319,5 @@ final class ToolCallsTest {
             prompts.add(marked().scheduler.nextCall().request().getPromptIdsList());
         }
         assertEquals(prompts.get(1), prompts.get(0));
-    }
-
-    @Test
-    void callsAndReasoningTravelOverGrpc() throws Exception {
-        generate(marked(), "<think>\nHm\n</think>\n\n" + MARKED_CALL);
-        ManagedChannel channel =
-                NettyChannelBuilder.forAddress("127.0.0.1", marked().coordinator.port())
-                        .usePlaintext()
-                        .build();
-        try {
-            InferenceRequest request =
-                    InferenceRequest.newBuilder()
-                            .setModel("tiny")
-                            .setChat(
-                                    ChatMessages.newBuilder()
-                                            .addMessages(
-                                                    ChatMessage.newBuilder()
-                                                            .setRole("user")
-                                                            .setContent("Hi"))
-                                            .addTools(WEATHER)
-                                            .setToolChoice("required"))
-                            .build();
-            var reasoning = new StringBuilder();
-            var arguments = new StringBuilder();
-            String name = "";
-            InferenceEvent last = InferenceEvent.getDefaultInstance();
-            var events = InferenceGrpc.newBlockingStub(channel).generate(request);
-            while (events.hasNext()) {
-                last = events.next();
-                reasoning.append(last.getDelta().getReasoning());
-                arguments.append(last.getDelta().getToolCall().getArguments());
-                name += last.getDelta().getToolCall().getName();
-            }
-            assertEquals("Hm", reasoning.toString());
-            assertEquals("weather", name);
-            assertEquals("{\"city\":\"Ö{}slo\",\"days\":2}", arguments.toString());
-            assertEquals(FinishReason.FINISH_REASON_TOOL_CALLS, last.getFinished().getReason());
-            assertTrue(last.getFinished().getUsage().getReasoningTokens() > 0);
-        } finally {
-            channel.shutdownNow();
-        }
     }
 }
