@@ -136,6 +136,15 @@ final class ResponsesToolsTest {
     }
 
     @Test
+    void oneCallIsLeftWithoutParallelCalls() throws Exception {
+        server.generate(ANSWER + "\n" + ANSWER.substring(ANSWER.indexOf("<tool_call>")));
+        assertEquals(4, create(TOOLS).path("output").size());
+        JsonNode one = create(TOOLS + ",\"parallel_tool_calls\":false");
+        assertEquals(3, one.path("output").size());
+        assertFalse(one.path("parallel_tool_calls").asBoolean(true));
+    }
+
+    @Test
     void aFormatConstrainsTheAnswer() throws Exception {
         server.generate("{\"a\":1}");
         String format =
