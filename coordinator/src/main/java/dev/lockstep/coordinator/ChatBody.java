@@ -56,6 +56,15 @@ final class ChatBody {
         }
     }
 
+    /// Checks the body as one of a completion between a prompt and a suffix.
+    TextRequest parseMiddle(ServedModel model, RequestContext context) {
+        try {
+            return TextRequest.ofMiddle(new Fields(body), model, context);
+        } catch (ApiError e) {
+            throw e.renamed(names);
+        }
+    }
+
     ArrayNode messages() {
         return messages;
     }

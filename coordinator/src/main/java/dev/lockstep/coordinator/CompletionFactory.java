@@ -172,7 +172,9 @@ final class CompletionFactory {
         List<PreparedRequest.Echo> echoes = new ArrayList<>();
         for (Prompt prompt : request.prompts()) {
             String name = Prompt.name("prompt", prompts.size(), request.prompts().size());
-            int[] all = prompt.encode(name, served, request.addSpecialTokens());
+            int[] all =
+                    prompt.encode(
+                            name, served, request.addSpecialTokens(), request.room(context()));
             int[] ids = request.truncation().of(all, context(), request.sampling());
             prompts.add(new TokenPrompt(ids, request.promptOutputs()));
             if (request.echo()) {

@@ -12,11 +12,17 @@ sealed interface Prompt {
     ///
     /// @param field its name in error messages
     /// @param addSpecialTokens whether to add the tokens that the tokenizer puts around a text
-    int[] encode(String field, ServedModel model, boolean addSpecialTokens);
+    /// @param room the most tokens that leave room for the output: what may be left out is
+    int[] encode(String field, ServedModel model, boolean addSpecialTokens, int room);
+
+    /// As the other one, with room for all of it.
+    default int[] encode(String field, ServedModel model, boolean addSpecialTokens) {
+        return encode(field, model, addSpecialTokens, Integer.MAX_VALUE);
+    }
 
     record Text(String text) implements Prompt {
         @Override
-        public int[] encode(String field, ServedModel model, boolean addSpecialTokens) {
+        public int[] encode(String field, ServedModel model, boolean addSpecialTokens, int room) {
             return model.encode(field, text, addSpecialTokens);
         }
     }
@@ -24,12 +30,24 @@ sealed interface Prompt {
     /// A text of which the model writes the part between two others.
     ///
     /// @param before what the client sends as the prompt
-    record Middle(FillInTheMiddle tokens, String before, String after) implements Prompt {
+    /// @param extras other files, as far as there is room for them
+    record Middle(
+            FillInTheMiddle tokens, String before, String after, List<FillInTheMiddle.Extra> extras)
+            implements Prompt {
+        public Middle {
+            extras = List.copyOf(extras);
+        }
+
         @Override
-        public int[] encode(String field, ServedModel model, boolean addSpecialTokens) {
+        public int[] encode(String field, ServedModel model, boolean addSpecialTokens, int room) {
             try {
                 return tokens.prompt(
-                        model.requireTokenizer(field), before, after, addSpecialTokens);
+                        model.requireTokenizer(field),
+                        before,
+                        after,
+                        extras,
+                        addSpecialTokens,
+                        room);
             } catch (IllegalArgumentException e) {
                 throw ApiError.invalid(field, field + ": " + e.getMessage());
             }
@@ -42,7 +60,7 @@ sealed interface Prompt {
         }
 
         @Override
-        public int[] encode(String field, ServedModel model, boolean addSpecialTokens) {
+        public int[] encode(String field, ServedModel model, boolean addSpecialTokens, int room) {
             return ids.stream().mapToInt(Integer::intValue).toArray();
         }
     }
@@ -60,14 +78,22 @@ sealed interface Prompt {
     }
 
     /// Returns the prompts, each before a text that follows what is generated.
-    static List<Prompt> before(String suffix, List<Prompt> prompts, ServedModel model) {
+    static List<Prompt> before(
+            String suffix,
+            List<FillInTheMiddle.Extra> extras,
+            List<Prompt> prompts,
+            ServedModel model) {
         FillInTheMiddle tokens = FillInTheMiddle.require(model, "suffix");
-        return prompts.stream().map(prompt -> before(suffix, prompt, tokens)).toList();
+        return prompts.stream().map(prompt -> before(suffix, extras, prompt, tokens)).toList();
     }
 
-    private static Prompt before(String suffix, Prompt prompt, FillInTheMiddle tokens) {
+    private static Prompt before(
+            String suffix,
+            List<FillInTheMiddle.Extra> extras,
+            Prompt prompt,
+            FillInTheMiddle tokens) {
         if (prompt instanceof Text(String text)) {
-            return new Middle(tokens, text, suffix);
+            return new Middle(tokens, text, suffix, extras);
         }
         throw ApiError.invalid("suffix", "suffix is given, then prompt must be text");
     }

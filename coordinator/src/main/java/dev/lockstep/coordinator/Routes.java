@@ -52,6 +52,7 @@ final class Routes {
                         engine("/v1/chat/completions", generate::chat),
                         engine("/v1/completions", generate::complete),
                         engine("/v1/messages", messages::message),
+                        engine(InfillApi.PATH, new InfillApi(completions)::infill),
                         engine("/api/chat", ollama::chat),
                         engine("/api/generate", ollama::generate),
                         engine("/api/embed", ollamaVectors::embed),

@@ -36,12 +36,25 @@ record TextRequest(
     private static final int MAX_PROMPTS = 1024;
 
     private static final int MAX_CHOICES = 4096;
+    private static final int MAX_EXTRAS = 1024;
 
     TextRequest {
         prompts = List.copyOf(prompts);
     }
 
     static TextRequest parse(Fields fields, ServedModel model, RequestContext context) {
+        boolean middle = fields.text("suffix").filter(text -> !text.isEmpty()).isPresent();
+        return parse(fields, model, context, middle);
+    }
+
+    /// Reads a request for the text before a `suffix`, also an empty one, behind those of
+    /// `input_extra`.
+    static TextRequest ofMiddle(Fields fields, ServedModel model, RequestContext context) {
+        return parse(fields, model, context, true);
+    }
+
+    private static TextRequest parse(
+            Fields fields, ServedModel model, RequestContext context, boolean middle) {
         model.requireName(fields.requireText("model"));
         UnservedFields.refuseInCompletions(fields);
         boolean echo = fields.flag("echo", false);
@@ -63,9 +76,12 @@ record TextRequest(
                         : outputs;
         all.requireNoTokensWithPooling(fields, OptionalInt.of(maxTokens));
         List<Prompt> sent = Prompt.list("prompt", MAX_PROMPTS, fields, model);
-        String suffix = fields.text("suffix").orElse("");
-        List<Prompt> prompts = suffix.isEmpty() ? sent : Prompt.before(suffix, sent, model);
-        if (!suffix.isEmpty() && echo) {
+        List<Prompt> prompts =
+                middle
+                        ? Prompt.before(
+                                fields.text("suffix").orElse(""), extras(fields), sent, model)
+                        : sent;
+        if (middle && echo) {
             throw ApiError.invalid("suffix", "suffix is given, then echo must be false");
         }
         Sampling requested =
@@ -77,7 +93,7 @@ record TextRequest(
         BestOf bestOf = BestOf.parse(fields, requested.choices(), delivery.stream());
         Sampling generated = requested.withChoices(bestOf.generated());
         Sampling sampling =
-                suffix.isEmpty() || requested.endTokenIds().isEmpty()
+                !middle || requested.endTokenIds().isEmpty()
                         ? generated
                         : generated.withEnds(FillInTheMiddle.require(model, "suffix").ends());
         if ((long) prompts.size() * sampling.choices() > MAX_CHOICES) {
@@ -100,6 +116,24 @@ record TextRequest(
                 ConstraintFields.parse(fields, model),
                 fields.flag("return_token_ids", false),
                 echo);
+    }
+
+    private static List<FillInTheMiddle.Extra> extras(Fields fields) {
+        return fields.list(
+                "input_extra",
+                MAX_EXTRAS,
+                (name, value) -> {
+                    Fields extra = Fields.object(name, value);
+                    return new FillInTheMiddle.Extra(
+                            extra.text("filename").orElse("file"), extra.requireText("text"));
+                });
+    }
+
+    /// Returns the most tokens of a prompt that leave the room which its output likely needs.
+    ///
+    /// @param context of the prompt and its output
+    int room(int context) {
+        return context - Math.min(sampling.maxTokens().orElse(context), context / 4);
     }
 
     /// Returns false with `echo`, `max_tokens` 0 and no other outputs.

@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.text.ChatVariables;
 import java.util.List;
 
 /// The routes that convert text to token ids and back, and messages to text.
@@ -24,10 +25,7 @@ final class TokenizerApi {
                 throw ApiError.invalid("prompt", "give prompt or messages, not both");
             }
             UnservedFields.refuseInTemplates(fields);
-            ids =
-                    model.encode(
-                            ServedModel.ChatPrompt.parse(
-                                    fields, ConversationFields.parseWithTools(fields)));
+            ids = model.encode(ServedModel.ChatPrompt.parse(fields, conversation(fields, model)));
         } else {
             ids =
                     model.encode(
@@ -48,7 +46,12 @@ final class TokenizerApi {
         ServedModel model = completions.model();
         fields.text("model").ifPresent(model::requireName);
         UnservedFields.refuseInTemplates(fields);
-        return Json.object().put("prompt", model.render(ConversationFields.parseWithTools(fields)));
+        return Json.object().put("prompt", model.render(conversation(fields, model)));
+    }
+
+    private static ChatVariables conversation(Fields fields, ServedModel model) {
+        return ReasoningFields.told(
+                ConversationFields.parseWithTools(fields), ThinkingFields.parse(fields), model);
     }
 
     /// `{model, tokens}` to `{prompt}`.

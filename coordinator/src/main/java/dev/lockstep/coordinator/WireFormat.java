@@ -18,6 +18,9 @@ enum WireFormat {
     /// Anthropic's: server-sent events with names.
     ANTHROPIC,
 
+    /// llama.cpp's: server-sent events, the last of which says that it is.
+    LLAMA_CPP,
+
     /// Ollama's: a line of JSON for each part.
     OLLAMA;
 
@@ -45,6 +48,9 @@ enum WireFormat {
         if (path.equals(ResponsesApi.PATH) || path.startsWith(StoredResponsesApi.PATH)) {
             return RESPONSES;
         }
+        if (path.equals(InfillApi.PATH)) {
+            return LLAMA_CPP;
+        }
         return path.startsWith(OLLAMA_ROUTES) ? OLLAMA : OPENAI;
     }
 
@@ -58,7 +64,7 @@ enum WireFormat {
     HttpData framed(String name, byte[] json) {
         byte[] before =
                 switch (this) {
-                    case OPENAI, RESPONSES, ANTHROPIC ->
+                    case OPENAI, RESPONSES, ANTHROPIC, LLAMA_CPP ->
                             utf8((name.isEmpty() ? "" : "event: " + name + "\n") + "data: ");
                     case OLLAMA -> new byte[0];
                 };
@@ -91,7 +97,7 @@ enum WireFormat {
 
     ObjectNode error(ApiError error, String requestId) {
         return switch (this) {
-            case OPENAI, RESPONSES -> error.toJson();
+            case OPENAI, RESPONSES, LLAMA_CPP -> error.toJson();
             case ANTHROPIC -> {
                 ObjectNode root = Json.object().put("type", "error");
                 root.putObject("error")

@@ -158,6 +158,17 @@ final class ThinkingTest {
     }
 
     @Test
+    void aRenderedConversationThinksOrNotAsAChatWould() throws Exception {
+        String body = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"think\":%s}";
+        for (boolean thinks : new boolean[] {true, false}) {
+            HttpResponse<String> response = opened.post("/apply-template", body.formatted(thinks));
+            assertEquals(
+                    PROMPT + (thinks ? "" : "\n</think>\n\n"),
+                    TestCoordinator.json(response.body()).get("prompt").asText());
+        }
+    }
+
+    @Test
     void reasoningThatIsExcludedIsNotSent() throws Exception {
         JsonNode response = opened.chat("\"reasoning\":{\"exclude\":true}");
         assertFalse(response.at("/choices/0/message").has("reasoning_content"));

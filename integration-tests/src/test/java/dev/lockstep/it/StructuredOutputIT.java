@@ -14,6 +14,7 @@ import com.networknt.schema.SpecVersion;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -189,6 +190,7 @@ final class StructuredOutputIT {
             }
             choicesDiffer(cluster.api());
             chatIsConstrained(cluster.api());
+            badWordsDoNotCome(cluster.api());
             GroupStatus group = cluster.group();
             System.out.printf(
                     "%d ranks: %d preemptions, %d cached tokens%n",
@@ -231,6 +233,22 @@ final class StructuredOutputIT {
         assertFalse(
                 choices.path(0).path("text").equals(choices.path(1).path("text")),
                 choices::toString);
+    }
+
+    /// A word of two tokens, which come without the ban.
+    private static void badWordsDoNotCome(Api api) {
+        ObjectNode body =
+                CompletionBodies.greedy(12).put("prompt", "The capital of France is the city of");
+        List<Integer> free = Generated.of(api.post(CompletionBodies.COMPLETIONS, body).ok()).ids();
+        ObjectNode pair = JsonNodes.object().put("model", ServedCluster.MODEL);
+        pair.set("tokens", JsonNodes.array(free.subList(0, 2)));
+        String word = api.post("/detokenize", pair).ok().path("prompt").asText();
+        body.putArray("bad_words").add(word);
+        List<Integer> without =
+                Generated.of(api.post(CompletionBodies.COMPLETIONS, body).ok()).ids();
+        assertEquals(free.getFirst(), without.getFirst(), word);
+        assertEquals(-1, Collections.indexOfSubList(without, free.subList(0, 2)), word);
+        assertTrue(word.startsWith(" ") && word.length() > 3, word);
     }
 
     private static void chatIsConstrained(Api api) {

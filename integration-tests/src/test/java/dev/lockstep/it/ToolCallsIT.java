@@ -2,6 +2,7 @@
 package dev.lockstep.it;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -38,14 +39,31 @@ final class ToolCallsIT {
     private static final int KV_BYTES =
             (MAX_MODEL_LEN / BLOCK_SIZE + 1) * 30 * 3 * 64 * 2 * 2 * BLOCK_SIZE;
 
-    /// Calls stand between two special tokens, which clients do not see.
+    /// Calls stand between two special tokens, which clients do not see. The model thinks if it is
+    /// told to.
     private static final String TEMPLATE =
             """
             {% if tools %}Call functions.
             {% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
-            {{ m.content }}{% for c in m.tool_calls or [] %}<file_sep>{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}<filename>{% endfor %}<|im_end|>
+            {% if m.reasoning_content %}<think>
+            {{ m.reasoning_content }}
+            </think>
+
+            {% endif %}{{ m.content }}{% for c in m.tool_calls or [] %}<file_sep>{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}<filename>{% endfor %}<|im_end|>
             {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
-            {% endif %}""";
+            <think>
+            {% if not enable_thinking %}
+
+            </think>
+
+            {% endif %}{% endif %}""";
+
+    /// Thinks for eight tokens, and cannot end before its answer begins.
+    private static final String THINKING =
+            "{\"enable_thinking\":true,\"thinking_token_budget\":8,\"min_tokens\":20";
+
+    /// The markers count as reasoning: a line feed and three tokens that close it.
+    private static final int CLOSING = 4;
 
     private static final Map<String, String> SCHEMAS =
             Map.of(
@@ -61,7 +79,12 @@ final class ToolCallsIT {
                     "required":["zone","exact"],"additionalProperties":false}""");
 
     /// An answer in the form in which streamed and whole ones are compared.
-    private record Answer(String content, List<Call> calls, String finishReason) {}
+    private record Answer(
+            String reasoning,
+            String content,
+            List<Call> calls,
+            String finishReason,
+            int reasoningTokens) {}
 
     private record Call(String name, StringBuilder arguments) {
         boolean matches() {
@@ -129,7 +152,49 @@ final class ToolCallsIT {
                                 assertTrue(call.matches());
                             }
                         }),
-                new Case("auto", "{}", answer -> answer.calls().forEach(Call::matches)));
+                new Case("auto", "{}", answer -> answer.calls().forEach(Call::matches)),
+                new Case(
+                        "thinking, then a call",
+                        THINKING + ",\"tool_choice\":\"required\",\"parallel_tool_calls\":false}",
+                        answer -> {
+                            thought(answer);
+                            isOneCall(answer);
+                        }),
+                new Case(
+                        "thinking, then text",
+                        THINKING + ",\"tool_choice\":\"none\",\"max_tokens\":30}",
+                        ToolCallsIT::thoughtAndWrote),
+                new Case(
+                        "measured thinking, then text",
+                        THINKING + ",\"tool_choice\":\"none\",\"max_tokens\":30,\"logprobs\":true}",
+                        ToolCallsIT::thoughtAndWrote),
+                new Case(
+                        "thinking, then an object",
+                        THINKING
+                                + ",\"tool_choice\":\"none\",\"stop\":[\"\\n\\n\\n\"],\"structured_outputs\":{\"regex\":\"[a-z]{3,9}: [0-9]{4}\"}}",
+                        answer -> {
+                            thought(answer);
+                            assertTrue(answer.content().matches("[a-z]{3,9}: [0-9]{4}"));
+                            assertEquals("stop", answer.finishReason());
+                        }),
+                new Case(
+                        "no thinking at all",
+                        "{\"enable_thinking\":true,\"thinking_token_budget\":0,\"tool_choice\":\"none\",\"max_tokens\":20}",
+                        answer -> {
+                            assertEquals("", answer.reasoning());
+                            assertEquals(CLOSING, answer.reasoningTokens());
+                        }));
+    }
+
+    private static void thought(Answer answer) {
+        assertFalse(answer.reasoning().isEmpty());
+        assertEquals(8 + CLOSING, answer.reasoningTokens());
+    }
+
+    private static void thoughtAndWrote(Answer answer) {
+        thought(answer);
+        assertFalse(answer.content().isEmpty());
+        assertFalse(answer.content().contains("think>"));
     }
 
     private static void isOneCall(Answer answer) {
@@ -166,10 +231,17 @@ final class ToolCallsIT {
                 assertEquals(whole.get(i).toString(), whole.get(i + cases.size()).toString(), name);
                 assertEquals(whole.get(i).toString(), streamed.get(i).toString(), name);
             }
+            assertEquals(
+                    whole.get(indexOf(cases, "thinking, then text")).toString(),
+                    whole.get(indexOf(cases, "measured thinking, then text")).toString());
             GroupStatus group = cluster.group();
             System.out.printf("%d ranks: %d preemptions%n", ranks, group.getPreemptions());
             assertTrue(group.getPreemptions() > 0, "sequences were preempted");
         }
+    }
+
+    private static int indexOf(List<Case> cases, String name) {
+        return cases.stream().map(Case::name).toList().indexOf(name);
     }
 
     private static int marker(Api api) {
@@ -193,7 +265,8 @@ final class ToolCallsIT {
     }
 
     private static Answer whole(Api api, Case each) {
-        JsonNode choice = api.post(CompletionBodies.CHAT, each.body()).ok().path("choices").path(0);
+        JsonNode response = api.post(CompletionBodies.CHAT, each.body()).ok();
+        JsonNode choice = response.path("choices").path(0);
         List<Call> calls = new ArrayList<>();
         for (JsonNode call : choice.path("message").path("tool_calls")) {
             calls.add(
@@ -202,14 +275,23 @@ final class ToolCallsIT {
                             new StringBuilder(call.path("function").path("arguments").asText())));
         }
         return new Answer(
+                choice.path("message").path("reasoning_content").asText(""),
                 choice.path("message").path("content").asText(""),
                 calls,
-                choice.path("finish_reason").asText());
+                choice.path("finish_reason").asText(),
+                reasoningTokens(response));
+    }
+
+    private static int reasoningTokens(JsonNode response) {
+        return response.at("/usage/completion_tokens_details/reasoning_tokens").asInt();
     }
 
     private static Answer streamed(Api api, Case each) {
         ObjectNode body = each.body().put("stream", true);
+        body.putObject("stream_options").put("include_usage", true);
         var content = new StringBuilder();
+        var reasoning = new StringBuilder();
+        int reasoningTokens = 0;
         List<Call> calls = new ArrayList<>();
         String finishReason = "";
         try (EventReader events = api.stream(CompletionBodies.CHAT, body)) {
@@ -218,6 +300,8 @@ final class ToolCallsIT {
                     event = events.next()) {
                 JsonNode choice = event.get().path("choices").path(0);
                 content.append(choice.path("delta").path("content").asText(""));
+                reasoning.append(choice.path("delta").path("reasoning_content").asText(""));
+                reasoningTokens = Math.max(reasoningTokens, reasoningTokens(event.get()));
                 for (JsonNode call : choice.path("delta").path("tool_calls")) {
                     JsonNode function = call.path("function");
                     if (function.has("name")) {
@@ -231,6 +315,10 @@ final class ToolCallsIT {
             }
         }
         return new Answer(
-                content.toString(), calls, finishReason.equals("null") ? "" : finishReason);
+                reasoning.toString(),
+                content.toString(),
+                calls,
+                finishReason.equals("null") ? "" : finishReason,
+                reasoningTokens);
     }
 }
