@@ -26,30 +26,29 @@ final class ReasoningFields {
             boolean switched,
             ServedModel model) {
         boolean thinks = !effort.value().equals("none");
-        if (names(model.chatTemplate(), ThinkingFields.EFFORT)) {
-            ChatVariables told = with(conversation, ThinkingFields.EFFORT, effort.value());
-            return !thinks && !switched ? model.answers().switches().with(told, false) : told;
-        }
-        if (thinks && model.answers().switches().isEmpty()) {
+        boolean read = names(model.chatTemplate(), ThinkingFields.EFFORT);
+        boolean switches = !model.answers().switches().isEmpty();
+        if (thinks && !read && !switches) {
             throw ApiError.unserved(
                     effort.field(),
                     effort.field() + " is given, but the model's chat template does not read it");
         }
-        return switched
-                ? conversation
-                : with(conversation, new ThinkingFields.Given<>(effort.field(), thinks), model);
+        ChatVariables told =
+                read && (thinks || !switches)
+                        ? with(conversation, ThinkingFields.EFFORT, effort.value())
+                        : conversation;
+        if (switched || (read && !switches)) {
+            return told;
+        }
+        return with(told, new ThinkingFields.Given<>(effort.field(), thinks), model);
     }
 
     /// Turns thinking on or off, or refuses the field that asks for it.
     private static ChatVariables with(
             ChatVariables conversation, ThinkingFields.Given<Boolean> on, ServedModel model) {
         ThinkingSwitches switches = model.answers().switches();
-        boolean possible = model.answers().thinks() == on.value();
-        if (!switches.isEmpty() || possible) {
+        if (!switches.isEmpty() || model.answers().thinks() == on.value()) {
             return switches.with(conversation, on.value());
-        }
-        if (!on.value() && names(model.chatTemplate(), ThinkingFields.EFFORT)) {
-            return with(conversation, ThinkingFields.EFFORT, "none");
         }
         throw ApiError.unserved(
                 on.field(),

@@ -5,57 +5,85 @@ import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ChatVariables;
 import dev.lockstep.text.jinja.TemplateException;
 import java.time.Clock;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
 /// The variables with which a chat template turns thinking on and off: those that change what it
 /// renders.
-///
-/// @param names of variables that are true or false
-record ThinkingSwitches(List<String> names) {
+record ThinkingSwitches(List<Switch> switches) {
     static final ThinkingSwitches NONE = new ThinkingSwitches(List.of());
 
     /// As published templates name them.
-    private static final List<String> KNOWN = List.of("enable_thinking", "thinking");
+    private static final List<Switch> KNOWN =
+            List.of(
+                    new Switch("enable_thinking", true, false),
+                    new Switch("thinking", true, false),
+                    new Switch("thinking_mode", "enabled", "disabled"));
+
+    /// Of templates that have no other one: they know efforts, of which one is no thinking.
+    private static final List<Switch> EFFORTS =
+            List.of(
+                    new Switch(ThinkingFields.EFFORT, "high", "none"),
+                    new Switch(ThinkingFields.EFFORT, "high", "no_think"));
+
+    /// A variable, and its values.
+    record Switch(String name, Object on, Object off) {
+        Object value(boolean thinks) {
+            return thinks ? on : off;
+        }
+    }
 
     ThinkingSwitches {
-        names = List.copyOf(names);
+        switches = List.copyOf(switches);
     }
 
     static ThinkingSwitches of(ChatTemplate template, Clock clock) {
+        List<Switch> known = KNOWN.stream().filter(each -> works(each, template, clock)).toList();
         return new ThinkingSwitches(
-                KNOWN.stream()
-                        .filter(template::names)
-                        .filter(
-                                name ->
-                                        !rendered(template, clock, name, true)
-                                                .equals(rendered(template, clock, name, false)))
-                        .toList());
+                known.isEmpty()
+                        ? EFFORTS.stream()
+                                .filter(each -> works(each, template, clock))
+                                .limit(1)
+                                .toList()
+                        : known);
+    }
+
+    /// Returns whether the template renders both values, and differently.
+    private static boolean works(Switch each, ChatTemplate template, Clock clock) {
+        if (!template.names(each.name())) {
+            return false;
+        }
+        Optional<String> on = rendered(template, clock, each, true);
+        Optional<String> off = rendered(template, clock, each, false);
+        return on.isPresent() && off.isPresent() && !on.equals(off);
     }
 
     private static Optional<String> rendered(
-            ChatTemplate template, Clock clock, String name, boolean on) {
-        List<Map<String, String>> messages = new ArrayList<>();
-        messages.add(Map.of("role", "user", "content", "Hello"));
+            ChatTemplate template, Clock clock, Switch each, boolean on) {
+        List<Map<String, String>> messages = List.of(Map.of("role", "user", "content", "Hello"));
         try {
             return Optional.of(
-                    template.render(ChatVariables.of(messages, true).with(name, on), clock));
+                    template.render(
+                            ChatVariables.of(messages, true).with(each.name(), each.value(on)),
+                            clock));
         } catch (TemplateException e) {
             return Optional.empty();
         }
     }
 
     boolean isEmpty() {
-        return names.isEmpty();
+        return switches.isEmpty();
     }
 
     /// Adds the variables to those of a conversation; what it has already is more exact.
     ChatVariables with(ChatVariables conversation, boolean on) {
         ChatVariables all = conversation;
-        for (String name : names) {
-            all = all.others().containsKey(name) ? all : all.with(name, on);
+        for (Switch each : switches) {
+            all =
+                    all.others().containsKey(each.name())
+                            ? all
+                            : all.with(each.name(), each.value(on));
         }
         return all;
     }

@@ -6,11 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.proto.v1.ChatMessage;
+import dev.lockstep.proto.v1.ChatMessages;
 import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.InferenceGrpc;
+import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.TextConstraint;
 import dev.lockstep.proto.v1.ThinkingBudget;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ModelTemplate;
+import io.grpc.ManagedChannel;
+import io.grpc.netty.NettyChannelBuilder;
 import java.net.http.HttpResponse;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -104,6 +110,32 @@ final class ThinkingTest {
                 opened.model.decode(
                         budget.getClosingIdsList().stream().mapToInt(id -> id).toArray(), false));
         assertFalse(budget(sent(marked, "'thinking_token_budget':0")).getOpened());
+    }
+
+    @Test
+    void grpcHasTheSameField() throws Exception {
+        ManagedChannel channel =
+                NettyChannelBuilder.forAddress("127.0.0.1", opened.coordinator.port())
+                        .usePlaintext()
+                        .build();
+        try {
+            InferenceGrpc.newBlockingStub(channel)
+                    .generate(
+                            InferenceRequest.newBuilder()
+                                    .setModel("tiny")
+                                    .setChat(
+                                            ChatMessages.newBuilder()
+                                                    .addMessages(
+                                                            ChatMessage.newBuilder()
+                                                                    .setRole("user")
+                                                                    .setContent("Hello"))
+                                                    .setThinkingTokenBudget(5))
+                                    .build())
+                    .forEachRemaining(_ -> {});
+            assertEquals(5, budget(opened.scheduler.nextCall().request()).getTokens());
+        } finally {
+            channel.shutdownNow();
+        }
     }
 
     @Test

@@ -19,29 +19,34 @@ public final class ReasoningGrammar {
     public static Expression before(
             ReasoningFormat format, String prompt, Map<String, Integer> specials) {
         var markers = new MarkerTokens(specials);
-        String closing = format.closing().strip();
         if (format.isOpenedBy(prompt)) {
-            return closed(closing, markers);
+            return closed(format, markers);
         }
         if (format.isClosedBy(prompt)) {
             return Expression.EMPTY;
         }
         return Expression.optional(
                 Expression.sequence(
-                        markers.literal(format.opening().strip()), closed(closing, markers)));
+                        markers.literal(format.opening().strip()), closed(format, markers)));
     }
 
-    /// Any text up to and with the closing marker, and line feeds behind it: how many a model
-    /// writes there, templates do not always show.
-    private static Expression closed(String closing, MarkerTokens markers) {
+    /// Any text up to and with the closing marker, and what the template writes behind it, or line
+    /// feeds: how many a model writes there, templates do not always show.
+    private static Expression closed(ReasoningFormat format, MarkerTokens markers) {
+        String closing = format.closing().strip();
+        String space = MarkerText.trailingSpace(format.closing());
+        Expression behind =
+                space.matches("\n{0,2}")
+                        ? LINE_FEEDS
+                        : Expression.choice(LINE_FEEDS, Expression.text(space));
         MarkerTokens.Split split = markers.split(closing);
         if (split.text().isEmpty()) {
             return Expression.sequence(
-                    Expression.until(split.special()), markers.literal(split.rest()), LINE_FEEDS);
+                    Expression.until(split.special()), markers.literal(split.rest()), behind);
         }
         return Expression.sequence(
                 Expression.terminal(Regex.until(Regex.text(split.text()))),
                 markers.literal(closing.substring(split.text().length())),
-                LINE_FEEDS);
+                behind);
     }
 }
