@@ -51,9 +51,14 @@ with client.chat.completions.stream(response_format=City, max_tokens=100, messag
     streamed = stream.get_final_completion()
 check("structured output", streamed.choices[0].message.parsed == city.choices[0].message.parsed)
 
-thought = client.chat.completions.create(
-    messages=QUESTION, max_tokens=8, extra_body={"chat_template_kwargs": {"enable_thinking": True}}, **to)
-check("reasoning", thought.choices[0].message.reasoning_content and thought.usage.completion_tokens_details.reasoning_tokens)
+# Thinking ends after so many tokens; what follows has the schema.
+thinks = {"chat_template_kwargs": {"enable_thinking": True}, "thinking_token_budget": 6}
+thought = client.chat.completions.parse(
+    response_format=City, max_tokens=100, messages=describe, extra_body=thinks, **to).choices[0].message
+assert thought.reasoning_content and isinstance(thought.parsed, City), thought
+chunks = client.chat.completions.create(max_tokens=30, messages=QUESTION, extra_body=thinks, stream=True, **to)
+deltas = [chunk.choices[0].delta for chunk in chunks]
+check("reasoning", any(getattr(each, "reasoning_content", None) for each in deltas) and any(each.content for each in deltas))
 
 response = client.responses.create(model=MODEL, input=TEXT, max_output_tokens=16, temperature=0)
 assert response.output_text, response

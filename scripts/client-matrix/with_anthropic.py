@@ -53,12 +53,13 @@ answered = client.messages.create(**{**asked, "tool_choice": {"type": "none"}, "
 ]})
 check("tools", answered.content[0].type == "text")
 
-thinks = {**hello, "thinking": {"type": "adaptive"}}
+thinks = {**hello, "max_tokens": 40, "thinking": {"type": "enabled", "budget_tokens": 6}}
 thought = client.messages.create(**thinks)
-assert thought.content[0].type == "thinking" and thought.content[0].thinking, thought
+assert [block.type for block in thought.content] == ["thinking", "text"] and thought.content[0].thinking, thought
 with client.messages.stream(**thinks) as stream:
     pieces = "".join(event.thinking for event in stream if event.type == "thinking")
-check("thinking", pieces == thought.content[0].thinking)
+    final = stream.get_final_message()
+check("thinking", pieces == thought.content[0].thinking and final.content[1].text == thought.content[1].text)
 
 image = {"type": "image", "source": {"type": "url", "url": "http://localhost/x.png"}}
 for change, expected in (

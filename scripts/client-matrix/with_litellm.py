@@ -57,7 +57,7 @@ exchange(
     {"max_tokens": 8, "extra_body": {"chat_template_kwargs": {"enable_thinking": True}}}, **to)
 exchange(
     "the same through Anthropic's API",
-    {"max_tokens": 8, "thinking": {"type": "adaptive"}, "allowed_openai_params": ["thinking"]},
+    {"max_tokens": 1100, "thinking": {"type": "enabled", "budget_tokens": 1024}, "allowed_openai_params": ["thinking"]},
     **{**to, "model": "anthropic/" + MODEL, "api_base": ROOT_URL})
 
 described = litellm.completion(

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+import asyncio
 from typing import Literal
 
 import openai
+from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
@@ -41,6 +43,25 @@ result = ChatMessage(role="tool", content="Cold.", additional_kwargs={"tool_call
 answered = caller.chat_with_tools(
     [tool], tool_choice="none", chat_history=[ChatMessage(role="user", content=WEATHER_TEXT), asked.message, result])
 check("tools", answered.message.content)
+
+
+def turn(city):
+    """A question, the call that answers it, and what comes of it: the agent's model does what it did before."""
+    call = {"id": "call_" + city, "type": "function", "function": {"name": "weather", "arguments": '{"city":"%s"}' % city}}
+    return [
+        ChatMessage(role="user", content="How is the weather in %s?" % city),
+        ChatMessage(role="assistant", content="", additional_kwargs={"tool_calls": [call]}),
+        ChatMessage(role="tool", content="Cold in " + city, additional_kwargs={"tool_call_id": call["id"]}),
+        ChatMessage(role="assistant", content="It is cold in %s." % city)]
+
+
+async def ask_agent():
+    agent = FunctionAgent(tools=[tool], llm=caller)
+    return await agent.run(user_msg=WEATHER_TEXT, chat_history=[*turn("Rome"), *turn("Oslo"), *turn("Rome")])
+
+
+told = asyncio.run(ask_agent())
+check("agent", [str(call.tool_output) for call in told.tool_calls] == ["Cold in Oslo"] and told.response.content)
 
 
 class City(BaseModel):

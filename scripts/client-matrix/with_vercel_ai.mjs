@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { APICallError, Output, embedMany, generateText, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
@@ -61,6 +62,20 @@ check("structured output", JSON.stringify(output) === JSON.stringify(await strea
 const thinks = { ...request, providerOptions: { lockstep: { chat_template_kwargs: { enable_thinking: true } } } };
 const thought = await generateText(thinks);
 check("reasoning", thought.reasoningText && (await streamText(thinks).reasoningText) === thought.reasoningText);
+
+// The provider for OpenAI itself speaks /v1/responses.
+const responses = createOpenAI({ baseURL: URL, apiKey: KEY }).responses(MODEL);
+const response = await generateText({ ...request, maxOutputTokens: 16, model: responses });
+const called = await generateText({ ...told, model: responses });
+const formed = await generateText({ ...describe, model: responses });
+check(
+  "responses",
+  response.text &&
+    (await streamText({ ...request, maxOutputTokens: 16, model: responses }).text) === response.text &&
+    called.steps[0].toolResults[0].output === "Cold in " + called.steps[0].toolResults[0].input.city &&
+    called.text &&
+    formed.output.name,
+);
 
 const vectors = await embedMany({ model: lockstep.embeddingModel(MODEL), values: ["one", "two"], maxRetries: 0 });
 check("embeddings", vectors.embeddings.length === 2);
