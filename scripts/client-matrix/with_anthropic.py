@@ -61,6 +61,9 @@ with client.messages.stream(**thinks) as stream:
     final = stream.get_final_message()
 check("thinking", pieces == thought.content[0].thinking and final.content[1].text == thought.content[1].text)
 
+listed = [each.id for each in client.models.list()]
+check("models", listed == [MODEL] and client.models.retrieve(MODEL).type == "model")
+
 image = {"type": "image", "source": {"type": "url", "url": "http://localhost/x.png"}}
 for change, expected in (
     ({"model": "no-such-model"}, anthropic.NotFoundError),
