@@ -21,7 +21,7 @@ final class ArrayRules extends ChainRules<ArrayRules.State> {
     private final int lastIndex;
 
     ArrayRules(ShapeRules rules, String prefix, ArrayShape shape) {
-        super(rules, prefix);
+        super(rules, prefix, rules.writer().array());
         this.shape = shape;
         this.longest = shape.longest(rules.expansion());
         int last = Math.max(shape.prefix().size(), Math.max(shape.min(), longest));
@@ -44,27 +44,28 @@ final class ArrayRules extends ChainRules<ArrayRules.State> {
                     shape.contained().getFirst().place(),
                     "together with counts above " + MAX_COUNTED);
         }
-        return chain(new State(0, shape.contained().stream().map(_ -> 0).toList()), "[", "]");
+        return chain(new State(0, shape.contained().stream().map(_ -> 0).toList()));
     }
 
     /// All items the same: a repetition.
     private Expression alike() {
+        Brackets brackets = rules.writer().array();
         Expression item = rules.reference(shape.rest());
         var options = new ArrayList<Expression>();
         if (shape.min() == 0) {
-            options.add(new Expression.Terminal(rules.empty("[", "]")));
+            options.add(brackets.empty());
         }
         if (longest != 0) {
             int more = longest == Regex.UNBOUNDED ? longest : longest - 1;
             options.add(
                     ShapeRules.sequence(
-                            rules.opening("["),
+                            brackets.opening(),
                             item,
                             new Expression.Repeat(
-                                    ShapeRules.sequence(rules.comma(), item),
+                                    ShapeRules.sequence(brackets.comma(), item),
                                     Math.max(0, shape.min() - 1),
                                     more),
-                            rules.closing("]")));
+                            brackets.closing()));
         }
         return new Expression.Choice(options);
     }

@@ -27,9 +27,11 @@ abstract class ChainRules<S> {
     private final Map<List<Integer>, Expression> shared = new HashMap<>();
     private final IdentityHashMap<Expression, Integer> numbers = new IdentityHashMap<>();
     private final List<Named<S>> open = new ArrayList<>();
+    private final Brackets brackets;
 
-    ChainRules(ShapeRules rules, String prefix) {
+    ChainRules(ShapeRules rules, String prefix, Brackets brackets) {
         this.rules = rules;
+        this.brackets = brackets;
         this.prefix = prefix;
     }
 
@@ -38,7 +40,7 @@ abstract class ChainRules<S> {
     abstract boolean mayEnd(S state);
 
     /// The whole between its brackets.
-    final Expression chain(S start, String opening, String closing) {
+    final Expression chain(S start) {
         boolean mayBeEmpty = mayEndWithoutPart(start);
         Expression.Reference first = reference(new Named<>(start, false));
         while (!open.isEmpty()) {
@@ -46,12 +48,8 @@ abstract class ChainRules<S> {
             rules.add(requireNonNull(names.get(named)), state(named));
         }
         // The empty pair has its own form, so that no white space can be taken for two others.
-        Expression full =
-                ShapeRules.sequence(rules.opening(opening), first, rules.closing(closing));
-        return mayBeEmpty
-                ? new Expression.Choice(
-                        List.of(full, new Expression.Terminal(rules.empty(opening, closing))))
-                : full;
+        Expression full = ShapeRules.sequence(brackets.opening(), first, brackets.closing());
+        return mayBeEmpty ? new Expression.Choice(List.of(full, brackets.empty())) : full;
     }
 
     private boolean mayEndWithoutPart(S state) {
@@ -86,7 +84,7 @@ abstract class ChainRules<S> {
                 (next, some) ->
                         options.add(
                                 named.begun
-                                        ? ShapeRules.sequence(rules.comma(), any(some), next)
+                                        ? ShapeRules.sequence(brackets.comma(), any(some), next)
                                         : ShapeRules.sequence(any(some), next)));
         if (named.begun && mayEnd(named.state)) {
             options.add(new Expression.Sequence(List.of()));

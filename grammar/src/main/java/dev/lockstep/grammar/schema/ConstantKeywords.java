@@ -91,7 +91,9 @@ final class ConstantKeywords implements Keywords.KeywordGroup {
                             yes,
                             no,
                             Language.union(numbers),
-                            strings.isEmpty() ? Language.NOTHING : StringText.anyOf(strings),
+                            strings.isEmpty()
+                                    ? Language.NOTHING
+                                    : expansion.strings().anyOf(strings),
                             List.of(),
                             List.of());
             Value all = scalars;
@@ -111,7 +113,9 @@ final class ConstantKeywords implements Keywords.KeywordGroup {
                             without(NumberText.ALL, Language.union(numbers)),
                             strings.isEmpty()
                                     ? StringText.ALL
-                                    : without(StringText.ALL, StringText.anyOf(strings)),
+                                    : expansion
+                                            .strings()
+                                            .except(expansion.strings().anyOf(strings)),
                             List.of(ArrayShape.ANY),
                             List.of(ObjectShape.ANY));
             for (Formula other : others) {

@@ -37,7 +37,11 @@ final class Expansion {
     private int pairs;
     private final Recognizer recognizer = new Recognizer(MAX_WORK);
 
-    Expansion(SchemaDocument document, SchemaLimits limits) {
+    private final StringText strings;
+
+    /// @param strings how strings are spelled
+    Expansion(SchemaDocument document, SchemaLimits limits, StringText strings) {
+        this.strings = strings;
         this.document = document;
         this.limits = limits;
         this.keywords = new Keywords(document, limits, this);
@@ -109,6 +113,10 @@ final class Expansion {
         }
     }
 
+    StringText strings() {
+        return strings;
+    }
+
     boolean isEmpty(Regex regex) {
         if (regex.equals(Language.NOTHING)) {
             return true;
@@ -135,7 +143,7 @@ final class Expansion {
         if (strings.equals(StringText.ALL)) {
             return true;
         }
-        byte[] text = StringText.plain(content).getBytes(StandardCharsets.UTF_8);
+        byte[] text = this.strings.plain(content).getBytes(StandardCharsets.UTF_8);
         return recognizer.matches(strings, text);
     }
 

@@ -56,7 +56,9 @@ final class Formats {
     private static final Set<String> EXACT =
             Set.of("date", "ipv4", "ipv6", "uuid", "hostname", "json-pointer");
 
-    private static final Map<String, Regex> MADE = new ConcurrentHashMap<>();
+    private record Spelled(String name, StringText text) {}
+
+    private static final Map<Spelled, Regex> MADE = new ConcurrentHashMap<>();
 
     private Formats() {}
 
@@ -69,13 +71,14 @@ final class Formats {
         return EXACT.contains(name);
     }
 
-    static Optional<Regex> named(String name) {
+    static Optional<Regex> named(String name, StringText text) {
         String pattern = PATTERNS.get(name);
         if (pattern == null) {
             return Optional.empty();
         }
         return Optional.of(
-                MADE.computeIfAbsent(name, _ -> StringText.ofFormat("^(?:" + pattern + ")$")));
+                MADE.computeIfAbsent(
+                        new Spelled(name, text), _ -> text.ofFormat("^(?:" + pattern + ")$")));
     }
 
     private static String duration() {

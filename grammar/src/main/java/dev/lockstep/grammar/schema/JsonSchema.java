@@ -9,9 +9,13 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.lockstep.grammar.Expression;
 import dev.lockstep.grammar.Grammar;
 import dev.lockstep.grammar.regex.Recognizer;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.Function;
 
 /// Compiles JSON Schemas.
 public final class JsonSchema {
@@ -22,6 +26,67 @@ public final class JsonSchema {
     /// @throws SchemaException with keyword and place, if the schema is malformed, over a limit, or
     ///   asks for what a grammar cannot enforce
     public static Grammar grammar(String schema, Layout layout, SchemaLimits limits) {
+        return made(
+                schema,
+                limits,
+                document ->
+                        new ShapeRules(
+                                        new Expansion(document, limits, StringText.JSON),
+                                        limits,
+                                        layout,
+                                        new JsonWriter(layout, JsonWriter.Words.JSON),
+                                        "")
+                                .grammar(document.start()));
+    }
+
+    /// As above, for objects in another notation.
+    public static Grammar grammar(
+            String schema, Notation notation, Layout layout, SchemaLimits limits) {
+        return made(
+                schema,
+                limits,
+                document ->
+                        switch (notation) {
+                            case Notation.Members members ->
+                                    members(document, members, layout, limits);
+                            case Notation.Quoted quoted ->
+                                    new ShapeRules(
+                                                    new Expansion(document, limits, StringText.RAW),
+                                                    limits,
+                                                    layout,
+                                                    new QuotedWriter(quoted),
+                                                    "")
+                                            .grammar(document.start());
+                        });
+    }
+
+    private static Grammar members(
+            SchemaDocument document, Notation.Members members, Layout layout, SchemaLimits limits) {
+        boolean literals =
+                members.forms().stream().anyMatch(form -> form.kind() == Notation.Kind.LITERAL);
+        var json =
+                new ShapeRules(
+                        new Expansion(document, limits, StringText.JSON),
+                        limits,
+                        layout,
+                        new JsonWriter(
+                                layout, literals ? JsonWriter.Words.PYTHON : JsonWriter.Words.JSON),
+                        "j");
+        Grammar arguments =
+                new ShapeRules(
+                                new Expansion(document, limits, StringText.RAW),
+                                limits,
+                                layout,
+                                new MembersWriter(members, json),
+                                "")
+                        .grammar(document.start());
+        Map<String, Expression> rules = new HashMap<>(arguments.rules());
+        rules.putAll(json.finished());
+        return new Grammar(rules, arguments.start());
+    }
+
+    private static Grammar made(
+            String schema, SchemaLimits limits, Function<SchemaDocument, Grammar> writer) {
         int bytes = schema.getBytes(StandardCharsets.UTF_8).length;
         if (bytes > limits.bytes()) {
             throw new SchemaException(
@@ -29,14 +94,8 @@ public final class JsonSchema {
                     "",
                     "%d bytes exceed the limit of %d".formatted(bytes, limits.bytes()));
         }
-        return grammar(read(schema, limits), layout, limits);
-    }
-
-    private static Grammar grammar(JsonNode schema, Layout layout, SchemaLimits limits) {
-        var document = new SchemaDocument(schema, limits);
-        var expansion = new Expansion(document, limits);
         try {
-            return new ShapeRules(expansion, limits, layout).grammar(document.start());
+            return writer.apply(new SchemaDocument(read(schema, limits), limits));
         } catch (Recognizer.Exhausted _) {
             throw new SchemaException("$schema", "", "it takes too much work to compile");
         }

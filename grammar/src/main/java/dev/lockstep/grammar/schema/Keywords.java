@@ -41,7 +41,7 @@ final class Keywords {
                         new TypeKeywords(document),
                         new ConstantKeywords(document, limits, expansion),
                         new NumberKeywords(),
-                        new StringKeywords(),
+                        new StringKeywords(expansion.strings()),
                         new ArrayKeywords(document, limits),
                         new ObjectKeywords(document, limits, expansion),
                         new LogicKeywords(document, expansion));

@@ -114,7 +114,10 @@ final class ObjectKeywords implements Keywords.KeywordGroup {
                             entry ->
                                     patterns.merge(
                                             StringKeywords.pattern(
-                                                    at, "patternProperties", entry.getKey()),
+                                                    at,
+                                                    "patternProperties",
+                                                    entry.getKey(),
+                                                    expansion.strings()),
                                             formula("patternProperties", entry),
                                             Formula::and));
             JsonNode rest = at.schema().path("additionalProperties");
@@ -177,9 +180,7 @@ final class ObjectKeywords implements Keywords.KeywordGroup {
                 if (in.equals(Language.NOTHING)) {
                     continue;
                 }
-                Regex out =
-                        expansion.both(
-                                one.keys(), ConstantKeywords.without(StringText.ALL, pattern));
+                Regex out = expansion.both(one.keys(), expansion.strings().except(pattern));
                 classes.set(
                         i,
                         new ObjectShape.KeyClass(
@@ -206,12 +207,17 @@ final class ObjectKeywords implements Keywords.KeywordGroup {
                 some(shapes, "patternProperties", pattern.getKey(), pattern.getValue());
             }
             if (!additional.equals(Formula.TRUE)) {
-                Regex rest = StringText.ALL;
+                Regex rest =
+                        patterns.isEmpty() && named.isEmpty()
+                                ? StringText.ALL
+                                : expansion.strings().all();
                 for (Regex pattern : patterns.keySet()) {
                     rest = ConstantKeywords.without(rest, pattern);
                 }
                 if (!named.isEmpty()) {
-                    rest = ConstantKeywords.without(rest, StringText.anyOf(named.keySet()));
+                    rest =
+                            ConstantKeywords.without(
+                                    rest, expansion.strings().anyOf(named.keySet()));
                 }
                 if (!expansion.isEmpty(rest)) {
                     some(shapes, "additionalProperties", rest, additional);

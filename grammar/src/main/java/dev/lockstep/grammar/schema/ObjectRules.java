@@ -50,7 +50,7 @@ final class ObjectRules extends ChainRules<ObjectRules.State> {
     private final boolean requiredOrdered;
 
     ObjectRules(ShapeRules rules, String prefix, ObjectShape shape) {
-        super(rules, prefix);
+        super(rules, prefix, rules.writer().object());
         this.shape = shape;
         this.allSome = (1 << Math.min(MAX_SOME, shape.some().size())) - 1;
         shape.members()
@@ -60,9 +60,10 @@ final class ObjectRules extends ChainRules<ObjectRules.State> {
                                 members.add(
                                         new Member(
                                                 name,
-                                                ShapeRules.sequence(
-                                                        rules.key(StringText.exactly(name)),
-                                                        rules.reference(member.value())),
+                                                rules.member(
+                                                        Optional.of(name),
+                                                        strings().exactly(name),
+                                                        member.value()),
                                                 member.required(),
                                                 member.rank(),
                                                 someOf(name)));
@@ -78,6 +79,10 @@ final class ObjectRules extends ChainRules<ObjectRules.State> {
         this.requiredOrdered = required.size() > MAX_FREE;
         // A member that is written twice must not count as two.
         this.ordered = rules.layout() == Layout.COMPACT || (minCounts && !exact);
+    }
+
+    private StringText strings() {
+        return rules.expansion().strings();
     }
 
     private int someOf(String name) {
@@ -101,7 +106,7 @@ final class ObjectRules extends ChainRules<ObjectRules.State> {
                     shape.minAt(),
                     "a key that the schema does not name may be written twice");
         }
-        return chain(new State(0, 0, 0), "{", "}");
+        return chain(new State(0, 0, 0));
     }
 
     private State next(State state, long place, int some) {
@@ -215,13 +220,15 @@ final class ObjectRules extends ChainRules<ObjectRules.State> {
         Regex names =
                 shape.members().isEmpty()
                         ? Language.NOTHING
-                        : StringText.anyOf(shape.members().keySet());
+                        : strings().anyOf(shape.members().keySet());
         for (ObjectShape.KeyClass other : shape.others()) {
             boolean clash =
                     shape.members().keySet().stream()
                             .anyMatch(name -> rules.expansion().matches(other.keys(), name));
-            Regex keys = clash ? ConstantKeywords.without(other.keys(), names) : other.keys();
-            Expression value = rules.reference(other.value());
+            Regex keys =
+                    clash
+                            ? ConstantKeywords.without(strings().resolved(other.keys()), names)
+                            : other.keys();
             for (int bits = 0; bits <= allSome; bits++) {
                 Regex some = keys;
                 for (int i = 0; i < shape.some().size(); i++) {
@@ -230,7 +237,7 @@ final class ObjectRules extends ChainRules<ObjectRules.State> {
                     }
                 }
                 if (bits == 0 || !rules.expansion().isEmpty(some)) {
-                    parts.add(new Part(ShapeRules.sequence(rules.key(some), value), bits));
+                    parts.add(new Part(rules.member(Optional.empty(), some, other.value()), bits));
                 }
             }
         }

@@ -7,50 +7,59 @@ import dev.lockstep.grammar.Regex;
 import dev.lockstep.grammar.regex.Language;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.BitSet;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// Writes the rules of formulas, each once.
 final class ShapeRules {
-    /// The most white space between two tokens.
-    private static final int MAX_SPACE = 128;
-
     private final Expansion expansion;
     private final SchemaLimits limits;
     private final Layout layout;
-    private final Regex space;
+    private final ValueWriter writer;
+    private final String prefix;
     private final Map<String, Expression> rules = new LinkedHashMap<>();
-    private final Map<Formula, Expression.Reference> names = new HashMap<>();
-    private final Deque<Formula> open = new ArrayDeque<>();
+    private final Map<Wanted, Expression.Reference> names = new HashMap<>();
+    private final Deque<Wanted> open = new ArrayDeque<>();
 
-    ShapeRules(Expansion expansion, SchemaLimits limits, Layout layout) {
+    /// @param strings whether what is written may be a string
+    private record Wanted(Formula formula, boolean strings) {}
+
+    /// @param prefix of the rules' names
+    ShapeRules(
+            Expansion expansion,
+            SchemaLimits limits,
+            Layout layout,
+            ValueWriter writer,
+            String prefix) {
         this.expansion = expansion;
         this.limits = limits;
         this.layout = layout;
-        this.space =
-                layout == Layout.COMPACT
-                        ? Language.EMPTY
-                        : Language.repeat(anyOf(" \t\n\r"), 0, MAX_SPACE);
-    }
-
-    private static Regex anyOf(String characters) {
-        var set = new BitSet();
-        characters.chars().forEach(set::set);
-        return new Regex.Bytes(set);
+        this.writer = writer;
+        this.prefix = prefix;
     }
 
     Grammar grammar(Formula start) {
         Expression.Reference first = reference(start);
+        return new Grammar(finished(), first.rule());
+    }
+
+    /// Writes what is open and returns all rules.
+    Map<String, Expression> finished() {
         while (!open.isEmpty()) {
-            Formula formula = open.remove();
-            String name = reference(formula).rule();
-            add(name, expression(name, expansion.of(formula)));
+            Wanted wanted = open.remove();
+            String name = reference(wanted).rule();
+            Value value = expansion.of(wanted.formula);
+            add(name, expression(name, wanted.strings ? value : withoutStrings(value)));
         }
-        return new Grammar(rules, first.rule());
+        return rules;
+    }
+
+    ValueWriter writer() {
+        return writer;
     }
 
     Layout layout() {
@@ -66,11 +75,26 @@ final class ShapeRules {
     }
 
     Expression.Reference reference(Formula formula) {
-        Expression.Reference reference = names.get(formula);
+        return reference(new Wanted(formula, true));
+    }
+
+    /// What a formula allows but for strings; empty if it allows nothing else.
+    Optional<Expression> withoutStrings(Formula formula) {
+        return withoutStrings(expansion.of(formula)).isEmpty(expansion)
+                ? Optional.empty()
+                : Optional.of(reference(new Wanted(formula, false)));
+    }
+
+    private static Value withoutStrings(Value value) {
+        return value.withString(Language.NOTHING);
+    }
+
+    private Expression.Reference reference(Wanted wanted) {
+        Expression.Reference reference = names.get(wanted);
         if (reference == null) {
-            reference = new Expression.Reference("v" + names.size());
-            names.put(formula, reference);
-            open.add(formula);
+            reference = new Expression.Reference(prefix + "v" + names.size());
+            names.put(wanted, reference);
+            open.add(wanted);
         }
         return reference;
     }
@@ -83,12 +107,9 @@ final class ShapeRules {
         rules.put(name, expression);
     }
 
-    private Expression expression(String name, Value value) {
-        var options = new ArrayList<Expression>();
-        Regex scalars = value.scalars();
-        if (!scalars.equals(Language.NOTHING)) {
-            options.add(new Expression.Terminal(scalars));
-        }
+    private Expression expression(String name, Value all) {
+        Value value = writer.writable(all);
+        var options = new ArrayList<Expression>(writer.scalars(value));
         for (int i = 0; i < value.arrays().size(); i++) {
             options.add(new ArrayRules(this, name + "a" + i, value.arrays().get(i)).expression());
         }
@@ -98,28 +119,8 @@ final class ShapeRules {
         return options.size() == 1 ? options.getFirst() : new Expression.Choice(options);
     }
 
-    /// A token and the white space that may follow it.
-    Expression.Terminal opening(String token) {
-        return new Expression.Terminal(Language.sequence(Language.text(token), space));
-    }
-
-    /// Two brackets with nothing but white space between them.
-    Regex empty(String opening, String closing) {
-        return Language.sequence(Language.text(opening), space, Language.text(closing));
-    }
-
-    /// A token and the white space that may stand before it.
-    Expression.Terminal closing(String token) {
-        return new Expression.Terminal(Language.sequence(space, Language.text(token)));
-    }
-
-    Expression.Terminal comma() {
-        return new Expression.Terminal(Language.sequence(space, Language.text(","), space));
-    }
-
-    /// A key with its colon.
-    Expression.Terminal key(Regex keys) {
-        return new Expression.Terminal(Language.sequence(keys, space, Language.text(":"), space));
+    Expression member(Optional<String> name, Regex keys, Formula value) {
+        return writer.member(this, name, keys, value);
     }
 
     static Expression sequence(Expression... items) {

@@ -10,6 +10,12 @@ import org.jspecify.annotations.Nullable;
 
 /// Lengths, patterns and formats of strings.
 final class StringKeywords implements Keywords.KeywordGroup {
+    private final StringText text;
+
+    StringKeywords(StringText text) {
+        this.text = text;
+    }
+
     @Override
     public Keywords.@Nullable Condition condition(
             Keywords.Place at, String keyword, JsonNode value) {
@@ -17,18 +23,18 @@ final class StringKeywords implements Keywords.KeywordGroup {
             case "minLength" -> {
                 int min = count(at, keyword, value);
                 yield of(
-                        StringText.length(min, Regex.UNBOUNDED),
-                        min == 0 ? Language.NOTHING : StringText.length(0, min - 1));
+                        text.length(min, Regex.UNBOUNDED),
+                        min == 0 ? Language.NOTHING : text.length(0, min - 1));
             }
             case "maxLength" -> {
                 int max = count(at, keyword, value);
-                yield of(StringText.length(0, max), StringText.length(max + 1, Regex.UNBOUNDED));
+                yield of(text.length(0, max), text.length(max + 1, Regex.UNBOUNDED));
             }
             case "pattern" -> {
                 if (!value.isTextual()) {
                     throw at.refusal(keyword, "a string is expected");
                 }
-                yield strings(pattern(at, keyword, value.textValue()));
+                yield strings(pattern(at, keyword, value.textValue(), text));
             }
             case "format" -> format(at, value.asText());
             default -> null;
@@ -55,9 +61,9 @@ final class StringKeywords implements Keywords.KeywordGroup {
         return count;
     }
 
-    static Regex pattern(Keywords.Place at, String keyword, String pattern) {
+    static Regex pattern(Keywords.Place at, String keyword, String pattern, StringText text) {
         try {
-            return StringText.containing(pattern);
+            return text.containing(pattern);
         } catch (RegexException refused) {
             throw at.refusal(keyword, String.valueOf(refused.getMessage()));
         }
@@ -65,7 +71,7 @@ final class StringKeywords implements Keywords.KeywordGroup {
 
     /// A format is asserted where the type is a string; without a type it is an annotation, as the
     /// standard has it.
-    private static Keywords.@Nullable Condition format(Keywords.Place at, String name) {
+    private Keywords.@Nullable Condition format(Keywords.Place at, String name) {
         JsonNode type = at.schema().path("type");
         boolean string = type.asText().equals("string");
         for (JsonNode one : type) {
@@ -75,7 +81,7 @@ final class StringKeywords implements Keywords.KeywordGroup {
             return null;
         }
         Regex language =
-                Formats.named(name)
+                Formats.named(name, text)
                         .orElseThrow(
                                 () ->
                                         at.refusal(
@@ -97,8 +103,8 @@ final class StringKeywords implements Keywords.KeywordGroup {
         }
     }
 
-    private static Keywords.Condition strings(Regex allowed) {
-        return of(allowed, ConstantKeywords.without(StringText.ALL, allowed));
+    private Keywords.Condition strings(Regex allowed) {
+        return of(allowed, text.except(allowed));
     }
 
     private static Keywords.Condition of(Regex allowed, Regex forbidden) {

@@ -2,6 +2,7 @@
 package dev.lockstep.grammar.schema;
 
 import dev.lockstep.grammar.Regex;
+import dev.lockstep.grammar.regex.Alphabet;
 import dev.lockstep.grammar.regex.CodePoints;
 import dev.lockstep.grammar.regex.Dialect;
 import dev.lockstep.grammar.regex.JsonText;
@@ -12,34 +13,63 @@ import java.util.Collection;
 import java.util.List;
 import java.util.TreeMap;
 
-/// Languages of JSON strings with their quotes.
-final class StringText {
-    static final Regex ALL = length(0, Regex.UNBOUNDED);
+/// Languages of strings in one spelling.
+///
+/// @param alphabet how a code point is spelled
+/// @param quote what stands before and behind a string
+record StringText(Alphabet alphabet, String quote) {
+    static final StringText JSON = new StringText(JsonText.INSTANCE, "\"");
 
-    private StringText() {}
+    /// Strings as they are, without quotes.
+    static final StringText RAW = new StringText(Alphabet.UTF_8, "");
 
-    private static Regex quoted(Regex inside) {
-        return inside.equals(Language.NOTHING)
+    /// All strings, whatever the spelling: [#resolved] where they are written.
+    static final Regex ALL = JSON.quoted(Language.repeat(JsonText.any(), 0, Regex.UNBOUNDED));
+
+    private Regex quoted(Regex inside) {
+        return inside.equals(Language.NOTHING) || quote.isEmpty()
                 ? inside
-                : Language.sequence(Language.text("\""), inside, Language.text("\""));
+                : Language.sequence(Language.text(quote), inside, Language.text(quote));
+    }
+
+    /// All strings in this spelling.
+    Regex all() {
+        return this == JSON
+                ? ALL
+                : quoted(Language.repeat(alphabet.of(CodePoints.ALL), 0, Regex.UNBOUNDED));
+    }
+
+    /// A language of strings, of which [#ALL] stands for all in this spelling.
+    Regex resolved(Regex strings) {
+        return strings.equals(ALL) ? all() : strings;
+    }
+
+    /// All strings that are not in a language.
+    Regex except(Regex some) {
+        return ConstantKeywords.without(all(), resolved(some));
     }
 
     /// Strings of `min` to `max` code points.
-    static Regex length(int min, int max) {
-        return quoted(Language.repeat(JsonText.any(), min, max));
+    Regex length(int min, int max) {
+        return min == 0 && max == Regex.UNBOUNDED
+                ? ALL
+                : quoted(Language.repeat(alphabet.of(CodePoints.ALL), min, max));
     }
 
-    static Regex containing(String pattern) {
-        return quoted(RegexSyntax.containing(pattern, Dialect.ECMA_262, JsonText.INSTANCE));
+    Regex containing(String pattern) {
+        return quoted(RegexSyntax.containing(pattern, Dialect.ECMA_262, alphabet));
     }
 
     /// As [#containing], for an expression of ours.
-    static Regex ofFormat(String pattern) {
-        return quoted(RegexSyntax.containingTrusted(pattern, Dialect.ECMA_262, JsonText.INSTANCE));
+    Regex ofFormat(String pattern) {
+        return quoted(RegexSyntax.containingTrusted(pattern, Dialect.ECMA_262, alphabet));
     }
 
     /// One spelling of a string, with quotes.
-    static String plain(String content) {
+    String plain(String content) {
+        if (this != JSON) {
+            return quote + content + quote;
+        }
         var text = new StringBuilder("\"");
         content.chars()
                 .forEach(
@@ -55,25 +85,25 @@ final class StringText {
         return text.append('"').toString();
     }
 
-    static Regex exactly(String text) {
+    Regex exactly(String text) {
         return quoted(spelled(text.codePoints().toArray(), 0));
     }
 
-    private static Regex spelled(int[] text, int from) {
+    private Regex spelled(int[] text, int from) {
         var items = new ArrayList<Regex>();
         for (int i = from; i < text.length; i++) {
-            items.add(JsonText.INSTANCE.of(CodePoints.of(text[i])));
+            items.add(alphabet.of(CodePoints.of(text[i])));
         }
         return Language.sequence(items);
     }
 
     /// Any of the texts, as a tree over their beginnings.
-    static Regex anyOf(Collection<String> texts) {
+    Regex anyOf(Collection<String> texts) {
         return quoted(
                 tree(texts.stream().distinct().map(t -> t.codePoints().toArray()).toList(), 0));
     }
 
-    private static Regex tree(List<int[]> texts, int from) {
+    private Regex tree(List<int[]> texts, int from) {
         if (texts.size() == 1) {
             return spelled(texts.getFirst(), from);
         }
@@ -90,8 +120,7 @@ final class StringText {
                 (first, rest) ->
                         options.add(
                                 Language.sequence(
-                                        JsonText.INSTANCE.of(CodePoints.of(first)),
-                                        tree(rest, from + 1))));
+                                        alphabet.of(CodePoints.of(first)), tree(rest, from + 1))));
         return Language.union(options);
     }
 }

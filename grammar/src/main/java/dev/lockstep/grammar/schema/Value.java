@@ -153,21 +153,4 @@ record Value(
                 && arrays.isEmpty()
                 && objects.isEmpty();
     }
-
-    /// The regular part: all but arrays and objects.
-    Regex scalars() {
-        var options = new ArrayList<Regex>();
-        if (nothing) {
-            options.add(Language.text("null"));
-        }
-        if (yes) {
-            options.add(Language.text("true"));
-        }
-        if (no) {
-            options.add(Language.text("false"));
-        }
-        options.add(number);
-        options.add(string);
-        return Language.union(options);
-    }
 }

@@ -105,6 +105,12 @@ final class JsonScanner {
                         || state == State.EXPONENT_DIGITS);
     }
 
+    /// Returns whether a string of an array or an object has begun and not ended.
+    boolean isWithinInnerString() {
+        return depth > 0
+                && (state == State.STRING || state == State.ESCAPE || state == State.UNICODE);
+    }
+
     private Verdict go(boolean allowed, State next) {
         state = next;
         return allowed ? Verdict.MORE : Verdict.FAILED;

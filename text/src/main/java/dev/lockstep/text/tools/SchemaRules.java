@@ -9,26 +9,63 @@ import dev.lockstep.grammar.Grammar;
 import dev.lockstep.grammar.Regex;
 import dev.lockstep.grammar.schema.JsonSchema;
 import dev.lockstep.grammar.schema.Layout;
+import dev.lockstep.grammar.schema.Notation;
 import dev.lockstep.grammar.schema.SchemaLimits;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
-import java.util.function.BiFunction;
+import java.util.TreeMap;
 
 /// The rules of one function's arguments, added to a grammar under names of their own.
 final class SchemaRules {
-    /// What says nothing about the texts of a string.
-    private static final Set<String> PLAIN =
-            Set.of("type", "description", "title", "default", "examples", "$comment");
+    private static final Regex SPACE =
+            new Regex.Repeat(
+                    Regex.characters(' ', ' ', '\n', '\n', '\t', '\t', '\r', '\r'),
+                    0,
+                    Regex.UNBOUNDED);
+    private static final Regex DIGITS = Regex.plus(Regex.characters('0', '9'));
+
+    /// What a reader may take for a value other than text.
+    private static final Regex NO_TEXT =
+            Regex.union(
+                    Regex.sequence(
+                            SPACE,
+                            Regex.union(
+                                    Regex.text("true"),
+                                    Regex.text("True"),
+                                    Regex.text("false"),
+                                    Regex.text("False"),
+                                    Regex.text("null"),
+                                    Regex.text("None"),
+                                    Regex.sequence(
+                                            Regex.optional(Regex.text("-")),
+                                            DIGITS,
+                                            Regex.optional(Regex.sequence(Regex.text("."), DIGITS)),
+                                            Regex.optional(
+                                                    Regex.sequence(
+                                                            Regex.characters('e', 'e', 'E', 'E'),
+                                                            Regex.optional(
+                                                                    Regex.characters(
+                                                                            '+', '+', '-', '-')),
+                                                            DIGITS)))),
+                            SPACE),
+                    Regex.sequence(
+                            SPACE,
+                            Regex.characters('{', '{', '[', '[', '(', '('),
+                            Regex.ANY_BYTES));
+
+    /// An identifier of Python, or more.
+    private static final Regex IDENTIFIER =
+            Regex.plus(
+                    Regex.charactersExcept(
+                            0, ' ', '"', '"', '\'', '\'', '(', ')', ',', ',', '=', '='));
 
     private final Map<String, Expression> rules;
     private final String prefix;
     private final ObjectNode schema;
     private final Layout layout;
     private final MarkerTokens markers;
-    private int grammars;
 
     SchemaRules(
             Map<String, Expression> rules,
@@ -51,191 +88,147 @@ final class SchemaRules {
 
     /// The arguments as a JSON object.
     Expression object() {
-        return grammar(schema);
+        return added(JsonSchema.grammar(schema.toString(), layout, SchemaLimits.DEFAULT));
     }
 
     Expression tagged(ArgumentForm.Tagged form) {
-        return properties(
-                names(),
-                form.separator(),
-                (key, property) -> {
-                    boolean isString = isString(key, property);
-                    ArgumentForm.ValueType other =
-                            isString ? ArgumentForm.ValueType.JSON : ArgumentForm.ValueType.STRING;
-                    List<Expression> ways = new ArrayList<>();
-                    for (ArgumentForm.Value each : form.values()) {
-                        if (each.type() != other) {
-                            Expression content =
-                                    isString
-                                            ? strings(key, property, "", each.closing())
-                                            : Expression.sequence(
-                                                    json(property),
-                                                    markers.literal(each.closing()));
-                            ways.add(
-                                    Expression.sequence(
-                                            markers.literal(form.begin() + key + each.opening()),
-                                            content));
-                        }
-                    }
-                    return new Expression.Choice(ways);
-                });
+        return members(
+                new Notation.Members(
+                        Expression.EMPTY,
+                        Expression.EMPTY,
+                        markers.literal(form.separator()),
+                        markers.literal(form.begin()),
+                        form.values().stream().map(value -> form(value, form.values())).toList(),
+                        keys("<>\"\n"),
+                        this::isText,
+                        NO_TEXT));
+    }
+
+    private Notation.Form form(ArgumentForm.Value value, List<ArgumentForm.Value> all) {
+        List<Regex> forbidden = new ArrayList<>(List.of(Regex.text(telling(value.closing()))));
+        for (ArgumentForm.Value other : all) {
+            if (other != value && other.opening().startsWith(value.opening())) {
+                // a text that begins so would be read in the other form
+                String rest = other.opening().substring(value.opening().length());
+                forbidden.add(Regex.text(rest));
+            }
+        }
+        return new Notation.Form(
+                switch (value.type()) {
+                    case STRING -> Notation.Kind.TEXT;
+                    case JSON -> Notation.Kind.OTHER;
+                    case BY_SCHEMA -> Notation.Kind.EITHER;
+                },
+                markers.literal(value.opening()),
+                markers.literal(value.closing()),
+                new Regex.Union(forbidden));
+    }
+
+    /// Returns a part of a closing text without which no reader takes a text for it, whatever white
+    /// space stands in between: a marker in it, or its first part.
+    private static String telling(String closing) {
+        List<String> units =
+                MarkerText.units(closing).stream().filter(unit -> !unit.isBlank()).toList();
+        return units.stream().filter(MarkerText::hasMarker).findFirst().orElse(units.getFirst());
     }
 
     Expression python(ArgumentForm.Python form) {
-        Expression inner =
-                properties(
-                        names(),
-                        ", ",
-                        (key, property) ->
-                                Expression.sequence(
-                                        Expression.text(key + "="),
-                                        form.rawStrings() && isString(key, property)
-                                                ? strings(key, property, "'", "'")
-                                                : json(property)));
-        return Expression.sequence(Expression.text("("), inner, Expression.text(")"));
+        Expression equals = Expression.text("=");
+        Notation.Form literal =
+                new Notation.Form(Notation.Kind.LITERAL, equals, Expression.EMPTY, Regex.NOTHING);
+        Regex quoteEnds =
+                Regex.sequence(
+                        Regex.text("'"),
+                        SPACE,
+                        Regex.union(
+                                Regex.text(")"),
+                                Regex.sequence(
+                                        Regex.text(","),
+                                        SPACE,
+                                        IDENTIFIER,
+                                        SPACE,
+                                        Regex.text("="))));
+        List<Notation.Form> forms =
+                form.rawStrings()
+                        ? List.of(
+                                new Notation.Form(
+                                        Notation.Kind.TEXT,
+                                        Expression.text("='"),
+                                        Expression.text("'"),
+                                        quoteEnds),
+                                new Notation.Form(
+                                        Notation.Kind.OTHER,
+                                        equals,
+                                        Expression.EMPTY,
+                                        Regex.NOTHING))
+                        : List.of(literal);
+        return members(
+                new Notation.Members(
+                        Expression.text("("),
+                        Expression.text(")"),
+                        Expression.text(", "),
+                        Expression.EMPTY,
+                        forms,
+                        keys("=,()'\"\n"),
+                        this::isText,
+                        NO_TEXT));
     }
 
     /// Templates that quote so write the keys sorted.
     Expression quoted(ArgumentForm.Quoted form) {
-        Expression inner =
-                properties(
-                        names().stream().sorted().toList(),
-                        ",",
-                        (key, property) -> {
-                            Set<SchemaType> types = SchemaType.of(schema, key);
-                            if (types.contains(SchemaType.OBJECT)
-                                    || types.contains(SchemaType.ARRAY)) {
-                                throw refused(key, "type", "an object or an array");
-                            }
-                            return Expression.sequence(
-                                    Expression.text(key + ":"),
-                                    isString(key, property)
-                                            ? strings(key, property, form.quote(), form.quote())
-                                            : json(property));
-                        });
-        return Expression.sequence(Expression.text("{"), inner, Expression.text("}"));
+        return added(
+                JsonSchema.grammar(
+                        sorted(schema).toString(),
+                        new Notation.Quoted(
+                                markers.literal(form.quote()),
+                                Regex.text(form.quote()),
+                                keys(":{}[],<>\"'\n")),
+                        layout,
+                        SchemaLimits.DEFAULT));
     }
 
-    private boolean isString(String key, JsonNode property) {
-        Set<SchemaType> types = SchemaType.of(schema, key);
-        if (types.contains(SchemaType.STRING) && types.size() > 1) {
-            throw refused(key, property.has("type") ? "type" : "$schema", "text among other types");
+    /// Names without these characters, and without white space around them.
+    private static Regex keys(String forbidden) {
+        int[] ranges = new int[2 * forbidden.length()];
+        int[] withSpace = new int[2 * forbidden.length() + 2];
+        for (int i = 0; i < forbidden.length(); i++) {
+            ranges[2 * i] = forbidden.charAt(i);
+            ranges[2 * i + 1] = forbidden.charAt(i);
         }
-        return types.contains(SchemaType.STRING);
+        System.arraycopy(ranges, 0, withSpace, 2, ranges.length);
+        withSpace[1] = ' ';
+        Regex outer = Regex.charactersExcept(withSpace);
+        Regex inner = Regex.charactersExcept(ranges);
+        return Regex.sequence(outer, Regex.optional(Regex.sequence(Regex.star(inner), outer)));
     }
 
-    private static IllegalArgumentException refused(String key, String keyword, String what) {
-        return new IllegalArgumentException(
-                "%s at /properties/%s: the model's format of calls cannot enforce %s"
-                        .formatted(keyword, key, what));
+    /// Returns whether the parser takes the value of a key for text, whatever it says.
+    private boolean isText(String key) {
+        return SchemaType.of(schema, key).equals(Set.of(SchemaType.STRING));
     }
 
-    /// Strings as they are, between an opening and a closing text.
-    private Expression strings(String key, JsonNode property, String opening, String closing) {
-        if (property.has("enum") || property.has("const")) {
-            List<Expression> options = new ArrayList<>();
-            for (JsonNode each :
-                    property.has("const") ? List.of(property.get("const")) : property.get("enum")) {
-                options.add(
-                        Expression.sequence(
-                                markers.literal(opening),
-                                Expression.text(each.asText()),
-                                markers.literal(closing)));
-            }
-            return new Expression.Choice(options);
-        }
-        for (Map.Entry<String, JsonNode> field : property.properties()) {
-            if (!PLAIN.contains(field.getKey())) {
-                throw refused(key, field.getKey(), "it in text without quotes");
+    private static JsonNode sorted(JsonNode node) {
+        if (node.isArray()) {
+            node.forEach(SchemaRules::sorted);
+        } else if (node instanceof ObjectNode object) {
+            object.forEach(SchemaRules::sorted);
+            if (object.get("properties") instanceof ObjectNode properties) {
+                Map<String, JsonNode> byName = new TreeMap<>();
+                properties.properties().forEach(p -> byName.put(p.getKey(), p.getValue()));
+                properties.removeAll();
+                byName.forEach(properties::set);
             }
         }
-        MarkerTokens.Split split = markers.split(closing);
-        if (split.special() >= 0 && split.text().isBlank()) {
-            return Expression.sequence(
-                    markers.literal(opening),
-                    Expression.until(split.special()),
-                    markers.literal(split.rest()));
-        }
-        Regex marker = Regex.text(split.text());
-        return Expression.sequence(
-                markers.literal(opening),
-                Expression.terminal(Regex.until(marker)),
-                markers.literal(closing.substring(split.text().length())));
+        return node;
     }
 
-    private List<String> names() {
-        List<String> names = new ArrayList<>();
-        schema.path("properties").fieldNames().forEachRemaining(names::add);
-        return names;
+    private Expression members(Notation.Members notation) {
+        return added(JsonSchema.grammar(schema.toString(), notation, layout, SchemaLimits.DEFAULT));
     }
 
-    /// The properties in an order, with a separator between those that are there.
-    private Expression properties(
-            List<String> order,
-            String separator,
-            BiFunction<String, JsonNode, Expression> property) {
-        Set<String> required = new TreeSet<>();
-        schema.path("required").forEach(each -> required.add(each.asText()));
-        for (String name : required) {
-            if (!schema.path("properties").has(name)) {
-                throw refused(name, "required", "a property that has no schema");
-            }
-        }
-        Expression first = Expression.EMPTY;
-        Expression more = Expression.EMPTY;
-        for (String name : order.reversed()) {
-            Expression one = rule(property.apply(name, schema.path("properties").path(name)));
-            Expression withSeparator = Expression.sequence(markers.literal(separator), one);
-            boolean needed = required.contains(name);
-            Expression begun = Expression.sequence(one, more);
-            Expression continued = Expression.sequence(withSeparator, more);
-            first = rule(needed ? begun : Expression.choice(begun, first));
-            more = rule(needed ? continued : Expression.choice(continued, more));
-        }
-        return first;
-    }
-
-    private Expression rule(Expression body) {
-        String name = prefix + "r" + rules.size();
-        rules.put(name, body);
-        return Expression.reference(name);
-    }
-
-    /// A property's value as JSON.
-    private Expression json(JsonNode property) {
-        if (!(property instanceof ObjectNode object)) {
-            return grammar(property);
-        }
-        ObjectNode withDefinitions = object.deepCopy();
-        for (String definitions : List.of("$defs", "definitions")) {
-            if (schema.has(definitions)) {
-                withDefinitions.set(definitions, schema.get(definitions));
-            }
-        }
-        return grammar(withDefinitions);
-    }
-
-    /// Adds the rules of a schema.
-    private Expression grammar(JsonNode whole) {
-        Grammar grammar = JsonSchema.grammar(whole.toString(), layout, SchemaLimits.DEFAULT);
-        String own = prefix + "s" + grammars++ + ".";
-        grammar.rules().forEach((name, body) -> rules.put(own + name, renamed(body, own)));
-        return Expression.reference(own + grammar.start());
-    }
-
-    private static Expression renamed(Expression body, String prefix) {
-        return switch (body) {
-            case Expression.Terminal terminal -> terminal;
-            case Expression.Special special -> special;
-            case Expression.Sequence(List<Expression> items) ->
-                    new Expression.Sequence(
-                            items.stream().map(item -> renamed(item, prefix)).toList());
-            case Expression.Choice(List<Expression> options) ->
-                    new Expression.Choice(
-                            options.stream().map(option -> renamed(option, prefix)).toList());
-            case Expression.Repeat(Expression item, int min, int max) ->
-                    new Expression.Repeat(renamed(item, prefix), min, max);
-            case Expression.Reference(String rule) -> Expression.reference(prefix + rule);
-        };
+    private Expression added(Grammar grammar) {
+        Grammar own = grammar.named(prefix);
+        rules.putAll(own.rules());
+        return Expression.reference(own.start());
     }
 }

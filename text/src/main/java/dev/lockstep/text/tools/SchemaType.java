@@ -18,10 +18,11 @@ enum SchemaType {
     /// References are followed this deep.
     private static final int MAX_DEPTH = 16;
 
-    /// Returns the types of an argument; all if the schema does not say.
+    /// Returns the types of an argument; all if the schema does not say, or says it by the form of
+    /// the name.
     static Set<SchemaType> of(JsonNode parameters, String argument) {
         JsonNode own = parameters.path("properties").path(argument);
-        if (own.isMissingNode()) {
+        if (own.isMissingNode() && parameters.path("patternProperties").isEmpty()) {
             own = parameters.path("additionalProperties");
         }
         return of(parameters, own, 0);

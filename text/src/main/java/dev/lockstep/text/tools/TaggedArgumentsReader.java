@@ -45,6 +45,11 @@ final class TaggedArgumentsReader implements CallReader {
     private final Literal afterArguments;
     private final List<Form> forms;
     private final StringBuilder value = new StringBuilder();
+
+    /// Follows a value as long as it may be JSON: a marker within its strings does not end it.
+    private JsonScanner scanner = new JsonScanner();
+
+    private JsonScanner.Verdict scanned = JsonScanner.Verdict.FAILED;
     private State state = State.NEXT;
     private boolean first = true;
     private boolean isString;
@@ -142,6 +147,8 @@ final class TaggedArgumentsReader implements CallReader {
         sink.arguments((first ? "{" : ",") + JsonText.quoted(key) + ":" + (isString ? "\"" : ""));
         first = false;
         spaceSkipped = false;
+        scanner = new JsonScanner();
+        scanned = isString ? JsonScanner.Verdict.FAILED : JsonScanner.Verdict.MORE;
         state = State.VALUE;
     }
 
@@ -164,8 +171,11 @@ final class TaggedArgumentsReader implements CallReader {
         int at = in.at();
         Progress found = Progress.FAILED;
         while (at < text.length() && found == Progress.FAILED) {
-            found = closing(in, at);
-            at += found == Progress.FAILED ? 1 : 0;
+            found = isWithinJson() ? Progress.FAILED : closing(in, at);
+            if (found == Progress.FAILED) {
+                scan(text.charAt(at));
+                at++;
+            }
         }
         if (at > in.at()) {
             take(in.take(at), sink);
@@ -178,6 +188,17 @@ final class TaggedArgumentsReader implements CallReader {
         value.setLength(0);
         state = State.NEXT;
         return Progress.DONE;
+    }
+
+    private void scan(char c) {
+        if (scanned == JsonScanner.Verdict.MORE) {
+            scanned = scanner.feed(c);
+        }
+    }
+
+    /// Returns whether the value so far is JSON, and within a string of an array or an object.
+    private boolean isWithinJson() {
+        return scanned == JsonScanner.Verdict.MORE && scanner.isWithinInnerString();
     }
 
     private void take(String part, CallSink sink) {

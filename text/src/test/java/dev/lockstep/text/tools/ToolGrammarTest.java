@@ -155,14 +155,39 @@ final class ToolGrammarTest {
     }
 
     @Test
-    void whatAFormatCannotEnforceIsRefused() {
+    void textWithoutQuotesFollowsTheSchema() {
         Map<String, JsonNode> functions =
                 Map.of(
                         "f",
                         RenderedAnswers.json(
-                                "{\"properties\": {\"s\": {\"type\": \"string\", \"pattern\": \"a\"}}}"));
+                                """
+                                {"properties": {"s": {"type": "string", "pattern": "^a+$"},
+                                   "u": {"type": ["string", "integer", "null"], "maxLength": 3}},
+                                 "additionalProperties": {"type": "boolean"}, "minProperties": 1}
+                                """));
+        Grammar grammar =
+                ToolGrammar.required(format(TAGGED), functions, true, Map.of(), Layout.COMPACT);
+        String call =
+                "<tool_call>\n<function=f>%s\n</function>\n</tool_call>"
+                        .formatted("\n<parameter=%s>\n%s\n</parameter>");
+        assertTrue(accepts(grammar, call.formatted("s", "aaa")));
+        assertFalse(accepts(grammar, call.formatted("s", "ab")));
+        assertTrue(accepts(grammar, call.formatted("u", "a b")));
+        assertTrue(accepts(grammar, call.formatted("u", "1234")));
+        assertTrue(accepts(grammar, call.formatted("u", "null")));
+        assertFalse(accepts(grammar, call.formatted("u", "1.5")));
+        assertFalse(accepts(grammar, call.formatted("u", "abcd")));
+        assertTrue(accepts(grammar, call.formatted("other", "true")));
+        assertFalse(accepts(grammar, call.formatted("other", "x")));
+        assertFalse(accepts(grammar, "<tool_call>\n<function=f>\n</function>\n</tool_call>"));
+    }
+
+    @Test
+    void whatAFormatCannotWriteIsRefused() {
+        Map<String, JsonNode> functions =
+                Map.of("f", RenderedAnswers.json("{\"properties\": {\"a<b\": {}}}"));
         assertEquals(
-                "pattern at /properties/s: the model's format of calls cannot enforce it in text without quotes",
+                "'properties' at '#': the model's format of calls cannot write the name 'a<b'",
                 assertThrows(
                                 IllegalArgumentException.class,
                                 () ->
