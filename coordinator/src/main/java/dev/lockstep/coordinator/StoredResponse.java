@@ -99,7 +99,8 @@ record StoredResponse(ObjectNode response, ArrayNode input, JsonNode cuts) {
 
     /// Returns the response as it was before its output.
     private ObjectNode begun(String status) {
-        ObjectNode begun = response.deepCopy();
+        ObjectNode begun = Json.object();
+        begun.setAll(response);
         begun.remove(List.of("completed_at", "usage"));
         begun.put("status", status).putNull("error").putNull("incomplete_details");
         begun.putArray(OUTPUT);
