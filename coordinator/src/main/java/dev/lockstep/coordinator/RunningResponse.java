@@ -149,7 +149,10 @@ final class RunningResponse implements ResponseSink {
     public void delta(int choice, Delta delta, TokenUsage usage) {
         begin();
         if (request.sampling().logprobs()) {
-            delta.inText()
+            // Only text has log-probabilities, and reasoning precedes it.
+            delta.tokens().stream()
+                    .skip(delta.reasoningTokens())
+                    .filter(Delta.Shown::inText)
                     .forEach(
                             shown ->
                                     logprobs.add(ChatFormat.entry(request.model(), shown.token())));

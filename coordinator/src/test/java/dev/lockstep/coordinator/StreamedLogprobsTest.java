@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -80,7 +81,11 @@ final class StreamedLogprobsTest {
         for (JsonNode item : TestCoordinator.json(post("/v1/responses", fields)).path("output")) {
             item.at("/content/0/logprobs").forEach(whole::add);
         }
-        assertTrue(whole.size() > 1);
+        var tokens = new StringBuilder();
+        whole.forEach(entry -> tokens.append(entry.path("token").asText()));
+        assertTrue(tokens.toString().contains(answer.substring(answer.length() - 2)));
+        // Those of the reasoning and its markers are not the text's.
+        assertFalse(tokens.toString().contains("think"), tokens.toString());
         // Events have no bytes.
         whole.forEach(
                 entry -> {
