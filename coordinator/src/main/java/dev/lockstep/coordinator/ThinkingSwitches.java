@@ -27,10 +27,19 @@ record ThinkingSwitches(List<Switch> switches) {
                     new Switch(ThinkingFields.EFFORT, "high", "none"),
                     new Switch(ThinkingFields.EFFORT, "high", "no_think"));
 
-    /// A variable, and its values.
+    /// A variable, and its values; the empty one leaves it out.
     record Switch(String name, Object on, Object off) {
-        Object value(boolean thinks) {
-            return thinks ? on : off;
+        private static final String DEFAULT = "";
+
+        ChatVariables with(ChatVariables conversation, boolean thinks) {
+            Object value = thinks ? on : off;
+            return value.equals(DEFAULT) || conversation.others().containsKey(name)
+                    ? conversation
+                    : conversation.with(name, value);
+        }
+
+        Switch onByDefault() {
+            return new Switch(name, DEFAULT, off);
         }
     }
 
@@ -45,8 +54,16 @@ record ThinkingSwitches(List<Switch> switches) {
                         ? EFFORTS.stream()
                                 .filter(each -> works(each, template, clock))
                                 .limit(1)
+                                .map(each -> effort(each, template, clock))
                                 .toList()
                         : known);
+    }
+
+    /// Returns the switch of a template that has efforts: without one it thinks as much as it is
+    /// meant to, if it thinks at all.
+    private static Switch effort(Switch each, ChatTemplate template, Clock clock) {
+        Switch other = each.onByDefault();
+        return works(other, template, clock) ? other : each;
     }
 
     /// Returns whether the template renders both values, and differently.
@@ -64,9 +81,7 @@ record ThinkingSwitches(List<Switch> switches) {
         List<Map<String, String>> messages = List.of(Map.of("role", "user", "content", "Hello"));
         try {
             return Optional.of(
-                    template.render(
-                            ChatVariables.of(messages, true).with(each.name(), each.value(on)),
-                            clock));
+                    template.render(each.with(ChatVariables.of(messages, true), on), clock));
         } catch (TemplateException e) {
             return Optional.empty();
         }
@@ -80,10 +95,7 @@ record ThinkingSwitches(List<Switch> switches) {
     ChatVariables with(ChatVariables conversation, boolean on) {
         ChatVariables all = conversation;
         for (Switch each : switches) {
-            all =
-                    all.others().containsKey(each.name())
-                            ? all
-                            : all.with(each.name(), each.value(on));
+            all = each.with(all, on);
         }
         return all;
     }

@@ -25,7 +25,7 @@ final class ThinkingSwitchesTest {
                 "deepseek-ai-DeepSeek-V3.1 | enable_thinking=true, thinking=true | enable_thinking=false, thinking=false",
                 "MiniMax-M3 | thinking_mode=enabled | thinking_mode=disabled",
                 "tencent-Hy3 | reasoning_effort=high | reasoning_effort=no_think",
-                "Cohere2MoE | reasoning_effort=high | reasoning_effort=none",
+                "Cohere2MoE | `` | reasoning_effort=none",
                 "Qwen-Qwen2.5-7B-Instruct | `` | ``",
                 "deepseek-ai-DeepSeek-R1-Distill-Llama-8B | `` | ``"
             })

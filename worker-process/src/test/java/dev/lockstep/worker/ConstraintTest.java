@@ -334,7 +334,13 @@ class ConstraintTest extends TinyWorkerSetting {
                             2,
                             without,
                             sampled(4).toBuilder().bannedIds(new int[] {letter('a')}).build());
-            run(session, free, bound, banned);
+            var unbound =
+                    new Sequence(
+                            3, ByteString.EMPTY, sampled(4).toBuilder().bannedIds(letters).build());
+            run(session, free, bound, banned, unbound);
+            for (int letter : letters) {
+                assertFalse(unbound.outputs.contains(letter), unbound::text);
+            }
             assertTrue(free.text().matches(".*(ca|dad|cc).*"), free::text);
             assertFalse(bound.text().matches(".*(ca|dad|cc).*"), bound::text);
             assertEquals(MOST, bound.outputs.size());
