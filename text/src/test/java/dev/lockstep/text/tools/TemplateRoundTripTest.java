@@ -120,6 +120,17 @@ final class TemplateRoundTripTest {
                                     "moonshotai-Kimi-K2",
                                     "unsloth-mistral-Devstral-Small-2507"));
 
+    /// Templates without calls. Those of Kimi write to a list, which no sandbox allows; MiniMax-M3
+    /// nests elements in its arguments; the others have no calls.
+    private static final List<String> NOT_RENDERING =
+            List.of(
+                    "Kimi-K2-Instruct",
+                    "Kimi-K2-Thinking",
+                    "LFM2-8B-A1B",
+                    "MiniMax-M3",
+                    "llama-cpp-rwkv-world",
+                    "microsoft-Phi-3.5-mini-instruct");
+
     /// What a template shows of its calls; the others of a family are alike.
     private static final Map<String, String> LEARNT =
             Map.of(
@@ -142,10 +153,13 @@ final class TemplateRoundTripTest {
     void answersComeBackAsTheyWereRendered() throws IOException {
         List<String> wrong = new ArrayList<>();
         Map<String, Set<String>> leftOut = new TreeMap<>();
+        List<String> notRendering = new ArrayList<>();
         int rendering = 0;
         for (Path file : templates()) {
             Optional<RenderedAnswers> answers = RenderedAnswers.of(file, CLOCK);
-            if (answers.isPresent()) {
+            if (answers.isEmpty()) {
+                notRendering.add(file.getFileName().toString().replace(".jinja", ""));
+            } else {
                 rendering++;
                 String name = file.getFileName().toString().replace(".jinja", "");
                 Set<String> missing = new TreeSet<>();
@@ -159,6 +173,7 @@ final class TemplateRoundTripTest {
         assertTrue(wrong.isEmpty(), () -> String.join("\n", wrong));
         assertEquals(LEFT_OUT, leftOut);
         assertEquals(40, rendering);
+        assertEquals(NOT_RENDERING, notRendering);
     }
 
     @Test
