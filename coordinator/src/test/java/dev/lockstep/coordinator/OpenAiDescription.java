@@ -82,14 +82,17 @@ public final class OpenAiDescription {
     ///
     /// @param path with `/v1`; other paths than OpenAI's are not compared
     public static void check(String method, String path, HttpResponse<String> response) {
-        DESCRIPTION.ifPresent(
-                description ->
-                        description.compare(
-                                method,
-                                path,
-                                response.statusCode(),
-                                response.headers().firstValue("content-type").orElse(""),
-                                response.body()));
+        check(
+                method,
+                path,
+                response.statusCode(),
+                response.headers().firstValue("content-type").orElse(""),
+                response.body());
+    }
+
+    /// As the other one, for responses of other clients.
+    public static void check(String method, String path, int status, String type, String body) {
+        DESCRIPTION.ifPresent(description -> description.compare(method, path, status, type, body));
     }
 
     /// Throws an `AssertionError` if the event of a stream that was requested by POST is not as the

@@ -97,6 +97,15 @@ final class Api implements AutoCloseable {
         return new EventReader(path, response.statusCode(), response.body());
     }
 
+    /// Opens a stream of events by GET.
+    ///
+    /// @param described the path at which OpenAI's description has the events
+    EventReader replay(String path, String described) {
+        HttpResponse<Stream<String>> response =
+                send(request(path).build(), HttpResponse.BodyHandlers.ofLines());
+        return new EventReader(described, response.statusCode(), response.body());
+    }
+
     /// Returns whether the coordinator is ready; false also when no process listens.
     boolean isReady() {
         return statusOf("/readyz") == 200;

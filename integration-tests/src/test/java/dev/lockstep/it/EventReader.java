@@ -47,7 +47,8 @@ final class EventReader implements AutoCloseable {
             if (status != 200) {
                 return Optional.of(JsonNodes.parse(line));
             }
-            if (line.isEmpty() || line.startsWith(":")) {
+            // The name of an event is its type, too.
+            if (line.isEmpty() || line.startsWith(":") || line.startsWith("event: ")) {
                 continue;
             }
             assertFalse(done, () -> "after [DONE]: " + line);

@@ -10,7 +10,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.openai.client.OpenAIClient;
-import com.openai.client.okhttp.OpenAIOkHttpClient;
+import com.openai.client.OpenAIClientImpl;
+import com.openai.core.ClientOptions;
 import com.openai.core.http.StreamResponse;
 import com.openai.errors.BadRequestException;
 import com.openai.errors.NotFoundException;
@@ -49,7 +50,8 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// Third-party clients use one port with different protocols.
+/// Third-party clients use one port with different protocols. Responses to that of OpenAI are as
+/// OpenAI describes them.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @ExtendWith(LogsOnFailure.class)
 final class OpenAiClientIT {
@@ -64,11 +66,13 @@ final class OpenAiClientIT {
     void start() throws Exception {
         cluster = ServedCluster.start(sandbox, Models.tiny(sandbox, 2));
         client =
-                OpenAIOkHttpClient.builder()
-                        .baseUrl("http://127.0.0.1:" + cluster.api().port() + "/v1")
-                        .apiKey("unused")
-                        .maxRetries(0)
-                        .build();
+                new OpenAIClientImpl(
+                        ClientOptions.builder()
+                                .httpClient(new DescribedHttpClient())
+                                .baseUrl("http://127.0.0.1:" + cluster.api().port() + "/v1")
+                                .apiKey("unused")
+                                .maxRetries(0)
+                                .build());
     }
 
     @AfterAll
