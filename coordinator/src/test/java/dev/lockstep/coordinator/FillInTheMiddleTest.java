@@ -189,7 +189,7 @@ final class FillInTheMiddleTest {
                         "{\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"stream\":true,"
                                 + "\"response_fields\":[\"content\",\"stop\",\"timings/predicted_n\",\"x\"]}");
         List<JsonNode> events = new ArrayList<>();
-        for (String event : response.body().split("\n\n")) {
+        for (String event : response.body().lines().filter(line -> !line.isEmpty()).toList()) {
             assertTrue(event.startsWith("data: {"), event);
             events.add(TestCoordinator.json(event.substring("data: ".length())));
         }
