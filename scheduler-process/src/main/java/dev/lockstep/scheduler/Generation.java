@@ -149,8 +149,8 @@ final class Generation {
     }
 
     private void append(Sequence sequence, StepResult.Sampled sampled, List<SequenceEvent> events) {
-        sequence.tokenArrived();
-        if (!sequence.live()) {
+        boolean known = sequence.tokenArrived();
+        if (known || !sequence.live()) {
             return;
         }
         add(sequence, sampled.token(), events);
@@ -161,7 +161,6 @@ final class Generation {
             events.add(new SequenceEvent.Stopped(sequence, id));
             return;
         }
-        int sampledAt = sequence.knownLength() - 1;
         List<Integer> forced = sampled.forced();
         int added = Math.min(forced.size(), choice.maxTokens() - sequence.outputCount());
         for (int i = 0; i < added; i++) {
@@ -173,8 +172,13 @@ final class Generation {
             events.add(new SequenceEvent.Stopped(sequence, SequenceEvent.NO_TOKEN));
         } else if (sequence.outputCount() == choice.maxTokens()) {
             end(sequence, events);
-        } else if (added > 0) {
-            sequence.tellFrom(sampledAt);
+        } else {
+            sequence.open(sampled.open());
+            if (added > 0) {
+                // A row in flight computes the sampled id, the next one those after it.
+                sequence.tellFrom(sequence.computed());
+                sequence.foresee();
+            }
         }
     }
 

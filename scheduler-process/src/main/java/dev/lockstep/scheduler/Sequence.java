@@ -16,6 +16,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// A row that reaches the end of `known + pending` samples one more id. User-defined policies read
 /// a sequence; only this package changes it.
+///
+/// A constraint may force ids after one that was pending. If the next row is in flight then, the id
+/// that it samples is the first of them: it is *foreseen*, known although it is pending.
 public final class Sequence {
     private static final int ALL_TOLD = -1;
     private static final int[] NO_IDS = {};
@@ -50,6 +53,8 @@ public final class Sequence {
     private int computed;
     private int pending;
     private int freeUntil;
+    private int foreseen;
+    private boolean open;
     private int toldFrom = ALL_TOLD;
     private boolean withoutKv;
 
@@ -246,10 +251,28 @@ public final class Sequence {
     /// Positions that can be sent now; 0 once the tokens in flight are certain to end it, and while
     /// a constraint needs a token in flight.
     public int remaining() {
-        boolean waits = choice.constrained() && pending > 0 && outputCount + pending >= freeUntil;
-        return waits || (generates() && outputCount + pending >= choice.maxTokens())
+        int unknown = pending - foreseen;
+        boolean waits = choice.constrained() && unknown > 0 && !mayRunAhead(unknown);
+        return waits || (generates() && outputCount + unknown >= choice.maxTokens())
                 ? 0
-                : knownLength() + pending - computed;
+                : knownLength() + unknown - computed;
+    }
+
+    /// Whether a row can be sent before the ids ahead of it are known, although there is a
+    /// constraint: it does not depend on them, or is probably not in vain. A stop id that is masked
+    /// could be forced, but not sampled.
+    private boolean mayRunAhead(int unknown) {
+        return outputCount + unknown < freeUntil || (open && outputCount >= choice.minTokens());
+    }
+
+    /// Whether a constraint says little about the token that is sampled next.
+    void open(boolean now) {
+        open = now;
+    }
+
+    /// Counts the ids in flight as known, because a constraint forced them.
+    void foresee() {
+        foreseen = pending;
     }
 
     /// So many tokens after those known do not depend on the text before them.
@@ -315,6 +338,7 @@ public final class Sequence {
         this.slot = slot;
         this.admittedLength = knownLength();
         this.toldFrom = ALL_TOLD;
+        this.open = false;
         this.cachedTokens = cachedTokens;
         this.computed = cachedTokens;
     }
@@ -350,7 +374,7 @@ public final class Sequence {
             throw new IllegalStateException("a row of " + count + " tokens for " + this);
         }
         computed += count;
-        boolean samples = generates() && computed == knownLength() + pending;
+        boolean samples = generates() && computed == knownLength() + pending - foreseen;
         if (samples) {
             pending++;
         }
@@ -358,9 +382,12 @@ public final class Sequence {
     }
 
     /// Counts a token of a step in flight as arrived: one fewer is pending, whatever the state of
-    /// the sequence.
-    void tokenArrived() {
+    /// the sequence. Returns whether its id was known.
+    boolean tokenArrived() {
         pending--;
+        boolean known = foreseen > 0;
+        foreseen -= known ? 1 : 0;
+        return known;
     }
 
     /// Appends a generated id and returns its position among the outputs.

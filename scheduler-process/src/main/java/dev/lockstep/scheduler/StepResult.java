@@ -21,14 +21,21 @@ public record StepResult(
     /// @param complete whether a constraint allows nothing after them
     /// @param free how many tokens after them do not depend on the text before; read only if there
     ///   is a constraint
+    /// @param open whether a constraint says little about the next token: a row that is planned
+    ///   before that token is known is probably not in vain
     public record Sampled(
-            int slot, SampledToken token, List<Integer> forced, boolean complete, int free) {
+            int slot,
+            SampledToken token,
+            List<Integer> forced,
+            boolean complete,
+            int free,
+            boolean open) {
         public Sampled {
             forced = List.copyOf(forced);
         }
 
         public Sampled(int slot, SampledToken token) {
-            this(slot, token, List.of(), false, 0);
+            this(slot, token, List.of(), false, 0, false);
         }
     }
 

@@ -73,8 +73,13 @@ public final class FakeWorker {
         final boolean withoutKv;
         final List<List<Integer>> tables = new ArrayList<>();
         int computed;
-        // Ids that a constraint forced, which the next row must bring.
+        // Ids that a constraint forced after the last id, which the next row must bring, unless it
+        // was sent ahead: then it samples the first of them.
         List<Integer> forced = List.of();
+        boolean mustBring;
+        // Whether a row may be sent ahead of the next id, and whether one may of the last.
+        boolean open;
+        boolean openBefore;
 
         Slot(
                 StepPlan.Admission admission,
@@ -133,21 +138,36 @@ public final class FakeWorker {
             }
             addOutputs(slot, row, outputs);
             if (slot.choice.maxTokens() > 0 && slot.computed == slot.ids.size()) {
-                int position = slot.ids.size() - slot.prompt;
-                int id = sample(slot.choice, position, slot.prefixes.getLast());
-                slot.append(id);
-                Constrained after = constrain(slot.choice, position, id, slot.prefixes.getLast());
-                slot.forced = after.forced;
-                sampled.add(
-                        new StepResult.Sampled(
-                                row.slot(),
-                                SampledToken.of(id),
-                                after.forced,
-                                after.complete,
-                                free(slot.choice, position + after.forced.size())));
+                sampled.add(sample(slot, row.slot()));
             }
         }
         return new StepResult(plan.epoch(), plan.number(), List.of(), sampled, outputs, 1);
+    }
+
+    private static StepResult.Sampled sample(Slot slot, int number) {
+        if (!slot.forced.isEmpty()) {
+            int first = slot.forced.getFirst();
+            slot.append(first);
+            slot.forced = slot.forced.subList(1, slot.forced.size());
+            // What is said about an id that is known counts for nothing.
+            return new StepResult.Sampled(
+                    number, SampledToken.of(first), List.of(END), true, 99, first % 2 == 0);
+        }
+        int position = slot.ids.size() - slot.prompt;
+        int id = sample(slot.choice, position, slot.prefixes.getLast());
+        slot.append(id);
+        Constrained after = constrain(slot.choice, position, id, slot.prefixes.getLast());
+        slot.forced = after.forced;
+        slot.mustBring = !slot.forced.isEmpty();
+        slot.openBefore = slot.open;
+        slot.open = after.open;
+        return new StepResult.Sampled(
+                number,
+                SampledToken.of(id),
+                after.forced,
+                after.complete,
+                free(slot.choice, position + after.forced.size()),
+                after.open);
     }
 
     /// Adds the outputs in two pieces, as a real worker splits long ones.
@@ -265,7 +285,9 @@ public final class FakeWorker {
             throw new IllegalStateException("row for empty slot " + row.slot());
         }
         require(row.computed() == slot.computed, "row begins at " + row.computed());
-        if (row.ids().length > 0 || !slot.forced.isEmpty()) {
+        boolean ahead = slot.openBefore && row.ids().length == 0 && row.count() == 1;
+        slot.openBefore = false;
+        if (row.ids().length > 0 || (slot.mustBring && !ahead)) {
             var told = new ArrayList<>(List.of(slot.ids.getLast()));
             told.addAll(slot.forced);
             require(
@@ -274,6 +296,7 @@ public final class FakeWorker {
                     "the row brings " + Arrays.toString(row.ids()) + ", forced are " + told);
             slot.forced.forEach(slot::append);
             slot.forced = List.of();
+            slot.mustBring = false;
         }
         require(
                 row.count() > 0 && row.computed() + row.count() <= slot.ids.size(),
@@ -363,12 +386,12 @@ public final class FakeWorker {
     }
 
     /// What a constraint says after a sampled id.
-    private record Constrained(List<Integer> forced, boolean complete) {}
+    private record Constrained(List<Integer> forced, boolean complete, boolean open) {}
 
     /// The constraint of this worker: after some ids it forces up to five more, or ends.
     private static Constrained constrain(Choice choice, int position, int id, long prefix) {
         if (!choice.constrained() || choice.stopsAt(id) || (position + 1) % period(choice) != 0) {
-            return new Constrained(List.of(), false);
+            return new Constrained(List.of(), false, false);
         }
         long noise = mix(prefix, choice.constraint().hashCode());
         var forced = new ArrayList<Integer>();
@@ -377,7 +400,10 @@ public final class FakeWorker {
             // An end token is never forced.
             forced.add(2 + (int) Long.remainderUnsigned(noise, VOCABULARY - 2));
         }
-        return new Constrained(forced, Long.remainderUnsigned(noise, 12) == 0);
+        return new Constrained(
+                forced,
+                Long.remainderUnsigned(noise, 12) == 0,
+                Long.remainderUnsigned(noise, 5) > 1);
     }
 
     /// Returns after how many tokens a constraint has its say: some after each, some after five.

@@ -159,7 +159,7 @@ class SchedulerTest {
                         plan.number(),
                         List.of(
                                 new StepResult.Sampled(
-                                        0, SampledToken.of(5), List.of(), false, free)),
+                                        0, SampledToken.of(5), List.of(), false, free, false)),
                         0),
                 0);
     }
@@ -191,6 +191,60 @@ class SchedulerTest {
         assertEquals(new SequenceEvent.LengthReached(sequence), events.getLast());
     }
 
+    @Test
+    void aRowIsSentAheadOfATokenThatAConstraintLeavesOpen() {
+        submit(4, constrained(10));
+        open(plan(), 5, List.of());
+        StepPlan second = plan();
+        StepPlan third = plan();
+        assertEquals("r0[4,5)", rows(second));
+        assertEquals("r0[5,6)", rows(third));
+        open(second, 6, List.of());
+        assertEquals("r0[6,7)", rows(plan()));
+        // The token that is not open is waited for.
+        answer(third, 7);
+        assertTrue(plan().isEmpty());
+    }
+
+    /// The row that was sent ahead computes the id before the forced ones and samples the first of
+    /// them, which is known: the next row needs not wait for it.
+    @Test
+    void idsThatAreForcedBeforeARowSentAheadAreBroughtByTheNextRow() {
+        Sequence sequence = submit(4, constrained(6));
+        open(plan(), 5, List.of());
+        StepPlan second = plan();
+        StepPlan ahead = plan();
+        assertEquals(3, open(second, 6, List.of(7, 8)).size());
+        StepPlan fourth = plan();
+        assertEquals("r0[6,8)", rows(fourth));
+        assertArrayEquals(new int[] {7, 8}, fourth.rows().getFirst().ids());
+        assertEquals(List.of(), open(ahead, 7, List.of(1)), "a known id is no event");
+        assertEquals(List.of(5, 6, 7, 8), Arrays.stream(sequence.copyOfOutputs()).boxed().toList());
+        StepPlan fifth = plan();
+        assertEquals("r0[8,9)", rows(fifth));
+        assertEquals(0, fifth.rows().getFirst().ids().length);
+        open(fourth, 9, List.of());
+        assertTrue(plan().isEmpty(), "the token in flight is the last");
+        assertEquals(
+                new SequenceEvent.LengthReached(sequence), open(fifth, 10, List.of(11)).getLast());
+    }
+
+    @Test
+    void noRowIsSentAheadBeforeTheFewestTokens() {
+        submit(4, new Choice(0, 9, 2, List.of(1), Payload.NONE, Payload.of(new byte[] {1})));
+        open(plan(), 5, List.of());
+        StepPlan second = plan();
+        assertTrue(plan().isEmpty());
+        open(second, 6, List.of());
+        assertEquals("r0[5,6)", rows(plan()));
+        assertEquals("r0[6,7)", rows(plan()));
+    }
+
+    private List<SequenceEvent> open(StepPlan plan, int id, List<Integer> forced) {
+        var sampled = new StepResult.Sampled(0, SampledToken.of(id), forced, false, 0, true);
+        return scheduler.apply(new StepResult(plan.epoch(), plan.number(), List.of(sampled), 0), 0);
+    }
+
     private static Choice constrained(int maxTokens) {
         return new Choice(0, maxTokens, 0, List.of(), Payload.NONE, Payload.of(new byte[] {1}));
     }
@@ -200,7 +254,9 @@ class SchedulerTest {
                 new StepResult(
                         plan.epoch(),
                         plan.number(),
-                        List.of(new StepResult.Sampled(0, SampledToken.of(5), forced, complete, 0)),
+                        List.of(
+                                new StepResult.Sampled(
+                                        0, SampledToken.of(5), forced, complete, 0, false)),
                         0),
                 0);
     }

@@ -12,7 +12,8 @@ import java.util.Map;
 /// constraint cannot be followed is refused, and the step runs all the same.
 ///
 /// The scheduler sends no row of a constrained slot before it has the result of the one before,
-/// unless that row does not depend on it, so the text that a mask depends on is known here.
+/// unless that row does not depend on it, or steps end with their launches: so the text that a mask
+/// depends on is known here.
 final class ConstrainedSlots {
     private final SlotTable slots;
     private final Sampler sampler;
@@ -38,7 +39,7 @@ final class ConstrainedSlots {
         Map<Integer, Constraint> constraints = new HashMap<>();
         for (int slot : sampling) {
             Constraint constraint = slots.at(slot).constraint().orElse(null);
-            if (constraint == null) {
+            if (constraint == null || constraint.complete()) {
                 continue;
             }
             try {
@@ -52,35 +53,36 @@ final class ConstrainedSlots {
         return constraints;
     }
 
-    /// Follows the sampled ids, and returns them with what is known after each.
+    /// Follows the ids that a step sampled, and returns them with what is known after each. Only
+    /// where a step ends with its launch is it said that the next token is open: elsewhere the
+    /// launch of a row that is sent ahead would wait, and the other rows of its step with it.
     List<StepOutcome.Sampled> follow(
+            LaunchedStep step,
             List<StepOutcome.Sampled> sampled,
-            Map<Integer, Constraint> constraints,
             List<StepOutcome.Refused> refused) {
-        if (constraints.isEmpty()) {
+        if (step.constraints().isEmpty()) {
             return sampled;
         }
         List<StepOutcome.Sampled> followed = new ArrayList<>(sampled.size());
         for (StepOutcome.Sampled each : sampled) {
-            followed.add(follow(each, constraints, refused));
+            followed.add(follow(step, each, refused));
         }
         return followed;
     }
 
     private static StepOutcome.Sampled follow(
-            StepOutcome.Sampled sampled,
-            Map<Integer, Constraint> constraints,
-            List<StepOutcome.Refused> refused) {
-        Constraint constraint = constraints.get(sampled.slot());
+            LaunchedStep step, StepOutcome.Sampled sampled, List<StepOutcome.Refused> refused) {
+        Constraint constraint = step.constraints().get(sampled.slot());
         if (constraint == null) {
             return sampled;
         }
         try {
+            Constraint.Continuation next = constraint.sampled(sampled.id());
             return new StepOutcome.Sampled(
                     sampled.slot(),
                     sampled.id(),
                     sampled.logprobs(),
-                    constraint.sampled(sampled.id()));
+                    step.ended() ? next : next.notOpen());
         } catch (GrammarException e) {
             refused.add(refusal(sampled.slot(), e));
             return sampled;

@@ -14,8 +14,23 @@ import java.util.function.IntFunction;
 ///
 /// Only the rank that samples has it; belongs to the step thread once its sequence is admitted.
 final class Constraint {
+    private static final int NONE = -1;
+
     private final Parts parts;
     private final long[] mask;
+    private final int vocabulary;
+
+    /// Whether `mask` has what is allowed next.
+    private boolean found;
+
+    /// Whether the mask allows most ids, or no text is forced.
+    private boolean open;
+
+    private boolean mayRunAhead;
+    private boolean complete;
+
+    /// The first of the forced ids that no row has brought yet.
+    private int foreseen = NONE;
 
     /// Whether the sampler of the slot has a mask that is not `allowed` alone.
     private boolean masked;
@@ -38,6 +53,7 @@ final class Constraint {
 
     Constraint(Parts parts, int vocabulary) {
         this.parts = parts;
+        this.vocabulary = vocabulary;
         this.mask = new long[(vocabulary + Long.SIZE - 1) / Long.SIZE];
     }
 
@@ -46,12 +62,33 @@ final class Constraint {
     /// @param forced ids that follow it because the constraint leaves no other text
     /// @param complete whether the constraint allows nothing after them
     /// @param free how many tokens after them do not depend on the text
-    record Continuation(List<Integer> forced, boolean complete, int free) {
-        static final Continuation FREE = new Continuation(List.of(), false, 0);
+    /// @param open whether the next one is unlikely to force others
+    record Continuation(List<Integer> forced, boolean complete, int free, boolean open) {
+        static final Continuation FREE = new Continuation(List.of(), false, 0, false);
 
         Continuation {
             forced = List.copyOf(forced);
         }
+
+        Continuation notOpen() {
+            return new Continuation(forced, complete, free, false);
+        }
+    }
+
+    /// Returns whether nothing can follow the text: what is sampled after it counts for nothing.
+    boolean complete() {
+        return complete;
+    }
+
+    /// Returns whether the next row may have been sent ahead although its mask depends on the text.
+    boolean mayRunAhead() {
+        return mayRunAhead;
+    }
+
+    /// A row brings the forced ids to all ranks. A row that does not was sent before they were
+    /// known: it samples the first of them.
+    void told() {
+        foreseen = NONE;
     }
 
     /// Goes on by the ids that were generated before.
@@ -71,17 +108,32 @@ final class Constraint {
     ///
     /// @throws GrammarException if there is none, or finding them exceeds a limit
     Optional<long[]> mask() {
+        if (foreseen != NONE) {
+            masked = true;
+            long[] one = new long[mask.length];
+            allow(foreseen, one);
+            return Optional.of(one);
+        }
         boolean restricts =
                 parts.thinking.closes() || parts.matcher.isPresent() || !parts.badWords.isEmpty();
         if (!restricts && !masked) {
             return Optional.empty();
         }
         masked = restricts;
+        findMask();
+        return Optional.of(mask);
+    }
+
+    private void findMask() {
+        if (found) {
+            return;
+        }
         if (parts.thinking.closes()) {
             // Whatever else the request asks for.
             Arrays.fill(mask, 0);
-            allow(parts.thinking.nextClosing());
-            return Optional.of(mask);
+            allow(parts.thinking.nextClosing(), mask);
+            open = false;
+            return;
         }
         if (parts.matcher.isPresent()) {
             grammarMask(parts.matcher.get());
@@ -92,24 +144,27 @@ final class Constraint {
             mask[word] &= parts.allowed[word];
         }
         parts.badWords.clear(mask);
+        int count = 0;
         for (long word : mask) {
-            if (word != 0) {
-                return Optional.of(mask);
-            }
+            count += Long.bitCount(word);
         }
-        throw new GrammarException("the model's vocabulary has no token that it allows next");
+        if (count == 0) {
+            throw new GrammarException("the model's vocabulary has no token that it allows next");
+        }
+        open = count >= vocabulary / 2 || parts.forced == ForcedText.NONE;
+        found = true;
     }
 
     private void grammarMask(Matcher matcher) {
         matcher.mask(mask);
         if (matcher.mayEnd()) {
             for (int id : parts.endIds) {
-                allow(id);
+                allow(id, mask);
             }
         }
     }
 
-    private void allow(int id) {
+    private static void allow(int id, long[] mask) {
         mask[id / Long.SIZE] |= 1L << (id % Long.SIZE);
     }
 
@@ -117,6 +172,12 @@ final class Constraint {
     ///
     /// @throws GrammarException if it is not allowed, or a limit is exceeded
     Continuation sampled(int id) {
+        if (foreseen != NONE) {
+            if (id != foreseen) {
+                throw new GrammarException("token %d was chosen, not %d".formatted(id, foreseen));
+            }
+            return Continuation.FREE;
+        }
         if (!accept(id)) {
             if (parts.matcher.orElseThrow().mayEnd() && isEnd(id)) {
                 return Continuation.FREE;
@@ -137,8 +198,16 @@ final class Constraint {
             more.forEach(this::acceptText);
             forced.addAll(more);
         }
-        return new Continuation(
-                forced, parts.matcher.filter(Matcher::complete).isPresent(), free());
+        complete = parts.matcher.filter(Matcher::complete).isPresent();
+        if (!forced.isEmpty()) {
+            foreseen = forced.getFirst();
+            open = false;
+            if (parts.matcher.isPresent() && !complete) {
+                findMask();
+            }
+        }
+        mayRunAhead = open;
+        return new Continuation(forced, complete, free(), open);
     }
 
     private int free() {
@@ -147,6 +216,7 @@ final class Constraint {
 
     /// False if the grammar does not allow the token.
     private boolean accept(int id) {
+        found = false;
         if (parts.matcher.isPresent() && !parts.matcher.get().accept(id)) {
             return false;
         }
@@ -155,6 +225,7 @@ final class Constraint {
     }
 
     private void acceptText(int id) {
+        found = false;
         parts.thinking.accept(id, parts.textOf.apply(id));
         parts.badWords.accept(id);
     }

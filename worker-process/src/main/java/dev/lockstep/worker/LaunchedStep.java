@@ -10,6 +10,7 @@ import java.util.Optional;
 /// reassign its slots meanwhile.
 ///
 /// @param mark reached once the step's ops have finished
+/// @param ended whether they had when its launch returned, as on a CPU
 /// @param launchedNanos the time of [System#nanoTime] when the launch began
 /// @param sampled the samples on their way to the host; empty on ranks that do not sample
 /// @param constraints of the sampled slots that have one
@@ -20,6 +21,7 @@ record LaunchedStep(
         long epoch,
         long number,
         Mark mark,
+        boolean ended,
         long launchedNanos,
         List<StepOutcome.Refused> refused,
         Optional<SampleReader.Coming> sampled,

@@ -139,9 +139,7 @@ final class Session implements AutoCloseable {
         List<StepOutcome.Refused> refused = new ArrayList<>(step.refused());
         List<StepOutcome.Sampled> sampled =
                 constrained.follow(
-                        step.sampled().map(samples::read).orElse(List.of()),
-                        step.constraints(),
-                        refused);
+                        step, step.sampled().map(samples::read).orElse(List.of()), refused);
         List<StepOutcome.Outputs> outputs = step.readBack().map(positions::read).orElse(List.of());
         blocks.named(step.filled());
         long end = System.nanoTime();
@@ -238,10 +236,12 @@ final class Session implements AutoCloseable {
             readBack = Optional.of(batch).filter(positions::reads);
             filled = blocks.filled(step.rows(), slots);
         }
+        Mark mark = kernels.mark();
         return new LaunchedStep(
                 step.epoch(),
                 step.number(),
-                kernels.mark(),
+                mark,
+                mark.reached(),
                 start,
                 refused,
                 sampled,

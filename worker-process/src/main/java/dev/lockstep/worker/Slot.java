@@ -141,6 +141,7 @@ final class Slot {
         }
         ids = Arrays.copyOf(ids, computed + row.ids().length);
         System.arraycopy(row.ids(), 0, ids, computed, row.ids().length);
+        constraint.ifPresent(Constraint::told);
     }
 
     private void advanceWithoutKv(Step.Row row) {

@@ -130,7 +130,7 @@ record Step(
     /// @param newBlocks blocks to append to the slot's table, for each KV group
     /// @param names names of the slot's next full blocks without one
     /// @param ids the slot's last sampled id and those that a constraint forced after it, from
-    ///   position `computed` on; none unless some were forced
+    ///   position `computed` on; none unless some were forced, or where the row was sent ahead
     record Row(
             int slot,
             int computed,

@@ -179,7 +179,8 @@ final class StepMessages {
                             .setId(sampled.id())
                             .addAllForced(sampled.continuation().forced())
                             .setComplete(sampled.continuation().complete())
-                            .setFree(sampled.continuation().free());
+                            .setFree(sampled.continuation().free())
+                            .setOpen(sampled.continuation().open());
             sampled.logprobs()
                     .ifPresent(
                             logprobs ->

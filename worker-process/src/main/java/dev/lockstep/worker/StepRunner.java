@@ -265,7 +265,7 @@ final class StepRunner implements AutoCloseable {
             return;
         }
         completeReached();
-        if (inFlight.isFull()) {
+        while (inFlight.isFull() || inFlight.decide(step)) {
             completeOldest();
         }
         Session current = session;

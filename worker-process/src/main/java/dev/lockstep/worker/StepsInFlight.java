@@ -40,6 +40,20 @@ final class StepsInFlight {
                 .anyMatch(each -> each.epoch() == step.epoch() && each.number() == step.number());
     }
 
+    /// Returns whether a row of this step was sent ahead of a token that a step samples, and its
+    /// mask depends on it.
+    boolean decide(Step step) {
+        for (Flight flight : flights) {
+            for (Step.Row row : step.rows()) {
+                Constraint constraint = flight.step().constraints().get(row.slot());
+                if (constraint != null && constraint.mayRunAhead()) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
     /// Returns whether the oldest step can complete without waiting.
     boolean oldestReached() {
         return !isEmpty() && flights.getFirst().step().mark().reached();

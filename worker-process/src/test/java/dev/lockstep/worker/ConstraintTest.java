@@ -20,7 +20,9 @@ import dev.lockstep.proto.v1.ThinkingBudget;
 import dev.lockstep.proto.v1.TokenSequence;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -74,8 +76,13 @@ class ConstraintTest extends TinyWorkerSetting {
         final List<Integer> outputs = new ArrayList<>();
         final List<Integer> rowEnds = new ArrayList<>();
         List<Integer> told = List.of();
+        final Deque<StepOutcome.Sampled> late = new ArrayDeque<>();
         int computed;
+        int foreseen;
         int forced;
+        int ahead;
+        int inVain;
+        boolean open;
         boolean ended;
         boolean complete;
 
@@ -97,8 +104,13 @@ class ConstraintTest extends TinyWorkerSetting {
             return constraint.isEmpty() ? plain : plain.with(constraints.of(constraint, plain));
         }
 
+        /// Applies a late result, unless the next row can be sent ahead of it.
         Step.Row row() {
-            int count = PROMPT.length + outputs.size() - computed;
+            if (!late.isEmpty() && !open) {
+                apply(late.remove());
+            }
+            ahead += late.size() - foreseen;
+            int count = PROMPT.length + outputs.size() + late.size() - foreseen - computed;
             boolean first = computed == 0;
             int[] blocks =
                     first
@@ -113,7 +125,20 @@ class ConstraintTest extends TinyWorkerSetting {
             return row;
         }
 
-        void apply(StepOutcome.Sampled sampled) {
+        /// @param lag how many results may be applied late
+        void receive(StepOutcome.Sampled sampled, int lag) {
+            late.add(sampled);
+            while (late.size() > lag && !ended) {
+                apply(late.remove());
+            }
+        }
+
+        private void apply(StepOutcome.Sampled sampled) {
+            if (foreseen > 0) {
+                foreseen--;
+                return;
+            }
+            open = sampled.continuation().open();
             outputs.add(sampled.id());
             if (sampled.id() == END) {
                 ended = true;
@@ -121,7 +146,12 @@ class ConstraintTest extends TinyWorkerSetting {
             }
             List<Integer> more = sampled.continuation().forced();
             if (!more.isEmpty()) {
-                told = Stream.concat(Stream.of(sampled.id()), more.stream()).toList();
+                told =
+                        late.isEmpty()
+                                ? Stream.concat(Stream.of(sampled.id()), more.stream()).toList()
+                                : more;
+                foreseen = late.size();
+                inVain += foreseen;
             }
             outputs.addAll(more);
             rowEnds.add(outputs.size());
@@ -137,6 +167,11 @@ class ConstraintTest extends TinyWorkerSetting {
 
     /// Runs sequences together to their ends.
     private static void run(Session session, Sequence... sequences) {
+        run(session, 0, sequences);
+    }
+
+    /// @param lag 1 to send rows ahead where a constraint leaves the token before open
+    private static void run(Session session, int lag, Sequence... sequences) {
         List<Step.Admission> admitted = new ArrayList<>();
         List<Integer> released = new ArrayList<>();
         for (Sequence sequence : sequences) {
@@ -159,7 +194,7 @@ class ConstraintTest extends TinyWorkerSetting {
                         .filter(each -> each.slot == sampled.slot())
                         .findFirst()
                         .orElseThrow()
-                        .apply(sampled);
+                        .receive(sampled, lag);
             }
             running.removeIf(
                     each -> {
@@ -216,6 +251,35 @@ class ConstraintTest extends TinyWorkerSetting {
                 run(session, resumed);
                 assertEquals(alone.outputs, resumed.outputs, "resumed after " + kept);
             }
+        }
+    }
+
+    /// A row that is sent before the token that it needs is known comes to the same text, also
+    /// where that token forces others.
+    @Test
+    void rowsSentAheadChangeNothing() {
+        ByteString sentences =
+                compiled(
+                        Expression.plus(
+                                Expression.sequence(
+                                        Expression.terminal(
+                                                new Regex.Repeat(
+                                                        Regex.characters(' ', '~'), 5, 12)),
+                                        Expression.text("\n--- next ---\n"))));
+        try (Session session = worker.open(6)) {
+            int ahead = 0;
+            int inVain = 0;
+            for (int seed = 0; seed < 6; seed++) {
+                var inTurn = new Sequence(0, sentences, sampled(seed));
+                run(session, inTurn);
+                var sentAhead = new Sequence(1, sentences, sampled(seed));
+                run(session, 1, sentAhead, new Sequence(2, sentences, sampled(9)));
+                assertEquals(inTurn.outputs, sentAhead.outputs);
+                assertTrue(inTurn.forced > 8, inTurn::text);
+                ahead += sentAhead.ahead;
+                inVain += sentAhead.inVain;
+            }
+            assertTrue(ahead > 20 && inVain > 3, ahead + " rows ahead, " + inVain + " in vain");
         }
     }
 

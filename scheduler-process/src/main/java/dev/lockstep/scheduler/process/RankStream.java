@@ -158,7 +158,8 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                                                 new SampledToken(one.getId(), logprobs(one)),
                                                 one.getForcedList(),
                                                 one.getComplete(),
-                                                one.getFree()))
+                                                one.getFree(),
+                                                one.getOpen()))
                         .toList();
         List<StepResult.Outputs> outputs =
                 proto.getOutputsList().stream()

@@ -181,7 +181,8 @@ final class Recording implements Recorder, AutoCloseable {
                             .setId(one.token().id())
                             .addAllForced(one.forced())
                             .setComplete(one.complete())
-                            .setFree(one.free()));
+                            .setFree(one.free())
+                            .setOpen(one.open()));
         }
         write(call(nanos).setResult(proto));
     }

@@ -287,7 +287,8 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                                 .setSlot(one.slot())
                                 .setId(one.token().id())
                                 .addAllForced(one.forced())
-                                .setComplete(one.complete()));
+                                .setComplete(one.complete())
+                                .setOpen(one.open()));
             }
             for (StepResult.Outputs one : result.outputs()) {
                 proto.addOutputs(
