@@ -70,6 +70,7 @@ final class FuzzingIT {
         fuzzers.put("GGUF", new Fuzzer(GgufFuzz.class, Seeds::gguf));
         fuzzers.put("tokenizer.json", new Fuzzer(TokenizerJsonFuzz.class, Seeds::tokenizerJson));
         fuzzers.put("Jinja", new Fuzzer(TemplateFuzz.class, Seeds::templates));
+        fuzzers.put("constraints", new Fuzzer(GrammarFuzz.class, Seeds::constraints));
         ExecutorService threads = Executors.newFixedThreadPool(CONCURRENT);
         List<DynamicTest> tests = new ArrayList<>();
         fuzzers.forEach(

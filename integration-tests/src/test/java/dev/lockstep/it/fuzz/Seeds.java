@@ -2,6 +2,9 @@
 package dev.lockstep.it.fuzz;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.grammar.CompiledGrammar;
+import dev.lockstep.grammar.GrammarLimits;
+import dev.lockstep.grammar.regex.RegexSyntax;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -39,7 +42,31 @@ final class Seeds {
                     "{% if tools is defined and tools | length > 0 %}{{ raise_exception('no') }}{% elif bos_token %}{% generation %}{{ bos_token | upper }}{% endgeneration %}{% endif %}",
                     "{{ '%s|%5.2f' | format('a', 1.5) }}{{ '{:>9}'.format('b') }}{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join(', ') }}");
 
+    /// Each begins with a letter that says what it is.
+    private static final List<String> CONSTRAINTS =
+            List.of(
+                    "s{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/b\"},\"maxItems\":3},\"c\":{\"enum\":[1,\"x\",null]}},\"required\":[\"a\"],\"additionalProperties\":false,\"$defs\":{\"b\":{\"anyOf\":[{\"type\":\"number\",\"minimum\":-1.5,\"multipleOf\":0.5},{\"type\":\"string\",\"pattern\":\"^a+b?$\",\"maxLength\":9}]}}}",
+                    "f{\"allOf\":[{\"patternProperties\":{\"^a\":{\"type\":\"null\"}}},{\"not\":{\"required\":[\"b\"]}}],\"if\":{\"const\":{}},\"then\":{\"type\":[\"object\",\"string\"],\"format\":\"date-time\"},\"else\":{\"minProperties\":1}}",
+                    "p(?i)a{2,9}|[^\\W\\d_]+?(?=b)b|(?P<n>\\p{Lu}*)$",
+                    "j^(?:a|b)*\\u{1F600}?[\\w-]{1,3}(?!c)",
+                    "groot ::= item (\",\" item)*\nitem ::= [a-z]{1,3} | \"(\" root \")\" # nested\n",
+                    "gstart: item (\",\" item)*\nitem: /[a-z]+/ | WORD~2..3\nWORD: (\"x\"|\"y\"i)+\n%ignore \" \"\n%import common.INT\n");
+
     private Seeds() {}
+
+    static void constraints(Path folder) throws IOException {
+        for (int i = 0; i < CONSTRAINTS.size(); i++) {
+            Files.writeString(folder.resolve("seed" + i), CONSTRAINTS.get(i));
+        }
+        byte[] encoded =
+                CompiledGrammar.compile(
+                                RegexSyntax.grammar("(ab|[0-9]{2,5})+x?"), GrammarLimits.DEFAULT)
+                        .encode();
+        byte[] seed = new byte[encoded.length + 1];
+        seed[0] = 'e';
+        System.arraycopy(encoded, 0, seed, 1, encoded.length);
+        Files.write(folder.resolve("encoded"), seed);
+    }
 
     static void safetensors(Path folder) throws IOException {
         TinyCheckpoint.write(
