@@ -19,8 +19,7 @@ final class ResponseReplay {
 
     /// Sends the events of a response that has ended.
     void send(StoredResponse stored) {
-        ResponseEvents events =
-                new ResponseEvents(stored.id(), stored.hasEncodedReasoning(), this::send);
+        var events = new ResponseEvents(stored.id(), stored.hasEncodedReasoning(), this::send);
         stored.steps().forEach(events::accept);
         exchange.endEvents();
     }
@@ -29,8 +28,7 @@ final class ResponseReplay {
     ///
     /// @param quiet the silence after which something is sent that means nothing
     void follow(RunningResponse running, Duration quiet) throws InterruptedException {
-        ResponseEvents events =
-                new ResponseEvents(running.id(), running.encodesReasoning(), this::send);
+        var events = new ResponseEvents(running.id(), running.encodesReasoning(), this::send);
         ResponseLog log = running.log();
         for (int next = 0; !log.isWhole(next) && exchange.isOpen(); ) {
             Optional<ResponseStep> step = log.await(next, quiet);

@@ -48,7 +48,7 @@ final class HarmlessFieldsTest {
     private static Exchanged post(String route, String more) throws Exception {
         HttpResponse<String> response = send(route, more);
         assertEquals(200, response.statusCode(), response.body());
-        ObjectNode answer = (ObjectNode) TestCoordinator.json(response.body());
+        var answer = (ObjectNode) TestCoordinator.json(response.body());
         answer.remove(List.of("id", "created", "created_at", "completed_at"));
         for (JsonNode item : answer.path("output")) {
             ((ObjectNode) item).remove("id");
