@@ -11,6 +11,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 
 /// Clusters whose ranks have an emulated GPU and a process each, and what tests of them ask.
@@ -38,6 +40,11 @@ final class CudaClusters {
     static ServedCluster startBy(
             List<String> by, Sandbox sandbox, Path model, int ranks, String... more)
             throws Exception {
+        return ServedCluster.startBy(by, sandbox, model, flags(ranks, more));
+    }
+
+    /// Returns the flags of `serve` that begin with `more`.
+    static String[] flags(int ranks, String... more) {
         List<String> flags = new ArrayList<>(List.of(more));
         flags.add("--device=cuda");
         flags.add("--cuda-libraries=" + EmulatedCuda.folder());
@@ -48,7 +55,7 @@ final class CudaClusters {
                 flags.add(each);
             }
         }
-        return ServedCluster.startBy(by, sandbox, model, flags.toArray(String[]::new));
+        return flags.toArray(String[]::new);
     }
 
     /// Returns the recorded outputs of a model.
@@ -62,16 +69,28 @@ final class CudaClusters {
     /// Returns how often a process has called a function of the driver, if `CUDA_EMULATION_CALLS`
     /// is the sandbox's folder.
     static long calls(ServedCluster cluster, long pid, String function) throws IOException {
-        byte[] counts = Files.readAllBytes(cluster.sandbox().folder().resolve("cuda." + pid));
-        for (int at = 0; at < counts.length; at += COUNT_BYTES) {
-            String name = new String(counts, at, COUNT_BYTES - Long.BYTES, US_ASCII);
-            if (name.substring(0, name.indexOf(0)).equals(function)) {
-                return ByteBuffer.wrap(counts)
-                        .order(ByteOrder.LITTLE_ENDIAN)
-                        .getLong(at + COUNT_BYTES - Long.BYTES);
-            }
+        Long calls = calls(cluster, "cuda", pid).get(function);
+        if (calls == null) {
+            throw new AssertionError("process %d has not called %s".formatted(pid, function));
         }
-        throw new AssertionError("process %d has not called %s".formatted(pid, function));
+        return calls;
+    }
+
+    /// Returns how often it has called each function of a library, such as `cuda` or `nccl`.
+    static Map<String, Long> calls(ServedCluster cluster, String library, long pid)
+            throws IOException {
+        Path file = cluster.sandbox().folder().resolve(library + "." + pid);
+        byte[] counts = Files.readAllBytes(file);
+        Map<String, Long> calls = new TreeMap<>();
+        for (int at = 0; at < counts.length && counts[at] != 0; at += COUNT_BYTES) {
+            String name = new String(counts, at, COUNT_BYTES - Long.BYTES, US_ASCII);
+            calls.put(
+                    name.substring(0, name.indexOf(0)),
+                    ByteBuffer.wrap(counts)
+                            .order(ByteOrder.LITTLE_ENDIAN)
+                            .getLong(at + COUNT_BYTES - Long.BYTES));
+        }
+        return calls;
     }
 
     static void awaitEpochAfter(long epoch, ServedCluster cluster) throws Exception {

@@ -101,13 +101,19 @@ final class EpochErrorTest {
                     // The scheduler hears of it first.
                     Throwable failure = rank.unusable.get(HANG_SECONDS, TimeUnit.SECONDS);
                     assertEquals(ExitCode.DEVICE_LOST, WorkerMain.exitCode(failure));
-                } else if (!FOUND_LATER.contains(call.function())) {
+                } else if (!FOUND_LATER.contains(call.function()) && !isLate(call, ending)) {
                     wrong.add(call + " ended with " + ending);
                 }
             }
             EmulatedCuda.renew();
         }
         assertEquals(List.of(), wrong);
+    }
+
+    /// How often events are asked differs from run to run, so that a question may be one of an
+    /// epoch's end.
+    private static boolean isLate(NativeCall call, EmulatedRunner.Ending ending) {
+        return call.function().equals("cuEventQuery") && ending.ids().size() == EmulatedRunner.IDS;
     }
 
     /// Each thread that uses a device is attached to it first.

@@ -132,7 +132,8 @@ final class CudaPagedKv implements PagedKv {
 
     @Override
     public void close() {
-        copies.close();
-        memory.close();
+        try (memory) {
+            copies.close();
+        }
     }
 }
