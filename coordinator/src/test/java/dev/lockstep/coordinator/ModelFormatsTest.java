@@ -144,6 +144,7 @@ final class ModelFormatsTest {
                 "deepseek-ai-DeepSeek-V3.2 ¦ <think>Hm.</think>I look.⏎⏎<｜DSML｜function_calls>⏎<｜DSML｜invoke name=\"find\">⏎<｜DSML｜parameter name=\"s\" string=\"true\">a \"b\" ü</｜DSML｜parameter>⏎<｜DSML｜parameter name=\"n\" string=\"false\">2</｜DSML｜parameter>⏎</｜DSML｜invoke>⏎</｜DSML｜function_calls> ¦ Hm. ¦ I look. ¦ 1",
                 "pythonic ¦ [find(s=\"a \\\"b\\\" ü\", n=2), find(s='a \"b\" ü', n=2)]<|eot|> ¦ `` ¦ `` ¦ 2",
                 "GLM-4.6 ¦ ⏎<think>Hm.</think>⏎I look.⏎<tool_call>find⏎<arg_key>s</arg_key>⏎<arg_value>a \"b\" ü</arg_value>⏎<arg_key>n</arg_key>⏎<arg_value>2</arg_value>⏎</tool_call> ¦ Hm. ¦ I look. ¦ 1",
+                "MiniMax-M3 ¦ <mm:think>Hm.</mm:think>I look.]<]minimax[>[<tool_call>⏎]<]minimax[>[<invoke name=\"find\">]<]minimax[>[<s>a \"b\" ü]<]minimax[>[</s>]<]minimax[>[<n>2]<]minimax[>[</n>]<]minimax[>[</invoke>⏎]<]minimax[>[</tool_call> ¦ Hm. ¦ I look. ¦ 1",
                 "Qwen3-Coder ¦ I look.⏎⏎<tool_call>⏎<function=find>⏎<parameter=s>⏎a \"b\" ü⏎</parameter>⏎<parameter=n>⏎2⏎</parameter>⏎</function>⏎</tool_call><|im_end|> ¦ `` ¦ I look. ¦ 1"
             })
     void anAnswerIsTakenApartAsItsModelWritesIt(

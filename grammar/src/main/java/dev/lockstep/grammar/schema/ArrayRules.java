@@ -50,7 +50,7 @@ final class ArrayRules extends ChainRules<ArrayRules.State> {
     /// All items the same: a repetition.
     private Expression alike() {
         Brackets brackets = rules.writer().array();
-        Expression item = rules.reference(shape.rest());
+        Expression item = rules.writer().item(rules, shape.rest());
         var options = new ArrayList<Expression>();
         if (shape.min() == 0) {
             options.add(brackets.empty());
@@ -100,7 +100,7 @@ final class ArrayRules extends ChainRules<ArrayRules.State> {
             if (!item.equals(Formula.FALSE)) {
                 moves.add(
                         new Move<>(
-                                Optional.of(rules.reference(item)),
+                                Optional.of(rules.writer().item(rules, item)),
                                 new State(
                                         Math.min(lastIndex, state.index + 1), List.copyOf(found))));
             }

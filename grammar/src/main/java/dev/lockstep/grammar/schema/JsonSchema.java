@@ -50,14 +50,16 @@ public final class JsonSchema {
                             case Notation.Members members ->
                                     members(document, members, layout, limits);
                             case Notation.Quoted quoted ->
-                                    new ShapeRules(
-                                                    new Expansion(document, limits, StringText.RAW),
-                                                    limits,
-                                                    layout,
-                                                    new QuotedWriter(quoted),
-                                                    "")
-                                            .grammar(document.start());
+                                    raw(document, new QuotedWriter(quoted), layout, limits);
+                            case Notation.Elements elements ->
+                                    raw(document, new ElementsWriter(elements), layout, limits);
                         });
+    }
+
+    private static Grammar raw(
+            SchemaDocument document, ValueWriter writer, Layout layout, SchemaLimits limits) {
+        var expansion = new Expansion(document, limits, StringText.RAW);
+        return new ShapeRules(expansion, limits, layout, writer, "").grammar(document.start());
     }
 
     private static Grammar members(

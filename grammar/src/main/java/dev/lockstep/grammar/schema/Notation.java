@@ -57,4 +57,14 @@ public sealed interface Notation {
     /// @param quoteText the quote as text, which no string may contain
     /// @param keys what names of properties may consist of; a schema with another one is refused
     record Quoted(Expression quote, Regex quoteText, Regex keys) implements Notation {}
+
+    /// `prefix<KEY>VALUE prefix</KEY>` for each member, and the same within values; items of arrays
+    /// are elements of one name. Keys that the schema does not name are not written.
+    ///
+    /// @param prefixText the prefix as text, which no string may contain
+    /// @param item the name of the elements of items
+    /// @param keys what names of properties may consist of; a schema with another one is refused
+    /// @param others texts that a reader takes for something else where it need not be text
+    record Elements(Expression prefix, Regex prefixText, String item, Regex keys, Regex others)
+            implements Notation {}
 }

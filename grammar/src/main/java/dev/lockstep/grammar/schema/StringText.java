@@ -34,7 +34,7 @@ record StringText(Alphabet alphabet, String quote) {
 
     /// All strings in this spelling.
     Regex all() {
-        return this == JSON
+        return equals(JSON)
                 ? ALL
                 : quoted(Language.repeat(alphabet.of(CodePoints.ALL), 0, Regex.UNBOUNDED));
     }
@@ -67,7 +67,7 @@ record StringText(Alphabet alphabet, String quote) {
 
     /// One spelling of a string, with quotes.
     String plain(String content) {
-        if (this != JSON) {
+        if (!equals(JSON)) {
             return quote + content + quote;
         }
         var text = new StringBuilder("\"");

@@ -18,6 +18,11 @@ interface ValueWriter {
 
     Brackets array();
 
+    /// An item of an array.
+    default Expression item(ShapeRules rules, Formula value) {
+        return rules.reference(value);
+    }
+
     Brackets object();
 
     /// A member of an object.

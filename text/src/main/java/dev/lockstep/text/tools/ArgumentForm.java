@@ -44,6 +44,19 @@ public sealed interface ArgumentForm {
     ///   escapes: a quote then ends a string only before a comma or a closing bracket
     record Python(boolean rawStrings) implements ArgumentForm {}
 
+    /// `prefix<KEY>VALUE prefix</KEY>` for each argument and, within a value, for each member of an
+    /// object; each item of an array stands in an element of one name.
+    ///
+    /// @param prefix before each tag
+    /// @param item the name of the elements of items
+    record Elements(String prefix, String item) implements ArgumentForm {
+        public Elements {
+            if (prefix.isBlank() || item.isBlank()) {
+                throw new IllegalArgumentException("elements without a prefix or a name of items");
+            }
+        }
+    }
+
     /// `{key:value,…}` with bare keys and strings between quotes of the model's own.
     record Quoted(String quote) implements ArgumentForm {
         public Quoted {

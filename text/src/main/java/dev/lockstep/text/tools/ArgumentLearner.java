@@ -11,6 +11,9 @@ import java.util.Optional;
 /// @param hard an answer with [TrialCall#HARD]
 /// @param numeric an answer with [TrialCall#NUMERIC]
 record ArgumentLearner(String first, String hard, String numeric) {
+    /// How templates that write elements name those of items.
+    private static final String ITEM = "item";
+
     /// Where the arguments of a call stand, and their form.
     record Found(int start, int end, ArgumentForm form) {}
 
@@ -52,6 +55,15 @@ record ArgumentLearner(String first, String hard, String numeric) {
                                     end,
                                     new ArgumentForm.Quoted(opening.substring(1).strip())));
         }
+        Optional<String> prefix =
+                elements(opening, text.substring(value + TrialCall.VALUE.length(), second));
+        if (prefix.isPresent() && text.startsWith(prefix.get() + "</", lastEnd)) {
+            return Optional.of(
+                    new Found(
+                            key - prefix.get().length() - 1,
+                            text.indexOf('>', lastEnd + prefix.get().length()) + 1,
+                            new ArgumentForm.Elements(prefix.get(), ITEM)));
+        }
         return tagged(
                 text.substring(lastName, key),
                 opening,
@@ -59,6 +71,20 @@ record ArgumentLearner(String first, String hard, String numeric) {
                 text.substring(lastEnd),
                 key,
                 lastEnd);
+    }
+
+    /// Returns what stands before each tag if keys are names of elements.
+    ///
+    /// @param between between the first value and the second key
+    private static Optional<String> elements(String opening, String between) {
+        String end = "</" + TrialCall.KEY + ">";
+        int at = between.indexOf(end);
+        String prefix = at < 0 ? "" : between.substring(0, at);
+        return opening.equals(">")
+                        && !prefix.isBlank()
+                        && between.equals(prefix + end + prefix + "<")
+                ? Optional.of(prefix)
+                : Optional.empty();
     }
 
     /// @param before between the name and the first key

@@ -93,6 +93,8 @@ final class Description {
         return switch (form) {
             case ArgumentForm.Json _ -> "ARGUMENTS";
             case ArgumentForm.Python _ -> "(KEY=VALUE, …)";
+            case ArgumentForm.Elements(String prefix, String _) ->
+                    "[" + prefix + "<KEY>VALUE" + prefix + "</KEY>]*";
             case ArgumentForm.Quoted quoted ->
                     "{KEY:" + quoted.quote() + "VALUE" + quoted.quote() + ",…}";
             case ArgumentForm.Tagged tagged ->
@@ -118,6 +120,8 @@ final class Description {
                             python.rawStrings()
                                     ? "Python literals, strings without escapes"
                                     : "Python literals");
+            case ArgumentForm.Elements elements ->
+                    Optional.of("a value of the schema's type, items in <" + elements.item() + ">");
             case ArgumentForm.Quoted quoted ->
                     Optional.of("strings between " + JsonText.quoted(quoted.quote()));
             case ArgumentForm.Tagged tagged ->

@@ -162,7 +162,8 @@ record FormatFile(
     }
 
     private static ArgumentForm arguments(Part part) {
-        part.allow("form", "begin", "values", "separator", "raw_strings", "quote");
+        part.allow(
+                "form", "begin", "values", "separator", "raw_strings", "quote", "prefix", "item");
         return switch (part.text("form")) {
             case "json" -> new ArgumentForm.Json();
             case "python" -> new ArgumentForm.Python(part.flag("raw_strings", false));
@@ -172,9 +173,11 @@ record FormatFile(
                             part.text("begin"),
                             part.parts("values").stream().map(FormatFile::value).toList(),
                             part.textOr("separator", ""));
+            case "elements" ->
+                    new ArgumentForm.Elements(part.text("prefix"), part.textOr("item", "item"));
             default ->
                     throw part.fault(
-                            "form must be json, python, quoted or tagged, not "
+                            "form must be json, python, quoted, tagged or elements, not "
                                     + part.text("form"));
         };
     }

@@ -55,6 +55,7 @@ final class Markers {
                 }
             }
             case ArgumentForm.Quoted(String quote) -> all.add(quote);
+            case ArgumentForm.Elements elements -> all.add(elements.prefix());
             case ArgumentForm.Json _, ArgumentForm.Python _ -> {
                 // no marker
             }

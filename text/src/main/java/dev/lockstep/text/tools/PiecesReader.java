@@ -87,6 +87,7 @@ final class PiecesReader implements CallReader {
                     new TaggedArgumentsReader(tagged, afterArguments, schema);
             case ArgumentForm.Python python -> new PythonArgumentsReader(python, schema);
             case ArgumentForm.Quoted quoted -> new QuotedArgumentsReader(quoted);
+            case ArgumentForm.Elements elements -> new ElementsReader(elements, schema);
         };
     }
 

@@ -187,6 +187,20 @@ final class SchemaRules {
                         SchemaLimits.DEFAULT));
     }
 
+    Expression elements(ArgumentForm.Elements form) {
+        return added(
+                JsonSchema.grammar(
+                        schema.toString(),
+                        new Notation.Elements(
+                                markers.literal(form.prefix()),
+                                Regex.text(form.prefix()),
+                                form.item(),
+                                keys("<>/\"\n"),
+                                NO_TEXT),
+                        layout,
+                        SchemaLimits.DEFAULT));
+    }
+
     /// Names without these characters, and without white space around them.
     private static Regex keys(String forbidden) {
         int[] ranges = new int[2 * forbidden.length()];

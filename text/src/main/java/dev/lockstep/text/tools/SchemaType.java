@@ -28,6 +28,11 @@ enum SchemaType {
         return of(parameters, own, 0);
     }
 
+    /// Returns the types of what a schema within the parameters allows.
+    static Set<SchemaType> of(JsonNode parameters, JsonNode schema) {
+        return of(parameters, schema, 0);
+    }
+
     private static Set<SchemaType> of(JsonNode root, JsonNode schema, int depth) {
         Set<SchemaType> types = EnumSet.allOf(SchemaType.class);
         if (depth > MAX_DEPTH || !schema.isObject()) {

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.tools;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 
 /// Reads arguments between markers as an object.
@@ -13,7 +10,6 @@ import java.util.Set;
 /// A closing marker ends a value only before the next argument or the end of the call, so that a
 /// value may contain it otherwise. Strings are passed on as they come; other values when they end.
 final class TaggedArgumentsReader implements CallReader {
-    private static final ObjectMapper JSON = new ObjectMapper();
     private static final int MAX_KEY = 1000;
 
     private enum State {
@@ -184,7 +180,7 @@ final class TaggedArgumentsReader implements CallReader {
             return Progress.MORE;
         }
         in.moveTo(closingEnd);
-        sink.arguments(isString ? "\"" : converted(value.toString()));
+        sink.arguments(isString ? "\"" : LooseValue.json(value.toString(), types));
         value.setLength(0);
         state = State.NEXT;
         return Progress.DONE;
@@ -247,31 +243,5 @@ final class TaggedArgumentsReader implements CallReader {
         }
         boolean more = call == Literal.MORE || another == Literal.MORE;
         return more ? (in.ended() ? Progress.DONE : Progress.MORE) : Progress.FAILED;
-    }
-
-    /// Writes a value without quotes as JSON: as the schema's types allow, else as a string.
-    private String converted(String text) {
-        var in = new Input();
-        in.append(text);
-        in.end();
-        var reader = new LooseReader(Optional.empty(), Optional.empty());
-        if (reader.read(in) == Progress.DONE) {
-            in.skipSpace();
-            String json = reader.json();
-            if (in.isEmpty() && allows(json)) {
-                return json;
-            }
-        }
-        return JsonText.quoted(text);
-    }
-
-    private boolean allows(String json) {
-        try {
-            SchemaType type = SchemaType.ofValue(JSON.readTree(json));
-            return !types.contains(SchemaType.STRING)
-                    || (types.contains(type) && type != SchemaType.STRING);
-        } catch (JsonProcessingException e) {
-            return false;
-        }
     }
 }

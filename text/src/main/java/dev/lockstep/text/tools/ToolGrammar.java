@@ -199,6 +199,7 @@ public final class ToolGrammar {
                     case ArgumentForm.Tagged tagged -> schema.tagged(tagged);
                     case ArgumentForm.Python python -> schema.python(python);
                     case ArgumentForm.Quoted quoted -> schema.quoted(quoted);
+                    case ArgumentForm.Elements elements -> schema.elements(elements);
                 });
         return new Expression.Sequence(items);
     }

@@ -104,7 +104,7 @@ final class BrokenCallsTest {
     void whatIsNoCallIsContent() throws IOException {
         Map<String, String> calls = new LinkedHashMap<>();
         Map<String, AnswerFormat> formats = formats(calls);
-        assertEquals(42, formats.size());
+        assertEquals(43, formats.size());
         List<String> wrong = new ArrayList<>();
         int broken = 0;
         for (Map.Entry<String, AnswerFormat> each : formats.entrySet()) {

@@ -120,14 +120,27 @@ final class TemplateRoundTripTest {
                                     "moonshotai-Kimi-K2",
                                     "unsloth-mistral-Devstral-Small-2507"));
 
-    /// Templates without calls. Those of Kimi write to a list, which no sandbox allows; MiniMax-M3
-    /// nests elements in its arguments; the others have no calls.
+    /// Arguments that a template writes as others too. MiniMax-M3 leaves null out, and where the
+    /// schema has no types its elements do not tell an empty object from an empty text, nor a tag
+    /// in a text from one of its own.
+    private static final Map<String, Set<String>> AMBIGUOUS =
+            Map.of(
+                    "MiniMax-M3",
+                    Set.of(
+                            "nested",
+                            "null",
+                            "null within",
+                            "empty within",
+                            "markers within",
+                            "everything"));
+
+    /// Templates without calls. Those of Kimi write to a list, which no sandbox allows; the others
+    /// have no calls.
     private static final List<String> NOT_RENDERING =
             List.of(
                     "Kimi-K2-Instruct",
                     "Kimi-K2-Thinking",
                     "LFM2-8B-A1B",
-                    "MiniMax-M3",
                     "llama-cpp-rwkv-world",
                     "microsoft-Phi-3.5-mini-instruct");
 
@@ -163,7 +176,12 @@ final class TemplateRoundTripTest {
                 rendering++;
                 String name = file.getFileName().toString().replace(".jinja", "");
                 Set<String> missing = new TreeSet<>();
-                List<String> faults = new ArrayList<>(check(answers.get(), missing));
+                List<String> faults =
+                        new ArrayList<>(
+                                check(
+                                        answers.get(),
+                                        AMBIGUOUS.getOrDefault(name, Set.of()),
+                                        missing));
                 faults.addAll(checkThinking(answers.get().thinking(), missing));
                 faults.forEach(fault -> wrong.add(name + ", " + fault));
                 missing.forEach(
@@ -172,7 +190,7 @@ final class TemplateRoundTripTest {
         }
         assertTrue(wrong.isEmpty(), () -> String.join("\n", wrong));
         assertEquals(LEFT_OUT, leftOut);
-        assertEquals(40, rendering);
+        assertEquals(41, rendering);
         assertEquals(NOT_RENDERING, notRendering);
     }
 
@@ -194,9 +212,7 @@ final class TemplateRoundTripTest {
             }
         }
         assertEquals(LEARNT, described);
-        assertEquals(
-                List.of("MiniMax-M3", "llama-cpp-rwkv-world", "microsoft-Phi-3.5-mini-instruct"),
-                without);
+        assertEquals(List.of("llama-cpp-rwkv-world", "microsoft-Phi-3.5-mini-instruct"), without);
     }
 
     private static List<Path> templates() throws IOException {
@@ -205,14 +221,19 @@ final class TemplateRoundTripTest {
         }
     }
 
+    /// @param ambiguous labels of arguments that are not checked
     /// @param leftOut takes what the template does not render
-    private static List<String> check(RenderedAnswers answers, Set<String> leftOut) {
+    private static List<String> check(
+            RenderedAnswers answers, Set<String> ambiguous, Set<String> leftOut) {
         List<String> wrong = new ArrayList<>();
         ToolFormat tools = answers.format().tools().orElseThrow();
         String markers =
                 JsonText.escaped(tools.sectionBegin() + tools.callBegin() + " " + tools.callEnd());
         ARGUMENTS.forEach(
                 (label, text) -> {
+                    if (ambiguous.contains(label)) {
+                        return;
+                    }
                     JsonNode values = RenderedAnswers.json(text.replace("%M", markers));
                     int most = tools.parallel() ? 2 : 1;
                     if (label.equals("plain")) {

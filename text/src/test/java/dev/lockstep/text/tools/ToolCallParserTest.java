@@ -256,7 +256,7 @@ final class ToolCallParserTest {
                 "{'tools':{'call':{'pieces':['NAME']}}} | f.json.tools.call: arguments is missing",
                 "{'tools':{'call':{'pieces':['x'],'arguments':{'form':'json'}},'call_begin':'x'}} | f.json: a call without the function's name: [Text[text=x]]",
                 "{'tools':{'call':{'pieces':['NAME',1],'arguments':{'form':'json'}}}} | f.json.tools.call: pieces has an entry that is no text",
-                "{'tools':{'call':{'pieces':['NAME'],'arguments':{'form':'xml'}}}} | f.json.tools.call.arguments: form must be json, python, quoted or tagged, not xml",
+                "{'tools':{'call':{'pieces':['NAME'],'arguments':{'form':'xml'}}}} | f.json.tools.call.arguments: form must be json, python, quoted, tagged or elements, not xml",
                 "{'tools':{'call':{'pieces':['NAME'],'arguments':{'form':'json'}}}} | f.json: calls anywhere need a text before them",
                 "{'reasoning':{'opening':'x'}} | f.json.reasoning: closing is missing or no text",
                 "{'content':1} | f.json.content is not an object",

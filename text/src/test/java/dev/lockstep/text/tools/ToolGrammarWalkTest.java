@@ -226,7 +226,7 @@ final class ToolGrammarWalkTest {
             }
         }
         assertTrue(wrong.isEmpty(), () -> wrong.size() + "\n" + String.join("\n", wrong));
-        assertEquals(43, formats);
+        assertEquals(44, formats);
         assertTrue(calls > 2 * WALKS * formats, "calls: " + calls);
     }
 
