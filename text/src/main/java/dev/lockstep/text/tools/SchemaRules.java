@@ -107,7 +107,7 @@ final class SchemaRules {
     private Notation.Form form(ArgumentForm.Value value, List<ArgumentForm.Value> all) {
         List<Regex> forbidden = new ArrayList<>(List.of(Regex.text(telling(value.closing()))));
         for (ArgumentForm.Value other : all) {
-            if (other != value && other.opening().startsWith(value.opening())) {
+            if (!other.equals(value) && other.opening().startsWith(value.opening())) {
                 // a text that begins so would be read in the other form
                 String rest = other.opening().substring(value.opening().length());
                 forbidden.add(Regex.text(rest));
