@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The tokens of a `tokenizer.json` whose characters stand for bytes, without its added tokens.
 final class ByteLevelVocabulary {
+    private static final Map<Character, Integer> BYTES = bytesByCharacter();
+
     private ByteLevelVocabulary() {}
 
     static byte[] @Nullable [] read(Path file) throws IOException {
@@ -22,9 +24,8 @@ final class ByteLevelVocabulary {
             size = Math.max(size, each.getValue().asInt() + 1);
         }
         byte[] @Nullable [] tokens = new byte[size][];
-        Map<Character, Integer> bytes = bytesByCharacter();
         for (Map.Entry<String, JsonNode> each : vocabulary.properties()) {
-            tokens[each.getValue().asInt()] = bytes(each.getKey(), bytes);
+            tokens[each.getValue().asInt()] = bytes(each.getKey());
         }
         for (JsonNode each : root.get("added_tokens")) {
             if (each.get("id").asInt() < size) {
@@ -34,10 +35,11 @@ final class ByteLevelVocabulary {
         return tokens;
     }
 
-    private static byte[] bytes(String token, Map<Character, Integer> bytes) {
+    /// Returns the bytes that the characters of a token stand for.
+    static byte[] bytes(String token) {
         var out = new ByteArrayOutputStream();
         for (int i = 0; i < token.length(); i++) {
-            out.write(bytes.getOrDefault(token.charAt(i), (int) '?'));
+            out.write(BYTES.getOrDefault(token.charAt(i), (int) '?'));
         }
         return out.toByteArray();
     }

@@ -26,7 +26,8 @@ import org.jspecify.annotations.Nullable;
 /// their instances, states that are seen for the first time included: on one thread, in CPU time,
 /// so that other processes count little.
 ///
-/// Arguments: the file, and a `tokenizer.json` of byte-level tokens or else a made vocabulary.
+/// Arguments: the file, and a `tokenizer.json` or a GGUF file of byte-level tokens or else a made
+/// vocabulary.
 final class MaskBench {
     private static final int MADE = 128 << 10;
     private static final int MADE_SPECIALS = 256;
@@ -55,9 +56,11 @@ final class MaskBench {
 
     public static void main(String... args) throws IOException {
         byte[] @Nullable [] tokens =
-                args.length > 1
-                        ? ByteLevelVocabulary.read(Path.of(args[1]))
-                        : MadeVocabulary.of(MADE, MADE_SPECIALS);
+                args.length == 1
+                        ? MadeVocabulary.of(MADE, MADE_SPECIALS)
+                        : args[1].endsWith(".gguf")
+                                ? GgufVocabulary.read(Path.of(args[1]))
+                                : ByteLevelVocabulary.read(Path.of(args[1]));
         var trie = new TokenTrie(tokens, Set.of());
         for (int i = 0; i < ROUNDS; i++) {
             long start = now();
