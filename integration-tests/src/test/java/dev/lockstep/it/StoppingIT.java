@@ -39,6 +39,18 @@ final class StoppingIT {
         }
     }
 
+    /// A stopped process does not read the end of its input.
+    @Test
+    void afterAKilledLauncherAStoppedWorkerIsGoneToo() throws Exception {
+        Sandbox sandbox = Sandbox.quick();
+        try (ServedCluster cluster = serve(sandbox);
+                var clock = new LoadAwareClock()) {
+            PosixSignals.send("STOP", Long.toString(sandbox.processIdOf("worker")));
+            cluster.launcher().signal("KILL");
+            cluster.awaitNothingLeft(CLEAN_UP_LIMIT, clock);
+        }
+    }
+
     @Test
     void afterCtrlCNothingIsLeft() throws Exception {
         try (ServedCluster cluster = serve();

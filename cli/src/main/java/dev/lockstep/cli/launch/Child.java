@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.launch;
 
+import dev.lockstep.cluster.process.Daemon;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.OwnerOnly;
 import dev.lockstep.cluster.process.Settings;
@@ -39,6 +40,9 @@ final class Child {
     /// A child that ran longer restarts with the first back-off.
     private static final Duration STEADY = Duration.ofSeconds(60);
 
+    /// Beats that may be missing before a child that has sent one is killed: it sends one a second.
+    static final int MISSED_BEATS = 5;
+
     /// The bytes of a log in which its last line is searched.
     private static final int END_BYTES = 1 << 16;
 
@@ -52,6 +56,8 @@ final class Child {
     // Guarded by this.
     private @Nullable Process process;
     private boolean stopping;
+    private boolean beats;
+    private int missedBeats;
 
     /// Receives events of a child, on its watch thread or its reader thread.
     interface Listener {
@@ -95,6 +101,28 @@ final class Child {
     /// Returns whether the child currently has this process id.
     synchronized boolean is(long pid) {
         return process != null && process.pid() == pid;
+    }
+
+    /// Counts a beat as missed, and kills the child when too many are: it stands still, and would
+    /// not obey. Called once a second. A process that stops or has not begun to beat is spared.
+    synchronized void expectBeat() {
+        if (process == null || stopping || !beats || ++missedBeats <= MISSED_BEATS) {
+            return;
+        }
+        LOG.error("{} is killed: it has not answered for {} s", name, MISSED_BEATS);
+        listener.notice(name + " is killed: it has not answered for " + MISSED_BEATS + " s");
+        beats = false;
+        process.destroyForcibly();
+    }
+
+    private synchronized void beat() {
+        beats = true;
+        missedBeats = 0;
+    }
+
+    /// Forgets what was missed, after this process itself stood still.
+    synchronized void excuseBeats() {
+        missedBeats = 0;
     }
 
     /// Sends SIGTERM: the child drains and ends.
@@ -189,13 +217,15 @@ final class Child {
         builder.environment().putAll(environment);
         Process started = builder.start();
         process = started;
+        beats = false;
+        missedBeats = 0;
         Thread.ofVirtual().name("read-" + name).start(() -> read(started));
         LOG.info("{} started, pid {}", name, started.pid());
         return started;
     }
 
-    /// Reads lines of the forms `progress TAB what TAB done TAB total` and `notice TAB text`;
-    /// ignores other lines.
+    /// Reads lines of the forms `progress TAB what TAB done TAB total`, `notice TAB text` and
+    /// `alive`; ignores other lines.
     private void read(Process from) {
         try (BufferedReader reader = from.inputReader()) {
             for (String line = reader.readLine(); line != null; line = reader.readLine()) {
@@ -206,6 +236,8 @@ final class Child {
                         && isCount(words[3])) {
                     listener.progress(
                             name, words[1], Long.parseLong(words[2]), Long.parseLong(words[3]));
+                } else if (line.equals(Daemon.ALIVE)) {
+                    beat();
                 } else if (words.length == 2 && words[0].equals(NOTICE)) {
                     listener.notice(words[1]);
                 }

@@ -100,6 +100,7 @@ public final class Launcher {
     private final Child scheduler;
     private final Child coordinator;
     private final CommonProgress loading = new CommonProgress();
+    private volatile Optional<ChildrenWatch> watch = Optional.empty();
 
     // Guarded by this.
     private boolean started;
@@ -222,6 +223,7 @@ public final class Launcher {
         workers.forEach(Child::start);
         coordinator.start();
         scheduler.start();
+        watch = Optional.of(new ChildrenWatch(children()));
         long patienceEnds = System.nanoTime() + UNANSWERED.toNanos();
         boolean waits = false;
         while (true) {
@@ -251,6 +253,13 @@ public final class Launcher {
         }
     }
 
+    private List<Child> children() {
+        List<Child> all = new ArrayList<>(workers);
+        all.add(scheduler);
+        all.add(coordinator);
+        return all;
+    }
+
     /// Stops every process; if the reason drains, running streams finish first.
     public void close(StopReason reason) {
         if (reason.drains()) {
@@ -264,15 +273,14 @@ public final class Launcher {
             workers.forEach(Child::terminate);
             workers.forEach(worker -> worker.awaitEnd(stepDown));
         } else {
-            List<Child> all = new ArrayList<>(workers);
-            all.add(scheduler);
-            all.add(coordinator);
+            List<Child> all = children();
             all.forEach(Child::closeInput);
             long end = System.nanoTime() + QUICK.toNanos();
             all.forEach(
                     child ->
                             child.awaitEnd(Duration.ofNanos(Math.max(0, end - System.nanoTime()))));
         }
+        watch.ifPresent(ChildrenWatch::close);
         cluster.close();
         zookeeper.ifPresent(EmbeddedZooKeeper::close);
         zookeeperFiles.ifPresent(RunFolder::remove);

@@ -26,6 +26,7 @@ public record ProcessStart(Settings settings, Daemon daemon) {
         var daemon = new Daemon(name, drainBudget);
         if (settings.value(ProcessKeys.PARENT_PIPE)) {
             daemon.watchParentPipe();
+            daemon.tellParent();
         }
         return new ProcessStart(settings, daemon);
     }

@@ -110,6 +110,34 @@ class ChildTest {
     }
 
     @Test
+    void aChildThatNoLongerBeatsIsKilledAndOneThatNeverDidIsNot() throws Exception {
+        var silent = new Recorder(0);
+        Child never = child(silent, RUNNING + "exec sleep 600");
+        never.start();
+        awaitRunning(silent);
+        var recorder = new Recorder(0);
+        Child beating = child(recorder, "echo alive; " + RUNNING + "exec sleep 600");
+        beating.start();
+        awaitRunning(recorder);
+        for (int i = 0; i < 2 * Child.MISSED_BEATS; i++) {
+            never.expectBeat();
+        }
+        for (int i = 0; i < Child.MISSED_BEATS; i++) {
+            beating.expectBeat();
+        }
+        beating.excuseBeats();
+        for (int i = 0; i < Child.MISSED_BEATS; i++) {
+            beating.expectBeat();
+        }
+        assertTrue(recorder.events.isEmpty() && silent.events.isEmpty());
+        beating.expectBeat();
+        assertEquals(137, recorder.end().exitCode());
+        never.closeInput();
+        never.terminate();
+        never.awaitEnd(LONG);
+    }
+
+    @Test
     void progressLinesAreReportedAndOthersIgnored() throws Exception {
         var recorder = new Recorder(0);
         child(

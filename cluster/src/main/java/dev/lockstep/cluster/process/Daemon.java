@@ -28,6 +28,11 @@ public final class Daemon {
     /// a part of it.
     public static final Duration QUICK_BUDGET = Duration.ofMillis(1500);
 
+    /// The line by which a child tells its parent that it runs.
+    public static final String ALIVE = "alive";
+
+    private static final Duration BEAT = Duration.ofSeconds(1);
+
     /// An action of the shutdown.
     @FunctionalInterface
     public interface Closing {
@@ -96,6 +101,7 @@ public final class Daemon {
                 .name(name + "-parent-pipe")
                 .start(
                         () -> {
+                            ParentDeath.wakes();
                             byte[] ignored = new byte[64];
                             try {
                                 while (pipe.read(ignored) >= 0) {
@@ -105,6 +111,24 @@ public final class Daemon {
                                 LOG.debug("standard input broke", e);
                             }
                             stop(StopReason.PARENT_GONE);
+                        });
+    }
+
+    /// Prints [#ALIVE] every second, for the parent, which replaces a child that stands still.
+    public void tellParent() {
+        Thread.ofPlatform()
+                .daemon()
+                .name(name + "-alive")
+                .start(
+                        () -> {
+                            try {
+                                while (true) {
+                                    System.out.println(ALIVE);
+                                    Thread.sleep(BEAT);
+                                }
+                            } catch (InterruptedException e) {
+                                LOG.debug("the process tells its parent no more", e);
+                            }
                         });
     }
 
