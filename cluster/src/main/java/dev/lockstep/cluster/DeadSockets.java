@@ -38,7 +38,8 @@ final class DeadSockets {
         }
     }
 
-    private static boolean isDead(Path socket) {
+    /// Whether no process listens at a socket.
+    static boolean isDead(Path socket) {
         try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
             channel.configureBlocking(false);
             channel.connect(UnixDomainSocketAddress.of(socket));

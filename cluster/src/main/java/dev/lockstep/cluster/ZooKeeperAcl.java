@@ -28,6 +28,16 @@ record ZooKeeperAcl(ZooKeeperAuth auth, String base) implements ACLProvider {
 
     /// Makes a client log in as the user.
     void logIn(CuratorFrameworkFactory.Builder builder) {
+        if (auth.scheme() == ZooKeeperAuth.Scheme.DIGEST) {
+            builder.authorization(
+                    "digest",
+                    (auth.user() + ":" + auth.password()).getBytes(StandardCharsets.UTF_8));
+        }
+        builder.zkClientConfig(clientConfig());
+    }
+
+    /// Returns the settings of a client, with the login where the scheme has one.
+    ZKClientConfig clientConfig() {
         var config = new ZKClientConfig();
         boolean sasl = auth.scheme() == ZooKeeperAuth.Scheme.SASL;
         config.setProperty(ZKClientConfig.ENABLE_CLIENT_SASL_KEY, Boolean.toString(sasl));
@@ -38,12 +48,8 @@ record ZooKeeperAcl(ZooKeeperAuth auth, String base) implements ACLProvider {
             config.setProperty(X509Util.FIPS_MODE_PROPERTY, "false");
             // Otherwise it asks the name service for the server's name.
             config.setProperty(ZKClientConfig.ZK_SASL_CLIENT_CANONICALIZE_HOSTNAME, "false");
-        } else {
-            builder.authorization(
-                    "digest",
-                    (auth.user() + ":" + auth.password()).getBytes(StandardCharsets.UTF_8));
         }
-        builder.zkClientConfig(config);
+        return config;
     }
 
     @Override

@@ -4,6 +4,7 @@ package dev.lockstep.cluster;
 import dev.lockstep.cluster.process.ClusterName;
 import dev.lockstep.cluster.process.Randomness;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -62,8 +63,11 @@ public final class ZooKeeperCluster implements Cluster {
     private final List<ZooKeeperLeadership> leaderships = new CopyOnWriteArrayList<>();
     private final ZooKeeperTree tree;
 
+    private volatile Optional<SessionFile> sessionFile = Optional.empty();
+
     // Owned by the thread of `tasks`.
     private long session;
+    private long keptSession;
     private long graceUntilNanos = System.nanoTime();
 
     /// Starts to connect and returns at once, whether or not ZooKeeper is up; retries until it is.
@@ -169,6 +173,28 @@ public final class ZooKeeperCluster implements Cluster {
                         .orElse("ZooKeeper at " + servers + " does not answer; is it running?"));
     }
 
+    /// Ends the sessions of killed processes whose sockets were in the same folder as `socket`, and
+    /// keeps this process's session beside its socket, at which it listens already, so that the
+    /// process that replaces it need not wait for the end of the session.
+    public void handOverSession(Path socket) {
+        sessionFile = Optional.of(SessionFile.beside(socket));
+        tasks.execute(this::endDeadSessions);
+        refreshSoon();
+    }
+
+    private void endDeadSessions() {
+        for (SessionFile.Session dead : sessionFile.orElseThrow().takeDead()) {
+            try {
+                tree.end(dead);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            } catch (IOException | RuntimeException e) {
+                LOG.warn("the session of an earlier process ends by its time-out", e);
+            }
+        }
+    }
+
     @Override
     public boolean connected() {
         return tree.connected();
@@ -185,6 +211,7 @@ public final class ZooKeeperCluster implements Cluster {
             tasks.shutdownNow();
             leaderships.forEach(ZooKeeperLeadership::close);
             tree.close();
+            sessionFile.ifPresent(SessionFile::remove);
             events.close();
         }
     }
@@ -239,6 +266,10 @@ public final class ZooKeeperCluster implements Cluster {
         long now = tree.session();
         if (session != 0 && now != session) {
             graceUntilNanos = System.nanoTime() + RETURN_GRACE.toNanos();
+        }
+        if (sessionFile.isPresent() && now != keptSession) {
+            sessionFile.get().write(tree.ownSession());
+            keptSession = now;
         }
         session = now;
     }

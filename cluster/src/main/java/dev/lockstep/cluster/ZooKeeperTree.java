@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.curator.framework.CuratorFramework;
@@ -24,6 +25,9 @@ import org.apache.zookeeper.AddWatchMode;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException;
 import org.apache.zookeeper.Watcher;
+import org.apache.zookeeper.ZooKeeper;
+import org.apache.zookeeper.client.ConnectStringParser;
+import org.apache.zookeeper.client.StaticHostProvider;
 import org.apache.zookeeper.data.Stat;
 
 /// The nodes below one root in ZooKeeper; the only file that uses Curator.
@@ -170,6 +174,45 @@ final class ZooKeeperTree implements AutoCloseable {
 
     boolean awaitConnected(Duration timeout) throws InterruptedException {
         return curator.blockUntilConnected((int) timeout.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    /// Returns the current session with its password.
+    SessionFile.Session ownSession() throws IOException, InterruptedException {
+        return call(
+                () -> {
+                    ZooKeeper client = curator.getZookeeperClient().getZooKeeper();
+                    return new SessionFile.Session(
+                            client.getSessionId(), client.getSessionPasswd());
+                });
+    }
+
+    /// Ends the session of a process that is gone, with all of its nodes. Does nothing when it has
+    /// ended already.
+    void end(SessionFile.Session session) throws IOException, InterruptedException {
+        var settled = new CountDownLatch(1);
+        Watcher connection =
+                event -> {
+                    if (event.getState() != Watcher.Event.KeeperState.Disconnected) {
+                        settled.countDown();
+                    }
+                };
+        var client =
+                new ZooKeeper(
+                        servers,
+                        (int) SESSION_TIMEOUT.toMillis(),
+                        connection,
+                        session.id(),
+                        session.password(),
+                        false,
+                        new StaticHostProvider(
+                                new ConnectStringParser(servers).getServerAddresses()),
+                        acl.clientConfig());
+        boolean answered = settled.await(CONNECTION_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
+        client.close((int) CONNECTION_TIMEOUT.toMillis());
+        LOG.info(
+                "the session {} of an earlier process is ended, answered: {}",
+                Long.toHexString(session.id()),
+                answered);
     }
 
     /// Returns the id of the current session.

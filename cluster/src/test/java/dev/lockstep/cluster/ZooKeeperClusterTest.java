@@ -9,8 +9,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.net.ServerSocket;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -314,6 +319,48 @@ class ZooKeeperClusterTest extends ClusterContract {
     private static int freePort() throws IOException {
         try (var socket = new ServerSocket(0)) {
             return socket.getLocalPort();
+        }
+    }
+
+    /// The killed process left its socket without a listener, its file, and its session.
+    @Test
+    void aKilledContenderIsReplacedWithoutASessionTimeout(@TempDir Path sockets) throws Exception {
+        ZooKeeperCluster killed = ZooKeeperCluster.connect(server.connectString(), name, ACCESS);
+        try (ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+            Path socket = sockets.resolve("scheduler-1.sock");
+            listener.bind(UnixDomainSocketAddress.of(socket));
+            Leadership lost = killed.contend("g", "killed", new RecordingListener());
+            killed.handOverSession(socket);
+            Eventually.await("it leads", lost::leading);
+            Eventually.await(
+                    "its session is kept",
+                    () -> Files.exists(sockets.resolve("scheduler-1.sock.session")));
+            assertEquals(
+                    "rw-------",
+                    PosixFilePermissions.toString(
+                            Files.getPosixFilePermissions(
+                                    sockets.resolve("scheduler-1.sock.session"))));
+            try (ZooKeeperCluster living =
+                    ZooKeeperCluster.connect(server.connectString(), name, ACCESS)) {
+                Path other = sockets.resolve("scheduler-2.sock");
+                Files.createFile(other);
+                Leadership next = living.contend("g", "next", new RecordingListener());
+                living.handOverSession(other);
+                Eventually.await(
+                        "its own session is kept",
+                        () -> Files.exists(sockets.resolve("scheduler-2.sock.session")));
+                assertFalse(next.leading(), "the first one listens");
+            }
+        }
+        try (ZooKeeperCluster next =
+                ZooKeeperCluster.connect(server.connectString(), name, ACCESS)) {
+            long session = killed.session();
+            Leadership leads = next.contend("g", "after", new RecordingListener());
+            next.handOverSession(sockets.resolve("scheduler-3.sock"));
+            Eventually.await("the next one leads", leads::leading);
+            Eventually.await("the session has ended", () -> killed.session() != session);
+        } finally {
+            killed.close();
         }
     }
 }

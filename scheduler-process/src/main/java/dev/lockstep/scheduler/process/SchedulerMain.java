@@ -49,6 +49,7 @@ public final class SchedulerMain {
         InternalServer server =
                 daemon.own(transport.listen(config.address(), incarnation, service));
         LOG.info("scheduler of group {} listens at {}", config.group(), server.address());
+        cluster.handOverSession(config.address().socket());
 
         byte[] hashKey = awaitHashKey(cluster, daemon);
         if (daemon.stopping()) {
