@@ -109,9 +109,7 @@ public final class ApiError extends RuntimeException {
 
     /// Returns the error for a failed call to a scheduler. What is wrong in the cluster is for its
     /// operator: the description may have addresses, processes and files.
-    ///
-    /// @param begun whether tokens of the request were already generated
-    static ApiError of(Failure failure, boolean begun) {
+    static ApiError of(Failure failure) {
         String description = failure.description();
         return switch (failure.kind()) {
             case OVERLOADED ->
@@ -121,16 +119,20 @@ public final class ApiError extends RuntimeException {
                             failure.retryAfter().isZero() ? SOON : failure.retryAfter());
             case EXPIRED -> expired(description);
             case UNAVAILABLE, NOT_LEADER ->
-                    begun
-                            ? groupLost()
-                            : unavailable(
-                                    "not_ready", "no group can run the request at the moment");
+                    unavailable("not_ready", "no group can run the request at the moment");
             case INVALID ->
                     invalid(
                             "",
                             description.startsWith(CONSTRAINT) ? "constraint_failed" : "",
                             description);
-            case GROUP_LOST -> groupLost();
+            case POISONED ->
+                    new ApiError(
+                            500,
+                            SERVER,
+                            "the worker that runs the request failed with it again and again",
+                            "",
+                            "poisoned_request",
+                            Duration.ZERO);
             case SLOW_READER -> slowReader();
             case BROKEN -> internal("the scheduler failed; the coordinator's log says why");
         };
@@ -144,8 +146,10 @@ public final class ApiError extends RuntimeException {
         return unavailable("slow_reader", "the client read too slowly; too much was left unread");
     }
 
-    private static ApiError groupLost() {
-        return unavailable("group_lost", "the group was lost while the request ran");
+    /// Returns the error for an accepted request whose scheduler was lost, and that no other has
+    /// accepted in time.
+    static ApiError groupLost() {
+        return unavailable("group_lost", "the group that ran the request was lost");
     }
 
     /// Returns this error for another name of its field.

@@ -6,14 +6,13 @@ import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.EngineEvent;
-import dev.lockstep.coordinator.engine.EngineRequest;
 import dev.lockstep.coordinator.engine.Failure;
 import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.coordinator.engine.SchedulerClient;
+import dev.lockstep.proto.v1.PositionOutputs;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -34,6 +33,17 @@ final class Completion {
     /// not fill a scheduler's queue.
     private static final int MAX_PROMPTS_IN_FLIGHT = 64;
 
+    /// The longest time that an accepted request waits for another scheduler.
+    private static final Duration MAX_LOST = Duration.ofSeconds(60);
+
+    private static final Duration RETRY_PAUSE = Duration.ofMillis(50);
+
+    /// Silence of the engine after which it is checked whether a group is lost.
+    private static final Duration MOVE_PAUSE = Duration.ofMillis(500);
+
+    /// A request that moves more often without a new token may be the reason.
+    private static final int MAX_MOVES_IN_PLACE = 4;
+
     private final PreparedRequest request;
     private final Environment environment;
     private final CompletionInbox inbox;
@@ -41,6 +51,7 @@ final class Completion {
     private final List<PromptRun> runs = new ArrayList<>();
     private final long beginNanos;
     private long firstTokenNanos;
+    private long quietSince;
     private boolean begun;
     private int openChoices;
     private int sent;
@@ -53,25 +64,6 @@ final class Completion {
     record Environment(
             SchedulerClient schedulers, Clock clock, Failpoints failpoints, Duration quiet) {}
 
-    /// One prompt in the engine.
-    private static final class PromptRun {
-        final EngineRequest request;
-        final List<ChoiceAnswer> choices = new ArrayList<>();
-        final Set<String> refusedBy = new HashSet<>();
-        Optional<Failure> refusal = Optional.empty();
-        Optional<SchedulerCall> call = Optional.empty();
-        boolean begun;
-        int cachedTokens;
-
-        PromptRun(EngineRequest request) {
-            this.request = request;
-        }
-
-        boolean done() {
-            return choices.stream().allMatch(choice -> choice.finish().isPresent());
-        }
-    }
-
     Completion(
             PreparedRequest request,
             Environment environment,
@@ -82,15 +74,16 @@ final class Completion {
         this.inbox = inbox;
         this.sink = sink;
         this.beginNanos = environment.clock().nanoTime();
+        this.quietSince = beginNanos;
         this.openChoices = request.choices();
         this.usage = TokenUsage.ofPrompt(request.promptTokens());
         Set<Integer> endIds = request.sampling().endIds();
         for (int prompt = 0; prompt < request.prompts().size(); prompt++) {
-            var run = new PromptRun(request.engineRequest(prompt));
+            List<ChoiceAnswer> answers = new ArrayList<>();
             for (int i = 0; i < request.choicesPerPrompt(); i++) {
-                run.choices.add(choice(endIds));
+                answers.add(choice(endIds));
             }
-            runs.add(run);
+            runs.add(new PromptRun(request.engineRequest(prompt), answers));
         }
     }
 
@@ -118,12 +111,18 @@ final class Completion {
                 while (sent < runs.size() && sent - done < MAX_PROMPTS_IN_FLIGHT) {
                     send(sent++);
                 }
-                Optional<EngineEvent> event = inbox.poll(environment.quiet());
+                Optional<EngineEvent> event = inbox.poll(waiting());
                 if (event.isPresent()) {
                     handle(event.get());
+                    quietSince = environment.clock().nanoTime();
                 } else {
-                    sink.quiet();
+                    moveFromLostGroups();
+                    if (isQuiet()) {
+                        sink.quiet();
+                        quietSince = environment.clock().nanoTime();
+                    }
                 }
+                goOn();
             }
             sink.completed(usage);
             log(finishReasons());
@@ -146,11 +145,64 @@ final class Completion {
         if (request.options().isExpired(environment.clock().nanoTime())) {
             throw ApiError.expired("the deadline passed before a scheduler had the request");
         }
-        run.call = environment.schedulers().send(run.request, index, inbox, run.refusedBy);
+        run.call = sendTo(run, index);
         if (run.call.isEmpty()) {
-            throw run.refusal
-                    .map(failure -> ApiError.of(failure, false))
-                    .orElseGet(this::noGroupIsReady);
+            throw run.refusal.map(ApiError::of).orElseGet(this::noGroupIsReady);
+        }
+    }
+
+    private Optional<SchedulerCall> sendTo(PromptRun run, int index) {
+        return environment
+                .schedulers()
+                .send(run.request, run.committed(), index, inbox, run.refusedBy);
+    }
+
+    /// Returns how long to wait for the next event.
+    private Duration waiting() {
+        boolean lost = runs.stream().anyMatch(run -> run.lostNanos.isPresent());
+        return lost ? RETRY_PAUSE : min(MOVE_PAUSE, environment.quiet());
+    }
+
+    private static Duration min(Duration a, Duration b) {
+        return a.compareTo(b) < 0 ? a : b;
+    }
+
+    /// Moves prompts whose group is lost while another one serves the model: the group would go on
+    /// with them when it is formed again, but that takes longer.
+    private void moveFromLostGroups() {
+        for (PromptRun run : runs.subList(0, sent)) {
+            if (run.accepted && run.call.isPresent() && !run.done()) {
+                SchedulerCall call = run.call.get();
+                if (environment.schedulers().mustMove(call.scheduler(), run.request.model())) {
+                    call.abandon();
+                    lost(run, "its group is not ready");
+                }
+            }
+        }
+    }
+
+    private boolean isQuiet() {
+        long silent = environment.clock().nanoTime() - quietSince;
+        return silent >= environment.quiet().toNanos();
+    }
+
+    /// Sends the prompts whose scheduler was lost to one that serves the model now.
+    private void goOn() {
+        for (int index = 0; index < sent; index++) {
+            PromptRun run = runs.get(index);
+            if (run.lostNanos.isEmpty() || run.call.isPresent()) {
+                continue;
+            }
+            long now = environment.clock().nanoTime();
+            if (request.options().isExpired(now)) {
+                throw ApiError.expired("the request's deadline passed: deadline_ms has expired");
+            }
+            if (run.movesInPlace > MAX_MOVES_IN_PLACE
+                    || now - run.lostNanos.get() > MAX_LOST.toNanos()) {
+                throw ApiError.groupLost();
+            }
+            run.refusedBy.clear();
+            run.call = sendTo(run, index);
         }
     }
 
@@ -161,11 +213,17 @@ final class Completion {
 
     private void handle(EngineEvent event) {
         switch (event) {
+            case EngineEvent.Accepted accepted -> {
+                accepted(accepted.call());
+                next(accepted.call());
+            }
             case EngineEvent.Tokens tokens -> {
                 begin(tokens.call());
+                runs.get(tokens.call()).commit(tokens);
                 if (tokens.choice() == 0) {
                     cached(tokens.call(), tokens.cachedTokens());
                 }
+                usage = usage.withMigrations(runs.get(tokens.call()).moves + tokens.migrations());
                 ChoiceAnswer choice = choice(tokens.call(), tokens.choice());
                 boolean wasFinished = choice.finish().isPresent();
                 Delta delta = Delta.EMPTY;
@@ -177,7 +235,13 @@ final class Completion {
             }
             case EngineEvent.Outputs outputs -> {
                 begin(outputs.call());
-                sink.outputs(choiceIndex(outputs.call(), outputs.choice()), outputs.outputs());
+                PositionOutputs fresh =
+                        runs.get(outputs.call()).commit(outputs.choice(), outputs.outputs());
+                if (fresh.getNextTokensCount() > 0
+                        || fresh.getHiddenStatesCount() > 0
+                        || fresh.getPooledCount() > 0) {
+                    sink.outputs(choiceIndex(outputs.call(), outputs.choice()), fresh);
+                }
                 next(outputs.call());
             }
             case EngineEvent.Finished finished -> {
@@ -235,11 +299,16 @@ final class Completion {
         if (run.done()) {
             return;
         }
-        if (run.begun || !failure.isRetryable()) {
+        boolean stillLost = run.lostNanos.isPresent() && failure.isRetryable();
+        if (run.accepted && (failure.isLoss() || stillLost)) {
+            lost(run, failure.description());
+            return;
+        }
+        if (run.accepted || !failure.isRetryable()) {
             if (failure.isInternal()) {
                 LOG.info("request {} failed: {}", request.requestId(), failure.description());
             }
-            throw ApiError.of(failure, run.begun);
+            throw ApiError.of(failure);
         }
         run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));
         run.refusal = Optional.of(run.refusal.map(failure::or).orElse(failure));
@@ -250,8 +319,27 @@ final class Completion {
         send(index);
     }
 
+    /// Keeps an accepted request whose scheduler was lost, or did not accept it after the loss of
+    /// another: [#goOn] sends it again.
+    private void lost(PromptRun run, String why) {
+        run.call = Optional.empty();
+        if (run.lostNanos.isPresent()) {
+            return;
+        }
+        LOG.info("request {} goes on at another scheduler: {}", request.requestId(), why);
+        run.lostNanos = Optional.of(environment.clock().nanoTime());
+        run.moves++;
+        run.movesInPlace++;
+    }
+
+    private void accepted(int index) {
+        PromptRun run = runs.get(index);
+        run.accepted = true;
+        run.lostNanos = Optional.empty();
+    }
+
     private void begin(int index) {
-        runs.get(index).begun = true;
+        accepted(index);
         if (!begun) {
             begun = true;
             environment.failpoints().hit(FIRST_TOKEN);
@@ -269,12 +357,12 @@ final class Completion {
     }
 
     private ChoiceAnswer choice(int call, int choice) {
-        return runs.get(call).choices.get(choice);
+        return runs.get(call).answer(choice);
     }
 
     private String finishReasons() {
         return runs.stream()
-                .flatMap(run -> run.choices.stream())
+                .flatMap(run -> run.answers().stream())
                 .map(choice -> choice.finish().map(end -> end.reason().word()).orElse("open"))
                 .distinct()
                 .collect(Collectors.joining("+"));

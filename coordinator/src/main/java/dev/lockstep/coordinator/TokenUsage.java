@@ -8,9 +8,15 @@ import dev.lockstep.proto.v1.Usage;
 ///
 /// @param cachedTokens prompt tokens served from the prefix cache
 /// @param reasoningTokens completion tokens that wrote reasoning
-record TokenUsage(int promptTokens, int completionTokens, int cachedTokens, int reasoningTokens) {
+/// @param migrations how often processes that ran the request were replaced
+record TokenUsage(
+        int promptTokens,
+        int completionTokens,
+        int cachedTokens,
+        int reasoningTokens,
+        int migrations) {
     static TokenUsage ofPrompt(int tokens) {
-        return new TokenUsage(tokens, 0, 0, 0);
+        return new TokenUsage(tokens, 0, 0, 0, 0);
     }
 
     TokenUsage plus(Delta delta) {
@@ -18,7 +24,8 @@ record TokenUsage(int promptTokens, int completionTokens, int cachedTokens, int 
                 promptTokens,
                 completionTokens + delta.tokens().size(),
                 cachedTokens,
-                reasoningTokens + delta.reasoningTokens());
+                reasoningTokens + delta.reasoningTokens(),
+                migrations);
     }
 
     TokenUsage before(Delta delta) {
@@ -26,11 +33,20 @@ record TokenUsage(int promptTokens, int completionTokens, int cachedTokens, int 
                 promptTokens,
                 completionTokens - delta.tokens().size(),
                 cachedTokens,
-                reasoningTokens - delta.reasoningTokens());
+                reasoningTokens - delta.reasoningTokens(),
+                migrations);
     }
 
     TokenUsage withCached(int tokens) {
-        return new TokenUsage(promptTokens, completionTokens, tokens, reasoningTokens);
+        return new TokenUsage(promptTokens, completionTokens, tokens, reasoningTokens, migrations);
+    }
+
+    /// Counts the moves of a choice: the most of any choice count.
+    TokenUsage withMigrations(int moves) {
+        return moves <= migrations
+                ? this
+                : new TokenUsage(
+                        promptTokens, completionTokens, cachedTokens, reasoningTokens, moves);
     }
 
     ObjectNode toJson() {
@@ -41,6 +57,9 @@ record TokenUsage(int promptTokens, int completionTokens, int cachedTokens, int 
                         .put("total_tokens", promptTokens + completionTokens);
         usage.putObject("prompt_tokens_details").put("cached_tokens", cachedTokens);
         usage.putObject("completion_tokens_details").put("reasoning_tokens", reasoningTokens);
+        if (migrations > 0) {
+            usage.putObject("lockstep").put("migrations", migrations);
+        }
         return usage;
     }
 
@@ -50,6 +69,7 @@ record TokenUsage(int promptTokens, int completionTokens, int cachedTokens, int 
                 .setCompletionTokens(completionTokens)
                 .setCachedTokens(cachedTokens)
                 .setReasoningTokens(reasoningTokens)
+                .setMigrations(migrations)
                 .build();
     }
 }

@@ -254,17 +254,31 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         private final ServerCallStreamObserver<GenerateEvent> out;
         private final CountDownLatch cancelled = new CountDownLatch(1);
         private final int[] generated;
-        private int finished;
+        private int unfinished;
 
         Call(GenerateRequest request, ServerCallStreamObserver<GenerateEvent> out) {
             this.request = request;
             this.out = out;
             this.generated = new int[Math.max(1, request.getChoices())];
+            request.getCommittedList()
+                    .forEach(one -> generated[one.getChoice()] = one.getIdsCount());
+            this.unfinished =
+                    request.getCommittedCount() > 0
+                            ? request.getCommittedCount()
+                            : request.getChoices();
             out.setOnCancelHandler(cancelled::countDown);
         }
 
-        GenerateRequest request() {
+        public GenerateRequest request() {
             return request;
+        }
+
+        /// Tells the coordinator that the request is queued.
+        public void accept() {
+            send(
+                    GenerateEvent.newBuilder()
+                            .setAccepted(GenerateEvent.Accepted.getDefaultInstance())
+                            .build());
         }
 
         /// Waits until the coordinator cancels; returns whether it did.
@@ -377,7 +391,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
                                             ? FinishReason.FINISH_REASON_STOP
                                             : FinishReason.FINISH_REASON_LENGTH)
                             .setStopTokenId(stopTokenId);
-            boolean last = ++finished == request.getChoices();
+            boolean last = --unfinished == 0;
             if (last) {
                 int all = 0;
                 for (int count : generated) {

@@ -232,7 +232,7 @@ final class RpcApiTest {
     }
 
     @Test
-    void aFullQueueAndALostGroupHaveTheirOwnStatus() {
+    void aFullQueueAndALostSchedulerHaveTheirOwnStatus() {
         tiny.scheduler.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED));
         StatusRuntimeException full =
                 assertThrows(
@@ -243,8 +243,8 @@ final class RpcApiTest {
         assertTrue(trailers != null && trailers.containsKey(SchedulerCall.RETRY_AFTER_MS));
         tiny.scheduler.behave(
                 call -> {
-                    call.oneByOne(0, tiny.ids("Hello"));
-                    call.fail(Status.ABORTED);
+                    call.accept();
+                    call.fail(Status.UNAVAILABLE);
                 });
         StatusRuntimeException lost =
                 assertThrows(

@@ -6,11 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.proto.v1.GroupStatus;
-import java.time.Duration;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -26,9 +23,6 @@ final class CudaLossIT {
     /// Longer than it takes to kill the scheduler, which happens within a step.
     private static final String SLOW = "--failpoints=worker.before-step=sleep:200ms";
 
-    /// The guarantee: after this time every stream of a lost worker has ended.
-    private static final Duration ABORT_LIMIT = Duration.ofSeconds(5);
-
     /// The workers that survive record their steps again, on rows that write to no block.
     @Test
     void aLostRankOrSchedulerLeavesProcessesAndBlocksToTheNextEpoch() throws Exception {
@@ -38,7 +32,12 @@ final class CudaLossIT {
             ObjectNode body = CompletionBodies.greedy(IntStream.range(3, 63).boxed().toList(), 3);
             Generated before = generate(cluster, body);
             GroupStatus first = cluster.group();
-            assertStepFailsWithoutRank(first.getRanks(1).getPid(), cluster);
+            ObjectNode running = CompletionBodies.greedy(List.of(5, 6, 7), 12);
+            Generated whole = generate(cluster, running);
+            Generated rest =
+                    generateWhileARankIsKilled(first.getRanks(1).getPid(), running, cluster);
+            assertTrue(whole.text().endsWith(rest.text()), () -> rest + ", expected " + whole);
+            assertEquals(whole.finishReason(), rest.finishReason());
             CudaClusters.awaitEpochAfter(first.getEpoch(), cluster);
             GroupStatus second = cluster.group();
             assertEquals(first.getRanks(0).getPid(), second.getRanks(0).getPid());
@@ -57,20 +56,15 @@ final class CudaLossIT {
         }
     }
 
-    private static void assertStepFailsWithoutRank(long pid, ServedCluster cluster) {
-        ObjectNode body = CompletionBodies.greedy(List.of(5, 6, 7), 400).put("stream", true);
-        try (EventReader events = cluster.api().stream(CompletionBodies.COMPLETIONS, body);
-                var clock = new LoadAwareClock()) {
-            JsonNode last = events.next().orElseThrow();
-            assertTrue(last.has("choices"), "the first token");
+    /// Returns the answer of a stream whose rank is killed while it runs.
+    private static Generated generateWhileARankIsKilled(
+            long pid, ObjectNode body, ServedCluster cluster) {
+        try (EventReader events =
+                cluster.api().stream(
+                        CompletionBodies.COMPLETIONS, body.deepCopy().put("stream", true))) {
+            assertTrue(events.next().orElseThrow().has("choices"), "the first token");
             PosixSignals.send("KILL", Long.toString(pid));
-            Duration killed = clock.elapsed();
-            for (Optional<JsonNode> next = events.next(); next.isPresent(); next = events.next()) {
-                last = next.get();
-            }
-            Duration after = clock.elapsed().minus(killed);
-            assertEquals("group_lost", last.at("/error/code").asText());
-            assertTrue(after.compareTo(ABORT_LIMIT) <= 0, () -> "after " + after);
+            return Generated.of(events);
         }
     }
 
@@ -87,7 +81,7 @@ final class CudaLossIT {
             BoundedWait.await(
                     "the prefill runs", () -> cluster.group().getSteps() > before.getSteps());
             PosixSignals.send("KILL", Long.toString(cluster.sandbox().processIdOf("scheduler")));
-            assertEquals(503, aborted.get().status());
+            assertEquals(fresh, Generated.of(aborted.get().ok()));
         }
         CudaClusters.awaitEpochAfter(before.getEpoch(), cluster);
         assertEquals(fresh, generate(cluster, body));
@@ -108,8 +102,11 @@ final class CudaLossIT {
                         1,
                         "--disable-cuda-graph")) {
             GroupStatus before = cluster.group();
+            // The fault comes while it runs.
             ObjectNode body = CompletionBodies.greedy(List.of(5, 6, 7), 400);
-            assertEquals(503, cluster.api().post(CompletionBodies.COMPLETIONS, body).status());
+            JsonNode answer = cluster.api().post(CompletionBodies.COMPLETIONS, body).ok();
+            assertEquals(400, Generated.of(answer).ids().size());
+            assertTrue(answer.at("/usage/lockstep/migrations").asInt() > 0, answer::toString);
             CudaClusters.awaitEpochAfter(before.getEpoch(), cluster);
             String errors = cluster.launcher().errors();
             assertTrue(

@@ -64,7 +64,7 @@ record Generated(String text, List<Integer> ids, List<String> logprobs, String f
         return response.at("/usage/prompt_tokens_details/cached_tokens").asInt(-1);
     }
 
-    private static void addLogprobs(JsonNode logprobs, List<String> into) {
+    static void addLogprobs(JsonNode logprobs, List<String> into) {
         for (int i = 0; i < logprobs.path("tokens").size(); i++) {
             into.add(
                     logprobs.path("tokens").path(i)

@@ -36,12 +36,11 @@ final class AdmissionCheck {
 
     /// Checks the choices of a request: all or none of them queue.
     Submission check(List<Sequence> choices, long nanos) {
+        if (fit(choices) instanceof Submission.Unservable unservable) {
+            return unservable;
+        }
         long more = 0;
         for (Sequence sequence : choices) {
-            String unfit = unfit(sequence);
-            if (!unfit.isEmpty()) {
-                return new Submission.Unservable(unfit);
-            }
             more += sequence.knownLength();
         }
         String full = limits.full(waiting.size(), waiting.tokens(), choices.size(), more);
@@ -50,6 +49,17 @@ final class AdmissionCheck {
             return new Submission.QueueFull(full);
         }
         return inTime(choices.getFirst(), nanos);
+    }
+
+    /// Checks only whether the group can ever run the choices of a request.
+    Submission fit(List<Sequence> choices) {
+        for (Sequence sequence : choices) {
+            String unfit = unfit(sequence);
+            if (!unfit.isEmpty()) {
+                return new Submission.Unservable(unfit);
+            }
+        }
+        return new Submission.Queued();
     }
 
     /// Checks that the first token can come before the deadline: the waiting tokens are admitted

@@ -3,11 +3,13 @@ package dev.lockstep.scheduler;
 
 import java.util.List;
 
-/// The sequences of a lost group: those that had started, which are aborted, and those that can be
-/// submitted to the next group, in order of arrival.
-public record LostSequences(List<Sequence> aborted, List<Sequence> waiting) {
+/// The sequences of a lost group, in order of arrival.
+///
+/// @param parked can be resumed by the scheduler of the next group
+/// @param poisoned ended: each was alone in its step when a rank failed for the second time
+public record LostSequences(List<Sequence> parked, List<Sequence> poisoned) {
     public LostSequences {
-        aborted = List.copyOf(aborted);
-        waiting = List.copyOf(waiting);
+        parked = List.copyOf(parked);
+        poisoned = List.copyOf(poisoned);
     }
 }

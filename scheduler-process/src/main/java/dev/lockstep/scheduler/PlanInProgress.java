@@ -15,6 +15,7 @@ final class PlanInProgress implements Capacity {
     private final WaitingOrder bestEffort;
     private final MicroBatchScheduler microBatch;
     private final RunningSequences running;
+    private final Probation probation;
     private final WaitingReports reports;
     private final List<Sequence> batch = new ArrayList<>();
     private final List<Sequence> withoutKv = new ArrayList<>();
@@ -34,6 +35,7 @@ final class PlanInProgress implements Capacity {
             WaitingOrder bestEffort,
             MicroBatchScheduler microBatch,
             RunningSequences running,
+            Probation probation,
             Timeline timeline) {
         this.stepTime = stepTime;
         this.kv = kv;
@@ -42,6 +44,7 @@ final class PlanInProgress implements Capacity {
         this.bestEffort = bestEffort;
         this.microBatch = microBatch;
         this.running = running;
+        this.probation = probation;
         this.reports = new WaitingReports(waiting, timeline);
     }
 
@@ -115,6 +118,20 @@ final class PlanInProgress implements Capacity {
             batch.addAll(candidates);
         }
         return hurries;
+    }
+
+    /// Removes all others from the batch when suspects must run apart. Returns whether suspects are
+    /// left.
+    boolean keepSuspectsApart() {
+        if (!probation.active()) {
+            return false;
+        }
+        List<Sequence> apart = probation.apart(batch);
+        if (!apart.isEmpty()) {
+            batch.clear();
+            batch.addAll(apart);
+        }
+        return true;
     }
 
     @Override
@@ -191,7 +208,9 @@ final class PlanInProgress implements Capacity {
     }
 
     private Optional<Sequence> admissible(Optional<Sequence> first) {
-        if (first.isEmpty() || first.get().pending() > 0) {
+        if (first.isEmpty()
+                || first.get().pending() > 0
+                || !probation.admits(first.get(), running.all(), admitted)) {
             return Optional.empty();
         }
         if (!slots.hasFree()) {
@@ -237,9 +256,11 @@ final class PlanInProgress implements Capacity {
     }
 
     /// Whether a sequence needs no blocks, because the step has room for all of it and it generates
-    /// nothing.
+    /// nothing. With blocks it can wait while suspects run apart.
     private boolean fitsWithoutKv(Sequence sequence) {
-        return !sequence.generates() && tokens + sequence.promptLength() <= stepTime.tokens();
+        return !sequence.generates()
+                && tokens + sequence.promptLength() <= stepTime.tokens()
+                && !probation.active();
     }
 
     @Override

@@ -8,7 +8,13 @@ public interface Recorder {
     Recorder NONE =
             new Recorder() {
                 @Override
-                public void submitted(List<Sequence> choices, long nanos) {}
+                public void submitted(List<Sequence> choices, boolean accepted, long nanos) {}
+
+                @Override
+                public void resumed(Sequence sequence, long nanos) {}
+
+                @Override
+                public void lost(boolean rankFailed, long nanos) {}
 
                 @Override
                 public void cancelled(Sequence sequence, long nanos) {}
@@ -23,7 +29,11 @@ public interface Recorder {
                 public void applied(StepResult result, long nanos) {}
             };
 
-    void submitted(List<Sequence> choices, long nanos);
+    void submitted(List<Sequence> choices, boolean accepted, long nanos);
+
+    void resumed(Sequence sequence, long nanos);
+
+    void lost(boolean rankFailed, long nanos);
 
     void cancelled(Sequence sequence, long nanos);
 

@@ -6,7 +6,10 @@ import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /// Plans the steps of one formed group and applies their results; pure, and owned by one thread.
 ///
@@ -39,6 +42,7 @@ public final class Scheduler {
     private final AdmissionCheck admissionCheck;
     private final Deadlines deadlines = new Deadlines();
     private final LookAhead lookAhead = new LookAhead();
+    private final Probation probation = new Probation();
     private final ArrayDeque<StepPlan> inFlight = new ArrayDeque<>();
     private final Generation generation;
     private Recorder recorder = Recorder.NONE;
@@ -100,7 +104,15 @@ public final class Scheduler {
         this.microBatch = policies.newMicroBatch();
         this.inProgress =
                 new PlanInProgress(
-                        stepTime, kv, slots, waiting, bestEffort, microBatch, running, timeline);
+                        stepTime,
+                        kv,
+                        slots,
+                        waiting,
+                        bestEffort,
+                        microBatch,
+                        running,
+                        probation,
+                        timeline);
         this.counts = new int[shape.maxSequences()];
         Arrays.setAll(plans, _ -> new StepPlan());
         this.generation = new Generation(shape.maxSequences(), running, waiting, timeline);
@@ -124,15 +136,41 @@ public final class Scheduler {
 
     /// Queues the choices of a request, all or none, or returns the reason for the refusal.
     public Submission submit(List<Sequence> choices, long nanos) {
-        recorder.submitted(choices, nanos);
+        return submit(choices, false, nanos);
+    }
+
+    /// As [#submit(List, long)].
+    ///
+    /// @param accepted whether another scheduler had accepted the request: then neither a full
+    ///   queue nor its deadline is a reason to refuse it
+    public Submission submit(List<Sequence> choices, boolean accepted, long nanos) {
+        recorder.submitted(choices, accepted, nanos);
         timeline.at(nanos);
-        Submission submission = admissionCheck.check(choices, nanos);
+        Submission submission =
+                accepted ? admissionCheck.fit(choices) : admissionCheck.check(choices, nanos);
         if (submission instanceof Submission.Queued) {
             for (Sequence sequence : choices) {
                 timeline.queued(sequence);
                 waiting.add(sequence);
                 deadlines.add(sequence);
             }
+        }
+        return submission;
+    }
+
+    /// Queues a sequence of a lost group again, whatever the limits of the queue: it was accepted.
+    /// It goes on from its prompt and outputs.
+    ///
+    /// @return queued, or the reason why this group can never run it
+    public Submission resume(Sequence sequence, long nanos) {
+        recorder.resumed(sequence, nanos);
+        timeline.at(nanos);
+        Submission submission = admissionCheck.fit(List.of(sequence));
+        if (submission instanceof Submission.Queued) {
+            timeline.resumed(sequence);
+            probation.resumed(sequence);
+            waiting.add(sequence);
+            deadlines.add(sequence);
         }
         return submission;
     }
@@ -187,7 +225,7 @@ public final class Scheduler {
     }
 
     boolean canPlan() {
-        return inFlight.size() < DEPTH;
+        return inFlight.isEmpty() || (inFlight.size() < DEPTH && !probation.active());
     }
 
     /// Plans the next step, which counts as sent unless it is empty.
@@ -222,7 +260,8 @@ public final class Scheduler {
     /// Divides the tokens that sequences without KV leave in the budget among the batch. Short
     /// steps alternate with steps that only hurrying prefills share.
     private void divide() {
-        boolean shortSteps = waiting.wantsShortSteps();
+        boolean apart = inProgress.keepSuspectsApart();
+        boolean shortSteps = !apart && waiting.wantsShortSteps();
         hurried = shortSteps && !hurried && inProgress.keepOnlyHurryingPrefills();
         List<Sequence> batch = inProgress.batch();
         if (batch.isEmpty()) {
@@ -281,20 +320,42 @@ public final class Scheduler {
         return events;
     }
 
-    /// Removes every sequence because the group is lost. Sequences that had started are aborted;
-    /// the others, which are returned in order of arrival, can be submitted to the next group. The
-    /// scheduler must not be used afterwards.
-    public LostSequences lose() {
-        var aborted = new ArrayList<>(running.all());
-        var unstarted = new ArrayList<Sequence>();
-        for (Sequence sequence : waiting.drain(aborted)) {
-            (sequence.started() ? aborted : unstarted).add(sequence);
+    /// Removes every sequence because the group is lost; they can be resumed by the scheduler of
+    /// the next group, except one that was found to end its ranks. The scheduler must not be used
+    /// afterwards.
+    ///
+    /// @param rankFailed whether a rank ended, hung or failed a step, for which a sequence of the
+    ///   steps in flight may be the reason
+    public LostSequences lose(boolean rankFailed, long nanos) {
+        recorder.lost(rankFailed, nanos);
+        timeline.at(nanos);
+        List<Sequence> poisoned = rankFailed ? Probation.rankFailed(sentSequences()) : List.of();
+        var parked = new ArrayList<>(running.all());
+        parked.addAll(waiting.drain(running.all()));
+        parked.removeAll(poisoned);
+        parked.sort(Comparator.comparingLong(Sequence::arrival));
+        for (Sequence sequence : parked) {
+            sequence.park();
+            timeline.parked(sequence);
         }
-        for (Sequence sequence : aborted) {
+        for (Sequence sequence : poisoned) {
             sequence.end(Sequence.State.ABORTED);
             timeline.ended(sequence);
         }
-        return new LostSequences(aborted, unstarted);
+        return new LostSequences(parked, poisoned);
+    }
+
+    /// Returns the live sequences of the steps in flight.
+    private Set<Sequence> sentSequences() {
+        var sent = new LinkedHashSet<Sequence>();
+        for (StepPlan plan : inFlight) {
+            for (StepPlan.Row row : plan.rows()) {
+                if (row.sequence().live()) {
+                    sent.add(row.sequence());
+                }
+            }
+        }
+        return sent;
     }
 
     /// Adds a full block that every rank still holds from an earlier epoch to the prefix cache,

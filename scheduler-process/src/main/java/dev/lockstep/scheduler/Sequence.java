@@ -2,6 +2,7 @@
 package dev.lockstep.scheduler;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -57,9 +58,12 @@ public final class Sequence {
     private boolean open;
     private int toldFrom = ALL_TOLD;
     private boolean withoutKv;
+    private int migrations;
+    private int suspectLength;
+    private int suspects;
 
     private final BlockNames names = new BlockNames(this);
-    private final SequenceBlocks blocks;
+    private SequenceBlocks blocks;
 
     /// Used by [Generation].
     final PositionOutputs.Cursor delivered = new PositionOutputs.Cursor();
@@ -116,6 +120,11 @@ public final class Sequence {
         this.options = options;
         this.leader = leader;
         this.blocks = new SequenceBlocks(kvGroups);
+    }
+
+    /// Continues what another scheduler has generated; called before it is queued.
+    public void goOnAfter(List<Integer> ids) {
+        ids.forEach(this::append);
     }
 
     /// Orders sequences first come, first served; unique.
@@ -192,7 +201,7 @@ public final class Sequence {
         return outputs;
     }
 
-    int[] copyOfOutputs() {
+    public int[] copyOfOutputs() {
         return Arrays.copyOf(outputs, outputCount);
     }
 
@@ -209,9 +218,25 @@ public final class Sequence {
         return state;
     }
 
-    /// Whether it ever held a slot; then it is aborted when its group is lost.
+    /// Whether it ever held a slot.
     boolean started() {
         return started;
+    }
+
+    /// How often it was moved to another epoch after it had started.
+    public int migrations() {
+        return migrations;
+    }
+
+    /// Whether it was in a step that a rank did not survive, and has not yet computed more than it
+    /// would have in that step.
+    boolean suspected() {
+        return knownLength() < suspectLength;
+    }
+
+    /// Number of sequences in the steps that the rank did not survive.
+    int suspects() {
+        return suspects;
     }
 
     /// How often it was preempted.
@@ -353,6 +378,24 @@ public final class Sequence {
     /// still count.
     void preempt() {
         preemptions++;
+        leave(State.WAITING);
+    }
+
+    /// Suspects it of having ended a rank, with the other sequences of the steps in flight.
+    ///
+    /// @param all number of suspected sequences
+    void suspect(int all) {
+        suspectLength = knownLength() + Math.max(1, pending);
+        suspects = all;
+    }
+
+    /// Removes slot and blocks because the group is lost: it waits for the next one, and the tokens
+    /// of steps in flight, which never arrive, are computed again.
+    void park() {
+        migrations += started ? 1 : 0;
+        pending = 0;
+        fairTenant = null;
+        blocks = new SequenceBlocks(blocks.groups());
         leave(State.WAITING);
     }
 

@@ -18,6 +18,11 @@ final class SequenceBlocks {
         }
     }
 
+    /// Number of KV groups.
+    int groups() {
+        return tables.length;
+    }
+
     BlockTable table(int kvGroup) {
         return tables[kvGroup];
     }

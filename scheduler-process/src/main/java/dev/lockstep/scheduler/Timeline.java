@@ -23,6 +23,8 @@ public final class Timeline {
         ADMITTED,
         STEPS,
         PREEMPTED,
+        PARKED,
+        RESUMED,
         FINISHED,
         CANCELLED,
         ABORTED,
@@ -220,6 +222,16 @@ public final class Timeline {
     void preempted(Sequence sequence) {
         add(sequence, Kind.PREEMPTED, Reason.MEMORY);
         enter(sequence, Phase.QUEUE);
+    }
+
+    /// Records that the group of a sequence is lost; it waits for the next one.
+    void parked(Sequence sequence) {
+        add(sequence, Kind.PARKED, Reason.NONE);
+        enter(sequence, Phase.QUEUE);
+    }
+
+    void resumed(Sequence sequence) {
+        add(sequence, Kind.RESUMED, Reason.NONE);
     }
 
     void ended(Sequence sequence) {

@@ -27,7 +27,8 @@ class SchedulerSimulationTest {
         assertTrue(
                 all.finished() > 10L * SEEDS
                         && all.cancelled() > SEEDS
-                        && all.aborted() > SEEDS / 4
+                        && all.migrated() > SEEDS
+                        && all.poisoned() > SEEDS / 10
                         && all.refused() > SEEDS
                         && all.expired() > SEEDS / 4
                         && all.adopted() > SEEDS / 4

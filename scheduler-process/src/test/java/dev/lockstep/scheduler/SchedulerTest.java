@@ -498,18 +498,4 @@ class SchedulerTest {
                 List.of(hasher.next(hasher.root(), new int[] {0, 0, 0, 7}, 0, 4)),
                 plan().rows().getFirst().fullBlocks());
     }
-
-    @Test
-    void aLostGroupAbortsWhatStartedAndKeepsWhatWaits() {
-        scheduler = scheduler(1, 16, 50);
-        Sequence started = submit(4, 10);
-        plan();
-        Sequence waiting = submit(4, 10);
-        LostSequences lost = scheduler.lose();
-        assertEquals(List.of(started), lost.aborted());
-        assertEquals(List.of(waiting), lost.waiting());
-        assertEquals(Sequence.State.ABORTED, started.state());
-        scheduler = scheduler(1, 16, 50);
-        assertInstanceOf(Submission.Queued.class, scheduler.submit(lost.waiting(), 0));
-    }
 }

@@ -26,7 +26,7 @@ final class SimulatedGroup {
     private GroupShape shape;
     private @Nullable Scheduler scheduler;
     private @Nullable FakeWorker worker;
-    private Timeline timeline = new Timeline(1 << 12);
+    private final Timeline timeline = new Timeline(1 << 12);
     private Load.Totals totals = Load.Totals.NONE;
     private long adopted;
     private long withoutKv;
@@ -116,7 +116,6 @@ final class SimulatedGroup {
                         shape.blockSize(),
                         blocks,
                         shape.kvGroups());
-        timeline = new Timeline(1 << 12);
         var fresh =
                 new Scheduler(
                         shape,
@@ -136,13 +135,11 @@ final class SimulatedGroup {
         scheduler = fresh;
     }
 
-    LostSequences lose() {
+    LostSequences lose(boolean rankFailed, long now) {
         Scheduler ended = scheduler();
         totals = totals.plus(ended.load().totals());
-        LostSequences lost = ended.lose();
+        LostSequences lost = ended.lose(rankFailed, now);
         inFlight.clear();
-        unstarted.clear();
-        started.clear();
         scheduler = null;
         return lost;
     }
@@ -153,6 +150,18 @@ final class SimulatedGroup {
             unstarted.addAll(choices);
         }
         return submission;
+    }
+
+    /// Continues a sequence of a lost group. Returns false when the new group is too small for it.
+    boolean resume(Sequence sequence, long now) {
+        return scheduler().resume(sequence, now) instanceof Submission.Queued;
+    }
+
+    /// Whether the oldest step in flight computes positions of a sequence from `poison` on.
+    boolean nextComputes(Sequence sequence, int poison) {
+        return requireNonNull(inFlight.peek()).plan().rows().stream()
+                .anyMatch(
+                        row -> row.sequence() == sequence && row.computed() + row.count() > poison);
     }
 
     void left(Sequence sequence) {

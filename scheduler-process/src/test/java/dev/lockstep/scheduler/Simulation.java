@@ -15,14 +15,15 @@ import java.util.function.Consumer;
 
 /// A whole cluster in one thread on virtual time, everything drawn from one seed: groups with
 /// random policies and tiny pools, requests of several tenants that share prefixes, cancels,
-/// deadlines and lost groups.
+/// deadlines and lost groups. In some runs one request ends the rank that computes a certain
+/// position of it.
 final class Simulation {
     private final Random random;
     private final Consumer<Scheduler> beforePlan;
     private final PriorityQueue<Event> events = new PriorityQueue<>();
     private final Map<Sequence, Progress> progress = new LinkedHashMap<>();
     private final List<SimulatedGroup> groups = new ArrayList<>();
-    private final List<List<List<Sequence>>> parked = new ArrayList<>();
+    private final List<List<Sequence>> parked = new ArrayList<>();
     private final List<Long> workerFreeAt = new ArrayList<>();
     private final List<int[]> prefixes = new ArrayList<>();
     private long now;
@@ -30,12 +31,16 @@ final class Simulation {
     private long arrivals;
     private long trace;
     private long losses;
+    private long migrated;
+    private final boolean poisonous;
+    private final Map<Sequence, Integer> poison = new LinkedHashMap<>();
 
     /// Counts of what happened, by which a test checks that the seeds cover every case.
     record Counts(
             long finished,
             long cancelled,
-            long aborted,
+            long migrated,
+            long poisoned,
             long refused,
             long expired,
             long adopted,
@@ -43,13 +48,14 @@ final class Simulation {
             Load.Totals totals,
             long losses,
             long trace) {
-        static final Counts NONE = new Counts(0, 0, 0, 0, 0, 0, 0, Load.Totals.NONE, 0, 0);
+        static final Counts NONE = new Counts(0, 0, 0, 0, 0, 0, 0, 0, Load.Totals.NONE, 0, 0);
 
         Counts plus(Counts more) {
             return new Counts(
                     finished + more.finished,
                     cancelled + more.cancelled,
-                    aborted + more.aborted,
+                    migrated + more.migrated,
+                    poisoned + more.poisoned,
                     refused + more.refused,
                     expired + more.expired,
                     adopted + more.adopted,
@@ -90,6 +96,7 @@ final class Simulation {
     Simulation(long seed, Consumer<Scheduler> beforePlan) {
         this.beforePlan = beforePlan;
         random = new Random(seed);
+        poisonous = random.nextInt(3) == 0;
         for (int i = 1 + random.nextInt(3); i > 0; i--) {
             groups.add(new SimulatedGroup(random));
             parked.add(new ArrayList<>());
@@ -107,9 +114,10 @@ final class Simulation {
             time += random.nextInt(random.nextInt(4) == 0 ? 400 : 20);
             at(time, this::arrive);
         }
-        for (int i = random.nextInt(3); i > 0; i--) {
+        for (int i = poisonous ? 0 : random.nextInt(4); i > 0; i--) {
             int group = random.nextInt(groups.size());
-            at(random.nextLong(time + 500), () -> loseGroup(group));
+            boolean rankFailed = random.nextInt(3) > 0;
+            at(random.nextLong(time + 500), () -> loseGroup(group, rankFailed));
         }
     }
 
@@ -156,7 +164,8 @@ final class Simulation {
         return new Counts(
                 ended("finished"),
                 ended("cancelled"),
-                ended("aborted"),
+                migrated,
+                ended("poisoned"),
                 ended("refused"),
                 ended("expired"),
                 adopted,
@@ -195,23 +204,44 @@ final class Simulation {
     private void form(int group) {
         groups.get(group).form();
         workerFreeAt.set(group, now);
-        List<List<Sequence>> again = List.copyOf(parked.get(group));
+        List<Sequence> again = List.copyOf(parked.get(group));
         parked.get(group).clear();
-        again.forEach(choices -> submit(group, choices));
+        for (Sequence sequence : again) {
+            if (!groups.get(group).resume(sequence, now)) {
+                end(sequence, "refused");
+            }
+        }
     }
 
-    private void loseGroup(int group) {
+    private void loseGroup(int group, boolean rankFailed) {
         if (!groups.get(group).ready()) {
             return;
         }
         losses++;
-        LostSequences lost = groups.get(group).lose();
-        for (Sequence sequence : lost.aborted()) {
-            require(sequence.started(), sequence + " was aborted before it started");
-            end(sequence, "aborted");
+        LostSequences lost = groups.get(group).lose(rankFailed, now);
+        for (Sequence sequence : lost.poisoned()) {
+            require(losses > 1 && rankFailed, sequence + " is poisoned after one failure");
+            require(!poisonous || poison.containsKey(sequence), sequence + " is not poisoned");
+            end(sequence, "poisoned");
         }
-        lost.waiting().forEach(sequence -> parked.get(group).add(List.of(sequence)));
+        for (Sequence sequence : lost.parked()) {
+            migrated += sequence.migrations() > 0 ? 1 : 0;
+            parked.get(group).add(sequence);
+        }
         at(now + 50 + random.nextInt(200), () -> form(group));
+    }
+
+    /// Runs the oldest step in flight of a group, whose rank ends where it computes a poisoned
+    /// position.
+    private void step(int group) {
+        SimulatedGroup it = groups.get(group);
+        for (Map.Entry<Sequence, Integer> each : poison.entrySet()) {
+            if (it.nextComputes(each.getKey(), each.getValue())) {
+                loseGroup(group, true);
+                return;
+            }
+        }
+        it.step(now).forEach(this::receive);
     }
 
     private void arrive() {
@@ -245,6 +275,9 @@ final class Simulation {
                             leader,
                             groups.get(group).kvGroups());
             progress.put(sequence, new Progress(group));
+            if (poisonous && poison.isEmpty() && random.nextInt(3) == 0) {
+                poison.put(sequence, random.nextInt(prompt.length + Math.min(maxTokens, 4)));
+            }
             choices.add(sequence);
             if (random.nextInt(6) == 0) {
                 at(now + random.nextInt(300), () -> cancel(sequence));
@@ -325,7 +358,7 @@ final class Simulation {
             return;
         }
         int group = seen(sequence).group;
-        parked.get(group).removeIf(choices -> choices.contains(sequence));
+        parked.get(group).remove(sequence);
         if (groups.get(group).ready()) {
             groups.get(group).scheduler().cancel(sequence, now);
             groups.get(group).scheduler().checkIntegrity();
@@ -367,7 +400,7 @@ final class Simulation {
                     free + (random.nextInt(10) == 0 ? random.nextInt(100) : 0),
                     () -> {
                         if (it.ready() && it.scheduler() == at) {
-                            it.step(now).forEach(this::receive);
+                            step(group);
                         }
                     });
         }

@@ -13,19 +13,36 @@ import java.util.concurrent.TimeUnit;
 /// Flow control bounds it: each call requests its next event when the last one was removed, so at
 /// most two events and the end of each call are queued.
 public final class CompletionInbox {
-    private final LinkedBlockingDeque<EngineEvent> events = new LinkedBlockingDeque<>();
+    private final LinkedBlockingDeque<Entry> events = new LinkedBlockingDeque<>();
 
     // Guarded by this.
     private final List<SchedulerCall> calls = new ArrayList<>();
     private boolean stopped;
 
-    void put(EngineEvent event) {
-        events.add(event);
+    /// @param from empty if no call sent it
+    private record Entry(Optional<SchedulerCall> from, EngineEvent event) {
+        boolean isAbandoned() {
+            return from.isPresent() && from.get().isAbandoned();
+        }
     }
 
-    /// Returns the next event, or empty when none arrives within the time-out.
+    void put(SchedulerCall from, EngineEvent event) {
+        events.add(new Entry(Optional.of(from), event));
+    }
+
+    /// Returns the next event of a call that is not abandoned, or empty when none arrives within
+    /// the time-out.
     public Optional<EngineEvent> poll(Duration timeout) throws InterruptedException {
-        return Optional.ofNullable(events.poll(timeout.toNanos(), TimeUnit.NANOSECONDS));
+        long end = System.nanoTime() + timeout.toNanos();
+        while (true) {
+            Entry next = events.poll(end - System.nanoTime(), TimeUnit.NANOSECONDS);
+            if (next == null) {
+                return Optional.empty();
+            }
+            if (!next.isAbandoned()) {
+                return Optional.of(next.event());
+            }
+        }
     }
 
     /// Adds a call, which is cancelled with this completion; at once if it was stopped already.
@@ -52,7 +69,7 @@ public final class CompletionInbox {
             stopped = true;
             open = List.copyOf(calls);
         }
-        events.addFirst(new EngineEvent.Stopped(error));
+        events.addFirst(new Entry(Optional.empty(), new EngineEvent.Stopped(error)));
         open.forEach(SchedulerCall::cancel);
     }
 

@@ -7,11 +7,22 @@ import java.util.List;
 /// An event of a running completion; `call` is the index of its prompt.
 public sealed interface EngineEvent {
 
+    /// The scheduler has queued the request, which is not refused any more.
+    record Accepted(int call) implements EngineEvent {}
+
     /// Tokens of one choice, in the order of generation.
     ///
+    /// @param position of the first among the generated tokens of the choice
     /// @param cachedTokens prompt tokens served from the prefix cache; only in the first event of a
     ///   choice
-    record Tokens(int call, int choice, List<GeneratedToken> tokens, int cachedTokens)
+    /// @param migrations how often the choice has gone on in another epoch of its group
+    record Tokens(
+            int call,
+            int choice,
+            int position,
+            List<GeneratedToken> tokens,
+            int cachedTokens,
+            int migrations)
             implements EngineEvent {
         public Tokens {
             tokens = List.copyOf(tokens);

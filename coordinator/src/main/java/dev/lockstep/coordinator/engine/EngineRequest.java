@@ -2,8 +2,10 @@
 package dev.lockstep.coordinator.engine;
 
 import com.google.protobuf.ByteString;
+import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.ServiceClass;
+import java.util.List;
 
 /// One prompt as it is sent to a scheduler.
 ///
@@ -23,8 +25,9 @@ public record EngineRequest(
 
     /// Converts the request for the scheduler.
     ///
+    /// @param committed the choices that go on, where another scheduler had accepted the request
     /// @param nowNanos the time on the clock of the deadline
-    GenerateRequest toProto(long nowNanos) {
+    GenerateRequest toProto(List<CommittedChoice> committed, long nowNanos) {
         int maxTokens = Math.min(sampling.maxTokens().orElse(room), room);
         GenerateRequest.Builder proto =
                 GenerateRequest.newBuilder()
@@ -45,7 +48,8 @@ public record EngineRequest(
                                         : ServiceClass.SERVICE_CLASS_BEST_EFFORT)
                         .setCacheSalt(options.cacheSalt())
                         .setCachePriority(options.cachePriority())
-                        .setCacheTtlMs(options.cacheTtlMillis());
+                        .setCacheTtlMs(options.cacheTtlMillis())
+                        .addAllCommitted(committed);
         if (prompt.outputs().any()) {
             proto.setOutputs(prompt.outputs().toProto());
         }

@@ -19,19 +19,25 @@ public record Failure(Kind kind, String description, Duration retryAfter) {
         NOT_LEADER,
         /// The scheduler refuses a field.
         INVALID,
-        /// The group was lost while the request ran.
-        GROUP_LOST,
+        /// The request was alone in a step when a worker failed for the second time.
+        POISONED,
         /// The client read too slowly.
         SLOW_READER,
         /// Any other failure.
         BROKEN
     }
 
-    /// Returns whether another group may serve the request, provided that no token was generated.
+    /// Returns whether the scheduler is gone, so that a request that it had accepted goes on at
+    /// another one.
+    public boolean isLoss() {
+        return kind == Kind.UNAVAILABLE || kind == Kind.NOT_LEADER;
+    }
+
+    /// Returns whether another group may serve the request, provided that none had accepted it.
     public boolean isRetryable() {
         return switch (kind) {
             case OVERLOADED, UNAVAILABLE, NOT_LEADER -> true;
-            case EXPIRED, INVALID, GROUP_LOST, SLOW_READER, BROKEN -> false;
+            case EXPIRED, INVALID, POISONED, SLOW_READER, BROKEN -> false;
         };
     }
 
@@ -39,7 +45,7 @@ public record Failure(Kind kind, String description, Duration retryAfter) {
     /// addresses, processes and files, which are not shown to clients.
     public boolean isInternal() {
         return switch (kind) {
-            case UNAVAILABLE, NOT_LEADER, GROUP_LOST, BROKEN -> true;
+            case UNAVAILABLE, NOT_LEADER, POISONED, BROKEN -> true;
             case OVERLOADED, EXPIRED, INVALID, SLOW_READER -> false;
         };
     }

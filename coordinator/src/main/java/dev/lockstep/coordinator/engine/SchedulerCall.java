@@ -38,6 +38,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
     private final CompletionInbox inbox;
     private final String scheduler;
     private volatile @Nullable ClientCallStreamObserver<GenerateRequest> stream;
+    private volatile boolean abandoned;
 
     /// @param index the index of its prompt in the completion
     /// @param scheduler the id of the called scheduler
@@ -57,6 +58,17 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
         if (open != null) {
             open.request(1);
         }
+    }
+
+    /// Cancels the request in the engine because it goes on elsewhere: the completion gets no more
+    /// events of this call, those that have arrived included.
+    public void abandon() {
+        abandoned = true;
+        cancel();
+    }
+
+    boolean isAbandoned() {
+        return abandoned;
     }
 
     /// Cancels the request in the engine; no effect once it has ended.
@@ -80,6 +92,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
         } catch (InvalidProtocolBufferException e) {
             cancel();
             inbox.put(
+                    this,
                     new EngineEvent.Failed(
                             index,
                             new Failure(
@@ -91,34 +104,44 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
 
     private void deliver(GenerateEvent event) throws InvalidProtocolBufferException {
         switch (event.getEventCase()) {
+            case ACCEPTED -> inbox.put(this, new EngineEvent.Accepted(index));
             case TOKENS -> {
                 GenerateEvent.Tokens tokens = event.getTokens();
                 inbox.put(
+                        this,
                         new EngineEvent.Tokens(
                                 index,
                                 tokens.getChoice(),
+                                tokens.getPosition(),
                                 GeneratedToken.fromProto(tokens),
-                                tokens.getCachedTokens()));
+                                tokens.getCachedTokens(),
+                                tokens.getMigrations()));
+                if (tokens.hasFinished()) {
+                    finished(tokens.getFinished());
+                }
             }
-            case FINISHED -> {
-                GenerateEvent.Finished finished = event.getFinished();
-                inbox.put(
-                        new EngineEvent.Finished(
-                                index,
-                                finished.getChoice(),
-                                finished.getReason() == FinishReason.FINISH_REASON_STOP,
-                                finished.getStopTokenId(),
-                                finished.getUsage().getCachedTokens()));
-            }
+            case FINISHED -> finished(event.getFinished());
             case OUTPUTS -> {
                 GenerateEvent.Outputs outputs = event.getOutputs();
                 inbox.put(
+                        this,
                         new EngineEvent.Outputs(
                                 index, outputs.getChoice(), decoded(outputs.getOutputs())));
             }
             // An event that only a newer scheduler sends: ignored.
             case EVENT_NOT_SET -> next();
         }
+    }
+
+    private void finished(GenerateEvent.Finished finished) {
+        inbox.put(
+                this,
+                new EngineEvent.Finished(
+                        index,
+                        finished.getChoice(),
+                        finished.getReason() == FinishReason.FINISH_REASON_STOP,
+                        finished.getStopTokenId(),
+                        finished.getUsage().getCachedTokens()));
     }
 
     private static PositionOutputs decoded(EncodedOutputs outputs)
@@ -152,12 +175,12 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
 
     @Override
     public void onError(Throwable failure) {
-        inbox.put(new EngineEvent.Failed(index, toFailure(failure)));
+        inbox.put(this, new EngineEvent.Failed(index, toFailure(failure)));
     }
 
     @Override
     public void onCompleted() {
-        inbox.put(new EngineEvent.Ended(index));
+        inbox.put(this, new EngineEvent.Ended(index));
     }
 
     private static Failure toFailure(Throwable thrown) {
@@ -174,7 +197,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
                     case UNAVAILABLE -> Failure.Kind.UNAVAILABLE;
                     case FAILED_PRECONDITION -> Failure.Kind.NOT_LEADER;
                     case INVALID_ARGUMENT -> Failure.Kind.INVALID;
-                    case ABORTED -> Failure.Kind.GROUP_LOST;
+                    case ABORTED -> Failure.Kind.POISONED;
                     case CANCELLED ->
                             description.startsWith(STREAM_RESET)
                                     ? Failure.Kind.UNAVAILABLE

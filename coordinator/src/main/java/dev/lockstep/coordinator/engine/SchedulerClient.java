@@ -6,6 +6,7 @@ import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Membership;
 import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
@@ -110,16 +111,34 @@ public final class SchedulerClient implements AutoCloseable {
 
     /// Sends the request to the best group that is not excluded; returns empty if there is none.
     ///
+    /// @param committed the choices that go on, where another scheduler had accepted the request
     /// @param index the index of the call in the inbox's completion
     public Optional<SchedulerCall> send(
-            EngineRequest request, int index, CompletionInbox inbox, Set<String> excluded) {
+            EngineRequest request,
+            List<CommittedChoice> committed,
+            int index,
+            CompletionInbox inbox,
+            Set<String> excluded) {
         Snapshot now = snapshot;
         return Router.choose(
                         candidates(request, now.groups()),
                         request.model(),
                         excluded,
                         turn.getAndIncrement())
-                .map(chosen -> send(request, index, inbox, chosen, now));
+                .map(chosen -> send(request, committed, index, inbox, chosen, now));
+    }
+
+    /// Whether the group of this scheduler does not serve now, and another of the model does.
+    public boolean mustMove(String scheduler, String model) {
+        boolean another = false;
+        for (GroupView group : groups()) {
+            boolean serves = group.ready() && group.status().getModel().equals(model);
+            if (group.id().equals(scheduler) && group.ready()) {
+                return false;
+            }
+            another |= serves && !group.id().equals(scheduler);
+        }
+        return another;
     }
 
     /// Requests the timeline of a tenant's request from all live schedulers at the same time.
@@ -163,6 +182,7 @@ public final class SchedulerClient implements AutoCloseable {
 
     private SchedulerCall send(
             EngineRequest request,
+            List<CommittedChoice> committed,
             int index,
             CompletionInbox inbox,
             Router.Candidate chosen,
@@ -177,7 +197,8 @@ public final class SchedulerClient implements AutoCloseable {
                         request.prompt().length(),
                         chosen.cachedTokens());
         var call = new SchedulerCall(index, inbox, chosen.id());
-        SchedulerGrpc.newStub(link.channel()).generate(request.toProto(clock.nanoTime()), call);
+        SchedulerGrpc.newStub(link.channel())
+                .generate(request.toProto(committed, clock.nanoTime()), call);
         inbox.attach(call);
         return call;
     }

@@ -11,9 +11,11 @@ import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.coordinator.FakeScheduler;
 import dev.lockstep.coordinator.TestCoordinator;
+import dev.lockstep.proto.v1.CommittedChoice;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import java.net.http.HttpResponse;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
@@ -68,24 +70,129 @@ final class FailureTest {
     }
 
     @Test
-    void aGroupLostBeforeTheFirstTokenIsAPlainError() throws Exception {
+    void aRequestThatEndsItsWorkersHasACodeOfItsOwn() throws Exception {
         tiny.scheduler.behave(call -> call.fail(Status.ABORTED.withDescription("rank 1 is gone")));
-        HttpResponse<String> response = chat("\"stream\":true");
-        error(response, 503, "group_lost");
-        assertTrue(response.headers().firstValue("retry-after").isPresent());
+        JsonNode error = error(chat(""), 500, "poisoned_request");
+        assertFalse(error.get("message").asText().contains("rank"), "nothing of the cluster");
     }
 
     @Test
-    void aGroupLostDuringAStreamIsAnErrorEvent() throws Exception {
+    void aSchedulerThatIsLostBeforeItAcceptsIsAPlainError() throws Exception {
+        tiny.scheduler.behave(
+                call -> call.fail(Status.UNAVAILABLE.withDescription("rank 1 is gone")));
+        HttpResponse<String> response = chat("\"stream\":true");
+        error(response, 503, "not_ready");
+        assertTrue(response.headers().firstValue("retry-after").isPresent());
+    }
+
+    /// The scheduler that comes back gets what the coordinator has of each choice that goes on.
+    @Test
+    void aRequestWhoseSchedulerIsLostGoesOnWhereItWas() throws Exception {
+        int[] hello = tiny.ids("Hello world");
         tiny.scheduler.behave(
                 call -> {
-                    call.oneByOne(0, tiny.ids("Hello"));
-                    call.fail(Status.ABORTED.withDescription("rank 1 is gone"));
+                    call.accept();
+                    if (call.request().getCommittedCount() == 0) {
+                        call.oneByOne(0, Arrays.copyOf(hello, 2));
+                        call.oneByOne(1, hello);
+                        call.finishByLength(1);
+                        call.fail(Status.UNAVAILABLE.withDescription("killed"));
+                        return;
+                    }
+                    CommittedChoice first = call.request().getCommitted(0);
+                    if (call.request().getCommittedCount() == 1
+                            && first.getChoice() == 0
+                            && first.getIdsList().equals(List.of(hello[0], hello[1]))) {
+                        call.oneByOne(0, Arrays.copyOfRange(hello, 2, hello.length));
+                        call.finishByLength(0);
+                    } else {
+                        call.fail(Status.INVALID_ARGUMENT.withDescription("" + call.request()));
+                    }
+                });
+        HttpResponse<String> response = chat("\"n\":2");
+        assertEquals(200, response.statusCode(), response.body());
+        JsonNode answer = TestCoordinator.json(response.body());
+        for (int choice = 0; choice < 2; choice++) {
+            assertEquals(
+                    "Hello world", answer.at("/choices/" + choice + "/message/content").asText());
+        }
+        assertEquals(2 * hello.length, answer.at("/usage/completion_tokens").asInt());
+        assertEquals(1, answer.at("/usage/lockstep/migrations").asInt());
+    }
+
+    /// A token that was under way when the request moved is generated again, and counts once.
+    @Test
+    void aRequestMovesFromALostGroupToOneThatServes() throws Exception {
+        int[] hello = tiny.ids("Hello world");
+        try (var other = TestCoordinator.scheduler("other")) {
+            other.ready(false);
+            tiny.scheduler.behave(
+                    call -> {
+                        call.accept();
+                        call.oneByOne(0, Arrays.copyOf(hello, 2));
+                        other.ready(true);
+                        tiny.scheduler.ready(false);
+                        call.awaitCancelled();
+                    });
+            other.behave(
+                    call -> {
+                        call.accept();
+                        int known = call.request().getCommitted(0).getIdsCount();
+                        call.oneByOne(0, Arrays.copyOfRange(hello, known, hello.length));
+                        call.finishByLength(0);
+                    });
+            FixedCluster cluster = tiny.cluster.another(Runnable::run);
+            cluster.register(other.member());
+            HttpResponse<String> response = chat("");
+            assertEquals(200, response.statusCode(), response.body());
+            assertEquals(
+                    "Hello world",
+                    TestCoordinator.json(response.body())
+                            .at("/choices/0/message/content")
+                            .asText());
+            cluster.close();
+        } finally {
+            tiny.scheduler.ready(true);
+        }
+    }
+
+    @Test
+    void anAcceptedRequestWithoutATokenIsSentAgain() throws Exception {
+        var attempts = new AtomicInteger();
+        tiny.scheduler.behave(
+                call -> {
+                    if (attempts.incrementAndGet() == 2) {
+                        call.fail(Status.UNAVAILABLE.withDescription("still forming"));
+                        return;
+                    }
+                    call.accept();
+                    if (attempts.get() == 1) {
+                        call.fail(Status.FAILED_PRECONDITION.withDescription("not the leader"));
+                    } else {
+                        call.oneByOne(0, tiny.ids("Hello"));
+                        call.finishByLength(0);
+                    }
+                });
+        HttpResponse<String> response = chat("");
+        assertEquals(200, response.statusCode(), response.body());
+        assertEquals(3, attempts.get());
+    }
+
+    @Test
+    void aRequestWhoseSchedulersAreLostAgainAndAgainEndsWithAnErrorEvent() throws Exception {
+        var attempts = new AtomicInteger();
+        tiny.scheduler.behave(
+                call -> {
+                    call.accept();
+                    if (attempts.getAndIncrement() == 0) {
+                        call.oneByOne(0, tiny.ids("Hello"));
+                    }
+                    call.fail(Status.UNAVAILABLE.withDescription("rank 1 is gone"));
                 });
         List<JsonNode> events = tiny.chatEvents("");
         assertEquals("group_lost", events.getLast().at("/error/code").asText());
         assertEquals("server_error", events.getLast().at("/error/type").asText());
-        error(chat(""), 503, "group_lost");
+        assertEquals(5, attempts.get());
     }
 
     @Test

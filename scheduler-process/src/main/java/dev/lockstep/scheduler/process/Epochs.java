@@ -61,9 +61,11 @@ final class Epochs {
     }
 
     /// Ends an epoch whose group is lost.
-    LostSequences end(Epoch epoch) {
+    ///
+    /// @param rankFailed as in [Scheduler#lose]
+    LostSequences end(Epoch epoch, boolean rankFailed) {
         before = before.plus(epoch.scheduler().load().totals());
-        return epoch.scheduler().lose();
+        return epoch.scheduler().lose(rankFailed, clock.nanoTime());
     }
 
     /// Returns the load of an epoch, or of none, with the totals of all ended epochs.

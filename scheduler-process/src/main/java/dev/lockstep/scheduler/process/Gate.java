@@ -39,6 +39,9 @@ final class Gate {
 
     /// Fails a request that would find the queue full. Returns false when the request may pass.
     boolean tryRefuse(RequestStream stream) {
+        if (stream.request().accepted()) {
+            return false;
+        }
         Queue now = queue;
         int choices = stream.request().choices().size();
         long tokens = (long) choices * stream.request().promptIds().length;

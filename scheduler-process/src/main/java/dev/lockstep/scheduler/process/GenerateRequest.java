@@ -3,6 +3,7 @@ package dev.lockstep.scheduler.process;
 
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.cluster.CacheDomain;
+import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.SamplingParams;
@@ -21,14 +22,27 @@ import java.util.concurrent.TimeUnit;
 /// only a formed group knows its vocabulary.
 ///
 /// @param promptIds read-only
+/// @param choices all of them, or those that go on where another scheduler had accepted the request
+/// @param committed the ids of each choice that the coordinator has; empty for a new request
 record GenerateRequest(
-        String id, int[] promptIds, List<Choice> choices, PromptOutputs outputs, Options options) {
+        String id,
+        int[] promptIds,
+        List<Choice> choices,
+        List<List<Integer>> committed,
+        PromptOutputs outputs,
+        Options options) {
     private static final int MAX_CHOICES = 128;
     private static final int MAX_TOP_LOGPROBS = 20;
     private static final long MAX_DEADLINE_MILLIS = TimeUnit.DAYS.toMillis(30);
 
     GenerateRequest {
         choices = List.copyOf(choices);
+        committed = committed.stream().map(List::copyOf).toList();
+    }
+
+    /// Whether another scheduler had accepted it.
+    boolean accepted() {
+        return !committed.isEmpty();
     }
 
     /// The scheduling and caching options of the request.
@@ -58,8 +72,27 @@ record GenerateRequest(
         for (int i = 0; i < ids.length; i++) {
             ids[i] = proto.getPromptIds(i);
         }
+        requireCommitted(proto);
         return new GenerateRequest(
-                proto.getRequestId(), ids, choices(proto), proto.getOutputs(), options(proto));
+                proto.getRequestId(),
+                ids,
+                choices(proto),
+                proto.getCommittedList().stream().map(CommittedChoice::getIdsList).toList(),
+                proto.getOutputs(),
+                options(proto));
+    }
+
+    private static void requireCommitted(dev.lockstep.proto.v1.GenerateRequest proto) {
+        int after = 0;
+        for (CommittedChoice one : proto.getCommittedList()) {
+            requireWhole("committed.choice", one.getChoice(), after, proto.getChoices() - 1);
+            requireWhole(
+                    "the number of committed.ids",
+                    one.getIdsCount(),
+                    0,
+                    Math.max(0, proto.getMaxTokens() - 1));
+            after = one.getChoice() + 1;
+        }
     }
 
     private static List<Choice> choices(dev.lockstep.proto.v1.GenerateRequest proto) {
@@ -71,6 +104,11 @@ record GenerateRequest(
                         proto.getStopTokenIdsList(),
                         Payloads.fromProto(proto.getSampling()),
                         Payloads.fromProto(proto.getConstraint()));
+        if (proto.getCommittedCount() > 0) {
+            return proto.getCommittedList().stream()
+                    .map(one -> first.withIndex(one.getChoice()))
+                    .toList();
+        }
         var choices = new ArrayList<Choice>();
         for (int index = 0; index < proto.getChoices(); index++) {
             choices.add(first.withIndex(index));
@@ -127,6 +165,9 @@ record GenerateRequest(
     void requireVocabulary(int size) {
         for (int i = 0; i < promptIds.length; i++) {
             requireToken("prompt_ids[" + i + "]", promptIds[i], size);
+        }
+        for (List<Integer> ids : committed) {
+            ids.forEach(id -> requireToken("committed.ids", id, size));
         }
         Choice choice = choices.getFirst();
         choice.stopTokenIds().forEach(id -> requireToken("stop_token_ids", id, size));

@@ -235,7 +235,7 @@ final class GroupKeeper implements AutoCloseable {
             while (!workers.isLost() && leadership.leading()) {
                 awaitChange(LONG_WAIT);
             }
-            workers.lose("another scheduler leads");
+            workers.giveUp("another scheduler leads");
             waitBeforeRetry(MIN_BACKOFF);
         } finally {
             announceStarting();
@@ -250,8 +250,8 @@ final class GroupKeeper implements AutoCloseable {
         }
 
         @Override
-        public void groupLost(WorkerGroup group, String reason) {
-            inbox.groupLost(group, reason);
+        public void groupLost(WorkerGroup group, GroupLoss loss) {
+            inbox.groupLost(group, loss);
             signalChange();
         }
     }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Sequences whose group was lost before they started: they wait for a limited time for the next
-/// group of the same model.
+/// Sequences whose group was lost: they wait for a limited time for the next group of the same
+/// model.
 final class ParkedSequences {
     /// The longest time that they wait.
-    static final Duration MAX_WAIT = Duration.ofSeconds(30);
+    static final Duration MAX_WAIT = Duration.ofSeconds(60);
 
     private final List<Sequence> parked = new ArrayList<>();
     private String modelDigest = "";
@@ -37,6 +38,22 @@ final class ParkedSequences {
         List<Sequence> all = List.copyOf(parked);
         parked.clear();
         return all;
+    }
+
+    /// Returns the earliest deadline; [SchedulingOptions#NO_DEADLINE] when there is none.
+    long nextDeadline() {
+        long next = SchedulingOptions.NO_DEADLINE;
+        for (Sequence sequence : parked) {
+            next = Math.min(next, sequence.options().deadlineNanos());
+        }
+        return next;
+    }
+
+    /// Returns the sequences whose deadline has passed.
+    List<Sequence> late(long nanos) {
+        return nextDeadline() > nanos
+                ? List.of()
+                : parked.stream().filter(one -> one.options().deadlineNanos() <= nanos).toList();
     }
 
     /// Whether a group of the model with this digest can continue them.

@@ -3,6 +3,7 @@ package dev.lockstep.scheduler.process;
 
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.process.OwnerOnly;
+import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.HeldBlocks;
 import dev.lockstep.proto.v1.KvGroupInfo;
 import dev.lockstep.proto.v1.RecordedArrival;
@@ -27,6 +28,7 @@ import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -113,7 +115,7 @@ final class Recording implements Recorder, AutoCloseable {
     }
 
     @Override
-    public void submitted(List<Sequence> choices, long nanos) {
+    public void submitted(List<Sequence> choices, boolean accepted, long nanos) {
         Sequence first = choices.getFirst();
         Choice choice = first.choice();
         SchedulingOptions options = first.options();
@@ -139,10 +141,25 @@ final class Recording implements Recorder, AutoCloseable {
         for (long word : options.cacheDomain().words()) {
             arrival.addCacheDomain(word);
         }
-        choices.forEach(each -> arrival.addChoices(each.arrival()));
-        first.leader().ifPresent(leader -> arrival.setLeader(leader.arrival()));
-        arrival.setFirstChoice(choice.index());
+        arrival.setAccepted(accepted);
+        for (Sequence each : choices) {
+            arrival.addChoices(each.arrival());
+            arrival.addCommitted(
+                    CommittedChoice.newBuilder()
+                            .setChoice(each.choice().index())
+                            .addAllIds(Arrays.stream(each.copyOfOutputs()).boxed().toList()));
+        }
         write(call(nanos).setArrival(arrival));
+    }
+
+    @Override
+    public void resumed(Sequence sequence, long nanos) {
+        write(call(nanos).setResumed(sequence.arrival()));
+    }
+
+    @Override
+    public void lost(boolean rankFailed, long nanos) {
+        write(call(nanos).setLost(rankFailed));
     }
 
     @Override

@@ -4,6 +4,7 @@ package dev.lockstep.scheduler.process;
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.HeldBlocks;
 import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.RecordedArrival;
@@ -105,7 +106,8 @@ public final class Replay {
         switch (call.getCallCase()) {
             case ARRIVAL -> {
                 requests++;
-                current.submit(sequences(call.getArrival()), nanos);
+                current.submit(
+                        sequences(call.getArrival()), call.getArrival().getAccepted(), nanos);
             }
             case CANCELLED -> {
                 Sequence sequence = sequences.get(call.getCancelled());
@@ -113,6 +115,13 @@ public final class Replay {
                     current.cancel(sequence, nanos);
                 }
             }
+            case RESUMED -> {
+                Sequence sequence = sequences.get(call.getResumed());
+                if (sequence != null) {
+                    current.resume(sequence, nanos);
+                }
+            }
+            case LOST -> current.lose(call.getLost(), nanos);
             case EXPIRE -> current.expire(nanos);
             case PLAN, EMPTY_PLAN -> compare(call, current.plan(nanos));
             case RESULT -> {
@@ -125,10 +134,6 @@ public final class Replay {
     }
 
     private void begin(RecordedGroup group) {
-        if (scheduler != null) {
-            // Sequences of the lost group are aborted, or wait for this one.
-            scheduler.lose();
-        }
         groups++;
         kvGroups = group.getKvGroupsCount();
         var shape =
@@ -190,13 +195,13 @@ public final class Replay {
         if (arrival.getChoicesCount() == 0) {
             throw new IOException("an arrival without choices: an older build recorded it");
         }
-        Optional<Sequence> leader =
-                arrival.hasLeader()
-                        ? Optional.ofNullable(sequences.get(arrival.getLeader()))
-                        : Optional.empty();
         var choices = new ArrayList<Sequence>();
-        for (long number : arrival.getChoicesList()) {
-            int index = arrival.getFirstChoice() + choices.size();
+        if (arrival.getCommittedCount() != arrival.getChoicesCount()) {
+            throw new IOException("an arrival without indexes: an older build recorded it");
+        }
+        for (CommittedChoice each : arrival.getCommittedList()) {
+            int index = each.getChoice();
+            long number = arrival.getChoices(choices.size());
             var sequence =
                     new Sequence(
                             number,
@@ -205,8 +210,9 @@ public final class Replay {
                             first.withIndex(index),
                             GenerateRequest.wanted(wanted, index, prompt.length),
                             options,
-                            choices.isEmpty() ? leader : Optional.of(choices.getFirst()),
+                            choices.isEmpty() ? Optional.empty() : Optional.of(choices.getFirst()),
                             kvGroups);
+            sequence.goOnAfter(each.getIdsList());
             sequences.put(number, sequence);
             choices.add(sequence);
         }

@@ -18,15 +18,20 @@ import org.jspecify.annotations.Nullable;
 
 /// One request and the stream of its events; ends exactly once.
 ///
-/// The step loop writes and never blocks: while the reader is slow, tokens are kept here, up to
-/// [#MAX_UNREAD]. The transport's thread sends the rest when the reader catches up; both
-/// synchronize on this.
+/// The step loop adds the events of a step, calls [#drain], and never blocks: while the reader is
+/// slow, tokens are kept here, up to [#MAX_UNREAD]. The transport's thread sends the rest when the
+/// reader catches up; both synchronize on this.
 final class RequestStream {
     /// Tokens that may wait for a slow reader, beyond what the transport buffers.
     static final int MAX_UNREAD = 2048;
 
     /// Values of hidden states that may wait: 64 MiB.
     static final int MAX_UNREAD_VALUES = 1 << 24;
+
+    private static final GenerateEvent ACCEPTED =
+            GenerateEvent.newBuilder()
+                    .setAccepted(GenerateEvent.Accepted.getDefaultInstance())
+                    .build();
 
     private final GenerateRequest request;
     private final ServerCallStreamObserver<GenerateEvent> out;
@@ -44,6 +49,7 @@ final class RequestStream {
     private static final class Outbox {
         final ArrayDeque<PositionOutputs> outputs = new ArrayDeque<>();
         int cachedTokens;
+        int migrations;
         GenerateEvent.Tokens.@Nullable Builder tokens;
         GenerateEvent.@Nullable Finished finished;
     }
@@ -52,7 +58,7 @@ final class RequestStream {
         this.request = request;
         this.out = out;
         this.unfinished = request.choices().size();
-        for (int i = 0; i < unfinished; i++) {
+        for (int i = 0; i <= request.choices().getLast().index(); i++) {
             outboxes.add(new Outbox());
         }
     }
@@ -70,11 +76,23 @@ final class RequestStream {
         sequences = choices;
     }
 
+    /// Tells the coordinator that the request is queued.
+    synchronized void accepted() {
+        if (!ended) {
+            out.onNext(ACCEPTED);
+        }
+    }
+
     /// Sets how many tokens of the prompt of a choice were found in the cache, before its first
     /// token.
     synchronized void began(int choice, int cached) {
         outboxes.get(choice).cachedTokens = cached;
         cachedTokens = choice == 0 ? cached : cachedTokens;
+    }
+
+    /// Sets how often a choice has gone on in another epoch.
+    synchronized void migrated(int choice, int migrations) {
+        outboxes.get(choice).migrations = migrations;
     }
 
     /// Adds a token. Returns false when too much is unread: then the request must be failed.
@@ -85,7 +103,11 @@ final class RequestStream {
         Outbox outbox = outboxes.get(choice);
         GenerateEvent.Tokens.Builder tokens = outbox.tokens;
         if (tokens == null) {
-            tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice).setPosition(position);
+            tokens =
+                    GenerateEvent.Tokens.newBuilder()
+                            .setChoice(choice)
+                            .setPosition(position)
+                            .setMigrations(outbox.migrations);
             if (position == 0) {
                 tokens.setCachedTokens(outbox.cachedTokens);
             }
@@ -97,7 +119,6 @@ final class RequestStream {
         }
         generated++;
         unread++;
-        drain();
         return unread <= MAX_UNREAD;
     }
 
@@ -108,7 +129,6 @@ final class RequestStream {
         }
         outboxes.get(choice).outputs.add(outputs);
         unreadValues += outputs.hiddenValues();
-        drain();
         return unreadValues <= MAX_UNREAD_VALUES;
     }
 
@@ -130,7 +150,6 @@ final class RequestStream {
             complete = true;
         }
         outboxes.get(choice).finished = finished.build();
-        drain();
     }
 
     synchronized void fail(Status status, Metadata trailers) {
@@ -178,14 +197,17 @@ final class RequestStream {
             return;
         }
         GenerateEvent.Tokens.Builder tokens = outbox.tokens;
+        GenerateEvent.Finished finished = outbox.finished;
+        outbox.finished = null;
         if (tokens != null) {
+            // One event: a coordinator that has the last token also knows that it is the last.
+            if (finished != null) {
+                tokens.setFinished(finished);
+            }
             outbox.tokens = null;
             unread -= tokens.getIdsCount();
             out.onNext(GenerateEvent.newBuilder().setTokens(tokens).build());
-        }
-        GenerateEvent.Finished finished = outbox.finished;
-        if (finished != null) {
-            outbox.finished = null;
+        } else if (finished != null) {
             out.onNext(GenerateEvent.newBuilder().setFinished(finished).build());
         }
     }

@@ -15,17 +15,19 @@ import io.grpc.Status;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
 /// The requests of the step loop: which request each sequence belongs to, the delivery of its
-/// events, and the sequences that wait for the next group because theirs was lost before they
-/// started. Owned by the step loop's thread.
+/// events, and the sequences that wait for the next group because theirs was lost. Owned by the
+/// step loop's thread.
 final class Requests {
     static final Metadata.Key<String> RETRY_AFTER_MS =
             Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
@@ -35,6 +37,7 @@ final class Requests {
     private final Clock clock;
     private final RetryEstimate retryAfter = new RetryEstimate();
     private final Map<Sequence, RequestStream> owners = new HashMap<>();
+    private final Set<RequestStream> written = new LinkedHashSet<>();
     private final ParkedSequences parked = new ParkedSequences();
     private @Nullable Scheduler scheduler;
     private long arrivals;
@@ -60,7 +63,7 @@ final class Requests {
             return;
         }
         stream.sequences(sequences(stream, group));
-        queue(stream, stream.sequences());
+        queue(stream);
     }
 
     private List<Sequence> sequences(RequestStream stream, FormedGroup group) {
@@ -68,7 +71,7 @@ final class Requests {
         SchedulingOptions options = request.options(clock.nanoTime());
         var sequences = new ArrayList<Sequence>();
         for (Choice choice : request.choices()) {
-            sequences.add(
+            var sequence =
                     new Sequence(
                             arrivals++,
                             request.id(),
@@ -79,18 +82,24 @@ final class Requests {
                             sequences.isEmpty()
                                     ? Optional.empty()
                                     : Optional.of(sequences.getFirst()),
-                            group.shape().kvGroups().size()));
+                            group.shape().kvGroups().size());
+            if (request.accepted()) {
+                sequence.goOnAfter(request.committed().get(sequences.size()));
+            }
+            sequences.add(sequence);
         }
         return sequences;
     }
 
-    private void queue(RequestStream stream, List<Sequence> sequences) {
+    private void queue(RequestStream stream) {
         if (scheduler == null) {
             throw new IllegalStateException("no group is formed");
         }
-        switch (scheduler.submit(sequences, clock.nanoTime())) {
+        switch (scheduler.submit(
+                stream.sequences(), stream.request().accepted(), clock.nanoTime())) {
             case Submission.Queued() -> {
-                sequences.forEach(one -> owners.put(one, stream));
+                stream.accepted();
+                stream.sequences().forEach(one -> owners.put(one, stream));
                 LOG.debug("request {} queued", stream.request().id());
             }
             case Submission.QueueFull(var why) ->
@@ -140,12 +149,21 @@ final class Requests {
         }
     }
 
-    /// Delivers an event to the request of its sequence.
-    void deliver(SequenceEvent event) {
+    /// Delivers the events of a step to the requests of their sequences. What a step has for a
+    /// choice, and its end, is sent as one event: so a coordinator that has the last token also
+    /// knows that it is the last.
+    void deliver(List<SequenceEvent> events) {
+        events.forEach(this::deliver);
+        written.forEach(RequestStream::drain);
+        written.clear();
+    }
+
+    private void deliver(SequenceEvent event) {
         RequestStream stream = owners.get(event.sequence());
         if (stream == null) {
             return;
         }
+        written.add(stream);
         int choice = event.sequence().choice().index();
         switch (event) {
             case SequenceEvent.Generated(var sequence, var position, var token) -> {
@@ -195,41 +213,63 @@ final class Requests {
     /// group had been lost.
     void formed(FormedGroup group, Scheduler fresh) {
         scheduler = fresh;
-        List<Sequence> sequences = parked.takeAll();
-        List<RequestStream> streams = sequences.stream().map(owners::remove).toList();
-        for (int i = 0; i < sequences.size(); i++) {
-            RequestStream stream = streams.get(i);
-            if (stream == null || stream.hasEnded()) {
+        var unfit = new LinkedHashMap<RequestStream, String>();
+        for (Sequence sequence : parked.takeAll()) {
+            RequestStream stream = owners.get(sequence);
+            if (stream == null) {
                 continue;
             }
-            if (parked.fit(group.modelDigest())) {
-                queue(stream, List.of(sequences.get(i)));
-            } else {
-                String other = "the new group serves another model";
-                end(stream, Status.UNAVAILABLE.withDescription(other));
+            stream.migrated(sequence.choice().index(), sequence.migrations());
+            String why = resume(sequence, group, fresh);
+            if (!why.isEmpty()) {
+                owners.remove(sequence);
+                unfit.put(stream, why);
+            }
+        }
+        unfit.forEach((stream, why) -> end(stream, Status.UNAVAILABLE.withDescription(why)));
+    }
+
+    /// Queues a parked sequence, or returns why the new group cannot run it.
+    private String resume(Sequence sequence, FormedGroup group, Scheduler fresh) {
+        if (!parked.fit(group.modelDigest())) {
+            return "the new group serves another model";
+        }
+        return switch (fresh.resume(sequence, clock.nanoTime())) {
+            case Submission.Unservable(var why) ->
+                    "the new group cannot continue the request: " + why;
+            case Submission.Queued _, Submission.QueueFull _, Submission.TooLate _ -> "";
+        };
+    }
+
+    /// Parks the sequences of a lost group, and ends the requests that were found to end its ranks.
+    void lost(LostSequences lost, String modelDigest) {
+        scheduler = null;
+        parked.add(lost.parked(), modelDigest, clock.nanoTime());
+        for (Sequence sequence : lost.poisoned()) {
+            RequestStream stream = owners.remove(sequence);
+            LOG.error("request {} ends: its worker failed twice", sequence.requestId());
+            if (stream != null) {
+                String twice = "a worker that ran the request alone failed for the second time";
+                end(stream, Status.ABORTED.withDescription(twice));
             }
         }
     }
 
-    /// Ends the requests that had started in a lost group and parks the other sequences. Returns
-    /// how many requests ended.
-    int lost(LostSequences lost, String modelDigest, String reason) {
-        scheduler = null;
-        parked.add(lost.waiting(), modelDigest, clock.nanoTime());
-        Status aborted = Status.ABORTED.withDescription("the group was lost: " + reason);
-        var streams = new LinkedHashSet<RequestStream>();
-        for (Sequence sequence : lost.aborted()) {
-            RequestStream stream = owners.get(sequence);
-            if (stream != null) {
-                streams.add(stream);
-            }
+    /// Returns the earliest deadline of a parked sequence; [SchedulingOptions#NO_DEADLINE] when
+    /// there is none.
+    long nextParkedDeadline() {
+        return parked.nextDeadline();
+    }
+
+    /// Ends the requests of parked sequences whose deadline has passed.
+    void expireParked() {
+        for (Sequence late : parked.late(clock.nanoTime())) {
+            deliver(List.of(new SequenceEvent.Expired(late)));
         }
-        streams.forEach(stream -> end(stream, aborted));
-        return streams.size();
     }
 
     /// Fails the requests when the parked sequences have waited too long for the next group.
-    void expireParked(Status unready) {
+    void endWaitingTooLong(Status unready) {
         if (parked.waitedTooLong(clock.nanoTime())) {
             failAll(
                     unready.augmentDescription(

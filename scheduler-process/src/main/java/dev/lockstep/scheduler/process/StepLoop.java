@@ -116,7 +116,9 @@ final class StepLoop implements AutoCloseable {
     private void round() throws InterruptedException {
         long until = changed ? Math.min(tickNanos, publishedNanos + MIN_PUBLISH_NANOS) : tickNanos;
         long now = clock.nanoTime();
-        if (epoch != null) {
+        if (epoch == null) {
+            until = Math.min(until, requests.nextParkedDeadline());
+        } else {
             until = Math.min(until, epoch.scheduler().nextDeadline());
             long planAt = epoch.scheduler().planAt();
             // At a time in the past, a plan was already attempted.
@@ -127,8 +129,10 @@ final class StepLoop implements AutoCloseable {
             handle(message);
             changed = true;
         }
-        if (epoch != null) {
-            epoch.scheduler().expire(clock.nanoTime()).forEach(requests::deliver);
+        if (epoch == null) {
+            requests.expireParked();
+        } else {
+            requests.deliver(epoch.scheduler().expire(clock.nanoTime()));
         }
         planAndSend();
         // A draining scheduler refuses requests for another reason than a full queue.
@@ -160,7 +164,7 @@ final class StepLoop implements AutoCloseable {
             case StepLoopMessage.Formed(var group) -> formed(group);
             case StepLoopMessage.Unready(var status) -> unready(status);
             case StepLoopMessage.Completed(var group, var result) -> completed(group, result);
-            case StepLoopMessage.Lost(var group, var reason) -> lost(group, reason);
+            case StepLoopMessage.Lost(var group, var loss) -> lost(group, loss);
             case StepLoopMessage.Snapshot(var answer) ->
                     answer.complete(
                             new BlockWatcher.Snapshot(
@@ -192,7 +196,7 @@ final class StepLoop implements AutoCloseable {
         }
         failpoints.hit(BEFORE_APPLY);
         try {
-            epoch.scheduler().apply(result, clock.nanoTime()).forEach(requests::deliver);
+            requests.deliver(epoch.scheduler().apply(result, clock.nanoTime()));
         } catch (IllegalStateException e) {
             LOG.error(
                     "the result of step {} of epoch {} is invalid",
@@ -214,21 +218,20 @@ final class StepLoop implements AutoCloseable {
         publish();
     }
 
-    private void lost(WorkerGroup group, String reason) {
+    private void lost(WorkerGroup group, GroupLoss loss) {
         if (epoch == null || !epoch.isOf(group)) {
             return;
         }
-        LostSequences lost = epochs.end(epoch);
+        LostSequences lost = epochs.end(epoch, loss.rankFailed());
         String digest = epoch.group().modelDigest();
         epoch = null;
-        unready = Status.UNAVAILABLE.withDescription("the group was lost: " + reason);
-        int ended = requests.lost(lost, digest, reason);
+        unready = Status.UNAVAILABLE.withDescription("the group was lost: " + loss.reason());
+        requests.lost(lost, digest);
         LOG.warn(
-                "epoch {} is lost, {} requests aborted, {} sequences wait for the next group: {}",
+                "epoch {} is lost, {} sequences wait for the next group: {}",
                 group.epoch(),
-                ended,
                 requests.parkedCount(),
-                reason);
+                loss.reason());
         publish();
     }
 
@@ -268,7 +271,7 @@ final class StepLoop implements AutoCloseable {
             if (epoch != null) {
                 epoch.group().workers().beat();
             }
-            requests.expireParked(unready);
+            requests.endWaitingTooLong(unready);
             publish();
         } else if (changed && now - publishedNanos >= MIN_PUBLISH_NANOS) {
             publish();

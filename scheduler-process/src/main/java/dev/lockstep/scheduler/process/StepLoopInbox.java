@@ -75,8 +75,8 @@ final class StepLoopInbox implements WorkerGroup.Listener {
     }
 
     @Override
-    public void groupLost(WorkerGroup group, String reason) {
-        messages.add(new StepLoopMessage.Lost(group, reason));
+    public void groupLost(WorkerGroup group, GroupLoss loss) {
+        messages.add(new StepLoopMessage.Lost(group, loss));
     }
 
     /// Makes the loop refuse new requests from now on.

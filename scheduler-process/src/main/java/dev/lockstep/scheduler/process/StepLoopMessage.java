@@ -19,7 +19,7 @@ sealed interface StepLoopMessage {
 
     record Completed(WorkerGroup group, StepResult result) implements StepLoopMessage {}
 
-    record Lost(WorkerGroup group, String reason) implements StepLoopMessage {}
+    record Lost(WorkerGroup group, GroupLoss loss) implements StepLoopMessage {}
 
     record Describe(
             String requestId, String tenant, CompletableFuture<List<Timeline.Choice>> answer)

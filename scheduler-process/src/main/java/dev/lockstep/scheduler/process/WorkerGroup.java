@@ -44,7 +44,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     interface Listener {
         void stepCompleted(WorkerGroup group, StepResult result);
 
-        void groupLost(WorkerGroup group, String reason);
+        void groupLost(WorkerGroup group, GroupLoss loss);
     }
 
     private final long epoch;
@@ -348,12 +348,22 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         }
     }
 
-    /// Gives up the group: every stream is cancelled, so that no rank waits for another.
+    /// Gives up the group because a rank has failed: every stream is cancelled, so that no rank
+    /// waits for another.
     void lose(String reason) {
         lose(FormationException.lost(reason));
     }
 
+    /// Gives up the group although no rank has failed.
+    void giveUp(String reason) {
+        lose(FormationException.lost(reason), false);
+    }
+
     private void lose(FormationException why) {
+        lose(why, true);
+    }
+
+    private void lose(FormationException why, boolean rankFailed) {
         synchronized (this) {
             if (lost.isPresent()) {
                 return;
@@ -365,7 +375,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             rank.joined.completeExceptionally(why);
             rank.formed.completeExceptionally(why);
         }
-        listener.groupLost(this, String.valueOf(why.getMessage()));
+        listener.groupLost(this, new GroupLoss(String.valueOf(why.getMessage()), rankFailed));
     }
 
     synchronized boolean isLost() {
@@ -374,6 +384,6 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
 
     @Override
     public void close() {
-        lose("closed");
+        giveUp("closed");
     }
 }

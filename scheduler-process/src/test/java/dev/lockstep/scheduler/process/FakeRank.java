@@ -69,6 +69,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     private boolean holding;
     private boolean stalled;
     private boolean silent;
+    private List<Integer> poison = List.of();
     private Consumer<dev.lockstep.proto.v1.StepResult.Builder> distortion = _ -> {};
 
     FakeRank(Member member, UnaryOperator<Joined.Builder> traits) {
@@ -113,6 +114,11 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         while (!held.isEmpty()) {
             run(held.remove());
         }
+    }
+
+    /// Dies at every step that admits a prompt of these ids, from now on.
+    synchronized void dieOf(List<Integer> promptIds) {
+        poison = promptIds;
     }
 
     synchronized void fallSilent() {
@@ -180,7 +186,10 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
             case JOIN -> join(message.getJoin(), answers);
             case FORM -> form(message.getForm());
             case STEP -> {
-                if (holding) {
+                if (message.getStep().getAdmittedList().stream()
+                        .anyMatch(one -> one.getPromptIdsList().equals(poison))) {
+                    die();
+                } else if (holding) {
                     held.add(message.getStep());
                 } else {
                     run(message.getStep());

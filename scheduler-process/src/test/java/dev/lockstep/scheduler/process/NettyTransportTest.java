@@ -39,7 +39,7 @@ class NettyTransportTest implements WorkerGroup.Listener {
     public void stepCompleted(WorkerGroup group, StepResult result) {}
 
     @Override
-    public void groupLost(WorkerGroup group, String reason) {}
+    public void groupLost(WorkerGroup group, GroupLoss loss) {}
 
     private int join(NettyTransport transport, Member member)
             throws FormationException, InterruptedException {

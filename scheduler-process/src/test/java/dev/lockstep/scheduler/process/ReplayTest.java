@@ -144,9 +144,8 @@ class ReplayTest {
                 "rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
     }
 
-    /// After a lost group each waiting choice is submitted on its own to the next one.
     @Test
-    void choicesThatWaitedForTheNextGroupReplayWithTheirIndexAndLeader() throws IOException {
+    void choicesOfALostGroupAreReplayedInTheNext() throws IOException {
         Path file = folder.resolve("recording");
         var limits = new WaitingLimits(50, 5000);
         int[] prompt = prompt(new Random(5));
@@ -182,9 +181,9 @@ class ReplayTest {
                 if (epoch == 1) {
                     scheduler.submit(choices, 1);
                     scheduler.plan(1);
-                    assertEquals(choices.subList(1, 3), scheduler.lose().waiting());
+                    assertEquals(choices, scheduler.lose(true, 2).parked());
                 } else {
-                    choices.subList(1, 3).forEach(each -> scheduler.submit(List.of(each), 2));
+                    choices.forEach(each -> scheduler.resume(each, 2));
                     var worker = new FakeWorker(shape);
                     for (long nanos = 3; nanos < 30; nanos++) {
                         StepPlan plan = scheduler.plan(nanos);

@@ -150,6 +150,12 @@ final class Rig implements AutoCloseable {
         return fake;
     }
 
+    /// Ends a rank for good.
+    void leave(FakeRank rank) {
+        registrations.get(ranks.indexOf(rank)).close();
+        rank.die();
+    }
+
     SchedulerGrpc.SchedulerStub stub() {
         return SchedulerGrpc.newStub(channel);
     }

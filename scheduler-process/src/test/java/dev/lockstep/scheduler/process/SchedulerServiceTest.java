@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
+import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -8,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.Eventually;
+import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GenerateRequest;
@@ -314,6 +316,29 @@ class SchedulerServiceTest {
             // A busy machine lengthens some of the three gaps, not all.
             assertTrue(shortest < 1_500_000_000L, "every " + shortest / 1_000_000 + " ms or less");
             assertTrue(last - first > 1_500_000_000L, "three at once, though nothing changed");
+        }
+    }
+
+    /// What another scheduler had generated is part of the context, and is not sent again.
+    @Test
+    void aRequestThatAnotherSchedulerHadAcceptedGoesOn() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            GenerateRequest request = Rig.request("m", 3, 5, 30).setChoices(3).build();
+            TestCall whole = rig.generate(request);
+            whole.await();
+            GenerateRequest.Builder again = request.toBuilder();
+            List<Integer> begun = requireNonNull(whole.ids.get(1)).subList(0, 2);
+            again.addCommitted(CommittedChoice.newBuilder().setChoice(1).addAllIds(begun));
+            again.addCommitted(CommittedChoice.newBuilder().setChoice(2));
+            TestCall rest = new TestCall().after(1, begun);
+            rig.stub().generate(again.build(), rest);
+            rest.await();
+            assertEquals(whole.ids.get(1), rest.ids.get(1));
+            assertEquals(whole.ids.get(2), rest.ids.get(2));
+            assertFalse(rest.ids.containsKey(0));
+            rig.assertQuiet();
         }
     }
 }

@@ -5,11 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.TimelineEvent;
 import dev.lockstep.scheduler.WaitingLimits;
 import io.grpc.Status;
 import java.util.List;
@@ -50,7 +52,7 @@ class ServedGroupTest {
     }
 
     @Test
-    void aLostRankAbortsWhatRunsAndTheNextGroupServesWhatWaited() throws Exception {
+    void theRequestsOfALostGroupGoOnInTheNext() throws Exception {
         try (var rig = new Rig(Rig.cluster(), 2, new WaitingLimits(100, 1000))) {
             FakeRank first = rig.startRank(0, 2);
             rig.startRank(1, 2);
@@ -60,12 +62,52 @@ class ServedGroupTest {
             TestCall waiting = rig.generate(request);
             rig.awaitStatus(it -> it.getWaiting() == 1);
             first.die();
-            for (TestCall call : running) {
-                call.assertFails(Status.Code.ABORTED, "group was lost", "rank 0");
+            for (int i = 0; i < running.size(); i++) {
+                GenerateRequest begun = Rig.request("h" + i, 3, i, 30).clearStopTokenIds().build();
+                assertEquals(Rig.expected(begun, 0), running.get(i).await().ids.get(0));
             }
             assertEquals(Rig.expected(request, 0), waiting.await().ids.get(0));
             assertTrue(rig.awaitReady().getEpoch() > epoch);
+            List<String> kinds =
+                    rig.describe("h0", "").getChoices(0).getEventsList().stream()
+                            .map(TimelineEvent::getKind)
+                            .toList();
+            assertTrue(kinds.containsAll(List.of("parked", "resumed", "finished")), "" + kinds);
             rig.assertQuiet();
+        }
+    }
+
+    /// The other choice of the request is parked when the first is found to end its ranks.
+    @Test
+    void aRequestThatEndsItsRanksIsEndedAndTheOthersGoOn() throws Exception {
+        try (var rig = new Rig()) {
+            FakeRank rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            rank.hold();
+            GenerateRequest request = Rig.request("w", 3, 9, 30).build();
+            TestCall other = rig.generate(request);
+            Eventually.await("a step is held", () -> rank.heldSteps() > 0);
+            GenerateRequest deadly = Rig.request("p", 3, 1, 20).setChoices(2).build();
+            rank.dieOf(deadly.getPromptIdsList());
+            TestCall poisoned = rig.generate(deadly);
+            rig.awaitStatus(it -> it.getWaiting() == 2);
+            rank.release();
+            poisoned.assertFails(Status.Code.ABORTED, "alone", "second time");
+            assertEquals(Rig.expected(request, 0), other.await().ids.get(0));
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void aParkedRequestEndsAtItsDeadline() throws Exception {
+        try (var rig = new Rig()) {
+            FakeRank rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            rank.hold();
+            TestCall call = rig.generate(Rig.request("d", 3, 1, 20).setDeadlineMs(1500).build());
+            Eventually.await("its step is held", () -> rank.heldSteps() > 0);
+            rig.leave(rank);
+            call.assertFails(Status.Code.DEADLINE_EXCEEDED, "deadline_ms");
         }
     }
 

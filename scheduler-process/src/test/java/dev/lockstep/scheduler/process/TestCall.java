@@ -32,7 +32,7 @@ final class TestCall implements StreamObserver<GenerateEvent> {
             ends.put(event.getFinished().getChoice(), event.getFinished());
             return;
         }
-        if (event.hasOutputs()) {
+        if (event.hasOutputs() || event.hasAccepted()) {
             return;
         }
         GenerateEvent.Tokens tokens = event.getTokens();
@@ -41,6 +41,15 @@ final class TestCall implements StreamObserver<GenerateEvent> {
             done.completeExceptionally(new AssertionError("position of " + tokens));
         }
         known.addAll(tokens.getIdsList());
+        if (tokens.hasFinished()) {
+            ends.put(tokens.getChoice(), tokens.getFinished());
+        }
+    }
+
+    /// Begins with what an earlier call received of a choice.
+    synchronized TestCall after(int choice, List<Integer> committed) {
+        ids.put(choice, new ArrayList<>(committed));
+        return this;
     }
 
     @Override

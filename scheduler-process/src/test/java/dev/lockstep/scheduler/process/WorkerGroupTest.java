@@ -70,8 +70,8 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     }
 
     @Override
-    public void groupLost(WorkerGroup group, String reason) {
-        losses.add(reason);
+    public void groupLost(WorkerGroup group, GroupLoss loss) {
+        losses.add(loss.reason());
     }
 
     private WorkerGroup dial(long epoch) throws FormationException {

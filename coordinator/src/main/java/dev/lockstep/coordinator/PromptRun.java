@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.coordinator;
+
+import dev.lockstep.coordinator.engine.EngineEvent;
+import dev.lockstep.coordinator.engine.EngineRequest;
+import dev.lockstep.coordinator.engine.Failure;
+import dev.lockstep.coordinator.engine.GeneratedToken;
+import dev.lockstep.coordinator.engine.SchedulerCall;
+import dev.lockstep.proto.v1.CommittedChoice;
+import dev.lockstep.proto.v1.PositionOutputs;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/// One prompt in the engine: its call, and what it has committed of each choice, from which another
+/// scheduler goes on when the one that accepted it is gone.
+final class PromptRun {
+    final EngineRequest request;
+    final Set<String> refusedBy = new HashSet<>();
+    Optional<Failure> refusal = Optional.empty();
+    Optional<SchedulerCall> call = Optional.empty();
+
+    /// Whether a scheduler has accepted it.
+    boolean accepted;
+
+    int cachedTokens;
+
+    /// How often it has gone on at another scheduler.
+    int moves;
+
+    /// How often it has gone on since the last new token.
+    int movesInPlace;
+
+    /// When the scheduler was lost after which no other has accepted it.
+    Optional<Long> lostNanos = Optional.empty();
+
+    private final List<ChoiceRun> choices = new ArrayList<>();
+
+    private static final class ChoiceRun {
+        final ChoiceAnswer answer;
+        final CommittedChoice.Builder committed;
+        int tokensFrom;
+        int statesFrom;
+
+        ChoiceRun(int index, ChoiceAnswer answer) {
+            this.answer = answer;
+            this.committed = CommittedChoice.newBuilder().setChoice(index);
+        }
+    }
+
+    PromptRun(EngineRequest request, List<ChoiceAnswer> answers) {
+        this.request = request;
+        answers.forEach(answer -> choices.add(new ChoiceRun(choices.size(), answer)));
+    }
+
+    ChoiceAnswer answer(int choice) {
+        return choices.get(choice).answer;
+    }
+
+    List<ChoiceAnswer> answers() {
+        return choices.stream().map(choice -> choice.answer).toList();
+    }
+
+    boolean done() {
+        return choices.stream().allMatch(choice -> choice.answer.finish().isPresent());
+    }
+
+    /// Returns the choices that another scheduler goes on with; empty as long as none had accepted
+    /// the request.
+    List<CommittedChoice> committed() {
+        if (!accepted) {
+            return List.of();
+        }
+        return choices.stream()
+                .filter(choice -> choice.answer.finish().isEmpty())
+                .map(choice -> choice.committed.build())
+                .toList();
+    }
+
+    /// Commits tokens.
+    ///
+    /// @throws IllegalStateException when they are not the next ones of the choice
+    void commit(EngineEvent.Tokens tokens) {
+        CommittedChoice.Builder committed = choices.get(tokens.choice()).committed;
+        if (tokens.position() != committed.getIdsCount()) {
+            throw new IllegalStateException(
+                    "tokens at position %d of choice %d, which has %d"
+                            .formatted(
+                                    tokens.position(), tokens.choice(), committed.getIdsCount()));
+        }
+        movesInPlace = 0;
+        for (GeneratedToken token : tokens.tokens()) {
+            committed.addIds(token.id());
+        }
+    }
+
+    /// Returns the part of outputs that has not arrived before, which is committed, possibly
+    /// nothing: a scheduler that goes on computes them again.
+    PositionOutputs commit(int index, PositionOutputs outputs) {
+        ChoiceRun choice = choices.get(index);
+        int tokens = outputs.getNextTokensCount();
+        int values = outputs.getHiddenStatesCount();
+        int states = values == 0 ? 0 : values / outputs.getHiddenSize();
+        int position = outputs.getPosition();
+        int oldTokens = Math.clamp(choice.tokensFrom - position, 0, tokens);
+        int oldStates = Math.clamp(choice.statesFrom - position, 0, states);
+        choice.tokensFrom = tokens == 0 ? choice.tokensFrom : position + tokens;
+        choice.statesFrom = states == 0 ? choice.statesFrom : position + states;
+        if (oldTokens == 0 && oldStates == 0) {
+            return outputs;
+        }
+        PositionOutputs.Builder fresh = outputs.toBuilder();
+        fresh.setPosition(position + Math.max(oldTokens, oldStates));
+        fresh.clearNextTokens()
+                .addAllNextTokens(outputs.getNextTokensList().subList(oldTokens, tokens));
+        fresh.clearHiddenStates()
+                .addAllHiddenStates(
+                        outputs.getHiddenStatesList()
+                                .subList(oldStates * outputs.getHiddenSize(), values));
+        return fresh.build();
+    }
+}
