@@ -16,11 +16,13 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Random;
 import java.util.function.IntPredicate;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Random ids decode to the text of the format's own library, at once and one by one.
+@Tag("sweep")
 final class DecodingOracleTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
     private static final int SEQUENCES = 5_000;

@@ -16,6 +16,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -23,6 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// Every component of `tokenizer.json` in turn, used in one small tokenizer and compared with the
 /// format's own library.
+@Tag("sweep")
 final class TokenizerJsonOracleTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
     private static final int TEXTS = 150;

@@ -8,11 +8,13 @@ import dev.lockstep.grammar.GrammarException;
 import dev.lockstep.grammar.GrammarLimits;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// What explodes is refused or compiled, and takes neither forever nor the stack.
+@Tag("sweep")
 class HostileSchemaTest {
     static String[] schemas() {
         return new String[] {

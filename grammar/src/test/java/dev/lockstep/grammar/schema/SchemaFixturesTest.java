@@ -23,9 +23,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// Schemas with instances that are valid or not: what compiles has no wrong verdict.
+@Tag("sweep")
 class SchemaFixturesTest {
     private static final ObjectMapper JSON =
             JsonMapper.builder()

@@ -22,10 +22,12 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// What published templates render for an answer is taken apart into the same answer, however it is
 /// cut.
+@Tag("sweep")
 final class TemplateRoundTripTest {
     private static final Clock CLOCK =
             Clock.fixed(Instant.parse("2026-01-15T12:00:00Z"), ZoneOffset.UTC);
