@@ -30,7 +30,19 @@ final class FormatLiterals {
     ///
     /// @param first before the first call
     /// @param next before a further one
-    record Opening(Literal first, Literal next, CallForm call) {}
+    record Opening(Literal first, Literal next, CallForm call) {
+        /// Returns the end of one of the texts at a place, [Literal#NO] or [Literal#MORE]; where
+        /// there is none, the place at which a call may begin without it.
+        int match(Input in, int at, Literal text) {
+            if (!text.isEmpty()) {
+                return text.match(in.text(), at);
+            }
+            boolean begins =
+                    at < in.text().length()
+                            && (call instanceof CallForm.Pieces || in.text().charAt(at) == '{');
+            return begins ? at : Literal.NO;
+        }
+    }
 
     record End(String space, Literal literal) {}
 
@@ -106,11 +118,5 @@ final class FormatLiterals {
                 .findFirst()
                 .map(End::space)
                 .orElse("");
-    }
-
-    /// Returns whether a call without a marker before it may begin at a place.
-    static boolean beginsBareCall(Input in, int at, CallForm call) {
-        return at < in.text().length()
-                && (call instanceof CallForm.Pieces || in.text().charAt(at) == '{');
     }
 }

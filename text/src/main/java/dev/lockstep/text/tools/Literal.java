@@ -67,8 +67,10 @@ final class Literal {
         return !units.isEmpty() && skipSpace(text, at) == text.length();
     }
 
-    boolean startsWith(char c) {
-        return !units.isEmpty() && units.get(0).charAt(0) == c;
+    /// Returns whether only white space, or a part of this literal, is left of a text that ended.
+    boolean isCutOff(CharSequence text, int from) {
+        int next = skipSpace(text, from);
+        return next == text.length() || matchesRest(text, next);
     }
 
     /// Returns the place after at most [#SLACK] characters of white space.

@@ -179,11 +179,7 @@ public final class ToolCallParser {
     private int callOpening(int at, Function<FormatLiterals.Opening, Literal> text) {
         int result = Literal.NO;
         for (FormatLiterals.Opening each : format.callOpenings) {
-            Literal literal = text.apply(each);
-            int end =
-                    !literal.isEmpty()
-                            ? literal.match(in.text(), at)
-                            : FormatLiterals.beginsBareCall(in, at, each.call()) ? at : Literal.NO;
+            int end = each.match(in, at, text.apply(each));
             if (end >= 0) {
                 foundEnd = end;
                 foundCall = each.call();
@@ -373,7 +369,7 @@ public final class ToolCallParser {
     private boolean callEnd() {
         CallInProgress reading = Objects.requireNonNull(call);
         int start = in.at();
-        boolean cut = in.ended() && isCutOff(format.callEnd);
+        boolean cut = in.ended() && format.callEnd.isCutOff(in.text(), in.at());
         Progress passed = cut ? Progress.DONE : in.pass(format.callEnd);
         if (passed == Progress.MORE) {
             return false;
@@ -393,12 +389,6 @@ public final class ToolCallParser {
         return true;
     }
 
-    /// Returns whether only white space, or a part of a marker, is left of an answer that ended.
-    private boolean isCutOff(Literal marker) {
-        int next = Literal.skipSpace(in.text(), in.at());
-        return next == in.text().length() || marker.matchesRest(in.text(), next);
-    }
-
     private boolean afterCall() {
         int start = Literal.skipSpace(in.text(), in.at());
         if (start == in.text().length() && !in.ended()) {
@@ -408,7 +398,7 @@ public final class ToolCallParser {
                 format.sectionEnd.isEmpty()
                         ? Literal.NO
                         : format.sectionEnd.match(in.text(), start);
-        if (section >= 0 || (in.ended() && isCutOff(format.sectionEnd))) {
+        if (section >= 0 || (in.ended() && format.sectionEnd.isCutOff(in.text(), in.at()))) {
             in.moveTo(section >= 0 ? section : in.text().length());
             state = State.PART;
             return true;

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -57,7 +58,7 @@ final class BrokenCallsTest {
                             AnswerFormat.learn(
                                     ChatTemplate.parse(Files.readString(file), "<s>", "</s>"),
                                     CLOCK));
-                    calls.put(name, WRITTEN.get(name));
+                    calls.put(name, Objects.requireNonNull(WRITTEN.get(name)));
                 }
             }
         }
@@ -109,7 +110,7 @@ final class BrokenCallsTest {
         int broken = 0;
         for (Map.Entry<String, AnswerFormat> each : formats.entrySet()) {
             AnswerFormat format = each.getValue();
-            String call = calls.get(each.getKey());
+            String call = Objects.requireNonNull(calls.get(each.getKey()));
             String content =
                     format.content().openings().isEmpty() && format.tools().orElseThrow().anywhere()
                             ? CONTENT
