@@ -394,6 +394,7 @@ public final class Sequence {
     void park() {
         migrations += started ? 1 : 0;
         pending = 0;
+        foreseen = 0;
         fairTenant = null;
         blocks = new SequenceBlocks(blocks.groups());
         leave(State.WAITING);
