@@ -32,8 +32,7 @@ final class ThinkingSwitchesTest {
     void aTemplateIsToldWhetherToThink(String name, String on, String off) throws Exception {
         String source = Files.readString(Fixtures.require("chat-templates/" + name + ".jinja"));
         ThinkingSwitches switches =
-                ThinkingSwitches.of(
-                        ChatTemplate.parse(source, "<s>", "</s>"), Clock.systemDefaultZone());
+                ThinkingSwitches.of(ChatTemplate.parse(source, "<s>", "</s>"), Clock.systemUTC());
         assertEquals(on, told(switches, true));
         assertEquals(off, told(switches, false));
     }

@@ -191,9 +191,12 @@ final class ThinkingTest {
 
     @Test
     void aRenderedConversationThinksOrNotAsAChatWould() throws Exception {
-        String body = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"think\":%s}";
         for (boolean thinks : new boolean[] {true, false}) {
-            HttpResponse<String> response = opened.post("/apply-template", body.formatted(thinks));
+            HttpResponse<String> response =
+                    opened.post(
+                            "/apply-template",
+                            "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"think\":%s}"
+                                    .formatted(thinks));
             assertEquals(
                     PROMPT + (thinks ? "" : "\n</think>\n\n"),
                     TestCoordinator.json(response.body()).get("prompt").asText());
