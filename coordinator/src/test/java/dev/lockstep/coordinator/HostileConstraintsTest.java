@@ -9,9 +9,11 @@ import dev.lockstep.grammar.CompiledGrammar;
 import dev.lockstep.grammar.Grammar;
 import dev.lockstep.grammar.GrammarException;
 import dev.lockstep.grammar.GrammarLimits;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -26,6 +28,7 @@ import org.junit.jupiter.api.Timeout;
 final class HostileConstraintsTest {
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
     private static final int MOST_SECONDS = 2;
+    private static final int OTHER_MEBIBYTES = 16;
 
     private static final String[] REGEXES = {
         "a{0,2147483647}",
@@ -123,6 +126,35 @@ final class HostileConstraintsTest {
 
     @Test
     void eachIsRefusedOrCompiledWithinItsLimits() throws IOException {
+        compileAll();
+    }
+
+    /// A heap of 64 MiB, and what the rest of the process has in it.
+    @Test
+    void noneNeedsMoreThanItsMemory() throws Exception {
+        Process process =
+                new ProcessBuilder(
+                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                                "-XX:+UseSerialGC",
+                                "-Xmx" + (64 + OTHER_MEBIBYTES) + "m",
+                                "-XX:+ExitOnOutOfMemoryError",
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                HostileConstraintsTest.class.getName())
+                        .redirectErrorStream(true)
+                        .start();
+        try (BufferedReader output = process.inputReader()) {
+            List<String> lines = output.lines().toList();
+            assertEquals(0, process.waitFor(), lines::toString);
+        }
+    }
+
+    /// Compiles all of them, for a process with little memory.
+    public static void main(String[] arguments) throws IOException {
+        compileAll();
+    }
+
+    private static void compileAll() throws IOException {
         ServedModel model = TestCoordinator.tinyModel();
         List<ObjectNode> requests = requests();
         assertEquals(60, requests.size());
