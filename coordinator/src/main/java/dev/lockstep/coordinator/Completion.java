@@ -56,6 +56,10 @@ final class Completion {
     private int openChoices;
     private int sent;
     private int done;
+
+    /// Prompts whose scheduler was lost, and that no other has accepted yet.
+    private int lost;
+
     private TokenUsage usage;
 
     /// The objects that all completions of a process share.
@@ -159,8 +163,7 @@ final class Completion {
 
     /// Returns how long to wait for the next event.
     private Duration waiting() {
-        boolean lost = runs.stream().anyMatch(run -> run.lostNanos.isPresent());
-        return lost ? RETRY_PAUSE : min(MOVE_PAUSE, environment.quiet());
+        return lost > 0 ? RETRY_PAUSE : min(MOVE_PAUSE, environment.quiet());
     }
 
     private static Duration min(Duration a, Duration b) {
@@ -188,7 +191,7 @@ final class Completion {
 
     /// Sends the prompts whose scheduler was lost to one that serves the model now.
     private void goOn() {
-        for (int index = 0; index < sent; index++) {
+        for (int index = 0; lost > 0 && index < sent; index++) {
             PromptRun run = runs.get(index);
             if (run.lostNanos.isEmpty() || run.call.isPresent()) {
                 continue;
@@ -327,6 +330,7 @@ final class Completion {
             return;
         }
         LOG.info("request {} goes on at another scheduler: {}", request.requestId(), why);
+        lost++;
         run.lostNanos = Optional.of(environment.clock().nanoTime());
         run.moves++;
         run.movesInPlace++;
@@ -335,6 +339,7 @@ final class Completion {
     private void accepted(int index) {
         PromptRun run = runs.get(index);
         run.accepted = true;
+        lost -= run.lostNanos.isPresent() ? 1 : 0;
         run.lostNanos = Optional.empty();
     }
 
