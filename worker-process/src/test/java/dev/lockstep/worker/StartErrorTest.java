@@ -36,9 +36,11 @@ final class StartErrorTest {
     private static final int INVALID = 1;
     private static final int ILLEGAL_ADDRESS = 700;
 
-    /// Functions whose error a start survives: one has no status, the other comes after the program
-    /// is compiled.
-    private static final Set<String> HARMLESS = Set.of("cublasLtGetVersion", "nvrtcDestroyProgram");
+    /// Functions whose error a start survives: one has no status, one comes after the program is
+    /// compiled, and an error of a question whether an event has come is found by the wait that
+    /// follows; how often that is asked differs from run to run.
+    private static final Set<String> HARMLESS =
+            Set.of("cublasLtGetVersion", "nvrtcDestroyProgram", "cuEventQuery");
 
     /// Functions that are called for every device of the host; the first one is used.
     private static final Set<String> OF_EVERY_DEVICE =
