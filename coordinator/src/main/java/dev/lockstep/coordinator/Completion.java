@@ -44,6 +44,8 @@ final class Completion {
     /// A request that moves more often without a new token may be the reason.
     private static final int MAX_MOVES_IN_PLACE = 4;
 
+    private static final int MAX_MOVES = 100;
+
     private final PreparedRequest request;
     private final Environment environment;
     private final CompletionInbox inbox;
@@ -201,6 +203,7 @@ final class Completion {
                 throw ApiError.expired("the request's deadline passed: deadline_ms has expired");
             }
             if (run.movesInPlace > MAX_MOVES_IN_PLACE
+                    || run.moves > MAX_MOVES
                     || now - run.lostNanos.get() > MAX_LOST.toNanos()) {
                 throw ApiError.groupLost();
             }

@@ -146,7 +146,10 @@ final class BackgroundResponsesTest {
     void aFailureWithinAStreamIsAnEventAndIsStored() throws Exception {
         tiny.scheduler.behave(
                 call -> {
-                    call.tokens(0, tiny.ids("Yes."));
+                    call.accept();
+                    if (call.request().getCommittedCount() == 0) {
+                        call.tokens(0, tiny.ids("Yes."));
+                    }
                     call.fail(Status.UNAVAILABLE);
                 });
         List<JsonNode> events =

@@ -89,7 +89,7 @@ final class ResponseReplayTest {
                 call -> {
                     call.oneByOne(0, tiny.ids("<think>\nHm\n</think>\n\n" + answer));
                     if (fails) {
-                        call.fail(Status.UNAVAILABLE);
+                        call.fail(Status.INTERNAL);
                     } else {
                         call.finishByLength(0);
                     }
