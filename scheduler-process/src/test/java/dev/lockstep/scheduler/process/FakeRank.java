@@ -130,12 +130,17 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         distortion = change;
     }
 
-    /// Breaks the stream, as a process that is killed.
-    synchronized void die() {
-        if (out != null) {
-            out.onError(Status.UNAVAILABLE.withDescription("killed").asRuntimeException());
+    /// Breaks the stream, as a process that is killed. Without this rank's lock: the end of a
+    /// stream runs the scheduler's code on this thread.
+    void die() {
+        @Nullable StreamObserver<WorkerMessage> open;
+        synchronized (this) {
+            open = out;
+            forget();
         }
-        forget();
+        if (open != null) {
+            open.onError(Status.UNAVAILABLE.withDescription("killed").asRuntimeException());
+        }
     }
 
     synchronized void send(WorkerMessage message) {
