@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster;
 
-import dev.lockstep.cluster.process.OwnerOnly;
 import java.io.IOException;
-import java.nio.channels.Channels;
-import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -35,19 +30,16 @@ record SessionFile(Path path) {
     }
 
     void write(Session session) throws IOException {
-        Path fresh = path.resolveSibling(path.getFileName() + ".new");
         String line =
                 Long.toHexString(session.id()) + " " + HexFormat.of().formatHex(session.password());
-        Files.deleteIfExists(fresh);
-        try (WritableByteChannel channel =
-                        Files.newByteChannel(
-                                fresh,
-                                Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
-                                OwnerOnly.FILE);
-                var out = Channels.newOutputStream(channel)) {
-            out.write(line.getBytes(StandardCharsets.US_ASCII));
+        // Only its owner may read a temporary file.
+        Path fresh = Files.createTempFile(path.toAbsolutePath().getParent(), "session-", "");
+        try {
+            Files.writeString(fresh, line, StandardCharsets.US_ASCII);
+            Files.move(fresh, path, StandardCopyOption.ATOMIC_MOVE);
+        } finally {
+            Files.deleteIfExists(fresh);
         }
-        Files.move(fresh, path, StandardCopyOption.ATOMIC_MOVE);
     }
 
     void remove() {

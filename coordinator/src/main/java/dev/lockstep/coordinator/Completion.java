@@ -33,18 +33,10 @@ final class Completion {
     /// not fill a scheduler's queue.
     private static final int MAX_PROMPTS_IN_FLIGHT = 64;
 
-    /// The longest time that an accepted request waits for another scheduler.
-    private static final Duration MAX_LOST = Duration.ofSeconds(60);
-
     private static final Duration RETRY_PAUSE = Duration.ofMillis(50);
 
     /// Silence of the engine after which it is checked whether a group is lost.
     private static final Duration MOVE_PAUSE = Duration.ofMillis(500);
-
-    /// A request that moves more often without a new token may be the reason.
-    private static final int MAX_MOVES_IN_PLACE = 4;
-
-    private static final int MAX_MOVES = 100;
 
     private final PreparedRequest request;
     private final Environment environment;
@@ -176,7 +168,7 @@ final class Completion {
     /// with them when it is formed again, but that takes longer.
     private void moveFromLostGroups() {
         for (PromptRun run : runs.subList(0, sent)) {
-            if (run.accepted && run.call.isPresent() && !run.done()) {
+            if (run.isAccepted() && run.call.isPresent() && !run.done()) {
                 SchedulerCall call = run.call.get();
                 if (environment.schedulers().mustMove(call.scheduler(), run.request.model())) {
                     call.abandon();
@@ -195,16 +187,14 @@ final class Completion {
     private void goOn() {
         for (int index = 0; lost > 0 && index < sent; index++) {
             PromptRun run = runs.get(index);
-            if (run.lostNanos.isEmpty() || run.call.isPresent()) {
+            if (!run.isLost() || run.call.isPresent()) {
                 continue;
             }
             long now = environment.clock().nanoTime();
             if (request.options().isExpired(now)) {
                 throw ApiError.expired("the request's deadline passed: deadline_ms has expired");
             }
-            if (run.movesInPlace > MAX_MOVES_IN_PLACE
-                    || run.moves > MAX_MOVES
-                    || now - run.lostNanos.get() > MAX_LOST.toNanos()) {
+            if (!run.mayGoOn(now)) {
                 throw ApiError.groupLost();
             }
             run.refusedBy.clear();
@@ -229,7 +219,7 @@ final class Completion {
                 if (tokens.choice() == 0) {
                     cached(tokens.call(), tokens.cachedTokens());
                 }
-                usage = usage.withMigrations(runs.get(tokens.call()).moves + tokens.migrations());
+                usage = usage.withMigrations(runs.get(tokens.call()).moves() + tokens.migrations());
                 ChoiceAnswer choice = choice(tokens.call(), tokens.choice());
                 boolean wasFinished = choice.finish().isPresent();
                 Delta delta = Delta.EMPTY;
@@ -305,12 +295,12 @@ final class Completion {
         if (run.done()) {
             return;
         }
-        boolean stillLost = run.lostNanos.isPresent() && failure.isRetryable();
-        if (run.accepted && (failure.isLoss() || stillLost)) {
+        boolean stillLost = run.isLost() && failure.isRetryable();
+        if (run.isAccepted() && (failure.isLoss() || stillLost)) {
             lost(run, failure.description());
             return;
         }
-        if (run.accepted || !failure.isRetryable()) {
+        if (run.isAccepted() || !failure.isRetryable()) {
             if (failure.isInternal()) {
                 LOG.info("request {} failed: {}", request.requestId(), failure.description());
             }
@@ -328,22 +318,14 @@ final class Completion {
     /// Keeps an accepted request whose scheduler was lost, or did not accept it after the loss of
     /// another: [#goOn] sends it again.
     private void lost(PromptRun run, String why) {
-        run.call = Optional.empty();
-        if (run.lostNanos.isPresent()) {
-            return;
+        if (run.lose(environment.clock().nanoTime())) {
+            lost++;
+            LOG.info("request {} goes on at another scheduler: {}", request.requestId(), why);
         }
-        LOG.info("request {} goes on at another scheduler: {}", request.requestId(), why);
-        lost++;
-        run.lostNanos = Optional.of(environment.clock().nanoTime());
-        run.moves++;
-        run.movesInPlace++;
     }
 
     private void accepted(int index) {
-        PromptRun run = runs.get(index);
-        run.accepted = true;
-        lost -= run.lostNanos.isPresent() ? 1 : 0;
-        run.lostNanos = Optional.empty();
+        lost -= runs.get(index).accept() ? 1 : 0;
     }
 
     private void begin(int index) {

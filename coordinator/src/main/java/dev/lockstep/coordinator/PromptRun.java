@@ -8,6 +8,7 @@ import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.PositionOutputs;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -17,24 +18,25 @@ import java.util.Set;
 /// One prompt in the engine: its call, and what it has committed of each choice, from which another
 /// scheduler goes on when the one that accepted it is gone.
 final class PromptRun {
+    /// The longest time that an accepted request waits for another scheduler.
+    private static final Duration MAX_LOST = Duration.ofSeconds(60);
+
+    /// A request that moves more often without a new token may be the reason.
+    private static final int MAX_MOVES_IN_PLACE = 4;
+
+    private static final int MAX_MOVES = 100;
+
     final EngineRequest request;
     final Set<String> refusedBy = new HashSet<>();
     Optional<Failure> refusal = Optional.empty();
     Optional<SchedulerCall> call = Optional.empty();
 
-    /// Whether a scheduler has accepted it.
-    boolean accepted;
-
     int cachedTokens;
 
-    /// How often it has gone on at another scheduler.
-    int moves;
-
-    /// How often it has gone on since the last new token.
-    int movesInPlace;
-
-    /// When the scheduler was lost after which no other has accepted it.
-    Optional<Long> lostNanos = Optional.empty();
+    private boolean accepted;
+    private Optional<Long> lostNanos = Optional.empty();
+    private int moves;
+    private int movesInPlace;
 
     private final List<ChoiceRun> choices = new ArrayList<>();
 
@@ -53,6 +55,49 @@ final class PromptRun {
     PromptRun(EngineRequest request, List<ChoiceAnswer> answers) {
         this.request = request;
         answers.forEach(answer -> choices.add(new ChoiceRun(choices.size(), answer)));
+    }
+
+    /// Whether a scheduler has accepted it.
+    boolean isAccepted() {
+        return accepted;
+    }
+
+    /// Whether the scheduler that had accepted it is lost, and no other has accepted it yet.
+    boolean isLost() {
+        return lostNanos.isPresent();
+    }
+
+    /// How often it has gone on at another scheduler.
+    int moves() {
+        return moves;
+    }
+
+    /// Counts it as accepted. Returns whether it was lost.
+    boolean accept() {
+        boolean found = isLost();
+        accepted = true;
+        lostNanos = Optional.empty();
+        return found;
+    }
+
+    /// Counts the loss of the scheduler that had accepted it; no effect while it is lost. Returns
+    /// whether it counted.
+    boolean lose(long nanos) {
+        call = Optional.empty();
+        if (isLost()) {
+            return false;
+        }
+        lostNanos = Optional.of(nanos);
+        moves++;
+        movesInPlace++;
+        return true;
+    }
+
+    /// Whether a lost one may still go on.
+    boolean mayGoOn(long nanos) {
+        return moves <= MAX_MOVES
+                && movesInPlace <= MAX_MOVES_IN_PLACE
+                && nanos - lostNanos.orElse(nanos) <= MAX_LOST.toNanos();
     }
 
     ChoiceAnswer answer(int choice) {

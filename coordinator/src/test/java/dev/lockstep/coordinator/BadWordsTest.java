@@ -6,13 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.proto.v1.GenerateRequest;
-import dev.lockstep.proto.v1.InferenceGrpc;
-import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.TextConstraint;
 import dev.lockstep.proto.v1.TokenSequence;
-import io.grpc.ManagedChannel;
-import io.grpc.netty.NettyChannelBuilder;
 import java.net.http.HttpResponse;
 import java.util.Arrays;
 import java.util.List;
@@ -76,22 +72,9 @@ final class BadWordsTest {
 
     @Test
     void grpcHasTheSameField() throws Exception {
-        ManagedChannel channel =
-                NettyChannelBuilder.forAddress("127.0.0.1", tiny.coordinator.port())
-                        .usePlaintext()
-                        .build();
-        try {
-            InferenceGrpc.newBlockingStub(channel)
-                    .generate(
-                            InferenceRequest.newBuilder()
-                                    .setModel("tiny")
-                                    .setPrompt("Hello")
-                                    .addBadWords("friend")
-                                    .build())
-                    .forEachRemaining(_ -> {});
+        try (var client = new RpcClient(tiny)) {
+            client.generate(RpcClient.request().setPrompt("Hello").addBadWords("friend"));
             assertBanned(tiny.scheduler.nextCall().request(), "friend", " friend");
-        } finally {
-            channel.shutdownNow();
         }
     }
 

@@ -36,14 +36,6 @@ final class ItemReferencesTest {
         return "{\"role\":\"user\",\"content\":\"" + text + "\"}";
     }
 
-    private static String rendered() throws Exception {
-        return tiny.model.decode(
-                tiny.scheduler.nextCall().request().getPromptIdsList().stream()
-                        .mapToInt(Integer::intValue)
-                        .toArray(),
-                false);
-    }
-
     private static String refused(String input) throws Exception {
         HttpResponse<String> response =
                 tiny.post(ResponsesClient.PATH, ResponsesClient.body("\"input\":[" + input + "]"));
@@ -55,7 +47,7 @@ final class ItemReferencesTest {
     void aReferenceStandsForTheItemOfAStoredResponse() throws Exception {
         tiny.generate("<think>\nHm\n</think>\n\nYes.");
         JsonNode first = client.create("");
-        rendered();
+        tiny.nextPrompt();
         JsonNode asked = client.get(first.path("id").asText() + "/input_items").at("/data/0");
         JsonNode reasoning = first.at("/output/0");
         JsonNode text = first.at("/output/1");
@@ -68,14 +60,14 @@ final class ItemReferencesTest {
                                 "{\"id\":\"" + text.path("id").asText() + "\"}",
                                 user("More"))
                         + "]");
-        String byReference = rendered();
+        String byReference = tiny.nextPrompt();
         client.create(
                 "\"previous_response_id\":\""
                         + first.path("id").asText()
                         + "\",\"input\":["
                         + user("More")
                         + "]");
-        assertEquals(rendered(), byReference);
+        assertEquals(tiny.nextPrompt(), byReference);
         assertTrue(byReference.contains("Hello") && byReference.contains("Yes."), byReference);
     }
 
@@ -87,7 +79,7 @@ final class ItemReferencesTest {
                                 "\"input\":[{\"type\":\"message\",\"id\":\"mine\",\"role\":\"user\",\"content\":\"Once\"}]")
                         .path("id")
                         .asText();
-        rendered();
+        tiny.nextPrompt();
         JsonNode second =
                 client.create(
                         "\"previous_response_id\":\""
@@ -95,7 +87,7 @@ final class ItemReferencesTest {
                                 + "\",\"input\":["
                                 + user("Again:")
                                 + ",{\"type\":\"item_reference\",\"id\":\"mine\"}]");
-        assertTrue(rendered().matches("(?s).*Once.*Yes\\..*Again:.*Once.*"));
+        assertTrue(tiny.nextPrompt().matches("(?s).*Once.*Yes\\..*Again:.*Once.*"));
         assertEquals(
                 4, client.get(second.path("id").asText() + "/input_items").path("data").size());
     }
@@ -135,27 +127,27 @@ final class ItemReferencesTest {
         tiny.generate("<think>\nHm, né\n</think>\n\nYes.");
         JsonNode first =
                 client.create("\"store\":false,\"include\":[\"reasoning.encrypted_content\"]");
-        rendered();
+        tiny.nextPrompt();
         String encoded = first.at("/output/0/encrypted_content").asText();
         assertFalse(encoded.isEmpty());
         assertFalse(client.create("").at("/output/0").has("encrypted_content"));
-        rendered();
+        tiny.nextPrompt();
         // A reasoning that nothing follows is not rendered, so that a call follows it.
         String call =
                 ",{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{}\"},"
                         + "{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":\"x\"}";
         String head = "\"input\":[" + user("Hello") + ",{\"type\":\"reasoning\",\"summary\":[],";
         client.create(head + "\"encrypted_content\":\"" + encoded + "\"}" + call + "]");
-        String fromEncoded = rendered();
+        String fromEncoded = tiny.nextPrompt();
         client.create(
                 head
                         + "\"content\":[{\"type\":\"reasoning_text\",\"text\":\"Hm, né\"}]}"
                         + call
                         + "]");
-        assertEquals(rendered(), fromEncoded);
+        assertEquals(tiny.nextPrompt(), fromEncoded);
         assertTrue(fromEncoded.contains("Hm, né"), fromEncoded);
         // What another server wrote cannot be read.
         client.create(head + "\"encrypted_content\":\"gAAAAB\"}" + call + "]");
-        assertFalse(rendered().contains("Hm, né"));
+        assertFalse(tiny.nextPrompt().contains("Hm, né"));
     }
 }

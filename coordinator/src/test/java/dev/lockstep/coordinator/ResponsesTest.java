@@ -34,14 +34,6 @@ final class ResponsesTest {
         tiny.close();
     }
 
-    private static String rendered() throws Exception {
-        return tiny.model.decode(
-                tiny.scheduler.nextCall().request().getPromptIdsList().stream()
-                        .mapToInt(Integer::intValue)
-                        .toArray(),
-                false);
-    }
-
     @Test
     void aResponseHasTheFormThatClientsExpect() throws Exception {
         tiny.generate("Hello there.");
@@ -148,14 +140,14 @@ final class ResponsesTest {
                  "content":[{"type":"output_text","text":"Two","annotations":[]}]},
                 {"role":"user","content":[{"type":"input_text","text":"Thr"},{"type":"input_text","text":"ee"}]}]
                 """);
-        String asItems = rendered();
+        String asItems = tiny.nextPrompt();
         tiny.post(
                 "/v1/chat/completions",
                 """
                 {"model":"tiny","messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"One"},
                 {"role":"assistant","content":"Two"},{"role":"user","content":"Three"}]}
                 """);
-        assertEquals(rendered(), asItems);
+        assertEquals(tiny.nextPrompt(), asItems);
     }
 
     @Test
@@ -179,7 +171,7 @@ final class ResponsesTest {
                     call.finishByLength(0);
                 });
         client.create(input + ",\"truncation\":\"auto\"");
-        String prompt = rendered();
+        String prompt = tiny.nextPrompt();
         assertTrue(prompt.contains("the last"), prompt);
         assertFalse(prompt.contains("turn 0 "), prompt);
         assertTrue(prompt.contains("turn 39"), prompt);

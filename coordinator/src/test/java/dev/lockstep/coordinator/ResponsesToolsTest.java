@@ -50,14 +50,6 @@ final class ResponsesToolsTest {
         return TestCoordinator.json(response.body());
     }
 
-    private static String rendered() throws Exception {
-        return server.model.decode(
-                server.scheduler.nextCall().request().getPromptIdsList().stream()
-                        .mapToInt(Integer::intValue)
-                        .toArray(),
-                false);
-    }
-
     /// Returns the items without what differs from one answer to the next.
     private static JsonNode withoutIds(JsonNode output) {
         JsonNode copy = output.deepCopy();
@@ -99,7 +91,7 @@ final class ResponsesToolsTest {
     void theResultOfACallContinuesAResponse() throws Exception {
         server.generate(ANSWER);
         JsonNode first = create(TOOLS);
-        rendered();
+        server.nextPrompt();
         server.generate("Sun.");
         JsonNode second =
                 create(
@@ -108,7 +100,7 @@ final class ResponsesToolsTest {
                                         TOOLS,
                                         first.path("id").asText(),
                                         first.at("/output/2/call_id").asText()));
-        String prompt = rendered();
+        String prompt = server.nextPrompt();
         assertTrue(prompt.contains("It shines"), prompt);
         assertTrue(prompt.contains("\"name\": \"weather\""), prompt);
         assertTrue(prompt.contains("<think>\nHm"), prompt);

@@ -35,31 +35,23 @@ final class StoredResponsesTest {
         tiny.close();
     }
 
-    private static String rendered() throws Exception {
-        return tiny.model.decode(
-                tiny.scheduler.nextCall().request().getPromptIdsList().stream()
-                        .mapToInt(Integer::intValue)
-                        .toArray(),
-                false);
-    }
-
     @Test
     void aResponseContinuesAnEarlierOneWithoutItsInstructions() throws Exception {
         tiny.generate("Yes.");
         String first = client.create("\"instructions\":\"Be kind.\"").path("id").asText();
-        rendered();
+        tiny.nextPrompt();
         String second =
                 client.create("\"input\":\"More\",\"previous_response_id\":\"" + first + "\"")
                         .path("id")
                         .asText();
-        String prompt = rendered();
+        String prompt = tiny.nextPrompt();
         assertFalse(prompt.contains("kind"), prompt);
         assertTrue(prompt.matches("(?s).*Hello.*Yes\\..*More.*"), prompt);
 
         // What is gone is still part of what continued it.
         assertEquals(200, client.send("DELETE", first).statusCode());
         client.create("\"input\":\"Again\",\"previous_response_id\":\"" + second + "\"");
-        assertTrue(rendered().matches("(?s).*Hello.*Yes\\..*More.*Yes\\..*Again.*"));
+        assertTrue(tiny.nextPrompt().matches("(?s).*Hello.*Yes\\..*More.*Yes\\..*Again.*"));
         HttpResponse<String> gone =
                 tiny.post(
                         ResponsesClient.PATH,

@@ -12,6 +12,7 @@ import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.StopReason;
+import dev.lockstep.proto.v1.GenerateRequest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -143,6 +144,17 @@ public final class TestCoordinator implements AutoCloseable {
 
     public void awaitReady(boolean ready) throws Exception {
         Eventually.await("ready is " + ready, () -> (get("/readyz").statusCode() == 200) == ready);
+    }
+
+    /// Returns the prompt of the next request that the scheduler has received, as text.
+    String nextPrompt() throws InterruptedException {
+        return promptOf(scheduler.nextCall().request());
+    }
+
+    /// Returns the prompt of a request as text.
+    String promptOf(GenerateRequest request) {
+        return model.decode(
+                request.getPromptIdsList().stream().mapToInt(Integer::intValue).toArray(), false);
     }
 
     /// Returns the ids of a text, without special tokens around them.

@@ -9,14 +9,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.proto.v1.ChatMessage;
 import dev.lockstep.proto.v1.ChatMessages;
 import dev.lockstep.proto.v1.GenerateRequest;
-import dev.lockstep.proto.v1.InferenceGrpc;
-import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.TextConstraint;
 import dev.lockstep.proto.v1.ThinkingBudget;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ModelTemplate;
-import io.grpc.ManagedChannel;
-import io.grpc.netty.NettyChannelBuilder;
 import java.net.http.HttpResponse;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -114,27 +110,17 @@ final class ThinkingTest {
 
     @Test
     void grpcHasTheSameField() throws Exception {
-        ManagedChannel channel =
-                NettyChannelBuilder.forAddress("127.0.0.1", opened.coordinator.port())
-                        .usePlaintext()
-                        .build();
-        try {
-            InferenceGrpc.newBlockingStub(channel)
-                    .generate(
-                            InferenceRequest.newBuilder()
-                                    .setModel("tiny")
-                                    .setChat(
-                                            ChatMessages.newBuilder()
-                                                    .addMessages(
-                                                            ChatMessage.newBuilder()
-                                                                    .setRole("user")
-                                                                    .setContent("Hello"))
-                                                    .setThinkingTokenBudget(5))
-                                    .build())
-                    .forEachRemaining(_ -> {});
+        try (var client = new RpcClient(opened)) {
+            client.generate(
+                    RpcClient.request()
+                            .setChat(
+                                    ChatMessages.newBuilder()
+                                            .addMessages(
+                                                    ChatMessage.newBuilder()
+                                                            .setRole("user")
+                                                            .setContent("Hello"))
+                                            .setThinkingTokenBudget(5)));
             assertEquals(5, budget(opened.scheduler.nextCall().request()).getTokens());
-        } finally {
-            channel.shutdownNow();
         }
     }
 
@@ -159,10 +145,7 @@ final class ThinkingTest {
     }
 
     private static void assertPrompt(String prompt, GenerateRequest request) {
-        assertEquals(
-                prompt,
-                opened.model.decode(
-                        request.getPromptIdsList().stream().mapToInt(id -> id).toArray(), false));
+        assertEquals(prompt, opened.promptOf(request));
     }
 
     @ParameterizedTest
