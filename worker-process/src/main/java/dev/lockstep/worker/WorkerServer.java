@@ -69,7 +69,8 @@ final class WorkerServer implements AutoCloseable {
     }
 
     private void closeThreads() {
-        calls.shutdownNow();
+        // The event loop first: as long as it runs, it starts calls and reports their ends.
         loops.shutdownGracefully(0, 100, TimeUnit.MILLISECONDS).awaitUninterruptibly(500);
+        calls.shutdownNow();
     }
 }

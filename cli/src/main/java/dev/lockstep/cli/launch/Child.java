@@ -28,6 +28,9 @@ final class Child {
     /// The first word of a line on standard output that is for the person who started the cluster.
     static final String NOTICE = "notice";
 
+    /// The beginning of a message of a Lockstep process in its error output.
+    private static final String MESSAGE = "lockstep ";
+
     private static final Logger LOG = LogManager.getLogger(Child.class);
 
     /// The delay before the end of a child is reported: a signal to the whole process group may
@@ -259,20 +262,28 @@ final class Child {
         return !stopping;
     }
 
-    /// Returns the last non-blank line of its error output, else of its log.
+    /// Returns the last message of a Lockstep process in its error output, else the last non-blank
+    /// line there, else that of its log. A library may have written behind the message.
     private String lastLine(int exitCode) {
-        for (Path file : List.of(errorFile(), logFolder.resolve(name + ".log"))) {
-            try {
-                Optional<String> last =
-                        end(file).lines().filter(line -> !line.isBlank()).reduce((a, b) -> b);
-                if (last.isPresent()) {
-                    return last.get();
-                }
-            } catch (IOException e) {
-                LOG.debug("{}: cannot read {}", name, file, e);
-            }
+        List<String> errors = lines(errorFile());
+        return last(errors.stream().filter(line -> line.startsWith(MESSAGE)).toList())
+                .or(() -> last(errors))
+                .or(() -> last(lines(logFolder.resolve(name + ".log"))))
+                .orElse("ended with exit code " + exitCode + " without a message");
+    }
+
+    private static Optional<String> last(List<String> lines) {
+        return lines.isEmpty() ? Optional.empty() : Optional.of(lines.getLast());
+    }
+
+    /// Returns the last lines of a file that are not blank, none if it cannot be read.
+    private List<String> lines(Path file) {
+        try {
+            return end(file).lines().filter(line -> !line.isBlank()).toList();
+        } catch (IOException e) {
+            LOG.debug("{}: cannot read {}", name, file, e);
+            return List.of();
         }
-        return "ended with exit code " + exitCode + " without a message";
     }
 
     /// Returns the end of a file that may be long.

@@ -178,6 +178,12 @@ class ChildTest {
         child(recorder, "echo first >&2; echo last >&2; echo >&2; exit 1").start();
         assertEquals("last", recorder.end().lastLine());
 
+        child(
+                        recorder,
+                        "echo lockstep worker: no memory >&2; printf '\\t... 30 more\\n' >&2; exit 1")
+                .start();
+        assertEquals("lockstep worker: no memory", recorder.end().lastLine());
+
         Files.writeString(folder.resolve("tester.log"), "INFO started\nERROR no memory\n");
         child(recorder, "exit 1").start();
         assertEquals("ERROR no memory", recorder.end().lastLine());

@@ -30,7 +30,7 @@ public final class SchedulerMain {
         try {
             start(config, access, daemon, notices);
         } catch (IOException e) {
-            System.err.println(e.getMessage());
+            System.err.println("lockstep scheduler: " + e.getMessage());
             daemon.exitWith(ExitCode.FAILED);
         }
         daemon.run();
