@@ -82,8 +82,36 @@ public record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<
                             ofStatus(GroupStatus::getExpired)),
                     counter(
                             "refused",
-                            "Requests refused for a full queue or a deadline out of reach",
+                            "Requests refused because the queue was full or took too long",
                             ofStatus(GroupStatus::getRefused)),
+                    counter(
+                            "refused_by_estimate",
+                            "Requests refused because their first token would have come too late",
+                            ofStatus(GroupStatus::getRefusedByEstimate)),
+                    counter(
+                            "group_formations",
+                            "Groups that the current scheduler has formed",
+                            ofStatus(GroupStatus::getFormations)),
+                    counter(
+                            "group_losses",
+                            "Groups that the current scheduler has lost",
+                            ofStatus(GroupStatus::getLosses)),
+                    gauge(
+                            "parked",
+                            "Sequences of a lost group that wait for the next one",
+                            ofStatus(GroupStatus::getParked)),
+                    counter(
+                            "migrations",
+                            "Times that a sequence that had begun went on in another group",
+                            ofStatus(GroupStatus::getMigrations)),
+                    counter(
+                            "recomputed_tokens",
+                            "Tokens computed again after a preemption or in another group",
+                            ofStatus(GroupStatus::getRecomputedTokens)),
+                    counter(
+                            "poisoned",
+                            "Sequences that ended because a worker failed twice with each",
+                            ofStatus(GroupStatus::getPoisoned)),
                     counter(
                             "router_requests",
                             "Requests this coordinator sent to the group",

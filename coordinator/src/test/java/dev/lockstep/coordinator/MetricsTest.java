@@ -95,6 +95,13 @@ final class MetricsTest {
                         .setPreemptions(5)
                         .setExpired(4)
                         .setRefused(9)
+                        .setRefusedByEstimate(8)
+                        .setFormations(12)
+                        .setLosses(11)
+                        .setParked(13)
+                        .setMigrations(14)
+                        .setRecomputedTokens(15)
+                        .setPoisoned(1)
                         .build());
         await("lockstep_steps_total{group=\"default\"}", 1000);
         Map<String, Double> samples = scrape();
@@ -113,6 +120,13 @@ final class MetricsTest {
                         Map.entry("preemptions_total", 5.0),
                         Map.entry("expired_total", 4.0),
                         Map.entry("refused_total", 9.0),
+                        Map.entry("refused_by_estimate_total", 8.0),
+                        Map.entry("group_formations_total", 12.0),
+                        Map.entry("group_losses_total", 11.0),
+                        Map.entry("parked", 13.0),
+                        Map.entry("migrations_total", 14.0),
+                        Map.entry("recomputed_tokens_total", 15.0),
+                        Map.entry("poisoned_total", 1.0),
                         Map.entry("group_ready", 1.0),
                         Map.entry("group_epoch", 1.0))
                 .forEach(

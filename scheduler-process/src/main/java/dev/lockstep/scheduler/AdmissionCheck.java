@@ -13,6 +13,7 @@ final class AdmissionCheck {
     private final AdmissionPace pace;
     private final PrefillPace prefill;
     private long refused;
+    private long refusedByEstimate;
 
     AdmissionCheck(
             WaitingLimits limits,
@@ -32,6 +33,11 @@ final class AdmissionCheck {
     /// Requests refused because the queue was full, or too long for their deadline.
     long refused() {
         return refused;
+    }
+
+    /// Requests refused because the queue was too long for their deadline.
+    long refusedByEstimate() {
+        return refusedByEstimate;
     }
 
     /// Checks the choices of a request: all or none of them queue.
@@ -77,6 +83,7 @@ final class AdmissionCheck {
             return new Submission.Queued();
         }
         refused++;
+        refusedByEstimate++;
         return new Submission.TooLate(
                 "deadline_ms expires in "
                         + left / 1_000_000

@@ -33,16 +33,21 @@ public record Load(
     }
 
     /// Counters that only increase, over all groups of a process.
+    ///
+    /// @param recomputedTokens computed again after a preemption or in another group
+    /// @param refusedByEstimate the part of `refused` whose first token would have come too late
     public record Totals(
             long preemptions,
             long steps,
             long mixedSteps,
             long promptTokens,
             long cachedTokens,
+            long recomputedTokens,
             long generatedTokens,
             long expired,
-            long refused) {
-        public static final Totals NONE = new Totals(0, 0, 0, 0, 0, 0, 0, 0);
+            long refused,
+            long refusedByEstimate) {
+        public static final Totals NONE = new Totals(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
         public Totals plusRefused(long more) {
             return new Totals(
@@ -51,9 +56,11 @@ public record Load(
                     mixedSteps,
                     promptTokens,
                     cachedTokens,
+                    recomputedTokens,
                     generatedTokens,
                     expired,
-                    refused + more);
+                    refused + more,
+                    refusedByEstimate);
         }
 
         public Totals plus(Totals more) {
@@ -63,9 +70,11 @@ public record Load(
                     mixedSteps + more.mixedSteps,
                     promptTokens + more.promptTokens,
                     cachedTokens + more.cachedTokens,
+                    recomputedTokens + more.recomputedTokens,
                     generatedTokens + more.generatedTokens,
                     expired + more.expired,
-                    refused + more.refused);
+                    refused + more.refused,
+                    refusedByEstimate + more.refusedByEstimate);
         }
     }
 }

@@ -18,6 +18,7 @@ final class RunningSequences {
     private long preemptions;
     private long promptTokens;
     private long cachedTokens;
+    private long recomputedTokens;
 
     RunningSequences(
             SlotPool slots, WaitingRoom waiting, ResourceManager resources, Timeline timeline) {
@@ -37,6 +38,7 @@ final class RunningSequences {
     /// @param cached known ids found in the cache
     void admit(Sequence sequence, int cached) {
         waiting.remove(sequence);
+        recomputedTokens += Math.max(0, sequence.computedBefore() - cached);
         sequence.admit(slots.acquire(), cached);
         started(sequence, cached);
     }
@@ -44,6 +46,7 @@ final class RunningSequences {
     /// Admits a waiting sequence that runs whole in the next step and stores nothing.
     void admitWithoutKv(Sequence sequence) {
         waiting.remove(sequence);
+        recomputedTokens += sequence.computedBefore();
         sequence.admitWithoutKv(slots.acquire());
         started(sequence, 0);
     }
@@ -92,5 +95,10 @@ final class RunningSequences {
     /// Known ids of all admitted sequences that were found in the cache.
     long cachedTokens() {
         return cachedTokens;
+    }
+
+    /// Positions that admitted sequences had computed before and that were not found in the cache.
+    long recomputedTokens() {
+        return recomputedTokens;
     }
 }

@@ -151,6 +151,9 @@ public final class Scheduler {
         if (submission instanceof Submission.Queued) {
             for (Sequence sequence : choices) {
                 timeline.queued(sequence);
+                if (accepted) {
+                    timeline.moved(sequence);
+                }
                 waiting.add(sequence);
                 deadlines.add(sequence);
             }
@@ -399,9 +402,11 @@ public final class Scheduler {
                         mixedSteps,
                         running.promptTokens(),
                         running.cachedTokens(),
+                        running.recomputedTokens(),
                         generation.generated(),
                         expired,
-                        admissionCheck.refused()));
+                        admissionCheck.refused(),
+                        admissionCheck.refusedByEstimate()));
     }
 
     /// Throws unless the counts of blocks and slots match their holders.

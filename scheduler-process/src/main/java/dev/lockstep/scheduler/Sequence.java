@@ -52,6 +52,7 @@ public final class Sequence {
     private int cachedTokens;
     private int cachedAtFirst;
     private int computed;
+    private int computedBefore;
     private int pending;
     private int freeUntil;
     private int foreseen;
@@ -125,6 +126,7 @@ public final class Sequence {
     /// Continues what another scheduler has generated; called before it is queued.
     public void goOnAfter(List<Integer> ids) {
         ids.forEach(this::append);
+        computedBefore = ids.isEmpty() ? 0 : knownLength() - 1;
     }
 
     /// Orders sequences first come, first served; unique.
@@ -268,6 +270,11 @@ public final class Sequence {
         return cachedAtFirst;
     }
 
+    /// Positions that were computed before it last stopped running, here or at another scheduler.
+    int computedBefore() {
+        return computedBefore;
+    }
+
     /// Ids that steps in flight will sample for it.
     int pending() {
         return pending;
@@ -407,6 +414,7 @@ public final class Sequence {
     private void leave(State after) {
         state = after;
         slot = -1;
+        computedBefore = Math.max(computedBefore, computed);
         computed = 0;
         cachedTokens = 0;
         withoutKv = false;

@@ -19,6 +19,7 @@ public final class Timeline {
 
     enum Kind {
         QUEUED,
+        MOVED,
         WAITS,
         ADMITTED,
         STEPS,
@@ -161,6 +162,11 @@ public final class Timeline {
         requestOf[index] = sequence.requestId();
         arrivalOf[index] = sequence.arrival();
         add(sequence, Kind.QUEUED, Reason.NONE);
+    }
+
+    /// Records that another scheduler had accepted a queued sequence, and this one continues it.
+    void moved(Sequence sequence) {
+        add(sequence, Kind.MOVED, Reason.NONE);
     }
 
     void waits(Sequence sequence, Reason why) {

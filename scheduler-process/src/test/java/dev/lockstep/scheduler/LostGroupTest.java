@@ -87,6 +87,7 @@ class LostGroupTest {
         StepPlan first = plan();
         assertEquals("r0[0,5)", rows(first));
         assertArrayEquals(new int[] {7}, first.admitted().getFirst().outputIds());
+        assertEquals(5, scheduler.load().totals().recomputedTokens(), "the last one was in flight");
     }
 
     @Test

@@ -26,6 +26,8 @@ final class Epochs {
     private final Timeline timeline;
     private final Clock clock;
     private Load.Totals before = Load.Totals.NONE;
+    private long formations;
+    private long losses;
 
     Epochs(
             WaitingLimits limits,
@@ -46,6 +48,7 @@ final class Epochs {
     }
 
     Epoch begin(FormedGroup group) {
+        formations++;
         journal.begin(group.shape().epoch());
         var scheduler = new Scheduler(group.shape(), limits, policies, hasher, journal, timeline);
         recording.ifPresent(to -> record(group, scheduler, to));
@@ -64,6 +67,7 @@ final class Epochs {
     ///
     /// @param rankFailed as in [Scheduler#lose]
     LostSequences end(Epoch epoch, boolean rankFailed) {
+        losses++;
         before = before.plus(epoch.scheduler().load().totals());
         return epoch.scheduler().lose(rankFailed, clock.nanoTime());
     }
@@ -74,6 +78,16 @@ final class Epochs {
     Load load(Optional<Epoch> epoch, long refused) {
         Load load = epoch.map(it -> it.scheduler().load()).orElse(Load.NONE);
         return load.withTotals(before.plus(load.totals()).plusRefused(refused));
+    }
+
+    /// Epochs that began.
+    long formations() {
+        return formations;
+    }
+
+    /// Epochs that ended.
+    long losses() {
+        return losses;
     }
 
     /// Closes the recording when the process ends.

@@ -41,6 +41,8 @@ final class Requests {
     private final ParkedSequences parked = new ParkedSequences();
     private @Nullable Scheduler scheduler;
     private long arrivals;
+    private long migrations;
+    private long poisoned;
 
     Requests(Clock clock) {
         this.clock = clock;
@@ -52,6 +54,16 @@ final class Requests {
 
     int parkedCount() {
         return parked.count();
+    }
+
+    /// How often a sequence that had begun went on in another group.
+    long migrations() {
+        return migrations;
+    }
+
+    /// Sequences that were found to end their ranks.
+    long poisoned() {
+        return poisoned;
     }
 
     /// Queues a request with the group's scheduler, or fails it with the reason.
@@ -99,7 +111,10 @@ final class Requests {
                 stream.sequences(), stream.request().accepted(), clock.nanoTime())) {
             case Submission.Queued() -> {
                 stream.accepted();
-                stream.sequences().forEach(one -> owners.put(one, stream));
+                for (Sequence one : stream.sequences()) {
+                    owners.put(one, stream);
+                    migrations += one.outputCount() > 0 ? 1 : 0;
+                }
                 LOG.debug("request {} queued", stream.request().id());
             }
             case Submission.QueueFull(var why) ->
@@ -234,6 +249,7 @@ final class Requests {
         if (!parked.fit(group.modelDigest())) {
             return "the new group serves another model";
         }
+        migrations += sequence.migrations() > 0 ? 1 : 0;
         return switch (fresh.resume(sequence, clock.nanoTime())) {
             case Submission.Unservable(var why) ->
                     "the new group cannot continue the request: " + why;
@@ -245,6 +261,7 @@ final class Requests {
     void lost(LostSequences lost, String modelDigest) {
         scheduler = null;
         parked.add(lost.parked(), modelDigest, clock.nanoTime());
+        poisoned += lost.poisoned().size();
         for (Sequence sequence : lost.poisoned()) {
             RequestStream stream = owners.remove(sequence);
             LOG.error("request {} ends: its worker failed twice", sequence.requestId());

@@ -157,6 +157,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     private GroupStatus toProto(SchedulerStatus status) {
         Load load = status.load();
         Load.Totals totals = load.totals();
+        GroupHistory history = status.history();
         GroupStatus.Builder proto =
                 GroupStatus.newBuilder()
                         .setGroup(group)
@@ -177,7 +178,14 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                         .setCachedTokens(totals.cachedTokens())
                         .setGeneratedTokens(totals.generatedTokens())
                         .setExpired(totals.expired())
-                        .setRefused(totals.refused());
+                        .setRefused(totals.refused())
+                        .setRefusedByEstimate(totals.refusedByEstimate())
+                        .setRecomputedTokens(totals.recomputedTokens())
+                        .setLosses(history.losses())
+                        .setFormations(history.formations())
+                        .setMigrations(history.migrations())
+                        .setPoisoned(history.poisoned())
+                        .setParked(history.parked());
         status.group()
                 .ifPresent(
                         formed ->

@@ -13,6 +13,7 @@ record SchedulerStatus(
         Optional<FormedGroup> group,
         String reason,
         Load load,
+        GroupHistory history,
         int stepTokens,
         long stepBytes,
         int waitingLimit) {

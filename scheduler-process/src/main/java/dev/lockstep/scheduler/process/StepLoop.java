@@ -291,6 +291,12 @@ final class StepLoop implements AutoCloseable {
                         current.map(Epoch::group),
                         reason,
                         epochs.load(current, gate.refused()).withParked(requests.parkedCount()),
+                        new GroupHistory(
+                                epochs.formations(),
+                                epochs.losses(),
+                                requests.migrations(),
+                                requests.poisoned(),
+                                requests.parkedCount()),
                         epoch == null ? 0 : epoch.scheduler().stepTokens(),
                         stepBytes,
                         limits.sequences()));

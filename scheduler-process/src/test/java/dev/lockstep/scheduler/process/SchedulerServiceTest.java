@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.Eventually;
+import dev.lockstep.proto.v1.ChoiceTimeline;
 import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
@@ -338,6 +339,11 @@ class SchedulerServiceTest {
             assertEquals(whole.ids.get(1), rest.ids.get(1));
             assertEquals(whole.ids.get(2), rest.ids.get(2));
             assertFalse(rest.ids.containsKey(0));
+            rig.awaitStatus(it -> it.getMigrations() == 1);
+            // The timeline of the same request at its first scheduler comes before.
+            ChoiceTimeline moved = rig.describe("m", "").getChoices(3);
+            assertEquals("queued", moved.getEvents(0).getKind());
+            assertEquals("moved", moved.getEvents(1).getKind());
             rig.assertQuiet();
         }
     }

@@ -67,7 +67,13 @@ class ServedGroupTest {
                 assertEquals(Rig.expected(begun, 0), running.get(i).await().ids.get(0));
             }
             assertEquals(Rig.expected(request, 0), waiting.await().ids.get(0));
-            assertTrue(rig.awaitReady().getEpoch() > epoch);
+            GroupStatus again = rig.awaitReady();
+            assertTrue(again.getEpoch() > epoch);
+            assertEquals(2, again.getFormations());
+            assertEquals(1, again.getLosses());
+            assertEquals(running.size(), again.getMigrations(), "the waiting one had not begun");
+            assertEquals(0, again.getParked());
+            assertTrue(again.getRecomputedTokens() >= 3L * running.size(), "" + again);
             List<String> kinds =
                     rig.describe("h0", "").getChoices(0).getEventsList().stream()
                             .map(TimelineEvent::getKind)
@@ -93,6 +99,7 @@ class ServedGroupTest {
             rig.awaitStatus(it -> it.getWaiting() == 2);
             rank.release();
             poisoned.assertFails(Status.Code.ABORTED, "alone", "second time");
+            rig.awaitStatus(it -> it.getPoisoned() == 1);
             assertEquals(Rig.expected(request, 0), other.await().ids.get(0));
             rig.assertQuiet();
         }
