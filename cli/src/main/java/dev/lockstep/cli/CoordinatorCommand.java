@@ -3,6 +3,7 @@ package dev.lockstep.cli;
 
 import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cli.launch.FreePort;
+import dev.lockstep.cli.launch.Launcher;
 import dev.lockstep.cli.launch.ProcessStart;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.Member;
@@ -16,7 +17,7 @@ import java.util.List;
 
 /// Runs one coordinator process.
 final class CoordinatorCommand extends Command {
-    /// Time after the drain to end streams and close connections.
+    /// Time after the drain to end streams and close connections, in which the launcher kills it.
     private static final Duration CLOSING = Duration.ofSeconds(3);
 
     CoordinatorCommand() {
@@ -37,7 +38,7 @@ final class CoordinatorCommand extends Command {
                 ProcessStart.of(
                         "coordinator-" + (port == 0 ? ProcessHandle.current().pid() : port),
                         settings,
-                        settings.value(ProcessKeys.DRAIN_TIMEOUT).plus(CLOSING));
+                        Launcher.drainTime(settings).plus(CLOSING));
         FreePort.require(ProcessKeys.HOST, settings.value(ProcessKeys.HOST), (int) port);
         ModelChoice model = start.model();
         CoordinatorMain.run(

@@ -62,7 +62,7 @@ final class RunCommand extends Command {
                                 : 0);
         launcher.lowered().forEach(line -> start.terminal().say("lowered " + line));
         // The only completion is finished: no drain.
-        start.daemon().atEnd(reason -> launcher.close(StopReason.FINISHED));
+        start.daemon().atEnd(_ -> launcher.close(StopReason.FINISHED));
         Launcher.Ready ready = launcher.start();
         try (LockstepClient client = launcher.client(ready, TIMEOUT)) {
             client.stream(

@@ -5,7 +5,6 @@ import dev.lockstep.cli.launch.Launcher;
 import dev.lockstep.cli.launch.LauncherConfig;
 import dev.lockstep.cli.launch.LauncherStart;
 import dev.lockstep.cluster.process.ExitCode;
-import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
@@ -13,9 +12,6 @@ import java.util.List;
 
 /// Starts a cluster on this host and keeps it running.
 final class ServeCommand extends Command {
-    /// Time to stop the other processes after the coordinator's drain.
-    private static final Duration CLOSING = Duration.ofSeconds(15);
-
     ServeCommand() {
         super(
                 "serve",
@@ -28,14 +24,15 @@ final class ServeCommand extends Command {
     int run(List<String> arguments) {
         Settings settings = settings(arguments);
         LauncherStart start =
-                LauncherStart.of(settings, settings.value(ProcessKeys.DRAIN_TIMEOUT).plus(CLOSING));
+                LauncherStart.of(
+                        settings, Launcher.drainTime(settings).plus(Launcher.CLOSING));
         Stoppable.run(start.daemon(), name(), () -> serve(start));
         return ExitCode.OK;
     }
 
     private static void serve(LauncherStart start) throws InterruptedException {
         Launcher launcher = start.launcher(start.settings().value(LauncherConfig.PORT));
-        start.daemon().atEnd(launcher::close);
+        start.daemon().atEnd(reason -> start.daemon().endWith(launcher.close(reason)));
         Launcher.Ready ready = launcher.start();
         // Not the start instant of the process: on Linux it is only as exact as the boot time, a
         // whole second.

@@ -8,6 +8,7 @@ import dev.lockstep.cluster.process.Settings;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
@@ -59,6 +60,7 @@ final class Child {
     // Guarded by this.
     private @Nullable Process process;
     private boolean stopping;
+    private boolean replaced;
     private boolean beats;
     private int missedBeats;
 
@@ -69,6 +71,9 @@ final class Child {
 
         /// Reports a line for the person who started the cluster.
         void notice(String line);
+
+        /// Reports that it got SIGTERM, which it leaves to this process: [#drain] or [#replace].
+        void terminated(Child child);
 
         /// Reports that it ended without being stopped, and returns whether to restart it.
         ///
@@ -128,14 +133,35 @@ final class Child {
         missedBeats = 0;
     }
 
-    /// Sends SIGTERM: the child drains and ends.
-    synchronized void terminate() {
+    /// Tells it to drain and to end for good.
+    synchronized void drain() {
         stopping = true;
-        if (process != null) {
-            // Process.destroy also closes its standard input, which stops it without a drain.
-            process.toHandle().destroy();
-        }
+        say(Daemon.DRAIN);
         notifyAll();
+    }
+
+    /// Tells it to end, and starts it again when it has; no effect while it stops for good.
+    ///
+    /// @param word [Daemon#DRAIN] or [Daemon#HAND_OVER]
+    synchronized void replace(String word) {
+        if (!stopping && process != null && process.isAlive()) {
+            replaced = true;
+            say(word);
+        }
+    }
+
+    /// Writes a line to its standard input. Not a signal, which it would leave to this process.
+    synchronized void say(String word) {
+        if (process == null) {
+            return;
+        }
+        try {
+            OutputStream input = process.getOutputStream();
+            input.write((word + "\n").getBytes(StandardCharsets.US_ASCII));
+            input.flush();
+        } catch (IOException e) {
+            LOG.debug("{} does not read \"{}\" any more", name, word, e);
+        }
     }
 
     /// Closes its standard input, which stops it without a drain.
@@ -152,20 +178,35 @@ final class Child {
     }
 
     /// Waits for its end; kills it after the time-out.
-    void awaitEnd(Duration timeout) {
-        Process last;
-        synchronized (this) {
-            last = process;
+    void awaitEnd(Duration timeout) throws InterruptedException {
+        if (!ends(timeout)) {
+            LOG.warn("{} is killed: it did not stop within {} ms", name, timeout.toMillis());
+            kill();
         }
-        try {
-            if (last != null && !last.waitFor(timeout.toMillis(), TimeUnit.MILLISECONDS)) {
-                LOG.warn("{} is killed: it did not stop within {} ms", name, timeout.toMillis());
-                last.destroyForcibly().waitFor();
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            last.destroyForcibly();
+    }
+
+    /// Returns whether it ends within a time.
+    boolean ends(Duration timeout) throws InterruptedException {
+        Process last = process();
+        return last == null || last.waitFor(timeout.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    /// Kills it, and returns when it has ended.
+    private void kill() throws InterruptedException {
+        Process last = process();
+        if (last != null) {
+            last.destroyForcibly().waitFor();
         }
+    }
+
+    /// Returns the exit code of the process that ended last; 0 if none was started.
+    int exitCode() {
+        Process last = process();
+        return last == null || last.isAlive() ? ExitCode.OK : last.exitValue();
+    }
+
+    private synchronized @Nullable Process process() {
+        return process;
     }
 
     private void watch() {
@@ -181,6 +222,10 @@ final class Child {
                         return;
                     }
                     exitCode = started.waitFor();
+                    if (takeReplaced()) {
+                        LOG.info("{} ended with exit code {} and is replaced", name, exitCode);
+                        continue;
+                    }
                     line = lastLine(exitCode);
                 } catch (IOException e) {
                     exitCode = ExitCode.FAILED;
@@ -205,6 +250,12 @@ final class Child {
         }
     }
 
+    private synchronized boolean takeReplaced() {
+        boolean was = replaced;
+        replaced = false;
+        return was;
+    }
+
     private synchronized @Nullable Process launch() throws IOException {
         if (stopping) {
             return null;
@@ -227,8 +278,8 @@ final class Child {
         return started;
     }
 
-    /// Reads lines of the forms `progress TAB what TAB done TAB total`, `notice TAB text` and
-    /// `alive`; ignores other lines.
+    /// Reads lines of the forms `progress TAB what TAB done TAB total`, `notice TAB text`, `alive`
+    /// and `terminated`; ignores other lines.
     private void read(Process from) {
         try (BufferedReader reader = from.inputReader()) {
             for (String line = reader.readLine(); line != null; line = reader.readLine()) {
@@ -241,6 +292,8 @@ final class Child {
                             name, words[1], Long.parseLong(words[2]), Long.parseLong(words[3]));
                 } else if (line.equals(Daemon.ALIVE)) {
                     beat();
+                } else if (line.equals(Daemon.TERMINATED)) {
+                    listener.terminated(this);
                 } else if (words.length == 2 && words[0].equals(NOTICE)) {
                     listener.notice(words[1]);
                 }

@@ -12,6 +12,8 @@ import dev.lockstep.cluster.InternalAddress;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.MemberAddress;
 import dev.lockstep.cluster.ZooKeeperCluster;
+import dev.lockstep.cluster.process.Daemon;
+import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
@@ -63,10 +65,16 @@ public final class Launcher {
     private static final Logger LOG = LogManager.getLogger(Launcher.class);
     private static final Duration QUICK = Duration.ofSeconds(1);
 
-    /// Time for the coordinator to close after its drain.
-    private static final Duration CLOSING = Duration.ofSeconds(5);
+    /// Time from the end of a drain to that of the last process.
+    public static final Duration CLOSING = Duration.ofSeconds(10);
 
-    private static final Duration STEP_DOWN = Duration.ofSeconds(5);
+    /// Time for each role to close after the drain, of [#CLOSING].
+    private static final Duration STEP_DOWN = Duration.ofSeconds(3);
+
+    /// A signal to the process group may reach a child first, and must reach this process before
+    /// that child is replaced.
+    private static final Duration GROUP_SIGNAL = Duration.ofMillis(500);
+
     private static final Duration UNANSWERED = Duration.ofSeconds(5);
     private static final long POLL_MILLIS = 50;
 
@@ -104,6 +112,7 @@ public final class Launcher {
 
     // Guarded by this.
     private boolean started;
+    private boolean closing;
     private Optional<String> failure = Optional.empty();
 
     /// A cluster that is ready for requests: the address of its coordinator, and its group.
@@ -260,30 +269,79 @@ public final class Launcher {
         return all;
     }
 
-    /// Stops every process; if the reason drains, running streams finish first.
-    public void close(StopReason reason) {
+    /// Returns the longest time that a stop with these settings waits for running requests.
+    public static Duration drainTime(Settings settings) {
+        return settings.value(ProcessKeys.DRAIN_TIMEOUT)
+                .plus(
+                        settings.find(ProcessKeys.DRAIN_GRACE)
+                                .orElse(ProcessKeys.USUAL_DRAIN_GRACE));
+    }
+
+    /// Stops every process; if the reason drains, running streams finish first, unless the thread is
+    /// interrupted.
+    ///
+    /// @return [ExitCode#UNFINISHED] if a drain ended before the streams did
+    public int close(StopReason reason) {
+        synchronized (this) {
+            closing = true;
+        }
+        boolean drained = false;
         if (reason.drains()) {
-            Duration drain = config.settings().value(ProcessKeys.DRAIN_TIMEOUT).plus(CLOSING);
-            coordinator.terminate();
-            coordinator.awaitEnd(drain);
-            // A child in a training run writes its cache when it exits.
-            Duration stepDown = config.training().isPresent() ? drain : STEP_DOWN;
-            scheduler.terminate();
-            scheduler.awaitEnd(stepDown);
-            workers.forEach(Child::terminate);
-            workers.forEach(worker -> worker.awaitEnd(stepDown));
-        } else {
-            List<Child> all = children();
-            all.forEach(Child::closeInput);
-            long end = System.nanoTime() + QUICK.toNanos();
-            all.forEach(
-                    child ->
-                            child.awaitEnd(Duration.ofNanos(Math.max(0, end - System.nanoTime()))));
+            try {
+                drain();
+                drained = true;
+            } catch (InterruptedException e) {
+                LOG.info("the drain is over: streams end with an error");
+            }
+        }
+        if (!drained) {
+            children().forEach(Child::closeInput);
+            endAll(QUICK);
         }
         watch.ifPresent(ChildrenWatch::close);
         cluster.close();
         zookeeper.ifPresent(EmbeddedZooKeeper::close);
         zookeeperFiles.ifPresent(RunFolder::remove);
+        return reason.drains() && coordinator.exitCode() != ExitCode.OK
+                ? ExitCode.UNFINISHED
+                : ExitCode.OK;
+    }
+
+    /// Stops the processes in the order of a request: each may still need those after it.
+    private void drain() throws InterruptedException {
+        // A child in a training run writes its cache when it exits.
+        Duration stepDown =
+                config.training().isPresent() ? drainTime(config.settings()) : STEP_DOWN;
+        long end = System.nanoTime() + drainTime(config.settings()).toNanos();
+        coordinator.drain();
+        coordinator.awaitEnd(until(end).plus(stepDown));
+        // Coordinators of other hosts may have requests here.
+        scheduler.drain();
+        if (!scheduler.ends(until(end))) {
+            scheduler.say(Daemon.HAND_OVER);
+        }
+        scheduler.awaitEnd(stepDown);
+        workers.forEach(Child::drain);
+        for (Child worker : workers) {
+            worker.awaitEnd(stepDown);
+        }
+    }
+
+    private static Duration until(long nanos) {
+        return Duration.ofNanos(Math.max(0, nanos - System.nanoTime()));
+    }
+
+    /// Waits for the end of all processes, and kills those that remain after the time-out.
+    private void endAll(Duration timeout) {
+        long end = System.nanoTime() + timeout.toNanos();
+        try {
+            for (Child child : children()) {
+                child.awaitEnd(until(end));
+            }
+        } catch (InterruptedException e) {
+            LOG.warn("no time left to wait for the processes");
+            Thread.currentThread().interrupt();
+        }
     }
 
     private Optional<Ready> status(Member coordinator) {
@@ -414,6 +472,29 @@ public final class Launcher {
         @Override
         public void notice(String line) {
             terminal.say(line);
+        }
+
+        /// Replaces a child that got SIGTERM, unless this process gets one too.
+        @Override
+        public void terminated(Child child) {
+            try {
+                Thread.sleep(GROUP_SIGNAL);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+            synchronized (Launcher.this) {
+                if (closing) {
+                    return;
+                }
+            }
+            boolean serves = child == coordinator;
+            terminal.say(
+                    child.name()
+                            + " got SIGTERM and is replaced"
+                            + (serves ? " when its streams have ended" : ""));
+            // The requests of the others go on in their successors.
+            child.replace(serves ? Daemon.DRAIN : Daemon.HAND_OVER);
         }
 
         @Override

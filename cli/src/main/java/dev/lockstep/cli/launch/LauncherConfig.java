@@ -69,6 +69,7 @@ public record LauncherConfig(
                             ProcessKeys.GROUP,
                             ProcessKeys.RUN_FOLDER,
                             ProcessKeys.DRAIN_TIMEOUT,
+                            ProcessKeys.DRAIN_GRACE,
                             ProcessKeys.FAILPOINTS)
                     .and(ResponseBounds.KEYS.toArray(Key<?>[]::new))
                     .and(AccessConfig.KEYS.toArray(Key<?>[]::new))

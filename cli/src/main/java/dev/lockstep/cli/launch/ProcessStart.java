@@ -25,7 +25,7 @@ public record ProcessStart(Settings settings, Daemon daemon) {
         }
         var daemon = new Daemon(name, drainBudget);
         if (settings.value(ProcessKeys.PARENT_PIPE)) {
-            daemon.watchParentPipe();
+            daemon.obeyParent();
             daemon.tellParent();
         }
         return new ProcessStart(settings, daemon);

@@ -29,6 +29,8 @@ class ChildTest {
 
         record Notice(String line) implements Event {}
 
+        record Terminated(Child child) implements Event {}
+
         record End(int exitCode, String lastLine, long nanos) implements Event {}
     }
 
@@ -49,6 +51,11 @@ class ChildTest {
         @Override
         public void notice(String line) {
             events.add(new Event.Notice(line));
+        }
+
+        @Override
+        public void terminated(Child child) {
+            events.add(new Event.Terminated(child));
         }
 
         @Override
@@ -133,8 +140,7 @@ class ChildTest {
         beating.expectBeat();
         assertEquals(137, recorder.end().exitCode());
         never.closeInput();
-        never.terminate();
-        never.awaitEnd(LONG);
+        never.awaitEnd(Duration.ZERO);
     }
 
     @Test
@@ -223,16 +229,42 @@ class ChildTest {
         assertNull(recorder.events.poll(500, TimeUnit.MILLISECONDS), "the child was restarted");
     }
 
+    private static final String READ = "read word; echo \"$word\" >&2; ";
+
     @Test
-    void terminatingEndsAChildForGood() throws Exception {
+    void drainingEndsAChildForGood() throws Exception {
         var recorder = new Recorder(5);
-        Child child = child(recorder, RUNNING + "exec sleep 600");
+        Child child = child(recorder, RUNNING + READ + "exit 9");
         child.start();
         awaitRunning(recorder);
-        long start = System.nanoTime();
-        child.terminate();
+        child.drain();
         child.awaitEnd(LONG);
-        assertTrue(System.nanoTime() - start < LONG.toNanos());
+        assertEquals(9, child.exitCode());
+        assertEquals("drain", Files.readString(folder.resolve("tester.err")).strip());
+        assertNull(recorder.events.poll(500, TimeUnit.MILLISECONDS), "the child was restarted");
+    }
+
+    /// Its end is expected: nobody is told of it, and the next start does not wait.
+    @Test
+    void aChildThatGotSigtermCanBeReplaced() throws Exception {
+        var recorder = new Recorder(0);
+        Child child = child(recorder, RUNNING + READ + "exit 0");
+        child.start();
+        awaitRunning(recorder);
+        child.replace("hand over");
+        awaitRunning(recorder);
+        Child terminated =
+                child(
+                        recorder,
+                        "trap 'echo terminated' TERM; kill -TERM $$; " + READ + "exit 0");
+        terminated.start();
+        assertEquals(new Event.Terminated(terminated), recorder.next());
+        terminated.drain();
+        terminated.awaitEnd(LONG);
+        child.drain();
+        child.replace("hand over");
+        child.closeInput();
+        child.awaitEnd(LONG);
         assertNull(recorder.events.poll(500, TimeUnit.MILLISECONDS), "the child was restarted");
     }
 
@@ -242,8 +274,7 @@ class ChildTest {
         Child child =
                 child(
                         recorder,
-                        "trap '' TERM; "
-                                + RUNNING
+                        RUNNING
                                 + "echo $$ > '"
                                 + folder.resolve("pid")
                                 + "'; "
@@ -253,7 +284,7 @@ class ChildTest {
         awaitRunning(recorder);
         awaitRunning(recorder);
         long pid = Long.parseLong(Files.readString(folder.resolve("pid")).strip());
-        child.terminate();
+        child.drain();
         child.awaitEnd(Duration.ofMillis(200));
         assertTrue(ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isEmpty());
     }
@@ -264,16 +295,16 @@ class ChildTest {
         Child child = child(recorder, "exit 1");
         child.start();
         recorder.end();
-        child.terminate();
+        child.drain();
         child.awaitEnd(LONG);
         assertNull(recorder.events.poll(600, TimeUnit.MILLISECONDS), "the child was restarted");
     }
 
     @Test
-    void aChildThatWasNeverStartedStopsAtOnce() {
+    void aChildThatWasNeverStartedStopsAtOnce() throws Exception {
         Child child = child(new Recorder(0), "exit 1");
         child.closeInput();
-        child.terminate();
+        child.drain();
         child.awaitEnd(LONG);
     }
 }

@@ -42,4 +42,12 @@ class LauncherConfigTest {
                 assertThrows(SettingsException.class, () -> settings("--drain-timeout=2h"));
         assertTrue(String.valueOf(refusal.getMessage()).startsWith("--drain-timeout"));
     }
+
+    @Test
+    void aStopWaitsForTheGraceAndTheDrain() {
+        assertEquals(Duration.ofSeconds(65), Launcher.drainTime(settings()));
+        assertEquals(
+                Duration.ofMillis(4500),
+                Launcher.drainTime(settings("--drain-timeout=4s", "--drain-grace=500ms")));
+    }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster.process;
 
+import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -17,7 +19,10 @@ import org.apache.logging.log4j.Logger;
 ///
 /// Created first in `main`, so that a signal during start-up is not lost. SIGTERM drains; SIGINT
 /// and the end of the parent stop at once; a second SIGTERM is ignored; a SIGINT during a drain
-/// ends the drain. The process exits within its budget even when a thread hangs: a thread inside a
+/// ends the drain. A child of the launcher leaves a SIGTERM to its parent ([#obeyParent]), because a
+/// signal to the process group reaches all processes at once, and they must end in order.
+///
+/// The process exits within its budget even when a thread hangs: a thread inside a
 /// native collective cannot be interrupted, so the last resort is `Runtime.halt`.
 ///
 /// A thread that dies of an exception ends the process with a line on standard error: nothing else
@@ -30,6 +35,15 @@ public final class Daemon {
 
     /// The line by which a child tells its parent that it runs.
     public static final String ALIVE = "alive";
+
+    /// The line by which a child tells its parent that it got SIGTERM.
+    public static final String TERMINATED = "terminated";
+
+    /// The line by which a parent tells a child to drain and end.
+    public static final String DRAIN = "drain";
+
+    /// The line by which a parent tells a child to end because it starts another one in its place.
+    public static final String HAND_OVER = "hand over";
 
     private static final Duration BEAT = Duration.ofSeconds(1);
 
@@ -56,6 +70,7 @@ public final class Daemon {
     private Optional<StopReason> reason = Optional.empty();
     private Optional<Thread> closer = Optional.empty();
     private boolean running;
+    private boolean obeysParent;
     private int exitCode = ExitCode.OK;
     private long deadlineNanos;
 
@@ -65,7 +80,7 @@ public final class Daemon {
     public Daemon(String name, Duration drainBudget) {
         this.name = name;
         this.drainBudget = drainBudget;
-        Signals.handle("TERM", () -> stop(StopReason.TERMINATED));
+        Signals.handle("TERM", this::terminated);
         Signals.handle("INT", () -> stop(StopReason.INTERRUPTED));
         Runtime.getRuntime().addShutdownHook(new Thread(this::closeInHook, name + "-shutdown"));
         Thread.setDefaultUncaughtExceptionHandler(this::threadDied);
@@ -92,26 +107,53 @@ public final class Daemon {
         }
     }
 
-    /// Stops the process when standard input ends, for a child whose parent holds the other end of
-    /// the pipe: when the parent dies for any reason, the kernel closes it.
-    public void watchParentPipe() {
-        InputStream pipe = System.in;
+    private void terminated() {
+        boolean parentDecides;
+        synchronized (this) {
+            parentDecides = obeysParent;
+        }
+        if (parentDecides) {
+            LOG.info("{} got SIGTERM and tells its parent", name);
+            System.out.println(TERMINATED);
+        } else {
+            stop(StopReason.TERMINATED);
+        }
+    }
+
+    /// Stops the process when the parent says so on standard input, or when the input ends: the
+    /// parent holds the other end of the pipe, and the kernel closes it when the parent dies for any
+    /// reason. A SIGTERM is only told to the parent, by [#TERMINATED].
+    public void obeyParent() {
+        synchronized (this) {
+            obeysParent = true;
+        }
+        BufferedReader pipe =
+                new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
         Thread.ofPlatform()
                 .daemon()
                 .name(name + "-parent-pipe")
                 .start(
                         () -> {
                             ParentDeath.wakes();
-                            byte[] ignored = new byte[64];
                             try {
-                                while (pipe.read(ignored) >= 0) {
-                                    // Only the end of the input matters, not its content.
+                                for (String word = pipe.readLine();
+                                        word != null;
+                                        word = pipe.readLine()) {
+                                    obey(word);
                                 }
                             } catch (IOException e) {
                                 LOG.debug("standard input broke", e);
                             }
                             stop(StopReason.PARENT_GONE);
                         });
+    }
+
+    private void obey(String word) {
+        switch (word) {
+            case DRAIN -> stop(StopReason.TERMINATED);
+            case HAND_OVER -> stop(StopReason.REPLACED);
+            default -> LOG.warn("the parent says something unknown");
+        }
     }
 
     /// Prints [#ALIVE] every second, for the parent, which replaces a child that stands still.
@@ -140,6 +182,13 @@ public final class Daemon {
             }
         }
         stop(StopReason.FINISHED);
+    }
+
+    /// Sets the exit code of the stop that runs, unless another one was set.
+    public synchronized void endWith(int code) {
+        if (exitCode == ExitCode.OK) {
+            exitCode = code;
+        }
     }
 
     /// Starts to stop; returns at once. A later call has no effect, except that a reason that does

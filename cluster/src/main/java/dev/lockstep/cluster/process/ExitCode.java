@@ -12,6 +12,9 @@ public final class ExitCode {
     /// A wrong flag, key or value: a restart cannot help.
     public static final int USAGE = 2;
 
+    /// A drain ended before the requests that it waited for.
+    public static final int UNFINISHED = 75;
+
     /// A model, device or peer that does not fit the settings: a restart cannot help.
     public static final int UNUSABLE = 78;
 

@@ -70,8 +70,22 @@ public final class ProcessKeys {
                             "how long running requests may go on after SIGTERM")
                     .orElse("60s");
 
+    public static final Key<Duration> DRAIN_GRACE =
+            Key.duration(
+                            "drain-grace",
+                            Duration.ZERO,
+                            Duration.ofMinutes(5),
+                            "how long a coordinator that is not ready any more accepts requests after SIGTERM")
+                    .orElseComputed(
+                            "5s where another coordinator of the cluster is ready, else none");
+
+    /// The default of [#DRAIN_GRACE] where it has any use: load balancers ask that often.
+    public static final Duration USUAL_DRAIN_GRACE = Duration.ofSeconds(5);
+
     public static final Key<Boolean> PARENT_PIPE =
-            Key.flag("parent-pipe", "stop when standard input ends: the launcher's children do");
+            Key.flag(
+                    "parent-pipe",
+                    "stop when standard input says so or ends, and leave SIGTERM to the parent: the launcher's children do");
 
     public static final Key<String> FAILPOINTS =
             Key.anyText("failpoints", "LIST", "tests only: the faults to inject, and where")

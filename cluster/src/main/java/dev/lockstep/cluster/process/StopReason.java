@@ -9,6 +9,8 @@ public enum StopReason {
     INTERRUPTED,
     /// The parent process is gone: like SIGINT, because nothing remains to be served.
     PARENT_GONE,
+    /// The parent starts another process in place of this one: running work goes on there.
+    REPLACED,
     /// The process finished, or cannot continue: [Daemon#exitWith].
     FINISHED;
 

@@ -38,11 +38,14 @@ final class DaemonProbe {
                     }
                 });
         if (words.contains("parent-pipe")) {
-            daemon.watchParentPipe();
+            daemon.obeyParent();
         }
         if (words.contains("slow-start")) {
             print("ready");
             hang();
+        }
+        if (words.contains("unfinished")) {
+            daemon.atEnd(_ -> daemon.endWith(ExitCode.UNFINISHED));
         }
         if (words.contains("thread-dies")) {
             Thread.ofVirtual().start(DaemonProbe::fail).join();

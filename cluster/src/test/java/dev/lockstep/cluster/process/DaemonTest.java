@@ -75,6 +75,40 @@ class DaemonTest {
         }
     }
 
+    /// A signal to the process group reaches parent and child; the parent says what to do.
+    @Test
+    void aChildTellsItsParentOfASigtermAndStopsWhenTheParentSaysSo() throws Exception {
+        try (var draining = new Probe("parent-pipe");
+                var replaced = new Probe("parent-pipe", "drain")) {
+            for (Probe probe : List.of(draining, replaced)) {
+                probe.awaitLine("ready");
+                probe.signal("TERM");
+                probe.awaitLine(Daemon.TERMINATED);
+                assertTrue(probe.process.isAlive());
+            }
+            draining.say("something else");
+            draining.say(Daemon.DRAIN);
+            draining.awaitExit(ExitCode.OK);
+            assertEquals("second closed TERMINATED", draining.lines.get(2));
+            replaced.say(Daemon.HAND_OVER);
+            replaced.awaitExit(ExitCode.OK);
+            assertEquals("second closed REPLACED", replaced.lines.get(2));
+        }
+    }
+
+    @Test
+    void aClosingSetsTheExitCodeUnlessTheReasonHasOne() throws Exception {
+        try (var terminated = new Probe("unfinished");
+                var interrupted = new Probe("unfinished")) {
+            terminated.awaitLine("ready");
+            interrupted.awaitLine("ready");
+            terminated.signal("TERM");
+            interrupted.signal("INT");
+            terminated.awaitExit(ExitCode.UNFINISHED);
+            interrupted.awaitExit(ExitCode.INTERRUPTED);
+        }
+    }
+
     @Test
     void withoutParentPipeTheEndOfStandardInputIsIgnored() throws Exception {
         try (var probe = new Probe()) {
@@ -215,6 +249,10 @@ class DaemonTest {
                 }
                 lines.add(line);
             }
+        }
+
+        void say(String word) throws IOException {
+            process.outputWriter(StandardCharsets.US_ASCII).append(word).append('\n').flush();
         }
 
         void signal(String name) throws IOException, InterruptedException {
