@@ -16,6 +16,9 @@ final class LeadershipState {
 
         static final Counter NONE = new Counter(0, "");
 
+        /// No group takes so many epochs; a higher one leaves no numbers above it.
+        private static final long HIGHEST = Long.MAX_VALUE / 2;
+
         String text() {
             return epoch + " " + holder;
         }
@@ -24,12 +27,14 @@ final class LeadershipState {
         /// counter.
         static Counter parse(String text) {
             int space = text.indexOf(' ');
+            if (space < 0) {
+                return NONE;
+            }
             try {
-                return space < 0
+                long epoch = Long.parseLong(text.substring(0, space));
+                return epoch < 0 || epoch > HIGHEST
                         ? NONE
-                        : new Counter(
-                                Long.parseLong(text.substring(0, space)),
-                                text.substring(space + 1));
+                        : new Counter(epoch, text.substring(space + 1));
             } catch (NumberFormatException e) {
                 return NONE;
             }

@@ -154,9 +154,15 @@ public final class ZooKeeperCluster implements Cluster {
                 if (awaitConnected(RETRY)) {
                     try {
                         tree.create(BLOCK_HASH_KEY, fresh, false);
-                        return tree.read(BLOCK_HASH_KEY)
-                                .map(ZooKeeperTree.Node::data)
-                                .orElse(fresh);
+                        Optional<ZooKeeperTree.Node> node = tree.read(BLOCK_HASH_KEY);
+                        if (node.isEmpty() || node.get().data().length == fresh.length) {
+                            return node.map(ZooKeeperTree.Node::data).orElse(fresh);
+                        }
+                        LOG.warn(
+                                "{} in ZooKeeper has {} bytes and is replaced",
+                                BLOCK_HASH_KEY,
+                                node.get().data().length);
+                        tree.write(BLOCK_HASH_KEY, fresh, node.get().version());
                     } catch (IOException e) {
                         LOG.debug("no block hash key yet", e);
                         Thread.sleep(RETRY);

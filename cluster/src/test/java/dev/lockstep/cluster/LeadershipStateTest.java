@@ -83,10 +83,12 @@ class LeadershipStateTest {
 
     @Test
     void aCounterRoundTripsThroughTextAndMalformedTextIsNone() {
-        var counter = new Counter(Long.MAX_VALUE, "0123abc");
+        var counter = new Counter(Long.MAX_VALUE / 2, "0123abc");
         assertEquals(counter, Counter.parse(counter.text()));
         assertEquals(Counter.NONE, Counter.parse(""));
         assertEquals(Counter.NONE, Counter.parse("x y"));
         assertEquals(Counter.NONE, Counter.parse("9"));
+        assertEquals(Counter.NONE, Counter.parse("-1 x"));
+        assertEquals(Counter.NONE, Counter.parse(Long.MAX_VALUE / 2 + 1 + " x"));
     }
 }
