@@ -59,8 +59,14 @@ final class Completion {
     /// The objects that all completions of a process share.
     ///
     /// @param quiet silence after which the response sink is notified
+    /// @param unanswered silence after which a scheduler that has not accepted a request is given
+    ///   up
     record Environment(
-            SchedulerClient schedulers, Clock clock, Failpoints failpoints, Duration quiet) {}
+            SchedulerClient schedulers,
+            Clock clock,
+            Failpoints failpoints,
+            Duration quiet,
+            Duration unanswered) {}
 
     Completion(
             PreparedRequest request,
@@ -109,12 +115,14 @@ final class Completion {
                 while (sent < runs.size() && sent - done < MAX_PROMPTS_IN_FLIGHT) {
                     send(sent++);
                 }
-                Optional<EngineEvent> event = inbox.poll(waiting());
+                Duration waiting = waiting();
+                Optional<EngineEvent> event = inbox.poll(waiting);
                 if (event.isPresent()) {
                     handle(event.get());
                     quietSince = environment.clock().nanoTime();
                 } else {
                     moveFromLostGroups();
+                    giveUpUnanswered(waiting);
                     if (isQuiet()) {
                         sink.quiet();
                         quietSince = environment.clock().nanoTime();
@@ -144,6 +152,7 @@ final class Completion {
             throw ApiError.expired("the deadline passed before a scheduler had the request");
         }
         run.call = sendTo(run, index);
+        run.sent();
         if (run.call.isEmpty()) {
             throw run.refusal.map(ApiError::of).orElseGet(this::noGroupIsReady);
         }
@@ -178,6 +187,20 @@ final class Completion {
         }
     }
 
+    /// Gives up schedulers that are silent about a request, although their heartbeats may arrive:
+    /// the network loses what is sent to them. Only the time in which this process waited counts.
+    private void giveUpUnanswered(Duration waited) {
+        for (int index = 0; index < sent; index++) {
+            PromptRun run = runs.get(index);
+            if (run.call.isPresent() && run.waits(waited).compareTo(environment.unanswered()) > 0) {
+                SchedulerCall call = run.call.get();
+                call.abandon();
+                environment.schedulers().unanswered(call.scheduler());
+                failed(index, Failure.unanswered());
+            }
+        }
+    }
+
     private boolean isQuiet() {
         long silent = environment.clock().nanoTime() - quietSince;
         return silent >= environment.quiet().toNanos();
@@ -199,6 +222,7 @@ final class Completion {
             }
             run.refusedBy.clear();
             run.call = sendTo(run, index);
+            run.sent();
         }
     }
 

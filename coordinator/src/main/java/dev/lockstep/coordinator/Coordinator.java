@@ -81,7 +81,12 @@ final class Coordinator {
         this.schedulers = new SchedulerClient(Clock.SYSTEM, access, this::update);
         this.metrics = new Metrics(schedulers, requests);
         var environment =
-                new Completion.Environment(schedulers, Clock.SYSTEM, failpoints, timeouts.quiet());
+                new Completion.Environment(
+                        schedulers,
+                        Clock.SYSTEM,
+                        failpoints,
+                        timeouts.quiet(),
+                        timeouts.unanswered());
         var completions = new CompletionFactory(model, environment, constraints, randomness);
         this.readiness = new Readiness(completions, schedulers, requests);
         var memory = new RequestMemory(config.maxBodyBytes());

@@ -33,6 +33,7 @@ final class PromptRun {
 
     int cachedTokens;
 
+    private Duration unanswered = Duration.ZERO;
     private boolean accepted;
     private Optional<Long> lostNanos = Optional.empty();
     private int moves;
@@ -70,6 +71,18 @@ final class PromptRun {
     /// How often it has gone on at another scheduler.
     int moves() {
         return moves;
+    }
+
+    /// Begins to wait until a scheduler accepts it.
+    void sent() {
+        unanswered = Duration.ZERO;
+    }
+
+    /// Adds to the time for which its call has neither been accepted nor refused, and returns it;
+    /// zero once it was accepted.
+    Duration waits(Duration more) {
+        unanswered = accepted && !isLost() ? Duration.ZERO : unanswered.plus(more);
+        return unanswered;
     }
 
     /// Counts it as accepted. Returns whether it was lost.

@@ -8,7 +8,12 @@ import java.time.Duration;
 /// @param quiet silence in a stream after which a comment is sent
 /// @param slowClient limit for a client to read sent data
 /// @param body limit for a request's body to arrive
-record Timeouts(Duration quiet, Duration slowClient, Duration body) {
+/// @param unanswered limit for a scheduler to accept or refuse a request
+record Timeouts(Duration quiet, Duration slowClient, Duration body, Duration unanswered) {
     static final Timeouts DEFAULT =
-            new Timeouts(Duration.ofSeconds(10), Duration.ofSeconds(30), Duration.ofSeconds(60));
+            new Timeouts(
+                    Duration.ofSeconds(10),
+                    Duration.ofSeconds(30),
+                    Duration.ofSeconds(60),
+                    Duration.ofSeconds(4));
 }

@@ -84,7 +84,11 @@ final class ConnectionTest {
     @Test
     void silenceIsFilledWithComments() throws Exception {
         var shortQuiet =
-                new Timeouts(Duration.ofMillis(50), TestCoordinator.NEVER, TestCoordinator.NEVER);
+                new Timeouts(
+                        Duration.ofMillis(50),
+                        TestCoordinator.NEVER,
+                        TestCoordinator.NEVER,
+                        TestCoordinator.NEVER);
         try (TestCoordinator other = TestCoordinator.start(shortQuiet);
                 var raw = new RawConnection(other.coordinator.port())) {
             var silent = new CountDownLatch(1);
@@ -173,7 +177,12 @@ final class ConnectionTest {
         int[] many = new int[150];
         Arrays.fill(many, tiny.ids("there")[0]);
         Duration slowClient = Duration.ofSeconds(3);
-        var timeouts = new Timeouts(TestCoordinator.NEVER, slowClient, TestCoordinator.NEVER);
+        var timeouts =
+                new Timeouts(
+                        TestCoordinator.NEVER,
+                        slowClient,
+                        TestCoordinator.NEVER,
+                        TestCoordinator.NEVER);
         try (TestCoordinator other = TestCoordinator.start(timeouts);
                 var raw = new RawConnection(other.coordinator.port())) {
             var lastSent = new AtomicLong();

@@ -39,11 +39,11 @@ public final class TestCoordinator implements AutoCloseable {
     /// that it ends none of them.
     static final Duration NEVER = Eventually.TIMEOUT.multipliedBy(10);
 
-    static final Timeouts LONG_TIMEOUTS = new Timeouts(NEVER, NEVER, NEVER);
+    static final Timeouts LONG_TIMEOUTS = new Timeouts(NEVER, NEVER, NEVER, NEVER);
 
     /// For tests with slow clients: the coordinator soon stops waiting for them.
     static final Timeouts SHORT_TIMEOUTS =
-            new Timeouts(NEVER, Duration.ofMillis(700), Duration.ofSeconds(2));
+            new Timeouts(NEVER, Duration.ofMillis(700), Duration.ofSeconds(2), NEVER);
 
     public static final ClusterAccess ACCESS = ClusterAccess.of(ClusterSecret.random());
 

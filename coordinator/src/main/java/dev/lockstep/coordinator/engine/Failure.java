@@ -33,6 +33,11 @@ public record Failure(Kind kind, String description, Duration retryAfter) {
         return kind == Kind.UNAVAILABLE || kind == Kind.NOT_LEADER;
     }
 
+    /// Returns the failure of a request that its scheduler neither accepts nor refuses.
+    public static Failure unanswered() {
+        return new Failure(Kind.UNAVAILABLE, "its scheduler does not answer", Duration.ZERO);
+    }
+
     /// Returns whether another group may serve the request, provided that none had accepted it.
     public boolean isRetryable() {
         return switch (kind) {

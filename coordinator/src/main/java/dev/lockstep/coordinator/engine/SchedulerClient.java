@@ -141,6 +141,17 @@ public final class SchedulerClient implements AutoCloseable {
         return another;
     }
 
+    /// Gives up the connection to a scheduler that has not answered a request.
+    public void unanswered(String scheduler) {
+        execute(
+                () -> {
+                    SchedulerLink link = links.get(scheduler);
+                    if (link != null) {
+                        link.unanswered();
+                    }
+                });
+    }
+
     /// Requests the timeline of a tenant's request from all live schedulers at the same time.
     public List<TimelineCall> describe(String requestId, String tenant, Duration timeout) {
         DescribeRequestRequest question =

@@ -96,11 +96,8 @@ final class SchedulerLink {
     void tick() {
         long now = clock.nanoTime();
         if (watching && now - lastStatusNanos > MAX_SILENCE.toNanos()) {
-            // The calls on this connection would never end.
             LOG.warn("{} is silent for {}, giving it up", member.describe(), MAX_SILENCE);
-            connectionLost("its scheduler is silent");
-            channel.shutdownNow();
-            channel = dial.apply(member);
+            giveUp("its scheduler is silent");
         } else if (!watching && now - retryNanos >= 0) {
             channel.resetConnectBackoff();
             watch();
@@ -108,6 +105,20 @@ final class SchedulerLink {
         if (view.alive()) {
             blocks.tick(channel);
         }
+    }
+
+    /// Gives up the connection because a request on it was not answered; another one is tried.
+    void unanswered() {
+        if (view.alive()) {
+            giveUp("its scheduler does not answer");
+        }
+    }
+
+    /// Ends the connection with its calls, which would never end.
+    private void giveUp(String reason) {
+        connectionLost(reason);
+        channel.shutdownNow();
+        channel = dial.apply(member);
     }
 
     void close() {
