@@ -41,6 +41,10 @@ final class Child {
     private static final Duration FIRST_BACKOFF = Duration.ofMillis(250);
     private static final Duration MAX_BACKOFF = Duration.ofSeconds(30);
 
+    /// After so many ends in a row a child counts as failed: it is started again with the longest
+    /// back-off, until what ends it is mended.
+    private static final int FAILED_AFTER = 5;
+
     /// A child that ran longer restarts with the first back-off.
     private static final Duration STEADY = Duration.ofSeconds(60);
 
@@ -211,6 +215,7 @@ final class Child {
 
     private void watch() {
         Duration backoff = FIRST_BACKOFF;
+        int ends = 0;
         try {
             while (true) {
                 long start = System.nanoTime();
@@ -240,6 +245,13 @@ final class Child {
                 }
                 boolean steady = System.nanoTime() - start > STEADY.toNanos();
                 backoff = steady ? FIRST_BACKOFF : backoff;
+                ends = steady ? 1 : ends + 1;
+                if (ends == FAILED_AFTER) {
+                    backoff = MAX_BACKOFF;
+                    listener.notice(
+                            "%s has failed: it ended %d times in a row, and is started every %d s until it stays: %s"
+                                    .formatted(name, ends, backoff.toSeconds(), line));
+                }
                 if (!pause(backoff)) {
                     return;
                 }

@@ -101,8 +101,9 @@ class ChildTest {
 
     @Test
     void aChildThatEndsRestartsWithAGrowingDelay() throws Exception {
-        var recorder = new Recorder(2);
-        child(recorder, "echo boom >&2; exit 3").start();
+        var recorder = new Recorder(9);
+        Child child = child(recorder, "echo boom >&2; exit 3");
+        child.start();
         Event.End first = recorder.end();
         Event.End second = recorder.end();
         Event.End third = recorder.end();
@@ -113,7 +114,15 @@ class ChildTest {
         // 250 ms, then twice that.
         assertTrue(second.nanos() - first.nanos() >= 250_000_000L);
         assertTrue(third.nanos() - second.nanos() >= 500_000_000L);
+        recorder.end();
+        recorder.end();
+        // From now on it waits longer.
+        assertEquals(
+                new Event.Notice(
+                        "tester has failed: it ended 5 times in a row, and is started every 30 s until it stays: boom"),
+                recorder.next());
         assertNull(recorder.events.poll(700, TimeUnit.MILLISECONDS), "the child was restarted");
+        child.terminate();
     }
 
     @Test

@@ -2,8 +2,10 @@
 package dev.lockstep.cluster.process;
 
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
@@ -16,9 +18,9 @@ import java.util.stream.Collectors;
 /// `worker.before-step=exit@3,scheduler.after-send=sleep:200ms`.
 ///
 /// Actions are `exit` (ends the process at once, like SIGKILL), `throw`, `hang` (the thread never
-/// returns and ignores interruption, like a stuck native call) and `sleep:TIME`. `@n` acts only at
-/// the n-th hit; without it every hit acts. The instance without actions, [#NONE], costs one
-/// branch.
+/// returns and ignores interruption, like a stuck native call), `memory` (asks for more than the
+/// heap has) and `sleep:TIME`. `@n` acts only at the n-th hit; without it every hit acts. The
+/// instance without actions, [#NONE], costs one branch.
 public final class Failpoints {
 
     public static final Failpoints NONE = new Failpoints(Map.of());
@@ -29,12 +31,14 @@ public final class Failpoints {
     private static final Set<String> PROCESSES =
             Set.of("launcher", "coordinator", "scheduler", "worker");
     private static final Pattern ENTRY =
-            Pattern.compile("([a-z0-9.-]+)=(exit|throw|hang|sleep:(\\d{1,9})(ms|s))(@(\\d{1,9}))?");
+            Pattern.compile(
+                    "([a-z0-9.-]+)=(exit|throw|hang|memory|sleep:(\\d{1,9})(ms|s))(@(\\d{1,9}))?");
 
     private enum Action {
         EXIT,
         THROW,
         HANG,
+        MEMORY,
         SLEEP
     }
 
@@ -65,7 +69,7 @@ public final class Failpoints {
                 throw new SettingsException(
                         "--failpoints: \""
                                 + entry
-                                + "\" is not process.place=exit|throw|hang|sleep:TIME with an optional @hit");
+                                + "\" is not process.place=exit|throw|hang|memory|sleep:TIME with an optional @hit");
             }
             Failpoint point = point(matcher.group(1));
             if (!point.process().equals(process) && PROCESSES.contains(point.process())) {
@@ -112,6 +116,7 @@ public final class Failpoints {
                     case "exit" -> Action.EXIT;
                     case "throw" -> Action.THROW;
                     case "hang" -> Action.HANG;
+                    case "memory" -> Action.MEMORY;
                     default -> Action.SLEEP;
                 };
         return new Armed(action, sleep, nth == null ? 0 : Long.parseLong(nth), new AtomicLong());
@@ -137,6 +142,7 @@ public final class Failpoints {
             case EXIT -> Runtime.getRuntime().halt(EXIT_CODE);
             case THROW -> throw new FailpointException(point, hit);
             case HANG -> hang();
+            case MEMORY -> fillHeap();
             case SLEEP -> sleep(here.sleep());
         }
     }
@@ -149,6 +155,13 @@ public final class Failpoints {
             } catch (InterruptedException ignored) {
                 // A stuck native call would not react to it either.
             }
+        }
+    }
+
+    private static void fillHeap() {
+        List<byte[]> kept = new ArrayList<>();
+        while (true) {
+            kept.add(new byte[Integer.MAX_VALUE - 8]);
         }
     }
 
