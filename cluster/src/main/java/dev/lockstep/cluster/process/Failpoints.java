@@ -2,10 +2,8 @@
 package dev.lockstep.cluster.process;
 
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
@@ -159,9 +157,9 @@ public final class Failpoints {
     }
 
     private static void fillHeap() {
-        List<byte[]> kept = new ArrayList<>();
+        Object[] kept = {};
         while (true) {
-            kept.add(new byte[Integer.MAX_VALUE - 8]);
+            kept = new Object[] {kept, new byte[1 << 28]};
         }
     }
 
