@@ -19,6 +19,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -34,6 +35,8 @@ final class Sandbox implements AutoCloseable {
     private static final Path SHARED_MEMORY = Path.of("/dev/shm");
     private static final Pattern RESIDENT = Pattern.compile("VmRSS:\\s+(\\d+) kB");
     private static final Path PROC = Path.of("/proc");
+    private static final Pattern COMMAND =
+            Pattern.compile("\\x00dev\\.lockstep\\.cli\\.Lockstep\\x00(\\w+)\\x00");
     private static final String SECRET = "lockstep/cluster-secret";
 
     /// The optimizing compiler is useless for processes that serve a tiny model for some seconds,
@@ -201,6 +204,42 @@ final class Sandbox implements AutoCloseable {
             throw new UncheckedIOException(e);
         }
         throw new IllegalStateException(status + " does not contain the resident memory");
+    }
+
+    /// Returns the processes that run a command.
+    List<Long> processIdsOf(String command) {
+        return processIds().stream()
+                .filter(
+                        id ->
+                                commandLine(PROC.resolve(Long.toString(id)))
+                                        .contains("\0" + command + "\0"))
+                .toList();
+    }
+
+    /// Returns the open descriptors and the threads of its processes: those of the one that has
+    /// most, by command.
+    Map<String, Integer> use() {
+        Map<String, Integer> use = new TreeMap<>();
+        for (long id : processIds()) {
+            Path entry = PROC.resolve(Long.toString(id));
+            Matcher command = COMMAND.matcher(commandLine(entry));
+            if (command.find()) {
+                for (String what : List.of("fd", "task")) {
+                    try (Stream<Path> each = Files.list(entry.resolve(what))) {
+                        int count = (int) each.count();
+                        use.merge(command.group(1) + " " + what, count, Math::max);
+                    } catch (IOException | UncheckedIOException e) {
+                        // The process has just ended.
+                    }
+                }
+            }
+        }
+        return use;
+    }
+
+    /// Returns the number of files in shared memory.
+    int sharedMemory() {
+        return (int) names(SHARED_MEMORY).filter(name -> name.contains(group)).count();
     }
 
     private static String commandLine(Path entry) {

@@ -44,17 +44,21 @@ final class SeparateProcesses {
                 List.of("--port=" + zooKeeperPort, "--data=" + sandbox.folder().resolve(data)));
     }
 
-    LockstepProcess coordinator(String name, Path model, int port) {
-        return start(
-                name,
-                "coordinator",
-                "--model=" + model,
-                "--served-model-name=" + ServedCluster.MODEL,
-                "--port=" + port);
+    LockstepProcess coordinator(String name, Path model, int port, String... further) {
+        List<String> flags = new ArrayList<>();
+        flags.add("--model=" + model);
+        flags.add("--served-model-name=" + ServedCluster.MODEL);
+        flags.add("--port=" + port);
+        flags.addAll(List.of(further));
+        return start(name, "coordinator", flags.toArray(String[]::new));
     }
 
-    LockstepProcess scheduler(String name, String group, int size) {
-        return start(name, "scheduler", "--group=" + group, "--tensor-parallel=" + size);
+    LockstepProcess scheduler(String name, String group, int size, String... further) {
+        List<String> flags = new ArrayList<>();
+        flags.add("--group=" + group);
+        flags.add("--tensor-parallel=" + size);
+        flags.addAll(List.of(further));
+        return start(name, "scheduler", flags.toArray(String[]::new));
     }
 
     /// Starts a worker.
