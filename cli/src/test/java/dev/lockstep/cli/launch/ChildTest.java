@@ -122,7 +122,7 @@ class ChildTest {
                         "tester has failed: it ended 5 times in a row, and is started every 30 s until it stays: boom"),
                 recorder.next());
         assertNull(recorder.events.poll(700, TimeUnit.MILLISECONDS), "the child was restarted");
-        child.terminate();
+        child.closeInput();
     }
 
     @Test
