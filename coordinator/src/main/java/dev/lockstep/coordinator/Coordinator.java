@@ -17,6 +17,8 @@ import dev.lockstep.cluster.process.StopReason;
 import dev.lockstep.coordinator.engine.SchedulerClient;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
+import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollChannelOption;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.BindException;
@@ -38,6 +40,10 @@ import org.apache.logging.log4j.Logger;
 final class Coordinator {
     /// The event loops only move bytes; requests run on virtual threads.
     private static final int EVENT_LOOPS = 2;
+
+    /// The time for which the network may lose all that is sent to a client: then it is gone, and
+    /// its requests are cancelled. Longer than the time for a slow client, which gets an answer.
+    private static final Duration VANISHED = Duration.ofSeconds(40);
 
     /// The time for streams to end with an error at SIGINT, of the 1.5 s of a quick stop.
     private static final Duration STREAM_END_TIMEOUT = Duration.ofMillis(700);
@@ -121,29 +127,36 @@ final class Coordinator {
     }
 
     private Server server(OpenAiApi http, Timeouts timeouts) {
-        ServerBuilder builder =
-                Server.builder()
-                        .port(
-                                new InetSocketAddress(config.access().host(), config.port()),
-                                SessionProtocol.HTTP)
-                        .workerGroup(EVENT_LOOPS)
-                        .childChannelPipelineCustomizer(Http1Pipeline::prepare)
-                        .absoluteUriTransformer(Coordinator::path)
-                        .errorHandler(new ProtocolErrors())
-                        .meterRegistry(new CompositeMeterRegistry())
-                        // The duration of streams is unlimited, and RequestBodies limits bodies.
-                        .requestTimeoutMillis(0)
-                        .idleTimeout(config.keepAlive())
-                        // The host of a request of HTTP/1.0 without a Host header.
-                        .defaultHostname("localhost")
-                        .maxRequestLength(0)
-                        .gracefulShutdownTimeout(Duration.ZERO, Duration.ZERO);
+        ServerBuilder builder = builder();
+        if (Epoll.isAvailable()) {
+            builder.childChannelOption(
+                    EpollChannelOption.TCP_USER_TIMEOUT, (int) VANISHED.toMillis());
+        }
         var gate =
                 new AccessGate(
                         config.access(),
                         timeouts,
                         headers -> HttpExchange.requestId(headers, randomness));
         return builder.service(rpc, gate::guard).serviceUnder("/", gate.guard(http)).build();
+    }
+
+    private ServerBuilder builder() {
+        return Server.builder()
+                .port(
+                        new InetSocketAddress(config.access().host(), config.port()),
+                        SessionProtocol.HTTP)
+                .workerGroup(EVENT_LOOPS)
+                .childChannelPipelineCustomizer(Http1Pipeline::prepare)
+                .absoluteUriTransformer(Coordinator::path)
+                .errorHandler(new ProtocolErrors())
+                .meterRegistry(new CompositeMeterRegistry())
+                // The duration of streams is unlimited, and RequestBodies limits bodies.
+                .requestTimeoutMillis(0)
+                .idleTimeout(config.keepAlive())
+                // The host of a request of HTTP/1.0 without a Host header.
+                .defaultHostname("localhost")
+                .maxRequestLength(0)
+                .gracefulShutdownTimeout(Duration.ZERO, Duration.ZERO);
     }
 
     /// Returns the path of a request target in absolute form, `http://host/path`.

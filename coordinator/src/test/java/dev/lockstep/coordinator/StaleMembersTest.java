@@ -21,9 +21,10 @@ final class StaleMembersTest {
     @Test
     void requestsAreServedByTheSchedulerThatLives() throws Exception {
         try (TestCoordinator tiny = TestCoordinator.start();
+                // Closed last: it ends when its socket is closed.
+                ExecutorService stranger = Executors.newVirtualThreadPerTaskExecutor();
                 var silent = new ServerSocket(0, 8, InetAddress.getLoopbackAddress());
-                var foreign = new ServerSocket(0, 8, InetAddress.getLoopbackAddress());
-                ExecutorService stranger = Executors.newVirtualThreadPerTaskExecutor()) {
+                var foreign = new ServerSocket(0, 8, InetAddress.getLoopbackAddress())) {
             stranger.execute(() -> answerAsAnother(foreign));
             int dead;
             try (var socket = new ServerSocket(0)) {
@@ -38,7 +39,6 @@ final class StaleMembersTest {
             for (int i = 0; i < 20; i++) {
                 assertEquals("Hello", tiny.chat("").at("/choices/0/message/content").asText());
             }
-            foreign.close();
         }
     }
 
