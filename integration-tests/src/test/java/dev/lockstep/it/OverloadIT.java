@@ -31,6 +31,7 @@ final class OverloadIT {
     /// here.
     private static final int WARM_UP = 1_000;
 
+    private static final int BURST = 4096;
     private static final int SLOTS = 4;
     private static final int QUEUE = 8;
     private static final int CLIENTS = 10 * (SLOTS + QUEUE);
@@ -100,6 +101,44 @@ final class OverloadIT {
             assertFlat(sandbox, warm.get());
             assertTrue(finished.get() > SLOTS && refused > finished.get());
             BoundedWait.await("the group is idle", () -> isIdle(cluster.group()));
+        }
+    }
+
+    /// Many more at once than run or may wait.
+    @Test
+    void everyRequestOfABurstGetsOneAnswer() throws Exception {
+        Sandbox sandbox = Sandbox.quick();
+        try (ServedCluster cluster =
+                ServedCluster.start(
+                        sandbox,
+                        Models.tiny(sandbox, 4),
+                        "--max-num-seqs=16",
+                        "--max-waiting=96")) {
+            Baseline baseline = Baseline.of(cluster);
+            long before = baseline.endedRequests();
+            List<Integer> clients = new ArrayList<>();
+            for (int client = 0; client < BURST; client++) {
+                clients.add(client);
+            }
+            List<Integer> statuses =
+                    Together.map(
+                            clients,
+                            client -> {
+                                Api.Response response =
+                                        cluster.api()
+                                                .post(
+                                                        CompletionBodies.COMPLETIONS,
+                                                        request(client));
+                                if (response.status() != 200) {
+                                    assertRefused(response);
+                                }
+                                return response.status();
+                            });
+            long finished = statuses.stream().filter(status -> status == 200).count();
+            System.out.println("a burst of " + BURST + ": " + finished + " finished");
+            assertTrue(finished >= 16 + 96, () -> finished + " finished");
+            baseline.awaitRestored();
+            assertEquals(BURST, baseline.endedRequests() - before, "counted once each");
         }
     }
 

@@ -84,7 +84,9 @@ final class SeparateProcesses {
         List<String> all = new ArrayList<>(List.of(flags));
         all.add("--zookeeper=127.0.0.1:" + zooKeeperPort);
         all.add("--cluster=" + cluster);
-        all.add("--run-folder=" + sandbox.folder());
+        if (all.stream().noneMatch(flag -> flag.startsWith("--run-folder="))) {
+            all.add("--run-folder=" + sandbox.folder());
+        }
         return sandbox.start(name, command, all);
     }
 }

@@ -15,13 +15,18 @@ import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// The death of a worker delays the running requests of its group and changes none of their
 /// answers. The blocks that workers hold survive the death of their scheduler.
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @ExtendWith(LogsOnFailure.class)
 final class WorkerLossIT {
     /// Of each stream: some seconds of steps.
@@ -30,81 +35,106 @@ final class WorkerLossIT {
     /// Makes steps slow enough that streams still run when the test kills the worker.
     private static final String SLOW = "--failpoints=worker.before-step=sleep:10ms";
 
+    private static final JsonNode SMALL = CompletionBodies.greedy(List.of(9, 8, 7), 5);
+
+    /// For the faults after which a cluster is as before.
+    @SuppressWarnings("NullAway.Init") // set before all
+    private ServedCluster cluster;
+
+    @SuppressWarnings("NullAway.Init") // set before all
+    private StreamMix mix;
+
+    @BeforeAll
+    void start() throws Exception {
+        Sandbox sandbox = Sandbox.quick();
+        cluster =
+                ServedCluster.start(sandbox, Models.tiny(sandbox, 4), "--tensor-parallel=2", SLOW);
+        mix = StreamMix.undisturbed(cluster.api(), TOKENS);
+    }
+
+    @AfterAll
+    void close() {
+        cluster.close();
+    }
+
     @Test
     void noRequestIsLostWithItsWorkers() throws Exception {
-        Sandbox sandbox = Sandbox.quick();
-        try (ServedCluster cluster =
-                ServedCluster.start(
-                        sandbox, Models.tiny(sandbox, 4), "--tensor-parallel=2", SLOW)) {
-            Api api = cluster.api();
-            StreamMix mix = StreamMix.undisturbed(api, TOKENS);
-            JsonNode small = CompletionBodies.greedy(List.of(9, 8, 7), 5);
-            GroupStatus group = cluster.group();
-            List<StreamMix.Running> streams = mix.begin(api);
-            try (var load = new BackgroundLoad(api, small, 4)) {
-                BoundedWait.await("there is load", () -> load.count("ok") > 8);
-                PosixSignals.send("KILL", Integer.toString(group.getRanks(1).getPid()));
-                for (String probe : List.of("/readyz", "/health")) {
-                    BoundedWait.await(probe + " is 503", () -> api.statusOf(probe) == 503);
-                }
-                assertEquals(200, api.statusOf("/livez"));
-                BoundedWait.await("the group serves again", () -> isReadyAfter(group, cluster));
-                int served = load.count("ok");
-                BoundedWait.await("there is load again", () -> load.count("ok") > served);
-                Set<String> others = new TreeSet<>(load.outcomes().keySet());
-                others.removeAll(Set.of("ok", "not_ready"));
-                assertEquals(Set.of(), others, "other outcomes");
+        Api api = cluster.api();
+        Baseline baseline = Baseline.of(cluster);
+        GroupStatus group = cluster.group();
+        List<StreamMix.Running> streams = mix.begin(api);
+        try (var load = new BackgroundLoad(api, SMALL, 4)) {
+            BoundedWait.await("there is load", () -> load.count("ok") > 8);
+            PosixSignals.send("KILL", Integer.toString(group.getRanks(1).getPid()));
+            for (String probe : List.of("/readyz", "/health")) {
+                BoundedWait.await(probe + " is 503", () -> api.statusOf(probe) == 503);
             }
-            GroupStatus second = cluster.group();
-            assertEquals(group.getRanks(0).getPid(), second.getRanks(0).getPid(), "survives");
-            // All ranks at once.
-            for (RankInfo rank : second.getRanksList()) {
-                PosixSignals.send("KILL", Integer.toString(rank.getPid()));
-            }
-            List<Integer> migrations = mix.requireUndisturbed(streams);
-            assertTrue(migrations.contains(2), () -> "a stream went on twice: " + migrations);
+            assertEquals(200, api.statusOf("/livez"));
+            BoundedWait.await("the group serves again", () -> isReadyAfter(group, cluster));
+            int served = load.count("ok");
+            BoundedWait.await("there is load again", () -> load.count("ok") > served);
+            Set<String> others = new TreeSet<>(load.outcomes().keySet());
+            others.removeAll(Set.of("ok", "not_ready"));
+            assertEquals(Set.of(), others, "other outcomes");
         }
+        GroupStatus second = cluster.group();
+        assertEquals(group.getRanks(0).getPid(), second.getRanks(0).getPid(), "survives");
+        // All ranks at once.
+        for (RankInfo rank : second.getRanksList()) {
+            PosixSignals.send("KILL", Integer.toString(rank.getPid()));
+        }
+        List<Integer> migrations = mix.requireUndisturbed(streams);
+        assertTrue(migrations.contains(2), () -> "a stream went on twice: " + migrations);
+        baseline.awaitRestored();
     }
 
     /// Stopped processes answer nothing and hold their connections.
     @ParameterizedTest
     @ValueSource(strings = {"worker", "scheduler"})
     void noRequestIsLostWithAProcessThatStandsStill(String role) throws Exception {
-        Sandbox sandbox = Sandbox.quick();
-        try (ServedCluster cluster =
-                ServedCluster.start(
-                        sandbox, Models.tiny(sandbox, 4), "--tensor-parallel=2", SLOW)) {
-            StreamMix mix = StreamMix.undisturbed(cluster.api(), TOKENS);
-            long epoch = cluster.group().getEpoch();
-            List<StreamMix.Running> streams = mix.begin(cluster.api());
-            PosixSignals.send("STOP", Long.toString(sandbox.processIdOf(role)));
-            List<Integer> migrations = mix.requireUndisturbed(streams);
-            assertTrue(migrations.contains(1), () -> "a stream went on: " + migrations);
-            assertTrue(cluster.group().getEpoch() > epoch);
-            String errors = cluster.launcher().errors();
-            assertTrue(errors.contains("is killed: it has not answered for 5 s"), errors);
-        }
+        Baseline baseline = Baseline.of(cluster);
+        long epoch = cluster.group().getEpoch();
+        List<StreamMix.Running> streams = mix.begin(cluster.api());
+        PosixSignals.send("STOP", Long.toString(cluster.sandbox().processIdOf(role)));
+        List<Integer> migrations = mix.requireUndisturbed(streams);
+        assertTrue(migrations.contains(1), () -> "a stream went on: " + migrations);
+        assertTrue(cluster.group().getEpoch() > epoch);
+        String errors = cluster.launcher().errors();
+        assertTrue(
+                Pattern.compile(role + "(-\\d+)? is killed: it has not answered for 5 s")
+                        .matcher(errors)
+                        .find(),
+                errors);
+        baseline.awaitRestored();
     }
 
     @Test
     void noRequestIsLostWithItsScheduler() throws Exception {
-        Sandbox sandbox = Sandbox.quick();
-        try (ServedCluster cluster =
-                ServedCluster.start(
-                        sandbox, Models.tiny(sandbox, 4), "--tensor-parallel=2", SLOW)) {
-            StreamMix mix = StreamMix.undisturbed(cluster.api(), TOKENS);
-            GroupStatus before = cluster.group();
-            List<StreamMix.Running> streams = mix.begin(cluster.api());
-            PosixSignals.send("KILL", Long.toString(sandbox.processIdOf("scheduler")));
-            List<Integer> migrations = mix.requireUndisturbed(streams);
-            assertTrue(migrations.contains(1), () -> "a stream went on: " + migrations);
-            GroupStatus after = cluster.group();
-            assertTrue(after.getEpoch() > before.getEpoch());
-            assertEquals(
-                    before.getRanksList().stream().map(RankInfo::getPid).toList(),
-                    after.getRanksList().stream().map(RankInfo::getPid).toList(),
-                    "the workers survive");
+        Baseline baseline = Baseline.of(cluster);
+        GroupStatus before = cluster.group();
+        List<StreamMix.Running> streams = mix.begin(cluster.api());
+        PosixSignals.send("KILL", Long.toString(cluster.sandbox().processIdOf("scheduler")));
+        List<Integer> migrations = mix.requireUndisturbed(streams);
+        assertTrue(migrations.contains(1), () -> "a stream went on: " + migrations);
+        GroupStatus after = cluster.group();
+        assertTrue(after.getEpoch() > before.getEpoch());
+        assertEquals(
+                before.getRanksList().stream().map(RankInfo::getPid).toList(),
+                after.getRanksList().stream().map(RankInfo::getPid).toList(),
+                "the workers survive");
+        baseline.awaitRestored();
+    }
+
+    /// Two faults at once: the coordinator holds what was committed, so no request is lost either.
+    @Test
+    void noRequestIsLostWithItsSchedulerAndAWorker() throws Exception {
+        Baseline baseline = Baseline.of(cluster);
+        List<StreamMix.Running> streams = mix.begin(cluster.api());
+        for (String role : List.of("scheduler", "worker")) {
+            PosixSignals.send("KILL", Long.toString(cluster.sandbox().processIdOf(role)));
         }
+        mix.requireUndisturbed(streams);
+        baseline.awaitRestored();
     }
 
     @Test
