@@ -153,6 +153,7 @@ public final class InternalServer implements AutoCloseable {
                     .permitKeepAliveTime(MIN_KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
                     .permitKeepAliveWithoutCalls(true)
                     .intercept(proof)
+                    .addStreamTracerFactory(CallEnd.FACTORY)
                     .addService(service);
         }
 

@@ -16,6 +16,8 @@ import java.util.List;
 /// @param servedModelNames the names of the model in requests; groups that serve another model than
 ///   the first are not used
 /// @param keepAlive how long a connection without a request stays open
+/// @param resumeWindow how long a request goes on whose client has left and may come back; zero is
+///   off
 /// @param drainTimeout how long running requests may continue after SIGTERM
 public record CoordinatorConfig(
         String zookeeper,
@@ -29,6 +31,7 @@ public record CoordinatorConfig(
         ResponseBounds responses,
         Duration keepAlive,
         Duration drainTimeout,
+        Duration resumeWindow,
         boolean parentPipe,
         String failpoints) {
 
@@ -69,6 +72,7 @@ public record CoordinatorConfig(
                             MAX_BODY,
                             KEEP_ALIVE,
                             ProcessKeys.DRAIN_TIMEOUT,
+                            ProcessKeys.RESUME_WINDOW,
                             ProcessKeys.PARENT_PIPE,
                             ProcessKeys.CLUSTER_SECRET_FILE,
                             ProcessKeys.TLS_FOLDER,
@@ -94,6 +98,7 @@ public record CoordinatorConfig(
                 ResponseBounds.of(settings),
                 settings.value(KEEP_ALIVE),
                 settings.value(ProcessKeys.DRAIN_TIMEOUT),
+                settings.value(ProcessKeys.RESUME_WINDOW),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 settings.value(ProcessKeys.FAILPOINTS));
     }

@@ -70,6 +70,7 @@ public record LauncherConfig(
                             ProcessKeys.RUN_FOLDER,
                             ProcessKeys.DRAIN_TIMEOUT,
                             ProcessKeys.DRAIN_GRACE,
+                            ProcessKeys.RESUME_WINDOW,
                             ProcessKeys.FAILPOINTS)
                     .and(ResponseBounds.KEYS.toArray(Key<?>[]::new))
                     .and(AccessConfig.KEYS.toArray(Key<?>[]::new))

@@ -82,6 +82,14 @@ public final class ProcessKeys {
     /// The default of [#DRAIN_GRACE] where it has any use: load balancers ask that often.
     public static final Duration USUAL_DRAIN_GRACE = Duration.ofSeconds(5);
 
+    public static final Key<Duration> RESUME_WINDOW =
+            Key.duration(
+                            "resume-window",
+                            Duration.ZERO,
+                            Duration.ofMinutes(10),
+                            "how long a request goes on, and is kept after its end, for a client whose connection broke; 0 is off")
+                    .orElse("30s");
+
     public static final Key<Boolean> PARENT_PIPE =
             Key.flag(
                     "parent-pipe",

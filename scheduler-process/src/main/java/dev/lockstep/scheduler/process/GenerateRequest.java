@@ -3,6 +3,7 @@ package dev.lockstep.scheduler.process;
 
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.cluster.CacheDomain;
+import dev.lockstep.proto.v1.ClientRecord;
 import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PromptOutputs;
@@ -15,6 +16,7 @@ import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.WantedOutputs;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /// A request as the coordinator sent it, with the fields that the scheduler acts on checked. The
@@ -24,13 +26,17 @@ import java.util.concurrent.TimeUnit;
 /// @param promptIds read-only
 /// @param choices all of them, or those that go on where another scheduler had accepted the request
 /// @param committed the ids of each choice that the coordinator has; empty for a new request
+/// @param choiceCount the number of all choices
+/// @param client what keeps the request for another coordinator
 record GenerateRequest(
         String id,
         int[] promptIds,
         List<Choice> choices,
         List<List<Integer>> committed,
         PromptOutputs outputs,
-        Options options) {
+        Options options,
+        int choiceCount,
+        Optional<ClientRecord> client) {
     private static final int MAX_CHOICES = 128;
     private static final int MAX_TOP_LOGPROBS = 20;
     private static final long MAX_DEADLINE_MILLIS = TimeUnit.DAYS.toMillis(30);
@@ -79,7 +85,18 @@ record GenerateRequest(
                 choices(proto),
                 proto.getCommittedList().stream().map(CommittedChoice::getIdsList).toList(),
                 proto.getOutputs(),
-                options(proto));
+                options(proto),
+                proto.getChoices(),
+                client(proto));
+    }
+
+    private static Optional<ClientRecord> client(dev.lockstep.proto.v1.GenerateRequest proto) {
+        if (!proto.hasClient()) {
+            return Optional.empty();
+        }
+        require(!proto.getRequestId().isEmpty(), "client requires a request_id");
+        require(!any(proto.getOutputs()), "client is given, which requires that outputs are not");
+        return Optional.of(proto.getClient());
     }
 
     private static void requireCommitted(dev.lockstep.proto.v1.GenerateRequest proto) {

@@ -16,11 +16,12 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// One request and the stream of its events; ends exactly once.
+/// One request and the stream of its events to its reader; each reader's ends exactly once.
 ///
 /// The step loop adds the events of a step, calls [#drain], and never blocks: while the reader is
 /// slow, tokens are kept here, up to [#MAX_UNREAD]. The transport's thread sends the rest when the
-/// reader catches up; both synchronize on this.
+/// reader catches up; both synchronize on this. A request that is kept goes on without a reader,
+/// and the next one gets all tokens from the first on.
 final class RequestStream {
     /// Tokens that may wait for a slow reader, beyond what the transport buffers.
     static final int MAX_UNREAD = 2048;
@@ -34,20 +35,22 @@ final class RequestStream {
                     .build();
 
     private final GenerateRequest request;
-    private final ServerCallStreamObserver<GenerateEvent> out;
     private final List<Outbox> outboxes = new ArrayList<>();
+    private final List<DeliveredTokens> delivered = new ArrayList<>();
+    private @Nullable ServerCallStreamObserver<GenerateEvent> out;
     private List<Sequence> sequences = List.of();
     private int unread;
     private int unreadValues;
     private int unfinished;
     private int generated;
     private int cachedTokens;
-    private boolean ended;
     private boolean complete;
+    private boolean interrupted;
 
     /// The events of a choice that are not sent yet: tokens, then its end.
     private static final class Outbox {
         final ArrayDeque<PositionOutputs> outputs = new ArrayDeque<>();
+        final ArrayDeque<GenerateEvent> again = new ArrayDeque<>();
         int cachedTokens;
         int migrations;
         GenerateEvent.Tokens.@Nullable Builder tokens;
@@ -78,9 +81,75 @@ final class RequestStream {
 
     /// Tells the coordinator that the request is queued.
     synchronized void accepted() {
-        if (!ended) {
+        if (out != null) {
             out.onNext(ACCEPTED);
         }
+    }
+
+    /// Keeps all tokens from now on, for readers that come later.
+    synchronized void keep() {
+        for (int i = 0; i < outboxes.size(); i++) {
+            delivered.add(new DeliveredTokens(List.of()));
+        }
+        for (int i = 0; i < request.committed().size(); i++) {
+            int choice = request.choices().get(i).index();
+            delivered.set(choice, new DeliveredTokens(request.committed().get(i)));
+        }
+    }
+
+    /// Returns an estimate of the bytes that a kept request holds beside its sequences.
+    synchronized long bytes() {
+        long bytes = request.client().map(client -> client.getRecord().size()).orElse(0);
+        for (DeliveredTokens each : delivered) {
+            bytes += each.bytes();
+        }
+        return bytes;
+    }
+
+    /// Returns whether a reader that comes later would miss something: what another scheduler had
+    /// sent, and has not been sent along.
+    synchronized boolean isPartial() {
+        return request.choices().size() < request.choiceCount()
+                || delivered.stream().anyMatch(DeliveredTokens::isPartial);
+    }
+
+    /// Returns whether all choices have ended by themselves.
+    synchronized boolean isComplete() {
+        return complete;
+    }
+
+    synchronized boolean isReadBy(ServerCallStreamObserver<GenerateEvent> reader) {
+        return out == reader;
+    }
+
+    /// Sends the events of a kept request from the first on to this reader, in place of the one
+    /// that it has.
+    synchronized void attach(ServerCallStreamObserver<GenerateEvent> reader) {
+        fail(Status.ALREADY_EXISTS.withDescription("another call goes on with the request"));
+        out = reader;
+        unread = 0;
+        unreadValues = 0;
+        for (int choice = 0; choice < outboxes.size(); choice++) {
+            Outbox outbox = outboxes.get(choice);
+            outbox.tokens = null;
+            outbox.finished = null;
+            outbox.outputs.clear();
+            outbox.again.clear();
+            GenerateEvent.Tokens first =
+                    GenerateEvent.Tokens.newBuilder()
+                            .setChoice(choice)
+                            .setMigrations(outbox.migrations)
+                            .build();
+            outbox.again.addAll(delivered.get(choice).events(first, outbox.cachedTokens));
+        }
+        accepted();
+        drain();
+    }
+
+    /// Ends the generation of a kept request: a reader that comes later gets the tokens until now.
+    synchronized void interrupt() {
+        interrupted = !complete;
+        out = null;
     }
 
     /// Sets how many tokens of the prompt of a choice were found in the cache, before its first
@@ -97,7 +166,11 @@ final class RequestStream {
 
     /// Adds a token. Returns false when too much is unread: then the request must be failed.
     synchronized boolean generated(int choice, int position, SampledToken token) {
-        if (ended) {
+        generated++;
+        if (!delivered.isEmpty()) {
+            delivered.get(choice).add(token);
+        }
+        if (out == null) {
             return true;
         }
         Outbox outbox = outboxes.get(choice);
@@ -117,14 +190,13 @@ final class RequestStream {
         if (token.logprobs().isPresent()) {
             tokens.addLogprobs(Payloads.toProto(token.logprobs().get()));
         }
-        generated++;
         unread++;
         return unread <= MAX_UNREAD;
     }
 
     /// As [#generated], for outputs of positions.
     synchronized boolean computed(int choice, PositionOutputs outputs) {
-        if (ended) {
+        if (out == null) {
             return true;
         }
         outboxes.get(choice).outputs.add(outputs);
@@ -133,9 +205,6 @@ final class RequestStream {
     }
 
     synchronized void finished(int choice, FinishReason reason, int stopTokenId) {
-        if (ended) {
-            return;
-        }
         GenerateEvent.Finished.Builder finished =
                 GenerateEvent.Finished.newBuilder()
                         .setChoice(choice)
@@ -149,13 +218,20 @@ final class RequestStream {
                             .setCachedTokens(cachedTokens));
             complete = true;
         }
-        outboxes.get(choice).finished = finished.build();
+        GenerateEvent.Finished end = finished.build();
+        if (!delivered.isEmpty()) {
+            delivered.get(choice).finish(end);
+        }
+        if (out != null) {
+            outboxes.get(choice).finished = end;
+        }
     }
 
     synchronized void fail(Status status, Metadata trailers) {
-        if (!ended) {
-            ended = true;
-            out.onError(status.asRuntimeException(trailers));
+        ServerCallStreamObserver<GenerateEvent> reader = out;
+        if (reader != null) {
+            out = null;
+            reader.onError(status.asRuntimeException(trailers));
         }
     }
 
@@ -163,27 +239,57 @@ final class RequestStream {
         fail(status, new Metadata());
     }
 
-    /// Ends the stream because the client has disconnected: nothing more is sent.
+    /// Lets go of a reader that has left: nothing more is sent to it.
     synchronized void abandon() {
-        ended = true;
+        out = null;
     }
 
+    /// Whether it has no reader.
     synchronized boolean hasEnded() {
-        return ended;
+        return out == null;
+    }
+
+    /// As [#drain()], for a reader that may not be the one any more.
+    synchronized void drain(ServerCallStreamObserver<GenerateEvent> reader) {
+        if (out == reader) {
+            drain();
+        }
     }
 
     /// Sends what the transport accepts without buffering more; the end only after the last token.
     synchronized void drain() {
-        for (int i = 0; i < outboxes.size() && !ended && out.isReady(); i++) {
-            drain(i, outboxes.get(i));
+        ServerCallStreamObserver<GenerateEvent> reader = out;
+        if (reader == null) {
+            return;
         }
-        if (complete && !ended && unread == 0 && outboxes.stream().allMatch(RequestStream::empty)) {
-            ended = true;
-            out.onCompleted();
+        for (int i = 0; i < outboxes.size() && out == reader && reader.isReady(); i++) {
+            drain(i, outboxes.get(i), reader);
+        }
+        // The transport may call back while it sends.
+        boolean over = (complete || interrupted) && unread == 0 && out == reader;
+        if (!over || !outboxes.stream().allMatch(RequestStream::empty)) {
+            return;
+        }
+        if (complete) {
+            out = null;
+            reader.onCompleted();
+        } else {
+            fail(Status.UNAVAILABLE.withDescription("the request was cancelled"));
         }
     }
 
-    private void drain(int choice, Outbox outbox) {
+    private static void send(
+            ArrayDeque<GenerateEvent> events, ServerCallStreamObserver<GenerateEvent> to) {
+        while (!events.isEmpty() && to.isReady()) {
+            to.onNext(events.remove());
+        }
+    }
+
+    private void drain(int choice, Outbox outbox, ServerCallStreamObserver<GenerateEvent> out) {
+        send(outbox.again, out);
+        if (!outbox.again.isEmpty()) {
+            return;
+        }
         while (!outbox.outputs.isEmpty() && out.isReady()) {
             PositionOutputs outputs = outbox.outputs.remove();
             unreadValues -= outputs.hiddenValues();
@@ -213,7 +319,10 @@ final class RequestStream {
     }
 
     private static boolean empty(Outbox outbox) {
-        return outbox.outputs.isEmpty() && outbox.tokens == null && outbox.finished == null;
+        return outbox.again.isEmpty()
+                && outbox.outputs.isEmpty()
+                && outbox.tokens == null
+                && outbox.finished == null;
     }
 
     private static EncodedOutputs toProto(PositionOutputs outputs) {

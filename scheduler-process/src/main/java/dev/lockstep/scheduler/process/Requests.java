@@ -2,6 +2,8 @@
 package dev.lockstep.scheduler.process;
 
 import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.proto.v1.AttachSearchRequest;
+import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.LostSequences;
@@ -39,13 +41,16 @@ final class Requests {
     private final Map<Sequence, RequestStream> owners = new HashMap<>();
     private final Set<RequestStream> written = new LinkedHashSet<>();
     private final ParkedSequences parked = new ParkedSequences();
+    private final KeptRequests kept;
     private @Nullable Scheduler scheduler;
     private long arrivals;
     private long migrations;
     private long poisoned;
 
-    Requests(Clock clock) {
+    /// @param resumeWindow how long a request is kept without a reader
+    Requests(Clock clock, Duration resumeWindow) {
         this.clock = clock;
+        this.kept = new KeptRequests(resumeWindow);
     }
 
     boolean isEmpty() {
@@ -74,6 +79,11 @@ final class Requests {
             stream.fail(Status.INVALID_ARGUMENT.withDescription(e.getMessage()));
             return;
         }
+        if (stream.request().client().filter(kept::isTaken).isPresent()) {
+            stream.fail(Status.ALREADY_EXISTS.withDescription("another request has the key"));
+            return;
+        }
+        kept.find(stream.request().id()).ifPresent(this::replace);
         stream.sequences(sequences(stream, group));
         queue(stream);
     }
@@ -115,6 +125,8 @@ final class Requests {
                     owners.put(one, stream);
                     migrations += one.outputCount() > 0 ? 1 : 0;
                 }
+                kept.add(stream, clock.nanoTime());
+                endUnreadOverflow();
                 LOG.debug("request {} queued", stream.request().id());
             }
             case Submission.QueueFull(var why) ->
@@ -139,16 +151,74 @@ final class Requests {
         end(stream, Status.RESOURCE_EXHAUSTED.withDescription(why), Gate.retry(wait));
     }
 
-    void cancel(RequestStream stream) {
+    /// The reader of a request has left. One that cancels ends the request; one whose connection
+    /// broke may be followed by another.
+    void left(RequestReader reader, boolean lost) {
+        RequestStream stream = reader.stream();
+        if (stream == null || !stream.isReadBy(reader.out())) {
+            return;
+        }
+        if (lost && kept.isRunning(stream)) {
+            LOG.info("request {} goes on without a reader", stream.request().id());
+            stream.abandon();
+            kept.left(stream, clock.nanoTime());
+        } else {
+            cancel(stream);
+        }
+    }
+
+    private void cancel(RequestStream stream) {
         LOG.debug("request {} cancelled", stream.request().id());
-        stream.abandon();
+        stream.interrupt();
         drop(stream);
+        kept.ended(stream, clock.nanoTime());
+    }
+
+    /// Ends a kept request that was sent again.
+    private void replace(RequestStream old) {
+        old.fail(Status.ALREADY_EXISTS.withDescription("the request was sent again"));
+        drop(old);
+        kept.forget(old);
+    }
+
+    /// Goes on with a kept request for another reader.
+    void attach(RequestReader reader, String requestId, String owner) {
+        Optional<RequestStream> found = kept.find(requestId, owner);
+        if (found.isEmpty()) {
+            String unknown = "request " + requestId + " is not kept";
+            reader.out().onError(Status.NOT_FOUND.withDescription(unknown).asRuntimeException());
+            return;
+        }
+        LOG.info("request {} goes on for another reader", requestId);
+        reader.read(found.get());
+        kept.attached(found.get());
+        found.get().attach(reader.out());
+    }
+
+    AttachSearchResponse search(AttachSearchRequest question) {
+        return kept.search(question, clock.nanoTime());
+    }
+
+    /// Cancels requests that no reader has come back for.
+    void endUnread() {
+        for (RequestStream stream : kept.removeOverdue(clock.nanoTime())) {
+            LOG.info("request {} ends: no reader has come back", stream.request().id());
+            stream.abandon();
+            drop(stream);
+        }
+    }
+
+    private void endUnreadOverflow() {
+        if (kept.isFull()) {
+            endUnread();
+        }
     }
 
     /// Fails a request and removes its sequences.
     private void end(RequestStream stream, Status status, Metadata trailers) {
         stream.fail(status, trailers);
         drop(stream);
+        kept.forget(stream);
     }
 
     private void end(RequestStream stream, Status status) {
@@ -212,7 +282,8 @@ final class Requests {
     private void tooSlow(RequestStream stream, Sequence sequence, String unread) {
         LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
         String slow = "more than " + unread + " are unread";
-        end(stream, Status.CANCELLED.withDescription(slow));
+        stream.fail(Status.CANCELLED.withDescription(slow));
+        cancel(stream);
     }
 
     private void finish(RequestStream stream, Sequence sequence, FinishReason reason, int id) {
@@ -220,6 +291,9 @@ final class Requests {
         // A sequence that generates nothing had no first token.
         stream.began(sequence.choice().index(), sequence.cachedAtFirst());
         stream.finished(sequence.choice().index(), reason, id);
+        if (stream.isComplete()) {
+            kept.ended(stream, clock.nanoTime());
+        }
         retryAfter.finished(clock.nanoTime());
         LOG.debug("request {} finished: {}", sequence.requestId(), reason);
     }

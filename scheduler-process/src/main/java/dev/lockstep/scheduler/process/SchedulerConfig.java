@@ -32,6 +32,7 @@ public record SchedulerConfig(
         Policies policies,
         Optional<Path> record,
         Duration drainTimeout,
+        Duration resumeWindow,
         boolean parentPipe,
         Failpoints failpoints) {
 
@@ -103,6 +104,7 @@ public record SchedulerConfig(
                     PREFIX_CACHE,
                     RECORD,
                     ProcessKeys.DRAIN_TIMEOUT,
+                    ProcessKeys.RESUME_WINDOW,
                     ProcessKeys.RUN_FOLDER,
                     ProcessKeys.PARENT_PIPE,
                     ProcessKeys.FAILPOINTS);
@@ -176,6 +178,7 @@ public record SchedulerConfig(
                 policies(settings),
                 settings.find(RECORD).map(Path::of),
                 settings.value(ProcessKeys.DRAIN_TIMEOUT),
+                settings.value(ProcessKeys.RESUME_WINDOW),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 Failpoints.parse(
                         settings.value(ProcessKeys.FAILPOINTS), "scheduler", StepLoop.FAILPOINTS));

@@ -60,6 +60,7 @@ public final class SchedulerMain {
                         new StepLoop(
                                 config.waiting(),
                                 config.policies(),
+                                config.resumeWindow(),
                                 hashKey,
                                 journal,
                                 config.record().map(Recording::to),

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.cluster.CallEnd;
+import dev.lockstep.proto.v1.AttachRequest;
+import dev.lockstep.proto.v1.AttachSearchRequest;
+import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.proto.v1.BlockEvents;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.GenerateEvent;
@@ -63,13 +67,51 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
             return;
         }
         var stream = new RequestStream(request, out);
-        out.setOnCancelHandler(() -> to.cancelled(stream));
-        out.setOnReadyHandler(stream::drain);
+        RequestReader reader = reader(out, to);
+        reader.read(stream);
         if (!to.trySubmit(stream)) {
             stream.fail(
                     Status.RESOURCE_EXHAUSTED.withDescription("too many requests arrive at once"),
                     Gate.retry(Duration.ofSeconds(1)));
         }
+    }
+
+    /// Creates the reader of the call whose handler runs.
+    private static RequestReader reader(
+            ServerCallStreamObserver<GenerateEvent> out, StepLoopInbox to) {
+        CallEnd end = CallEnd.current();
+        var reader = new RequestReader(out);
+        out.setOnCancelHandler(() -> to.left(reader, end.isLost()));
+        out.setOnReadyHandler(reader::drain);
+        return reader;
+    }
+
+    @Override
+    public void attachSearch(
+            AttachSearchRequest request, StreamObserver<AttachSearchResponse> observer) {
+        StepLoopInbox to = inbox;
+        if (to == null) {
+            observer.onError(starting());
+            return;
+        }
+        var _ =
+                to.search(request)
+                        .thenAccept(
+                                found -> {
+                                    observer.onNext(found);
+                                    observer.onCompleted();
+                                });
+    }
+
+    @Override
+    public void attach(AttachRequest request, StreamObserver<GenerateEvent> observer) {
+        var out = (ServerCallStreamObserver<GenerateEvent>) observer;
+        StepLoopInbox to = inbox;
+        if (to == null) {
+            out.onError(starting());
+            return;
+        }
+        to.attach(reader(out, to), request.getRequestId(), request.getOwner());
     }
 
     @Override

@@ -4,6 +4,7 @@ package dev.lockstep.scheduler.process;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.scheduler.LostSequences;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.StepPlan;
@@ -65,6 +66,7 @@ final class StepLoop implements AutoCloseable {
     StepLoop(
             WaitingLimits limits,
             Policies policies,
+            Duration resumeWindow,
             byte[] hashKey,
             BlockJournal journal,
             Optional<Recording> recording,
@@ -77,7 +79,7 @@ final class StepLoop implements AutoCloseable {
         this.inbox = new StepLoopInbox(gate);
         this.journal = journal;
         this.epochs = new Epochs(limits, policies, hashKey, journal, recording, timeline, clock);
-        this.requests = new Requests(clock);
+        this.requests = new Requests(clock, resumeWindow);
         this.clock = clock;
         this.failpoints = failpoints;
         this.statusListener = statusListener;
@@ -158,7 +160,11 @@ final class StepLoop implements AutoCloseable {
     private void handle(StepLoopMessage message) {
         switch (message) {
             case StepLoopMessage.Submit(var stream) -> submit(stream);
-            case StepLoopMessage.Cancel(var stream) -> requests.cancel(stream);
+            case StepLoopMessage.Left(var reader, var lost) -> requests.left(reader, lost);
+            case StepLoopMessage.Attach(var reader, var id, var owner) ->
+                    requests.attach(reader, id, owner);
+            case StepLoopMessage.Search(var question, var answer) ->
+                    answer.complete(requests.search(question));
             case StepLoopMessage.Describe(var id, var tenant, var answer) ->
                     answer.complete(timeline.describe(id, tenant));
             case StepLoopMessage.Formed(var group) -> formed(group);
@@ -256,6 +262,10 @@ final class StepLoop implements AutoCloseable {
         for (StepLoopMessage left = inbox.poll(); left != null; left = inbox.poll()) {
             if (left instanceof StepLoopMessage.Submit(var stream)) {
                 stream.fail(status);
+            } else if (left instanceof StepLoopMessage.Attach(var reader, var _, var _)) {
+                reader.out().onError(status.asRuntimeException());
+            } else if (left instanceof StepLoopMessage.Search(var _, var answer)) {
+                answer.complete(AttachSearchResponse.getDefaultInstance());
             } else if (left instanceof StepLoopMessage.Describe(var _, var _, var answer)) {
                 answer.complete(List.of());
             } else if (left instanceof StepLoopMessage.Snapshot(var answer)) {
@@ -272,6 +282,7 @@ final class StepLoop implements AutoCloseable {
                 epoch.group().workers().beat();
             }
             requests.endWaitingTooLong(unready);
+            requests.endUnread();
             publish();
         } else if (changed && now - publishedNanos >= MIN_PUBLISH_NANOS) {
             publish();

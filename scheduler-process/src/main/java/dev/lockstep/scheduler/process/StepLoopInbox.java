@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.proto.v1.AttachSearchRequest;
+import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.scheduler.StepResult;
 import dev.lockstep.scheduler.Timeline;
 import io.grpc.Status;
@@ -41,8 +43,20 @@ final class StepLoopInbox implements WorkerGroup.Listener {
         return messages.add(new StepLoopMessage.Submit(stream));
     }
 
-    void cancelled(RequestStream stream) {
-        messages.add(new StepLoopMessage.Cancel(stream));
+    /// @param lost whether the reader's connection broke, rather than that it cancelled
+    void left(RequestReader reader, boolean lost) {
+        messages.add(new StepLoopMessage.Left(reader, lost));
+    }
+
+    void attach(RequestReader reader, String requestId, String owner) {
+        messages.add(new StepLoopMessage.Attach(reader, requestId, owner));
+    }
+
+    /// The kept requests of a response.
+    CompletableFuture<AttachSearchResponse> search(AttachSearchRequest question) {
+        var answer = new CompletableFuture<AttachSearchResponse>();
+        messages.add(new StepLoopMessage.Search(question, answer));
+        return answer;
     }
 
     /// The recent events of a request; empty when it is unknown, was dropped, or is of another

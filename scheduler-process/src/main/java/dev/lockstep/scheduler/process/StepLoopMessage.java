@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.proto.v1.AttachSearchRequest;
+import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.scheduler.StepResult;
 import dev.lockstep.scheduler.Timeline;
 import io.grpc.Status;
@@ -11,7 +13,16 @@ import java.util.concurrent.CompletableFuture;
 sealed interface StepLoopMessage {
     record Submit(RequestStream stream) implements StepLoopMessage {}
 
-    record Cancel(RequestStream stream) implements StepLoopMessage {}
+    /// The reader of a request has left.
+    ///
+    /// @param lost whether its connection broke, rather than that it cancelled
+    record Left(RequestReader reader, boolean lost) implements StepLoopMessage {}
+
+    record Attach(RequestReader reader, String requestId, String owner)
+            implements StepLoopMessage {}
+
+    record Search(AttachSearchRequest question, CompletableFuture<AttachSearchResponse> answer)
+            implements StepLoopMessage {}
 
     record Formed(FormedGroup group) implements StepLoopMessage {}
 

@@ -29,7 +29,9 @@ class RequestStreamTest {
                             List.of(Choice.of(9), Choice.of(9).withIndex(1)),
                             List.of(),
                             PromptOutputs.getDefaultInstance(),
-                            new GenerateRequest.Options("", 0, false, 0, "", 35, 0)),
+                            new GenerateRequest.Options("", 0, false, 0, "", 35, 0),
+                            2,
+                            Optional.empty()),
                     reader);
 
     @Test

@@ -65,6 +65,11 @@ final class Rig implements AutoCloseable {
     }
 
     Rig(FixedCluster cluster, int size, WaitingLimits limits) throws IOException {
+        this(cluster, size, limits, Duration.ofSeconds(30));
+    }
+
+    Rig(FixedCluster cluster, int size, WaitingLimits limits, Duration resumeWindow)
+            throws IOException {
         this.cluster = cluster;
         var journal = new BlockJournal("rig");
         var service = new SchedulerService("g", journal);
@@ -72,6 +77,7 @@ final class Rig implements AutoCloseable {
                 new StepLoop(
                         limits,
                         Policies.DEFAULT,
+                        resumeWindow,
                         FakeWorker.KEY,
                         journal,
                         Optional.empty(),
@@ -97,6 +103,7 @@ final class Rig implements AutoCloseable {
                         Policies.DEFAULT,
                         Optional.empty(),
                         Duration.ZERO,
+                        resumeWindow,
                         false,
                         Failpoints.NONE);
         keeper =

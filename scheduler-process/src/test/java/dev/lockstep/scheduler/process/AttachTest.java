@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.scheduler.process;
+
+import static java.util.Objects.requireNonNull;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import com.google.protobuf.ByteString;
+import dev.lockstep.cluster.Eventually;
+import dev.lockstep.proto.v1.AttachRequest;
+import dev.lockstep.proto.v1.AttachSearchRequest;
+import dev.lockstep.proto.v1.ClientRecord;
+import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.Token;
+import dev.lockstep.scheduler.Payload;
+import dev.lockstep.scheduler.SampledToken;
+import dev.lockstep.scheduler.WaitingLimits;
+import io.grpc.Context;
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+/// Readers that go on with the requests of others.
+class AttachTest {
+    private static GenerateRequest.Builder kept(String id, int maxTokens) {
+        return Rig.request(id, 5, 3, maxTokens)
+                .clearStopTokenIds()
+                .setChoices(2)
+                .setClient(
+                        ClientRecord.newBuilder()
+                                .setOwner("o")
+                                .setResponseId(id)
+                                .setRecord(ByteString.copyFromUtf8("unread")));
+    }
+
+    private static TestCall attach(Rig rig, String id, String owner) {
+        var call = new TestCall();
+        rig.stub()
+                .attach(AttachRequest.newBuilder().setRequestId(id).setOwner(owner).build(), call);
+        return call;
+    }
+
+    private static void answerUntilTokens(FakeRank rank, TestCall call)
+            throws InterruptedException {
+        Eventually.await(
+                "tokens",
+                () -> {
+                    if (rank.heldSteps() > 0) {
+                        rank.answer();
+                    }
+                    return call.received() > 4;
+                });
+    }
+
+    private static void assertWhole(GenerateRequest request, TestCall call) throws Exception {
+        call.await();
+        for (int choice = 0; choice < request.getChoices(); choice++) {
+            assertEquals(Rig.expected(request, choice), call.ids.get(choice));
+        }
+        assertEquals(request.getChoices(), call.ends.size());
+    }
+
+    @Test
+    void aReaderGetsARunningRequestFromTheFirstTokenAndDisplacesTheOneBefore() throws Exception {
+        try (var rig = new Rig()) {
+            FakeRank rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            GenerateRequest request = kept("a", 40).build();
+            rank.hold();
+            TestCall first = rig.generate(request);
+            answerUntilTokens(rank, first);
+            TestCall second = attach(rig, "a", "o");
+            first.assertFails(Status.Code.ALREADY_EXISTS, "another call");
+            rank.release();
+            assertWhole(request, second);
+            assertWhole(request, attach(rig, "a", "o"));
+            attach(rig, "a", "p").assertFails(Status.Code.NOT_FOUND, "a is not kept");
+            attach(rig, "b", "o").assertFails(Status.Code.NOT_FOUND, "b is not kept");
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void aRequestThatWasCancelledHasItsTokensAndThenNoScheduler() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            GenerateRequest request = kept("a", 100_000).setMaxTokens(100).build();
+            rig.ranks.getFirst().hold();
+            var call = new TestCall();
+            Context.CancellableContext context = Context.current().withCancellation();
+            context.run(() -> rig.stub().generate(request, call));
+            answerUntilTokens(rig.ranks.getFirst(), call);
+            context.cancel(null);
+            rig.ranks.getFirst().release();
+            rig.assertQuiet();
+            TestCall later = attach(rig, "a", "o");
+            later.assertFails(Status.Code.UNAVAILABLE, "was cancelled");
+            List<Integer> all = Rig.expected(request, 0);
+            List<Integer> got = requireNonNull(later.ids.get(0));
+            assertEquals(all.subList(0, got.size()), got);
+        }
+    }
+
+    @Test
+    void aRequestWhoseConnectionBrokeGoesOnAndEndsAfterTheWindow() throws Exception {
+        try (var rig =
+                new Rig(Rig.cluster(), 1, new WaitingLimits(100, 1000), Duration.ofMillis(1))) {
+            FakeRank rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            rank.hold();
+            var out = new FakeReader();
+            RequestReader reader = submit(rig, out, kept("a", 100).build());
+            Eventually.await("two steps are held", () -> rank.heldSteps() > 0);
+            rig.loop.inbox().left(reader, true);
+            Eventually.await("the end of the window", () -> !isKept(rig, "a"));
+            rank.release();
+            rig.assertQuiet();
+            assertEquals(0, out.events.stream().filter(GenerateEvent::hasTokens).count());
+        }
+    }
+
+    @Test
+    void aReaderAfterABrokenConnectionMissesNothing() throws Exception {
+        try (var rig = new Rig()) {
+            FakeRank rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            rank.hold();
+            GenerateRequest request = kept("a", 40).build();
+            RequestReader reader = submit(rig, new FakeReader(), request);
+            Eventually.await("two steps are held", () -> rank.heldSteps() > 0);
+            rig.loop.inbox().left(reader, true);
+            rank.release();
+            assertWhole(request, attach(rig, "a", "o"));
+            rig.assertQuiet();
+        }
+    }
+
+    private static boolean isKept(Rig rig, String responseId) throws Exception {
+        AttachSearchRequest question =
+                AttachSearchRequest.newBuilder().setOwner("o").setResponseId(responseId).build();
+        return rig.loop.inbox().search(question).get(1, TimeUnit.MINUTES).getRequestsCount() > 0;
+    }
+
+    private static RequestReader submit(Rig rig, FakeReader out, GenerateRequest request)
+            throws InterruptedException {
+        var stream =
+                new RequestStream(
+                        dev.lockstep.scheduler.process.GenerateRequest.fromProto(request), out);
+        var reader = new RequestReader(out);
+        reader.read(stream);
+        Eventually.await("accepted", () -> rig.loop.inbox().trySubmit(stream));
+        return reader;
+    }
+
+    @Test
+    void aRequestThatIsSentAgainReplacesTheKeptOne() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            GenerateRequest request = kept("a", 20).build();
+            assertWhole(request, rig.generate(request));
+            assertWhole(request, rig.generate(request));
+            assertWhole(request, attach(rig, "a", "o"));
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void aSlowReaderGetsEventsOfAtMost1024TokensWithTheirLogprobs() {
+        var reader = new FakeReader();
+        var stream =
+                new RequestStream(
+                        dev.lockstep.scheduler.process.GenerateRequest.fromProto(
+                                kept("a", 5000).setChoices(1).build()),
+                        reader);
+        stream.keep();
+        stream.abandon();
+        for (int i = 0; i < 3000; i++) {
+            Payload logprobs = Payload.of(Token.newBuilder().setId(i).build().toByteArray());
+            stream.generated(0, i, new SampledToken(i, Optional.of(logprobs)));
+        }
+        stream.attach(reader);
+        assertEquals(1, reader.events.size());
+        stream.generated(0, 3000, SampledToken.of(7));
+        reader.ready = true;
+        stream.drain();
+        var ids = new ArrayList<Integer>();
+        for (GenerateEvent event : reader.events.subList(1, reader.events.size())) {
+            GenerateEvent.Tokens tokens = event.getTokens();
+            assertEquals(ids.size(), tokens.getPosition());
+            ids.addAll(tokens.getIdsList());
+            if (ids.size() <= 3000) {
+                assertEquals(tokens.getIdsCount(), tokens.getLogprobsCount());
+            }
+        }
+        assertEquals(3001, ids.size());
+        assertEquals(5, reader.events.size());
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.scheduler.process;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.google.protobuf.ByteString;
+import dev.lockstep.proto.v1.AttachSearchRequest;
+import dev.lockstep.proto.v1.ClientRecord;
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.KeptRequest;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class KeptRequestsTest {
+    private static final Duration WINDOW = Duration.ofSeconds(30);
+
+    private final KeptRequests kept = new KeptRequests(WINDOW);
+
+    private static RequestStream request(String id, String key, int bytes) {
+        ClientRecord.Builder client =
+                ClientRecord.newBuilder()
+                        .setOwner("o")
+                        .setResponseId("r-" + id)
+                        .setKey(key)
+                        .setRecord(ByteString.copyFrom(new byte[bytes]));
+        return new RequestStream(
+                GenerateRequest.fromProto(Rig.request(id, 3, 1, 4).setClient(client).build()),
+                new FakeReader());
+    }
+
+    private static RequestStream request(String id) {
+        return request(id, "", 10);
+    }
+
+    private static long nanos(int seconds) {
+        return Duration.ofSeconds(seconds).toNanos();
+    }
+
+    private List<String> overdue(int seconds) {
+        return kept.removeOverdue(nanos(seconds)).stream()
+                .map(stream -> stream.request().id())
+                .toList();
+    }
+
+    private boolean has(RequestStream stream) {
+        return kept.find(stream.request().id(), "o").isPresent();
+    }
+
+    @Test
+    void aRequestThatLostItsReaderRunsForTheWindow() {
+        RequestStream stream = request("a");
+        kept.add(stream, 0);
+        assertEquals(List.of(), overdue(1000));
+        kept.left(stream, nanos(1000));
+        assertEquals(List.of(), overdue(1029));
+        assertEquals(List.of("a"), overdue(1030));
+        assertFalse(has(stream));
+    }
+
+    @Test
+    void aReaderThatComesBackEndsTheWindow() {
+        RequestStream stream = request("a");
+        kept.add(stream, 0);
+        kept.left(stream, 0);
+        kept.attached(stream);
+        assertEquals(List.of(), overdue(1000));
+        assertTrue(has(stream));
+    }
+
+    @Test
+    void anEndedRequestIsFoundForTheWindowAndOneWithAKeyForTenMinutes() {
+        RequestStream plain = request("plain");
+        RequestStream keyed = request("keyed", "k", 10);
+        RequestStream cancelled = request("cancelled", "c", 10);
+        for (RequestStream each : List.of(plain, keyed, cancelled)) {
+            kept.add(each, 0);
+        }
+        plain.finished(0, FinishReason.FINISH_REASON_LENGTH, -1);
+        keyed.finished(0, FinishReason.FINISH_REASON_LENGTH, -1);
+        for (RequestStream each : List.of(plain, keyed, cancelled)) {
+            kept.ended(each, 0);
+            kept.attached(each);
+        }
+        assertEquals(List.of(), overdue(29));
+        assertTrue(has(plain) && has(cancelled));
+        assertEquals(List.of(), overdue(30));
+        assertFalse(has(plain) || has(cancelled));
+        assertEquals(List.of(), overdue(599));
+        assertTrue(has(keyed));
+        assertEquals(List.of(), overdue(600));
+        assertFalse(has(keyed));
+    }
+
+    @Test
+    void withoutAWindowAndWithoutARecordNothingIsKept() {
+        var none = new KeptRequests(Duration.ZERO);
+        none.add(request("a"), 0);
+        assertEquals(Optional.empty(), none.find("a"));
+        kept.add(
+                new RequestStream(
+                        GenerateRequest.fromProto(Rig.request("b", 3, 1, 4).build()),
+                        new FakeReader()),
+                0);
+        assertEquals(Optional.empty(), kept.find("b"));
+    }
+
+    @Test
+    void onlyTheOwnerFindsARequestByItsResponseOrItsKey() {
+        kept.add(request("a", "k", 10), 0);
+        kept.add(request("b", "", 10), 0);
+        AttachSearchRequest.Builder question = AttachSearchRequest.newBuilder().setOwner("o");
+        assertEquals(List.of("a"), ids(question.setKey("k")));
+        assertEquals(List.of("b"), ids(question.setResponseId("r-b")));
+        assertEquals(List.of(), ids(question.setKey("")));
+        assertEquals(List.of(), ids(question.setOwner("another").setKey("k")));
+        assertEquals(Optional.empty(), kept.find("a", "another"));
+    }
+
+    private List<String> ids(AttachSearchRequest.Builder question) {
+        return kept.search(question.build(), 0).getRequestsList().stream()
+                .map(KeptRequest::getRequestId)
+                .toList();
+    }
+
+    @Test
+    void aKeyBelongsToOneResponse() {
+        RequestStream first = request("a", "k", 10);
+        kept.add(first, 0);
+        ClientRecord client = first.request().client().orElseThrow();
+        assertFalse(kept.isTaken(client.toBuilder().setPrompt(1).build()));
+        assertTrue(kept.isTaken(client.toBuilder().setResponseId("another").build()));
+        assertFalse(kept.isTaken(client.toBuilder().setOwner("p").setResponseId("x").build()));
+        kept.forget(first);
+        assertFalse(kept.isTaken(client.toBuilder().setResponseId("another").build()));
+    }
+
+    @Test
+    void beyondItsBytesTheOneWithoutAReaderForLongestGoesFirst() {
+        int third = (int) (KeptRequests.MAX_BYTES / 3 + 1);
+        RequestStream read = request("read", "", third);
+        RequestStream old = request("old", "", third);
+        RequestStream recent = request("recent", "", third);
+        kept.add(read, 0);
+        kept.add(old, 0);
+        kept.left(old, 0);
+        assertFalse(kept.isFull());
+        kept.add(recent, 0);
+        kept.left(recent, 0);
+        assertTrue(kept.isFull());
+        assertEquals(List.of("old"), overdue(0));
+        assertTrue(has(read) && has(recent));
+        kept.add(request("too large", "", (int) KeptRequests.MAX_BYTES + 1), 0);
+        assertEquals(Optional.empty(), kept.find("too large"));
+    }
+}
