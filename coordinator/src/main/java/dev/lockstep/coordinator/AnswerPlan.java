@@ -29,7 +29,8 @@ record AnswerPlan(
     /// Creates the ids of calls.
     @FunctionalInterface
     interface CallIds {
-        String next();
+        /// @param call names it; the same name has the same id, whoever writes the response
+        String of(String call);
     }
 
     AnswerPlan {
@@ -43,7 +44,8 @@ record AnswerPlan(
         return prompt.substring(Math.max(0, prompt.length() - PROMPT_END));
     }
 
-    AnswerReader reader() {
-        return new AnswerReader(this);
+    /// @param choice a name of the choice that no other one has
+    AnswerReader reader(String choice) {
+        return new AnswerReader(this, choice);
     }
 }

@@ -13,6 +13,8 @@ final class AnswerReader {
     private final AnswerPlan plan;
     private final ToolCallParser parser;
 
+    private final String choice;
+
     /// Whether reasoning was put into the content and its closing marker not yet.
     private boolean inlineOpen;
 
@@ -24,8 +26,9 @@ final class AnswerReader {
     /// How many code points of the text were read.
     private int characters;
 
-    AnswerReader(AnswerPlan plan) {
+    AnswerReader(AnswerPlan plan, String choice) {
         this.plan = plan;
+        this.choice = choice;
         this.parser = plan.format().parser(plan.functions(), plan.constrained(), plan.promptEnd());
         this.openedByPrompt = plan.format().beginsWithReasoning(plan.promptEnd());
     }
@@ -83,7 +86,7 @@ final class AnswerReader {
                 closeInline(events);
                 if (isKept(index)) {
                     called = true;
-                    String known = id.orElseGet(plan.callIds()::next);
+                    String known = id.orElseGet(() -> plan.callIds().of(choice + "/" + index));
                     events.add(new AnswerEvent.CallStart(index, Optional.of(known), name));
                 }
             }

@@ -134,6 +134,11 @@ public final class ApiError extends RuntimeException {
                             "poisoned_request",
                             Duration.ZERO);
             case SLOW_READER -> slowReader();
+            case TAKEN ->
+                    refused(
+                            409,
+                            "idempotency_key_in_use",
+                            "another request with the same idempotency-key has just begun; repeat this one");
             case BROKEN -> internal("the scheduler failed; the coordinator's log says why");
         };
     }
@@ -144,6 +149,11 @@ public final class ApiError extends RuntimeException {
 
     static ApiError slowReader() {
         return unavailable("slow_reader", "the client read too slowly; too much was left unread");
+    }
+
+    /// Returns the error for a response that goes on for another reader.
+    static ApiError displaced() {
+        return refused(409, "displaced", "the response goes on for another reader");
     }
 
     /// Returns the error for an accepted request whose scheduler was lost, and that no other has

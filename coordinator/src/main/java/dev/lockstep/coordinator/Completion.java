@@ -10,6 +10,7 @@ import dev.lockstep.coordinator.engine.Failure;
 import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.coordinator.engine.SchedulerClient;
+import dev.lockstep.proto.v1.AttachRequest;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -85,20 +86,20 @@ final class Completion {
         for (int prompt = 0; prompt < request.prompts().size(); prompt++) {
             List<ChoiceAnswer> answers = new ArrayList<>();
             for (int i = 0; i < request.choicesPerPrompt(); i++) {
-                answers.add(choice(endIds));
+                answers.add(choice(endIds, request.id() + "/" + prompt + "/" + i));
             }
             runs.add(new PromptRun(request.engineRequest(prompt), answers));
         }
     }
 
-    private ChoiceAnswer choice(Set<Integer> endIds) {
+    private ChoiceAnswer choice(Set<Integer> endIds, String name) {
         var text =
                 new ChoiceText(
                         request.model(),
                         request.sampling(),
                         endIds,
                         request.answer().map(AnswerPlan::markers).orElse(Set.of()));
-        return new ChoiceAnswer(text, request.answer().map(AnswerPlan::reader));
+        return new ChoiceAnswer(text, request.answer().map(plan -> plan.reader(name)));
     }
 
     /// Runs until the response is completed or failed.
@@ -151,11 +152,34 @@ final class Completion {
         if (request.options().isExpired(environment.clock().nanoTime())) {
             throw ApiError.expired("the deadline passed before a scheduler had the request");
         }
-        run.call = sendTo(run, index);
+        run.call = attach(run, index).or(() -> sendTo(run, index));
         run.sent();
         if (run.call.isEmpty()) {
             throw run.refusal.map(ApiError::of).orElseGet(this::noGroupIsReady);
         }
+    }
+
+    /// Goes on with what a scheduler keeps of a prompt; tried once.
+    private Optional<SchedulerCall> attach(PromptRun run, int index) {
+        if (run.attached || request.client().isEmpty()) {
+            return Optional.empty();
+        }
+        run.attached = true;
+        String owner = request.client().get().getOwner();
+        return request.resumed()
+                .flatMap(resumed -> resumed.run(index))
+                .flatMap(
+                        kept ->
+                                environment
+                                        .schedulers()
+                                        .attach(
+                                                kept.scheduler(),
+                                                AttachRequest.newBuilder()
+                                                        .setRequestId(kept.requestId())
+                                                        .setOwner(owner)
+                                                        .build(),
+                                                index,
+                                                inbox));
     }
 
     private Optional<SchedulerCall> sendTo(PromptRun run, int index) {
@@ -239,18 +263,13 @@ final class Completion {
             }
             case EngineEvent.Tokens tokens -> {
                 begin(tokens.call());
+                int position = runs.get(tokens.call()).position(tokens.choice());
                 runs.get(tokens.call()).commit(tokens);
                 if (tokens.choice() == 0) {
                     cached(tokens.call(), tokens.cachedTokens());
                 }
                 usage = usage.withMigrations(runs.get(tokens.call()).moves() + tokens.migrations());
-                ChoiceAnswer choice = choice(tokens.call(), tokens.choice());
-                boolean wasFinished = choice.finish().isPresent();
-                Delta delta = Delta.EMPTY;
-                for (GeneratedToken token : tokens.tokens()) {
-                    delta = delta.and(choice.push(token));
-                }
-                deliver(tokens.call(), tokens.choice(), wasFinished, delta);
+                push(tokens, position);
                 next(tokens.call());
             }
             case EngineEvent.Outputs outputs -> {
@@ -268,11 +287,12 @@ final class Completion {
                 begin(finished.call());
                 cached(finished.call(), finished.cachedTokens());
                 ChoiceAnswer choice = choice(finished.call(), finished.choice());
-                deliver(
-                        finished.call(),
-                        finished.choice(),
-                        choice.finish().isPresent(),
-                        choice.finish(finished.stopped(), finished.stopTokenId()));
+                if (choice.finish().isEmpty()) {
+                    int end = runs.get(finished.call()).position(finished.choice()) + 1;
+                    Delta rest = choice.finish(finished.stopped(), finished.stopTokenId());
+                    send(choiceIndex(finished.call(), finished.choice()), rest, end, false);
+                    end(finished.call(), finished.choice(), end);
+                }
                 next(finished.call());
             }
             case EngineEvent.Ended ended -> {
@@ -294,23 +314,55 @@ final class Completion {
         }
     }
 
-    /// Sends a choice's delta to the sink, and its end once.
-    private void deliver(int call, int choice, boolean wasFinished, Delta delta) {
-        int index = choiceIndex(call, choice);
+    /// Sends the text of tokens: that of several at once where it is one part, and each for itself
+    /// where the client may have the one before.
+    ///
+    /// @param position of the first one
+    private void push(EngineEvent.Tokens tokens, int position) {
+        ChoiceAnswer choice = choice(tokens.call(), tokens.choice());
+        int index = choiceIndex(tokens.call(), tokens.choice());
+        int known = request.resumed().map(resumed -> resumed.from().position(index)).orElse(-1);
+        int at = position;
+        Delta delta = Delta.EMPTY;
+        for (GeneratedToken token : tokens.tokens()) {
+            if (choice.finish().isPresent()) {
+                break;
+            }
+            Delta next = choice.push(token);
+            Delta both = delta.and(next);
+            if (both.events().size() > 1 || at - 1 <= known) {
+                send(index, delta, at, true);
+                both = next;
+            }
+            delta = both;
+            at++;
+        }
+        send(index, delta, at, true);
+        if (at > position && choice.finish().isPresent()) {
+            end(tokens.call(), tokens.choice(), at + 1);
+        }
+    }
+
+    /// Sends a choice's delta to the sink.
+    private void send(int index, Delta delta, int position, boolean whole) {
         if (!delta.isEmpty()) {
             usage = usage.plus(delta);
+            sink.at(position, whole);
             sink.delta(index, delta, usage);
         }
-        Optional<Finish> finish = choice(call, choice).finish();
-        if (!wasFinished && finish.isPresent()) {
-            sink.finished(index, finish.get(), usage);
-            openChoices--;
-            PromptRun run = runs.get(call);
-            if (run.done()) {
-                done++;
-                // The engine does not know of stop strings, and would go on.
-                run.call.ifPresent(SchedulerCall::cancel);
-            }
+    }
+
+    /// Sends the end of a choice to the sink.
+    private void end(int call, int choice, int position) {
+        sink.at(position, true);
+        sink.finished(
+                choiceIndex(call, choice), choice(call, choice).finish().orElseThrow(), usage);
+        openChoices--;
+        PromptRun run = runs.get(call);
+        if (run.done()) {
+            done++;
+            // The engine does not know of stop strings, and would go on.
+            run.call.ifPresent(SchedulerCall::cancel);
         }
     }
 
@@ -323,6 +375,9 @@ final class Completion {
         if (run.isAccepted() && (failure.isLoss() || stillLost)) {
             lost(run, failure.description());
             return;
+        }
+        if (run.isAccepted() && failure.kind() == Failure.Kind.TAKEN) {
+            throw ApiError.displaced();
         }
         if (run.isAccepted() || !failure.isRetryable()) {
             if (failure.isInternal()) {

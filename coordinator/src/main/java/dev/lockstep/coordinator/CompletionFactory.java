@@ -10,6 +10,8 @@ import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
+import dev.lockstep.proto.v1.ClientRecord;
+import dev.lockstep.proto.v1.ResponseRecord;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.TextConstraint;
 import dev.lockstep.proto.v1.ThinkingBudget;
@@ -65,6 +67,13 @@ final class CompletionFactory {
                 .orElse(served.contextLength());
     }
 
+    /// Returns the bound that a response was begun with, or [#context()].
+    private int context(RequestContext context) {
+        return context.resumed()
+                .map(response -> response.record().getContext())
+                .orElseGet(this::context);
+    }
+
     /// Returns the clock of [RequestContext#arrivedNanos()].
     Clock clock() {
         return environment.clock();
@@ -102,7 +111,7 @@ final class CompletionFactory {
         answers.requireCalls(request.tools());
         String prompt = served.render(request.prompt().conversation());
         int[] all = served.encode("messages", prompt, request.prompt().addSpecialTokens());
-        int[] ids = request.truncation().of(all, context(), request.sampling());
+        int[] ids = request.truncation().of(all, context(context), request.sampling());
         List<TokenPrompt> prompts =
                 List.of(new TokenPrompt(ids, request.outputs().promptOutputs()));
         Optional<ByteString> calls = constrainedCalls(request, prompt);
@@ -120,7 +129,7 @@ final class CompletionFactory {
                 request.sampling(),
                 request.sampling().params(),
                 request.options(),
-                requireRoom("messages", prompts, request.sampling()),
+                requireRoom("messages", prompts, request.sampling(), context),
                 calls.orElseGet(() -> constrainedText(request, prompt)),
                 budget,
                 answers.plan(
@@ -128,7 +137,7 @@ final class CompletionFactory {
                         request.reasoning(),
                         calls.isPresent(),
                         prompt,
-                        () -> answers.callId(randomness)));
+                        answers::callId));
     }
 
     /// Returns the constraint of an answer that may have calls; empty if it has none: without
@@ -174,8 +183,11 @@ final class CompletionFactory {
             String name = Prompt.name("prompt", prompts.size(), request.prompts().size());
             int[] all =
                     prompt.encode(
-                            name, served, request.addSpecialTokens(), request.room(context()));
-            int[] ids = request.truncation().of(all, context(), request.sampling());
+                            name,
+                            served,
+                            request.addSpecialTokens(),
+                            request.room(context(context)));
+            int[] ids = request.truncation().of(all, context(context), request.sampling());
             prompts.add(new TokenPrompt(ids, request.promptOutputs()));
             if (request.echo()) {
                 PreparedRequest.Echo echo =
@@ -197,7 +209,7 @@ final class CompletionFactory {
                         : request.sampling().params(),
                 request.options(),
                 request.needsEngine()
-                        ? requireRoom("prompt", prompts, request.sampling())
+                        ? requireRoom("prompt", prompts, request.sampling(), context)
                         : Integer.MAX_VALUE,
                 compiled(request.constraint(), request.options()),
                 Optional.empty(),
@@ -261,7 +273,7 @@ final class CompletionFactory {
                 Sampling.NO_TOKENS,
                 Sampling.NO_TOKENS.params(),
                 options,
-                requireRoom(field, prompts, Sampling.NO_TOKENS),
+                requireRoom(field, prompts, Sampling.NO_TOKENS, context),
                 ByteString.EMPTY,
                 Optional.empty(),
                 Optional.empty());
@@ -295,11 +307,26 @@ final class CompletionFactory {
             ByteString grammar,
             Optional<ThinkingBudget> budget,
             Optional<AnswerPlan> answer) {
-        String id = prefix + randomness.nextIncarnation();
-        long seed = sampling.seed().orElseGet(randomness::nextLong);
+        Optional<ResumedResponse> resumed = context.resumed();
+        String id =
+                resumed.map(ResumedResponse::id)
+                        .orElseGet(() -> prefix + randomness.nextIncarnation());
+        long seed =
+                resumed.map(response -> response.record().getSeed())
+                        .orElseGet(() -> sampling.seed().orElseGet(randomness::nextLong));
+        long created =
+                resumed.map(response -> response.record().getCreated())
+                        .orElseGet(() -> System.currentTimeMillis() / 1000);
+        boolean isKept = prompts.stream().noneMatch(prompt -> prompt.outputs().any());
+        if (!isKept && context.origin().filter(RequestOrigin::isRepeatable).isPresent()) {
+            throw ApiError.invalid(
+                    IdempotencyKey.NAME,
+                    IdempotencyKey.NAME
+                            + " is given, which is not possible with log-probabilities of the prompt and hidden states");
+        }
         return new PreparedRequest(
                 id,
-                System.currentTimeMillis() / 1000,
+                created,
                 context.requestId(),
                 model(),
                 prompts,
@@ -309,7 +336,36 @@ final class CompletionFactory {
                 maxLength,
                 answer,
                 params.toBuilder().setSeed(seed).build().toByteString(),
-                constraint(grammar, budget, sampling.badWords()));
+                constraint(grammar, budget, sampling.badWords()),
+                context.origin()
+                        .filter(_ -> isKept)
+                        .map(origin -> client(origin, context, id, created, seed, maxLength)),
+                resumed);
+    }
+
+    /// Returns what another coordinator needs to go on with a response.
+    private static ClientRecord client(
+            RequestOrigin origin,
+            RequestContext context,
+            String id,
+            long created,
+            long seed,
+            int maxLength) {
+        ResponseRecord record =
+                ResponseRecord.newBuilder()
+                        .setRoute(origin.route())
+                        .setBody(origin.body())
+                        .setCreated(created)
+                        .setSeed(seed)
+                        .setContext(maxLength)
+                        .setRequestId(context.requestId())
+                        .build();
+        return ClientRecord.newBuilder()
+                .setOwner(context.owner().name())
+                .setResponseId(id)
+                .setKey(origin.key())
+                .setRecord(record.toByteString())
+                .build();
     }
 
     /// Adds to an encoded `TextConstraint` what is not kept with its grammar.
@@ -325,8 +381,9 @@ final class CompletionFactory {
     /// Refuses prompts without a token, and prompts that leave no room for a token to generate.
     ///
     /// @return the context that the prompts were compared with
-    private int requireRoom(String field, List<TokenPrompt> prompts, Sampling sampling) {
-        int context = context();
+    private int requireRoom(
+            String field, List<TokenPrompt> prompts, Sampling sampling, RequestContext arrived) {
+        int context = context(arrived);
         boolean generates = sampling.generates();
         for (int i = 0; i < prompts.size(); i++) {
             TokenPrompt prompt = prompts.get(i);

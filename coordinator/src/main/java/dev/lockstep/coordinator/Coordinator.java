@@ -96,12 +96,21 @@ final class Coordinator {
         var completions = new CompletionFactory(model, environment, constraints, randomness);
         this.readiness = new Readiness(completions, schedulers, requests);
         var memory = new RequestMemory(config.maxBodyBytes());
+        var responses = new Responses(ResponseStore.open(config.responses()), memory);
+        var resumption =
+                new Resumption(
+                        new ResponseSearch(schedulers), responses, metrics, config.resumeWindow());
         var timelines = new TimelineApi(schedulers);
         this.rpc =
                 new RpcEndpoint(
                         List.of(
                                 new InferenceService(
-                                        completions, requests, metrics, timeouts, threads),
+                                        completions,
+                                        requests,
+                                        metrics,
+                                        timeouts,
+                                        resumption,
+                                        threads),
                                 new AdminService(
                                         readiness, schedulers, timelines, completions, threads),
                                 readiness.healthService(),
@@ -118,7 +127,8 @@ final class Coordinator {
                                 metrics,
                                 timelines,
                                 new RequestBodies(config.maxBodyBytes(), memory, timeouts.body()),
-                                new Responses(ResponseStore.open(config.responses()), memory),
+                                responses,
+                                resumption,
                                 timeouts,
                                 threads),
                         timeouts);

@@ -10,7 +10,8 @@ import java.util.List;
 /// comment during silence.
 ///
 /// Nothing is sent before the first token, so that a failure until then is a plain HTTP error; only
-/// a long wait sends the headers early, because proxies cut silent connections.
+/// a long wait sends the headers early, because proxies cut silent connections. Where the response
+/// goes on for a client that has some of its events, only the others are sent.
 final class EventStream implements ResponseSink {
     private final HttpExchange exchange;
     private final PreparedRequest request;
@@ -18,6 +19,7 @@ final class EventStream implements ResponseSink {
     private final StreamFields delivery;
     private final PromptLogprobs promptLogprobs;
     private final boolean[] opened;
+    private final StreamPlace place;
 
     EventStream(
             HttpExchange exchange,
@@ -30,6 +32,12 @@ final class EventStream implements ResponseSink {
         this.delivery = delivery;
         this.promptLogprobs = new PromptLogprobs(request);
         this.opened = new boolean[request.choices()];
+        this.place = StreamPlace.of(request);
+    }
+
+    @Override
+    public void at(int position, boolean whole) {
+        place.at(position, whole);
     }
 
     @Override
@@ -41,14 +49,21 @@ final class EventStream implements ResponseSink {
     public void delta(int choice, Delta delta, TokenUsage usage) {
         open(choice, usage.before(delta));
         if (isVisible(delta)) {
-            format.chunks(choice, delta).forEach(chunk -> send(chunk, usage));
+            List<ObjectNode> chunks = format.chunks(choice, delta);
+            for (int i = 0; i < chunks.size(); i++) {
+                if (!place.count(choice, i == chunks.size() - 1)) {
+                    send(chunks.get(i), usage);
+                }
+            }
         }
     }
 
     @Override
     public void finished(int choice, Finish finish, TokenUsage usage) {
         open(choice, usage);
-        send(format.lastChunk(choice, finish), usage);
+        if (!place.count(choice, true)) {
+            send(format.lastChunk(choice, finish), usage);
+        }
     }
 
     @Override
@@ -58,11 +73,11 @@ final class EventStream implements ResponseSink {
 
     @Override
     public void completed(TokenUsage usage) {
-        if (delivery.usage()) {
+        if (delivery.usage() && !place.hasEnd()) {
             ObjectNode chunk = request.head(format.objectName(true));
             chunk.putArray("choices");
             chunk.set("usage", usage.toJson());
-            exchange.event(Json.bytes(chunk));
+            exchange.identifiedEvent(place.endId(), Json.bytes(chunk));
         }
         exchange.endEvents();
     }
@@ -89,6 +104,9 @@ final class EventStream implements ResponseSink {
 
     private void sendOpening(int choice, TokenUsage usage) {
         opened[choice] = true;
+        if (place.open(choice)) {
+            return;
+        }
         List<GeneratedToken> prompt = promptLogprobs.of(choice);
         format.opening(choice, prompt)
                 .ifPresent(
@@ -97,7 +115,7 @@ final class EventStream implements ResponseSink {
                             if (choice == 0) {
                                 format.putTopLevelFields(chunk, prompt);
                             }
-                            exchange.event(Json.bytes(chunk));
+                            exchange.identifiedEvent(place.id(), Json.bytes(chunk));
                         });
     }
 
@@ -108,7 +126,7 @@ final class EventStream implements ResponseSink {
     }
 
     private void send(ObjectNode choice, TokenUsage usage) {
-        exchange.event(Json.bytes(chunk(choice, usage)));
+        exchange.identifiedEvent(place.id(), Json.bytes(chunk(choice, usage)));
     }
 
     private ObjectNode chunk(ObjectNode choice, TokenUsage usage) {

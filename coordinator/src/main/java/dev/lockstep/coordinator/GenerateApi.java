@@ -16,7 +16,8 @@ final class GenerateApi {
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         OutputFields.refuseGrpcOnly(fields);
         ChatRequest chat = ChatRequest.parse(fields, completions.model(), context);
-        PreparedRequest request = completions.prepare(chat, context);
+        PreparedRequest request =
+                resumable(completions.prepare(chat, context), chat.delivery(), context);
         ResponseFormat format =
                 new ChatFormat(
                         request,
@@ -31,12 +32,22 @@ final class GenerateApi {
                         : new WholeResponse(exchange, request, format));
     }
 
+    /// A client can go on with a stream, whose events have ids, and with what it has given a key.
+    private static PreparedRequest resumable(
+            PreparedRequest request, StreamFields delivery, RequestContext context) {
+        boolean named =
+                delivery.stream()
+                        || context.origin().filter(RequestOrigin::isRepeatable).isPresent();
+        return named ? request : request.endingWithItsClient();
+    }
+
     /// Checks a body of `POST /v1/completions`. The completion does not refer to the body.
     Completion complete(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         OutputFields.refuseGrpcOnly(fields);
         TextRequest text = TextRequest.parse(fields, completions.model(), context);
-        PreparedRequest request = completions.prepare(text, context);
+        PreparedRequest request =
+                resumable(completions.prepare(text, context), text.delivery(), context);
         ResponseFormat format =
                 new TextFormat(
                         request,

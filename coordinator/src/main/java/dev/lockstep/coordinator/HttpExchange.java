@@ -34,7 +34,7 @@ final class HttpExchange {
     private static final Pattern GIVEN_ID = Pattern.compile("[!-~]{1,128}");
 
     /// What is sent in a stream of events that would be silent.
-    static final String COMMENT = ": still here\n\n";
+    static final String COMMENT = ": keep-alive\n\n";
 
     /// Events between two checks whether the client keeps up; at most twice as many are unread.
     private static final int EVENTS_PER_CHECK = 16;
@@ -153,12 +153,21 @@ final class HttpExchange {
         event("", json);
     }
 
+    /// Sends the next part of a stream, with the id by which its client can go on after it.
+    void identifiedEvent(String id, byte[] json) {
+        send(wire.framed(id, "", json));
+    }
+
     /// Sends the next part of a stream.
     ///
     /// @param name of the event, or empty
     void event(String name, byte[] json) {
+        send(wire.framed("", name, json));
+    }
+
+    private void send(HttpData part) {
         begin();
-        write(wire.framed(name, json));
+        write(part);
         if (++eventCount % EVENTS_PER_CHECK == 0) {
             awaitReader();
         }
@@ -170,7 +179,7 @@ final class HttpExchange {
     void lastEvent(String name, byte[] json, int lastStatus) {
         begin();
         status = lastStatus;
-        write(wire.framed(name, json));
+        write(wire.framed("", name, json));
         end();
         abortLater();
     }

@@ -3,6 +3,8 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.linecorp.armeria.common.RequestHeaders;
+import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.proto.v1.DetokenizeRequest;
 import dev.lockstep.proto.v1.DetokenizeResponse;
@@ -12,6 +14,7 @@ import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.ListModelsRequest;
 import dev.lockstep.proto.v1.ListModelsResponse;
 import dev.lockstep.proto.v1.ModelInfo;
+import dev.lockstep.proto.v1.ResumeRequest;
 import dev.lockstep.proto.v1.TokenizeRequest;
 import dev.lockstep.proto.v1.TokenizeResponse;
 import io.grpc.stub.ServerCallStreamObserver;
@@ -30,6 +33,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     private final OpenRequests requests;
     private final Metrics metrics;
     private final Timeouts timeouts;
+    private final Resumption resumption;
     private final Executor threads;
     private final TokenizerApi text;
 
@@ -38,30 +42,65 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             OpenRequests requests,
             Metrics metrics,
             Timeouts timeouts,
+            Resumption resumption,
             Executor threads) {
         this.completions = completions;
         this.requests = requests;
         this.metrics = metrics;
         this.timeouts = timeouts;
+        this.resumption = resumption;
         this.threads = threads;
         this.text = new TokenizerApi(completions);
     }
 
     @Override
     public void generate(InferenceRequest request, StreamObserver<InferenceEvent> observer) {
+        RequestContext context = completions.currentCall();
+        RequestHeaders headers = ServiceRequestContext.current().request().headers();
+        run(
+                observer,
+                (inbox, response) ->
+                        prepare(
+                                request,
+                                resumption.ofCall(request, headers, context),
+                                inbox,
+                                response));
+    }
+
+    @Override
+    public void resume(ResumeRequest request, StreamObserver<InferenceEvent> observer) {
+        RequestContext context = completions.currentCall();
+        run(
+                observer,
+                (inbox, response) -> {
+                    ResumedResponse resumed = resumption.ofCall(request.getAfter(), context);
+                    return prepare(
+                            Resumption.message(resumed),
+                            context.resuming(resumed),
+                            inbox,
+                            response);
+                });
+    }
+
+    /// Prepares the completion of a call; may throw an [ApiError].
+    @FunctionalInterface
+    private interface Preparation {
+        Completion prepare(CompletionInbox inbox, RpcResponse response) throws InterruptedException;
+    }
+
+    private void run(StreamObserver<InferenceEvent> observer, Preparation preparation) {
         var response =
                 new RpcResponse(
                         (ServerCallStreamObserver<InferenceEvent>) observer, timeouts.slowClient());
         var inbox = new CompletionInbox();
-        response.onDisconnect(() -> inbox.stop(ApiError.clientDisconnected()));
-        RequestContext context = completions.currentCall();
+        RequestHeaders headers = ServiceRequestContext.current().request().headers();
+        response.onDisconnect(() -> resumption.left(inbox, headers));
         RpcWeighing.CallMemory memory = RpcWeighing.currentMemory();
-        threads.execute(() -> generate(request, context, inbox, response, memory));
+        threads.execute(() -> run(preparation, inbox, response, memory));
     }
 
-    private void generate(
-            InferenceRequest request,
-            RequestContext context,
+    private void run(
+            Preparation preparation,
             CompletionInbox inbox,
             RpcResponse response,
             RpcWeighing.CallMemory memory) {
@@ -73,11 +112,14 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             return;
         }
         try {
-            Completion completion = prepare(request, context, inbox, response);
+            Completion completion = preparation.prepare(inbox, response);
             memory.release();
             completion.run();
         } catch (ApiError e) {
             response.failed(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            response.failed(ApiError.internal("the request was interrupted"));
         } catch (RuntimeException | StackOverflowError e) {
             response.failed(RequestFault.logged("a gRPC request", e));
         } finally {

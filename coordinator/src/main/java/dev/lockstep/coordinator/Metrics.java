@@ -35,6 +35,8 @@ final class Metrics {
     /// Few entries, because the coordinator itself chooses the statuses.
     private final Map<Integer, LongAdder> endedByStatus = new ConcurrentHashMap<>();
 
+    private final LongAdder resumed = new LongAdder();
+
     Metrics(SchedulerClient schedulers, OpenRequests requests) {
         this.schedulers = schedulers;
         this.requests = requests;
@@ -45,6 +47,11 @@ final class Metrics {
     /// @param status its HTTP status; over gRPC the one that it would have over HTTP
     void countRequest(int status) {
         endedByStatus.computeIfAbsent(status, _ -> new LongAdder()).increment();
+    }
+
+    /// Counts a response that goes on for a reader that has come back; safe for any thread.
+    void countResumed() {
+        resumed.increment();
     }
 
     byte[] text() {
@@ -74,6 +81,11 @@ final class Metrics {
                         "lockstep_requests",
                         "Requests with a body that have ended, by HTTP status",
                         ended));
+        all.add(
+                counter(
+                        "lockstep_requests_resumed",
+                        "Requests that went on with the response of an earlier one",
+                        Map.of(Labels.EMPTY, resumed.doubleValue())));
         all.add(
                 gauge(
                         "lockstep_requests_open",

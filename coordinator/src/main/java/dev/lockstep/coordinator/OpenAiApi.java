@@ -40,6 +40,7 @@ final class OpenAiApi implements HttpService {
     private final Timeouts timeouts;
     private final ExecutorService threads;
     private final StoredResponsesApi storedResponses;
+    private final Resumption resumption;
     private final ModelsApi models;
     private final Routes routes;
 
@@ -58,6 +59,7 @@ final class OpenAiApi implements HttpService {
             TimelineApi timelines,
             RequestBodies bodies,
             Responses responses,
+            Resumption resumption,
             Timeouts timeouts,
             ExecutorService threads) {
         this.completions = completions;
@@ -67,6 +69,7 @@ final class OpenAiApi implements HttpService {
         this.bodies = bodies;
         this.timeouts = timeouts;
         this.threads = threads;
+        this.resumption = resumption;
         this.storedResponses = new StoredResponsesApi(responses, timeouts.quiet());
         this.models = new ModelsApi(completions);
         this.routes = new Routes(completions, models, responses, readiness, metrics);
@@ -84,10 +87,7 @@ final class OpenAiApi implements HttpService {
                         WireFormat.of(path, request.headers()));
         if (routes.acceptsPost(path) && request.method() == HttpMethod.POST) {
             var inbox = new CompletionInbox();
-            Channel connection = context.log().partial().channel();
-            if (connection != null) {
-                exchange.onDisconnect(connection, () -> inbox.stop(ApiError.clientDisconnected()));
-            }
+            onDisconnect(context, exchange, () -> resumption.left(inbox, request.headers()));
             RequestContext requestContext =
                     completions.requestContext(exchange.requestId(), request.headers());
             threads.execute(
@@ -100,12 +100,54 @@ final class OpenAiApi implements HttpService {
                     });
             return writer;
         }
-        Runnable respond =
-                path.startsWith(StoredResponsesApi.PATH)
-                        ? () -> stored(path, context.queryParams(), request, exchange)
-                        : () -> get(path, request, exchange);
+        Optional<String> resumed = Resumption.id(path);
+        Runnable respond;
+        if (resumed.isPresent() && request.method() == HttpMethod.GET) {
+            var inbox = new CompletionInbox();
+            onDisconnect(context, exchange, () -> inbox.stop(ApiError.clientDisconnected()));
+            respond = () -> events(resumed.get(), context.queryParams(), request, exchange, inbox);
+        } else if (path.startsWith(StoredResponsesApi.PATH)) {
+            respond = () -> stored(path, context.queryParams(), request, exchange);
+        } else {
+            respond = () -> get(path, request, exchange);
+        }
         UnusedBody.discard(request, UnusedBody.MAX_BYTES, timeouts.body(), respond);
         return writer;
+    }
+
+    private static void onDisconnect(
+            ServiceRequestContext context, HttpExchange exchange, Runnable action) {
+        Channel connection = context.log().partial().channel();
+        if (connection != null) {
+            exchange.onDisconnect(connection, action);
+        }
+    }
+
+    /// Responds on another thread with the events of a response that was begun before.
+    private void events(
+            String id,
+            QueryParams query,
+            HttpRequest request,
+            HttpExchange exchange,
+            CompletionInbox inbox) {
+        RequestContext context =
+                completions.requestContext(exchange.requestId(), request.headers());
+        threads.execute(
+                () ->
+                        run(
+                                exchange,
+                                inbox,
+                                () ->
+                                        resumption
+                                                .events(
+                                                        id,
+                                                        request.headers(),
+                                                        query,
+                                                        context,
+                                                        routes,
+                                                        exchange,
+                                                        inbox)
+                                                .run()));
     }
 
     private void get(String path, HttpRequest request, HttpExchange exchange) {
@@ -254,7 +296,7 @@ final class OpenAiApi implements HttpService {
             throws InterruptedException {
         Optional<Routes.Engine> engine = routes.engine(path);
         if (engine.isPresent()) {
-            prepare(engine.get(), request, context, exchange, inbox).run();
+            prepare(path, engine.get(), request, context, exchange, inbox).run();
             return;
         }
         ObjectNode response;
@@ -266,6 +308,7 @@ final class OpenAiApi implements HttpService {
 
     /// Returns the completion; the memory of the body has been released by then.
     private Completion prepare(
+            String path,
             Routes.Engine route,
             HttpRequest request,
             RequestContext context,
@@ -273,7 +316,8 @@ final class OpenAiApi implements HttpService {
             CompletionInbox inbox)
             throws InterruptedException {
         try (RequestBodies.Body body = bodies.read(request)) {
-            return route.prepare(Json.parse(body.bytes()), context, exchange, inbox);
+            return resumption.prepare(
+                    path, body.bytes(), request.headers(), context, route, exchange, inbox);
         }
     }
 }

@@ -7,6 +7,7 @@ import dev.lockstep.coordinator.engine.EngineRequest;
 import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
+import dev.lockstep.proto.v1.ClientRecord;
 import java.util.List;
 import java.util.Optional;
 
@@ -20,6 +21,8 @@ import java.util.Optional;
 /// @param answer how its text is taken apart; empty if it is not
 /// @param samplingParams the encoded `SamplingParams` of all choices, with their seed
 /// @param constraint the encoded `TextConstraint` of all choices; empty for any text
+/// @param client what another coordinator needs; empty if none can go on
+/// @param resumed what was there of the response before
 record PreparedRequest(
         String id,
         long created,
@@ -32,7 +35,9 @@ record PreparedRequest(
         int context,
         Optional<AnswerPlan> answer,
         ByteString samplingParams,
-        ByteString constraint) {
+        ByteString constraint,
+        Optional<ClientRecord> client,
+        Optional<ResumedResponse> resumed) {
     /// A prompt that is returned before its text.
     record Echo(String text, int[] ids) {
         int characters() {
@@ -75,7 +80,27 @@ record PreparedRequest(
                 options,
                 samplingParams,
                 constraint,
-                context - own.length());
+                context - own.length(),
+                client.map(each -> each.toBuilder().setPrompt(prompt).build()));
+    }
+
+    /// Returns the request without what another coordinator needs.
+    PreparedRequest endingWithItsClient() {
+        return new PreparedRequest(
+                id,
+                created,
+                requestId,
+                model,
+                prompts,
+                echoes,
+                sampling,
+                options,
+                context,
+                answer,
+                samplingParams,
+                constraint,
+                Optional.empty(),
+                resumed);
     }
 
     /// Creates an object with the first fields of the response, or of each of its chunks.

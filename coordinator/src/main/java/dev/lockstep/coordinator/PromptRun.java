@@ -34,6 +34,10 @@ final class PromptRun {
     int cachedTokens;
 
     private Duration unanswered = Duration.ZERO;
+
+    /// Whether it goes on with what a scheduler keeps, or cannot.
+    boolean attached;
+
     private boolean accepted;
     private Optional<Long> lostNanos = Optional.empty();
     private int moves;
@@ -123,6 +127,11 @@ final class PromptRun {
 
     boolean done() {
         return choices.stream().allMatch(choice -> choice.answer.finish().isPresent());
+    }
+
+    /// Returns how many tokens of a choice are committed.
+    int position(int choice) {
+        return choices.get(choice).committed.getIdsCount();
     }
 
     /// Returns the choices that another scheduler goes on with; empty as long as none had accepted

@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 
 import com.linecorp.armeria.common.RequestHeaders;
 import java.util.List;
+import java.util.Optional;
 import java.util.regex.Pattern;
 
 /// The properties of a request apart from its body.
@@ -11,8 +12,15 @@ import java.util.regex.Pattern;
 /// @param tenants the values of all its `x-lockstep-tenant` headers, unchecked
 /// @param credential checked before
 /// @param arrivedNanos the time of arrival on the coordinator's clock
+/// @param origin the request as it was sent, if another coordinator may go on with it
+/// @param resumed the response that goes on; empty for a new one
 record RequestContext(
-        String requestId, List<String> tenants, Credential credential, long arrivedNanos) {
+        String requestId,
+        List<String> tenants,
+        Credential credential,
+        long arrivedNanos,
+        Optional<RequestOrigin> origin,
+        Optional<ResumedResponse> resumed) {
     static final String TENANT = "x-lockstep-tenant";
 
     private static final int MAX_TENANT_LENGTH = 128;
@@ -20,6 +28,30 @@ record RequestContext(
 
     RequestContext {
         tenants = List.copyOf(tenants);
+    }
+
+    RequestContext(
+            String requestId, List<String> tenants, Credential credential, long arrivedNanos) {
+        this(requestId, tenants, credential, arrivedNanos, Optional.empty(), Optional.empty());
+    }
+
+    RequestContext with(RequestOrigin sent) {
+        return new RequestContext(
+                requestId, tenants, credential, arrivedNanos, Optional.of(sent), resumed);
+    }
+
+    /// Returns the context of a request that goes on with a response.
+    RequestContext resuming(ResumedResponse response) {
+        var sent =
+                new RequestOrigin(
+                        response.record().getRoute(), response.record().getBody(), response.key());
+        return new RequestContext(
+                requestId,
+                tenants,
+                credential,
+                arrivedNanos - response.age().toNanos(),
+                Optional.of(sent),
+                Optional.of(response));
     }
 
     /// Returns whose the responses are that this request stores.

@@ -8,6 +8,12 @@ import dev.lockstep.proto.v1.PositionOutputs;
 /// Only the completion's thread calls it, and may block in it for a slow client.
 interface ResponseSink {
 
+    /// The following deltas of a choice, or its end, are those of the token that makes this many.
+    /// The end of a choice counts as a token.
+    ///
+    /// @param whole whether nothing else of the token follows
+    default void at(int position, boolean whole) {}
+
     /// Accepts requested outputs of positions, in order.
     void outputs(int choice, PositionOutputs outputs);
 

@@ -25,6 +25,7 @@ final class RpcResponse implements ResponseSink {
     private final ServerCallStreamObserver<InferenceEvent> out;
     private final Duration slowClient;
     private String id = "";
+    private Optional<StreamPlace> place = Optional.empty();
     private boolean named;
     private int openChoices;
     private Optional<InferenceFinished> last = Optional.empty();
@@ -49,7 +50,21 @@ final class RpcResponse implements ResponseSink {
     RpcResponse begin(PreparedRequest request) {
         id = request.id();
         openChoices = request.choices();
+        StreamPlace begun = StreamPlace.of(request);
+        for (int choice = 0; choice < openChoices; choice++) {
+            begun.open(choice);
+        }
+        place = Optional.of(begun);
         return this;
+    }
+
+    @Override
+    public void at(int position, boolean whole) {
+        place().at(position, whole);
+    }
+
+    private StreamPlace place() {
+        return place.orElseThrow();
     }
 
     @Override
@@ -71,8 +86,11 @@ final class RpcResponse implements ResponseSink {
             parts.add(InferenceDelta.newBuilder());
         }
         delta.tokens().forEach(shown -> parts.getFirst().addTokens(shown.token().toProto()));
-        for (InferenceDelta.Builder part : parts) {
-            send(InferenceEvent.newBuilder().setDelta(part.setChoice(choice)).build());
+        for (int i = 0; i < parts.size(); i++) {
+            if (!place().count(choice, i == parts.size() - 1)) {
+                InferenceDelta.Builder part = parts.get(i).setChoice(choice);
+                send(InferenceEvent.newBuilder().setDelta(part).setPlace(place().id()).build());
+            }
         }
     }
 
@@ -93,10 +111,11 @@ final class RpcResponse implements ResponseSink {
                                 })
                         .setStop(stop)
                         .build();
+        boolean has = place().count(choice, true);
         if (--openChoices == 0) {
-            last = Optional.of(proto);
-        } else {
-            send(InferenceEvent.newBuilder().setFinished(proto).build());
+            last = place().hasEnd() ? Optional.empty() : Optional.of(proto);
+        } else if (!has) {
+            send(InferenceEvent.newBuilder().setFinished(proto).setPlace(place().id()).build());
         }
     }
 
@@ -111,6 +130,7 @@ final class RpcResponse implements ResponseSink {
                         send(
                                 InferenceEvent.newBuilder()
                                         .setFinished(proto.toBuilder().setUsage(usage.toProto()))
+                                        .setPlace(place().endId())
                                         .build()));
         if (!closed && !out.isCancelled()) {
             closed = true;
@@ -135,7 +155,8 @@ final class RpcResponse implements ResponseSink {
     static StatusRuntimeException status(ApiError error) {
         Status status =
                 switch (error.status()) {
-                    case 400 -> Status.INVALID_ARGUMENT;
+                    case 400, 422 -> Status.INVALID_ARGUMENT;
+                    case 409 -> Status.ABORTED;
                     case 404 -> Status.NOT_FOUND;
                     case 413, 429 -> Status.RESOURCE_EXHAUSTED;
                     case 504 -> Status.DEADLINE_EXCEEDED;

@@ -12,7 +12,7 @@ import java.time.Duration;
 record Timeouts(Duration quiet, Duration slowClient, Duration body, Duration unanswered) {
     static final Timeouts DEFAULT =
             new Timeouts(
-                    Duration.ofSeconds(10),
+                    Duration.ofSeconds(5),
                     Duration.ofSeconds(30),
                     Duration.ofSeconds(60),
                     Duration.ofSeconds(4));

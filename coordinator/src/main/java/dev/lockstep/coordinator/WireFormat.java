@@ -60,12 +60,16 @@ enum WireFormat {
 
     /// Returns a part as one piece of data: [Http1Connection] may put a comment between pieces.
     ///
+    /// @param id of the event, or empty
     /// @param name of the event, or empty
-    HttpData framed(String name, byte[] json) {
+    HttpData framed(String id, String name, byte[] json) {
         byte[] before =
                 switch (this) {
                     case OPENAI, RESPONSES, ANTHROPIC, LLAMA_CPP ->
-                            utf8((name.isEmpty() ? "" : "event: " + name + "\n") + "data: ");
+                            utf8(
+                                    (id.isEmpty() ? "" : "id: " + id + "\n")
+                                            + (name.isEmpty() ? "" : "event: " + name + "\n")
+                                            + "data: ");
                     case OLLAMA -> new byte[0];
                 };
         byte[] after = utf8(this == OLLAMA ? "\n" : "\n\n");
@@ -77,7 +81,7 @@ enum WireFormat {
     }
 
     HttpData framedError(ApiError error, String requestId) {
-        return framed(this == ANTHROPIC ? "error" : "", Json.bytes(error(error, requestId)));
+        return framed("", this == ANTHROPIC ? "error" : "", Json.bytes(error(error, requestId)));
     }
 
     /// Returns the data after the last part; may be empty.

@@ -7,13 +7,18 @@ import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.coordinator.engine.FakeBlocks;
+import dev.lockstep.proto.v1.AttachRequest;
+import dev.lockstep.proto.v1.AttachSearchRequest;
+import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.proto.v1.BlockEvents;
+import dev.lockstep.proto.v1.ClientRecord;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.KeptRequest;
 import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.RankInfo;
 import dev.lockstep.proto.v1.RequestTimeline;
@@ -46,6 +51,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 
 /// A scheduler that generates scripted tokens over a real connection.
@@ -65,6 +71,9 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
     private final BlockingQueue<Call> calls = new LinkedBlockingQueue<>();
     private final Map<String, Function<DescribeRequestRequest, RequestTimeline>> timelines =
             new ConcurrentHashMap<>();
+    private final Map<String, GenerateRequest> kept = new ConcurrentHashMap<>();
+    private final AtomicInteger attached = new AtomicInteger();
+    private volatile boolean partial;
     private final Server server;
     private final String group;
     private final String incarnation = Randomness.secure().nextIncarnation();
@@ -219,6 +228,13 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
 
     @Override
     public void generate(GenerateRequest request, StreamObserver<GenerateEvent> observer) {
+        if (request.hasClient()) {
+            kept.put(request.getRequestId(), request);
+        }
+        serve(request, observer);
+    }
+
+    private void serve(GenerateRequest request, StreamObserver<GenerateEvent> observer) {
         var call = new Call(request, (ServerCallStreamObserver<GenerateEvent>) observer);
         calls.add(call);
         Behaviour now = behaviour;
@@ -230,6 +246,55 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
                         Thread.currentThread().interrupt();
                     }
                 });
+    }
+
+    /// Lets requests that are attached to miss what another scheduler had sent.
+    void keepPartially(boolean missing) {
+        partial = missing;
+    }
+
+    @Override
+    public void attachSearch(
+            AttachSearchRequest question, StreamObserver<AttachSearchResponse> observer) {
+        AttachSearchResponse.Builder found = AttachSearchResponse.newBuilder();
+        for (GenerateRequest request : kept.values()) {
+            ClientRecord client = request.getClient();
+            boolean same =
+                    question.hasKey()
+                            ? client.getKey().equals(question.getKey())
+                            : client.getResponseId().equals(question.getResponseId());
+            if (same && client.getOwner().equals(question.getOwner())) {
+                found.addRequests(
+                        KeptRequest.newBuilder()
+                                .setRequestId(request.getRequestId())
+                                .setClient(client)
+                                .setPartial(partial));
+            }
+        }
+        observer.onNext(found.build());
+        observer.onCompleted();
+    }
+
+    /// Serves the request again from its first token.
+    @Override
+    public void attach(AttachRequest request, StreamObserver<GenerateEvent> observer) {
+        GenerateRequest known = kept.get(request.getRequestId());
+        if (known == null || !known.getClient().getOwner().equals(request.getOwner())) {
+            observer.onError(Status.NOT_FOUND.asRuntimeException());
+            return;
+        }
+        attached.incrementAndGet();
+        serve(known.toBuilder().clearCommitted().build(), observer);
+    }
+
+    /// Returns how many calls have attached to a request.
+    int attachedCalls() {
+        return attached.get();
+    }
+
+    /// Forgets the requests that it could be attached to.
+    void forgetRequests() {
+        kept.clear();
     }
 
     /// Cuts all connections, like a process that ends.

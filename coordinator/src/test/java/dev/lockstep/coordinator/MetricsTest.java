@@ -170,7 +170,7 @@ final class MetricsTest {
         try (var schedulers = new SchedulerClient(Clock.SYSTEM, TestCoordinator.ACCESS, () -> {})) {
             var metrics = new Metrics(schedulers, new OpenRequests());
             assertEquals(
-                    List.of("lockstep_requests_open 0.0"),
+                    List.of("lockstep_requests_open 0.0", "lockstep_requests_resumed_total 0.0"),
                     new String(metrics.text(), StandardCharsets.UTF_8)
                             .lines()
                             .filter(line -> !line.startsWith("#"))

@@ -68,8 +68,8 @@ final class ModelFormatsTest {
                         true,
                         ReasoningPlace.SEPARATE,
                         Set.of(),
-                        () -> "call_0");
-        AnswerReader reader = plan.reader();
+                        call -> "call_" + call);
+        AnswerReader reader = plan.reader("0");
         List<AnswerEvent> events = new ArrayList<>();
         for (String piece : pieces) {
             events.addAll(reader.read(new Delta(piece, List.of())).events());

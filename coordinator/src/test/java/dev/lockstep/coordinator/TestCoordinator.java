@@ -232,10 +232,11 @@ public final class TestCoordinator implements AutoCloseable {
     static List<JsonNode> events(String body) {
         List<JsonNode> events = new ArrayList<>();
         List<String> parts = List.of(body.split("\n\n"));
-        for (String part : parts) {
-            if (part.startsWith(":")) {
+        for (String whole : parts) {
+            if (whole.startsWith(":")) {
                 continue;
             }
+            String part = whole.replaceFirst("^id: \\S+\n", "");
             if (!part.startsWith("data: ") || part.contains("\n")) {
                 throw new AssertionError("not an event: " + part);
             }

@@ -106,6 +106,25 @@ final class Api implements AutoCloseable {
         return new EventReader(described, response.statusCode(), response.body());
     }
 
+    /// Goes on with a stream after its event with this id.
+    ///
+    /// @param described the path at which OpenAI's description has the events
+    EventReader resume(String id, String described) {
+        String response = id.substring(0, id.indexOf('/'));
+        HttpRequest request =
+                request("/v1/requests/" + response + "/events").header("last-event-id", id).build();
+        HttpResponse<Stream<String>> answer = send(request, HttpResponse.BodyHandlers.ofLines());
+        return new EventReader(described, answer.statusCode(), answer.body());
+    }
+
+    /// Posts a request that can be repeated by its key.
+    Response postWithKey(String path, String key, JsonNode body) {
+        return response(
+                HttpRequest.newBuilder(posting(path, body), (_, _) -> true)
+                        .header("idempotency-key", key)
+                        .build());
+    }
+
     /// Returns whether the coordinator is ready; false also when no process listens.
     boolean isReady() {
         return statusOf("/readyz") == 200;

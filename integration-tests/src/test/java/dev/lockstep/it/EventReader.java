@@ -12,12 +12,18 @@ import java.util.stream.Stream;
 /// A stream of server-sent events. Its creator closes it; an early close disconnects the client.
 final class EventReader implements AutoCloseable {
     private static final String DATA = "data: ";
+    private static final String ID = "id: ";
     private static final String DONE = "[DONE]";
 
     private final String path;
     private final int status;
     private final Stream<String> lines;
     private final Iterator<String> iterator;
+    private String id = "";
+
+    /// The id of the event whose data comes next.
+    private String next = "";
+
     private boolean done;
 
     /// @param path of the request, for the comparison of each event with OpenAI's description
@@ -30,6 +36,11 @@ final class EventReader implements AutoCloseable {
 
     int status() {
         return status;
+    }
+
+    /// Returns the id of the last event that had one, or empty.
+    String id() {
+        return id;
     }
 
     /// Returns whether `[DONE]` was read: a stream that ends without it is truncated.
@@ -51,8 +62,13 @@ final class EventReader implements AutoCloseable {
             if (line.isEmpty() || line.startsWith(":") || line.startsWith("event: ")) {
                 continue;
             }
+            if (line.startsWith(ID)) {
+                next = line.substring(ID.length());
+                continue;
+            }
             assertFalse(done, () -> "after [DONE]: " + line);
             String data = line.substring(DATA.length());
+            id = next;
             if (!data.equals(DONE)) {
                 JsonNode event = JsonNodes.parse(data);
                 OpenAiDescription.checkEvent(path, event);

@@ -53,6 +53,9 @@ final class SeparateProcesses {
         return start(name, "coordinator", flags.toArray(String[]::new));
     }
 
+    /// Starts a scheduler.
+    ///
+    /// @param further additional flags
     LockstepProcess scheduler(String name, String group, int size, String... further) {
         List<String> flags = new ArrayList<>();
         flags.add("--group=" + group);

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -84,6 +85,11 @@ final class StreamMix {
         return running;
     }
 
+    /// Lets streams whose connection breaks go on at another coordinator.
+    static void resumeAt(Api other, List<Running> streams) {
+        streams.forEach(stream -> stream.other = Optional.of(other));
+    }
+
     /// Reads every stream to its end and requires the answers of the undisturbed run. Returns the
     /// number of migrations of each.
     List<Integer> requireUndisturbed(List<Running> streams) throws Exception {
@@ -105,7 +111,9 @@ final class StreamMix {
 
     /// A stream that is being read.
     static final class Running {
-        private final EventReader events;
+        private EventReader events;
+        private Optional<Api> other = Optional.empty();
+        private int breaks;
         private final Map<Integer, Partial> choices = new TreeMap<>();
         private JsonNode usage = JsonNodes.object();
 
@@ -144,14 +152,38 @@ final class StreamMix {
             }
         }
 
-        /// Reads to the end.
-        Answer rest() {
-            try (events) {
+        /// How often the connection broke.
+        int breaks() {
+            return breaks;
+        }
+
+        /// Reads this many events.
+        void read(int count) {
+            for (int i = 0; i < count; i++) {
+                readOne();
+            }
+        }
+
+        private void readToEnd() {
+            try (EventReader open = events) {
                 while (readOne()) {
                     // Each event is added.
                 }
-                assertEquals(200, events.status());
-                assertTrue(events.isDone(), "the stream ends with [DONE]");
+                assertEquals(200, open.status());
+                assertTrue(open.isDone(), "the stream ends with [DONE]");
+            }
+        }
+
+        /// Reads to the end.
+        Answer rest() {
+            try {
+                readToEnd();
+            } catch (UncheckedIOException e) {
+                breaks++;
+                events =
+                        other.orElseThrow(() -> e)
+                                .resume(events.id(), CompletionBodies.COMPLETIONS);
+                readToEnd();
             }
             var whole = new TreeMap<Integer, Generated>();
             choices.forEach(

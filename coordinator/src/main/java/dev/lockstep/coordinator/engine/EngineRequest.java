@@ -2,10 +2,12 @@
 package dev.lockstep.coordinator.engine;
 
 import com.google.protobuf.ByteString;
+import dev.lockstep.proto.v1.ClientRecord;
 import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.ServiceClass;
 import java.util.List;
+import java.util.Optional;
 
 /// One prompt as it is sent to a scheduler.
 ///
@@ -13,6 +15,7 @@ import java.util.List;
 /// @param samplingParams the encoded `SamplingParams`, with the seed resolved for the request
 /// @param constraint the encoded `TextConstraint`; empty for any text
 /// @param room tokens that fit in the context after the prompt
+/// @param client what another coordinator needs; empty if none can go on
 public record EngineRequest(
         String id,
         String model,
@@ -21,7 +24,8 @@ public record EngineRequest(
         RequestOptions options,
         ByteString samplingParams,
         ByteString constraint,
-        int room) {
+        int room,
+        Optional<ClientRecord> client) {
 
     /// Converts the request for the scheduler.
     ///
@@ -50,6 +54,7 @@ public record EngineRequest(
                         .setCachePriority(options.cachePriority())
                         .setCacheTtlMs(options.cacheTtlMillis())
                         .addAllCommitted(committed);
+        client.ifPresent(proto::setClient);
         if (prompt.outputs().any()) {
             proto.setOutputs(prompt.outputs().toProto());
         }

@@ -23,6 +23,8 @@ public record Failure(Kind kind, String description, Duration retryAfter) {
         POISONED,
         /// The client read too slowly.
         SLOW_READER,
+        /// Another call goes on with the request, or another request has its idempotency key.
+        TAKEN,
         /// Any other failure.
         BROKEN
     }
@@ -42,7 +44,7 @@ public record Failure(Kind kind, String description, Duration retryAfter) {
     public boolean isRetryable() {
         return switch (kind) {
             case OVERLOADED, UNAVAILABLE, NOT_LEADER -> true;
-            case EXPIRED, INVALID, POISONED, SLOW_READER, BROKEN -> false;
+            case EXPIRED, INVALID, POISONED, SLOW_READER, TAKEN, BROKEN -> false;
         };
     }
 
@@ -51,7 +53,7 @@ public record Failure(Kind kind, String description, Duration retryAfter) {
     public boolean isInternal() {
         return switch (kind) {
             case UNAVAILABLE, NOT_LEADER, POISONED, BROKEN -> true;
-            case OVERLOADED, EXPIRED, INVALID, SLOW_READER -> false;
+            case OVERLOADED, EXPIRED, INVALID, SLOW_READER, TAKEN -> false;
         };
     }
 

@@ -6,7 +6,6 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
-import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.Token;
 import io.grpc.Metadata;
@@ -18,11 +17,11 @@ import java.nio.FloatBuffer;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/// One `Generate` call, which adds its events to an inbox.
+/// One `Generate` or `Attach` call, which adds its events to an inbox.
 ///
 /// Only [#next] requests a further event, so that a slow client holds back the scheduler, which
 /// bounds what it buffers. Callbacks run on the transport's thread.
-public final class SchedulerCall implements ClientResponseObserver<GenerateRequest, GenerateEvent> {
+public final class SchedulerCall {
     public static final Metadata.Key<String> RETRY_AFTER_MS =
             Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
 
@@ -37,7 +36,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
     private final int index;
     private final CompletionInbox inbox;
     private final String scheduler;
-    private volatile @Nullable ClientCallStreamObserver<GenerateRequest> stream;
+    private volatile @Nullable ClientCallStreamObserver<?> stream;
     private volatile boolean abandoned;
 
     /// @param index the index of its prompt in the completion
@@ -54,7 +53,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
 
     /// Requests the next event.
     public void next() {
-        ClientCallStreamObserver<GenerateRequest> open = stream;
+        ClientCallStreamObserver<?> open = stream;
         if (open != null) {
             open.request(1);
         }
@@ -73,26 +72,48 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
 
     /// Cancels the request in the engine; no effect once it has ended.
     public void cancel() {
-        ClientCallStreamObserver<GenerateRequest> open = stream;
+        ClientCallStreamObserver<?> open = stream;
         if (open != null) {
             open.cancel("the completion is over", null);
         }
     }
 
-    @Override
-    public void beforeStart(ClientCallStreamObserver<GenerateRequest> requests) {
-        requests.disableAutoRequestWithInitial(PREFETCH);
-        stream = requests;
+    /// Returns the receiver of the call's events.
+    <T> ClientResponseObserver<T, GenerateEvent> observer() {
+        return new ClientResponseObserver<>() {
+            @Override
+            public void beforeStart(ClientCallStreamObserver<T> requests) {
+                requests.disableAutoRequestWithInitial(PREFETCH);
+                stream = requests;
+            }
+
+            @Override
+            public void onNext(GenerateEvent event) {
+                next(event);
+            }
+
+            @Override
+            public void onError(Throwable failure) {
+                put(new EngineEvent.Failed(index, toFailure(failure)));
+            }
+
+            @Override
+            public void onCompleted() {
+                put(new EngineEvent.Ended(index));
+            }
+        };
     }
 
-    @Override
-    public void onNext(GenerateEvent event) {
+    private void put(EngineEvent event) {
+        inbox.put(this, event);
+    }
+
+    private void next(GenerateEvent event) {
         try {
             deliver(event);
         } catch (InvalidProtocolBufferException e) {
             cancel();
-            inbox.put(
-                    this,
+            put(
                     new EngineEvent.Failed(
                             index,
                             new Failure(
@@ -104,11 +125,10 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
 
     private void deliver(GenerateEvent event) throws InvalidProtocolBufferException {
         switch (event.getEventCase()) {
-            case ACCEPTED -> inbox.put(this, new EngineEvent.Accepted(index));
+            case ACCEPTED -> put(new EngineEvent.Accepted(index));
             case TOKENS -> {
                 GenerateEvent.Tokens tokens = event.getTokens();
-                inbox.put(
-                        this,
+                put(
                         new EngineEvent.Tokens(
                                 index,
                                 tokens.getChoice(),
@@ -123,8 +143,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
             case FINISHED -> finished(event.getFinished());
             case OUTPUTS -> {
                 GenerateEvent.Outputs outputs = event.getOutputs();
-                inbox.put(
-                        this,
+                put(
                         new EngineEvent.Outputs(
                                 index, outputs.getChoice(), decoded(outputs.getOutputs())));
             }
@@ -173,16 +192,6 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
         return bytes.asReadOnlyByteBuffer().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
     }
 
-    @Override
-    public void onError(Throwable failure) {
-        inbox.put(this, new EngineEvent.Failed(index, toFailure(failure)));
-    }
-
-    @Override
-    public void onCompleted() {
-        inbox.put(this, new EngineEvent.Ended(index));
-    }
-
     private static Failure toFailure(Throwable thrown) {
         Status status = Status.fromThrowable(thrown);
         Metadata trailers = Status.trailersFromThrowable(thrown);
@@ -194,7 +203,9 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
                 switch (status.getCode()) {
                     case RESOURCE_EXHAUSTED -> Failure.Kind.OVERLOADED;
                     case DEADLINE_EXCEEDED -> Failure.Kind.EXPIRED;
-                    case UNAVAILABLE -> Failure.Kind.UNAVAILABLE;
+                    // A request that is not kept any more.
+                    case UNAVAILABLE, NOT_FOUND -> Failure.Kind.UNAVAILABLE;
+                    case ALREADY_EXISTS -> Failure.Kind.TAKEN;
                     case FAILED_PRECONDITION -> Failure.Kind.NOT_LEADER;
                     case INVALID_ARGUMENT -> Failure.Kind.INVALID;
                     case ABORTED -> Failure.Kind.POISONED;

@@ -6,6 +6,9 @@ import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Membership;
 import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.proto.v1.AttachRequest;
+import dev.lockstep.proto.v1.AttachSearchRequest;
+import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.RequestTimeline;
@@ -60,6 +63,9 @@ public final class SchedulerClient implements AutoCloseable {
 
     /// A call to one scheduler for the timeline of a request.
     public record TimelineCall(String group, Future<RequestTimeline> response) {}
+
+    /// A call to one scheduler for the requests that it keeps.
+    public record SearchCall(String scheduler, Future<AttachSearchResponse> response) {}
 
     /// @param changed runs on the client's own thread after every change of [#groups]
     public SchedulerClient(Clock clock, ClusterAccess access, Runnable changed) {
@@ -152,6 +158,39 @@ public final class SchedulerClient implements AutoCloseable {
                 });
     }
 
+    /// Goes on with a request that a scheduler keeps; returns empty if the scheduler is gone.
+    ///
+    /// @param index the index of the call in the inbox's completion
+    public Optional<SchedulerCall> attach(
+            String scheduler, AttachRequest request, int index, CompletionInbox inbox) {
+        SchedulerLink link = snapshot.links().get(scheduler);
+        if (link == null) {
+            return Optional.empty();
+        }
+        var call = new SchedulerCall(index, inbox, scheduler);
+        SchedulerGrpc.newStub(link.channel()).attach(request, call.observer());
+        inbox.attach(call);
+        return Optional.of(call);
+    }
+
+    /// Asks all live schedulers at the same time which requests of a response they keep.
+    public List<SearchCall> search(AttachSearchRequest question, Duration timeout) {
+        Snapshot now = snapshot;
+        List<SearchCall> calls = new ArrayList<>();
+        for (GroupView group : now.groups()) {
+            SchedulerLink link = now.links().get(group.id());
+            if (group.alive() && link != null) {
+                calls.add(
+                        new SearchCall(
+                                group.id(),
+                                SchedulerGrpc.newFutureStub(link.channel())
+                                        .withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS)
+                                        .attachSearch(question)));
+            }
+        }
+        return calls;
+    }
+
     /// Requests the timeline of a tenant's request from all live schedulers at the same time.
     public List<TimelineCall> describe(String requestId, String tenant, Duration timeout) {
         DescribeRequestRequest question =
@@ -209,7 +248,7 @@ public final class SchedulerClient implements AutoCloseable {
                         chosen.cachedTokens());
         var call = new SchedulerCall(index, inbox, chosen.id());
         SchedulerGrpc.newStub(link.channel())
-                .generate(request.toProto(committed, clock.nanoTime()), call);
+                .generate(request.toProto(committed, clock.nanoTime()), call.observer());
         inbox.attach(call);
         return call;
     }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.coordinator;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.lockstep.coordinator.engine.SchedulerClient;
+import dev.lockstep.proto.v1.AttachSearchRequest;
+import dev.lockstep.proto.v1.AttachSearchResponse;
+import dev.lockstep.proto.v1.KeptRequest;
+import dev.lockstep.proto.v1.ResponseRecord;
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/// Finds the responses that the schedulers keep. All schedulers are asked at once, because any
+/// coordinator may have sent a request to any of them.
+final class ResponseSearch {
+    private static final Duration TIMEOUT = Duration.ofSeconds(2);
+
+    private final SchedulerClient schedulers;
+
+    ResponseSearch(SchedulerClient schedulers) {
+        this.schedulers = schedulers;
+    }
+
+    /// A kept request and who keeps it.
+    private record Found(String scheduler, KeptRequest request) {}
+
+    /// Returns the response that an event belongs to, from this event on.
+    ///
+    /// @throws ApiError where it is not kept, or is of another owner
+    ResumedResponse require(ResponseOwner owner, EventPlace from) throws InterruptedException {
+        return find(AttachSearchRequest.newBuilder()
+                        .setOwner(owner.name())
+                        .setResponseId(from.response())
+                        .build())
+                .orElseThrow(
+                        () ->
+                                ApiError.refused(
+                                        404,
+                                        "request_not_found",
+                                        "no scheduler keeps the request "
+                                                + Json.quoted(from.response())
+                                                + "; requests are kept for a short time only"))
+                .from(from);
+    }
+
+    /// Returns the response with an idempotency key, from its beginning.
+    Optional<ResumedResponse> find(ResponseOwner owner, String key) throws InterruptedException {
+        return find(AttachSearchRequest.newBuilder().setOwner(owner.name()).setKey(key).build());
+    }
+
+    private Optional<ResumedResponse> find(AttachSearchRequest question)
+            throws InterruptedException {
+        Map<Integer, Found> found = new HashMap<>();
+        List<SchedulerClient.SearchCall> calls = schedulers.search(question, TIMEOUT);
+        boolean incomplete = false;
+        try {
+            for (SchedulerClient.SearchCall each : calls) {
+                try {
+                    // The deadline of the call passes first.
+                    AttachSearchResponse response =
+                            each.response().get(2 * TIMEOUT.toNanos(), TimeUnit.NANOSECONDS);
+                    for (KeptRequest one : response.getRequestsList()) {
+                        // Where a request has moved, its last scheduler has it from the first
+                        // token.
+                        found.merge(
+                                one.getClient().getPrompt(),
+                                new Found(each.scheduler(), one),
+                                (a, b) -> a.request.getAgeMs() <= b.request.getAgeMs() ? a : b);
+                    }
+                } catch (ExecutionException e) {
+                    Status.Code code = Status.fromThrowable(e).getCode();
+                    incomplete |= code != Status.Code.UNIMPLEMENTED;
+                } catch (TimeoutException e) {
+                    incomplete = true;
+                }
+            }
+        } finally {
+            calls.forEach(each -> each.response().cancel(true));
+        }
+        if (found.isEmpty() && incomplete) {
+            throw ApiError.unavailable(
+                    "not_ready", "a scheduler that may keep the request does not respond");
+        }
+        return found.values().stream().findFirst().map(one -> response(one.request(), found));
+    }
+
+    private static ResumedResponse response(KeptRequest any, Map<Integer, Found> found) {
+        Map<Integer, ResumedResponse.Run> runs = new HashMap<>();
+        long age = 0;
+        for (Map.Entry<Integer, Found> each : found.entrySet()) {
+            KeptRequest request = each.getValue().request();
+            age = Math.max(age, request.getAgeMs());
+            if (!request.getPartial()) {
+                runs.put(
+                        each.getKey(),
+                        new ResumedResponse.Run(
+                                each.getValue().scheduler(), request.getRequestId()));
+            }
+        }
+        try {
+            return new ResumedResponse(
+                    any.getClient().getResponseId(),
+                    ResponseRecord.parseFrom(any.getClient().getRecord()),
+                    any.getClient().getKey(),
+                    Duration.ofMillis(age),
+                    EventPlace.begin(any.getClient().getResponseId()),
+                    runs);
+        } catch (InvalidProtocolBufferException e) {
+            throw new IllegalStateException("the record of a kept request cannot be read", e);
+        }
+    }
+}

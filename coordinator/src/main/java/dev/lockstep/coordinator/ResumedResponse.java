@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.coordinator;
+
+import dev.lockstep.proto.v1.ResponseRecord;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+
+/// A response that was begun before, perhaps by another coordinator, and goes on for a new reader.
+///
+/// @param record as it was kept at the scheduler
+/// @param key the digest of its idempotency key, or empty
+/// @param age since it was begun
+/// @param from what the reader has of it
+/// @param runs where its prompts can be attached to; the others are generated again, with the same
+///   result
+record ResumedResponse(
+        String id,
+        ResponseRecord record,
+        String key,
+        Duration age,
+        EventPlace from,
+        Map<Integer, Run> runs) {
+    /// A kept request.
+    ///
+    /// @param scheduler the id of the one that keeps it
+    record Run(String scheduler, String requestId) {}
+
+    ResumedResponse {
+        runs = Map.copyOf(runs);
+    }
+
+    Optional<Run> run(int prompt) {
+        return Optional.ofNullable(runs.get(prompt));
+    }
+
+    ResumedResponse from(EventPlace place) {
+        return new ResumedResponse(id, record, key, age, place, runs);
+    }
+}

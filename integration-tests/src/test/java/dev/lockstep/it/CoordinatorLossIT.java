@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.proto.v1.GroupStatus;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/// The death of a coordinator breaks the connections of its clients, which go on with their
+/// responses at another one.
+@ExtendWith(LogsOnFailure.class)
+final class CoordinatorLossIT {
+    /// Of each stream: some seconds of steps.
+    private static final int TOKENS = 100;
+
+    /// Makes steps slow enough that streams still run when the test kills their coordinator.
+    private static final String SLOW = "--failpoints=worker.before-step=sleep:20ms";
+
+    private static final String WINDOW = "--resume-window=5s";
+
+    /// Two coordinators of one group.
+    private static final class Cluster implements AutoCloseable {
+        final Sandbox sandbox = Sandbox.quick();
+        final Path model;
+        final SeparateProcesses processes;
+        final LockstepProcess[] coordinators = new LockstepProcess[2];
+        final int[] ports = {SeparateProcesses.freePort(), SeparateProcesses.freePort()};
+        final Api[] apis = {new Api(ports[0]), new Api(ports[1])};
+        final Admin[] admins = {new Admin(ports[0]), new Admin(ports[1])};
+
+        Cluster() throws Exception {
+            model = Models.tiny(sandbox, 4);
+            processes = new SeparateProcesses(sandbox, SeparateProcesses.freePort(), "loss");
+            processes.zooKeeper("zookeeper");
+            processes.scheduler("scheduler", sandbox.group(), 1, WINDOW);
+            processes.worker("worker", model, sandbox.group(), 0, 1, SLOW);
+            start(0);
+            start(1);
+        }
+
+        void start(int coordinator) throws Exception {
+            coordinators[coordinator] =
+                    processes.coordinator("coordinator-" + coordinator, model, ports[coordinator]);
+        }
+
+        void awaitReady(int coordinator) throws Exception {
+            BoundedWait.await(
+                    "coordinator " + coordinator + " is ready", () -> apis[coordinator].isReady());
+        }
+
+        void kill(int coordinator) throws Exception {
+            coordinators[coordinator].signal("KILL");
+            coordinators[coordinator].awaitExit();
+        }
+
+        Optional<GroupStatus> group(int coordinator) {
+            return admins[coordinator].group(sandbox.group());
+        }
+
+        @Override
+        public void close() {
+            for (int i = 0; i < 2; i++) {
+                admins[i].close();
+                apis[i].close();
+            }
+            sandbox.close();
+        }
+    }
+
+    @Test
+    void clientsGoOnAtAnotherCoordinator() throws Exception {
+        var random = new Random();
+        try (var cluster = new Cluster()) {
+            cluster.awaitReady(0);
+            cluster.awaitReady(1);
+            StreamMix mix = StreamMix.undisturbed(cluster.apis[0], TOKENS);
+            for (int victim = 0; victim < 2; victim++) {
+                List<StreamMix.Running> streams = mix.begin(cluster.apis[victim]);
+                int events = random.nextInt(TOKENS / 2);
+                streams.getFirst().read(events);
+                StreamMix.resumeAt(cluster.apis[1 - victim], streams);
+                cluster.kill(victim);
+                mix.requireUndisturbed(streams);
+                assertTrue(
+                        streams.stream().allMatch(stream -> stream.breaks() == 1),
+                        "killed after " + events + " events");
+                cluster.start(victim);
+                cluster.awaitReady(victim);
+            }
+            assertEquals(mix.size(), resumed(cluster.apis[0]), "of the second round");
+            aRepeatedRequestIsNotRunAgain(cluster);
+            withoutAReaderBlocksAreBackAfterTheWindow(cluster);
+        }
+    }
+
+    /// Counts since the start of the coordinator.
+    private static long resumed(Api api) {
+        return api.text("/metrics")
+                .lines()
+                .filter(line -> line.startsWith("lockstep_requests_resumed_total "))
+                .mapToLong(line -> (long) Double.parseDouble(line.split(" ")[1]))
+                .sum();
+    }
+
+    private static void aRepeatedRequestIsNotRunAgain(Cluster cluster) throws Exception {
+        ObjectNode body = CompletionBodies.greedy(List.of(9, 8, 7), TOKENS);
+        Generated expected =
+                Generated.of(cluster.apis[1].post(CompletionBodies.COMPLETIONS, body).ok());
+        long before = generated(cluster);
+        try (ExecutorService client = Executors.newVirtualThreadPerTaskExecutor()) {
+            Future<Api.Response> lost =
+                    client.submit(
+                            () ->
+                                    cluster.apis[0].postWithKey(
+                                            CompletionBodies.COMPLETIONS, "a", body));
+            BoundedWait.await("it runs", () -> generated(cluster) > before + 5);
+            cluster.kill(0);
+            assertThrows(ExecutionException.class, lost::get);
+        }
+        Api.Response first = cluster.apis[1].postWithKey(CompletionBodies.COMPLETIONS, "a", body);
+        Api.Response second = cluster.apis[1].postWithKey(CompletionBodies.COMPLETIONS, "a", body);
+        assertEquals(expected, Generated.of(first.ok()));
+        assertEquals(first.body(), second.body());
+        BoundedWait.await("all are counted", () -> generated(cluster) == before + TOKENS);
+        cluster.start(0);
+        cluster.awaitReady(0);
+    }
+
+    private static long generated(Cluster cluster) {
+        return cluster.group(1).map(GroupStatus::getGeneratedTokens).orElse(0L);
+    }
+
+    private static void withoutAReaderBlocksAreBackAfterTheWindow(Cluster cluster)
+            throws Exception {
+        ObjectNode body = CompletionBodies.greedy(List.of(4, 5, 6), 500).put("stream", true);
+        try (EventReader events = cluster.apis[0].stream(CompletionBodies.COMPLETIONS, body)) {
+            events.next();
+            cluster.kill(0);
+            long steps = cluster.group(1).orElseThrow().getSteps();
+            BoundedWait.await(
+                    "it runs without a reader",
+                    () -> cluster.group(1).orElseThrow().getSteps() > steps + 10);
+            BoundedWait.await(
+                    "the blocks are back",
+                    () ->
+                            cluster.group(1)
+                                    .filter(
+                                            group ->
+                                                    group.getRunning() == 0
+                                                            && group.getBlocksFree()
+                                                                    == group.getBlocksTotal())
+                                    .isPresent());
+            try (EventReader late =
+                    cluster.apis[1].resume(events.id(), CompletionBodies.COMPLETIONS)) {
+                assertEquals(404, late.status());
+            }
+        }
+    }
+}
