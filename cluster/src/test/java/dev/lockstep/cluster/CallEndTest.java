@@ -4,7 +4,6 @@ package dev.lockstep.cluster;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.google.protobuf.Empty;
 import io.grpc.BindableService;
 import io.grpc.CallOptions;
 import io.grpc.ClientCall;
@@ -12,7 +11,6 @@ import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.ServerServiceDefinition;
-import io.grpc.protobuf.ProtoUtils;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.ServerCalls;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -33,12 +31,12 @@ import org.junit.jupiter.api.io.TempDir;
 class CallEndTest {
     private static final String INCARNATION = "0".repeat(32);
 
-    private static final MethodDescriptor<Empty, Empty> WAIT =
-            MethodDescriptor.<Empty, Empty>newBuilder()
+    private static final MethodDescriptor<byte[], byte[]> WAIT =
+            MethodDescriptor.<byte[], byte[]>newBuilder()
                     .setType(MethodDescriptor.MethodType.SERVER_STREAMING)
                     .setFullMethodName("test.Wait/wait")
-                    .setRequestMarshaller(ProtoUtils.marshaller(Empty.getDefaultInstance()))
-                    .setResponseMarshaller(ProtoUtils.marshaller(Empty.getDefaultInstance()))
+                    .setRequestMarshaller(new InternalServerTest.Bytes())
+                    .setResponseMarshaller(new InternalServerTest.Bytes())
                     .build();
 
     private final ClusterAccess access = ClusterAccess.of(ClusterSecret.random());
@@ -65,7 +63,7 @@ class CallEndTest {
                                         ServerCalls.asyncServerStreamingCall(
                                                 (request, response) -> {
                                                     CallEnd end = CallEnd.current();
-                                                    ((ServerCallStreamObserver<Empty>) response)
+                                                    ((ServerCallStreamObserver<byte[]>) response)
                                                             .setOnCancelHandler(
                                                                     () -> lost.add(end.isLost()));
                                                     begun.add("begun");
@@ -82,10 +80,10 @@ class CallEndTest {
                 service);
     }
 
-    private ClientCall<Empty, Empty> call(ManagedChannel channel) throws InterruptedException {
-        ClientCall<Empty, Empty> call = channel.newCall(WAIT, CallOptions.DEFAULT);
+    private ClientCall<byte[], byte[]> call(ManagedChannel channel) throws InterruptedException {
+        ClientCall<byte[], byte[]> call = channel.newCall(WAIT, CallOptions.DEFAULT);
         call.start(new ClientCall.Listener<>() {}, new Metadata());
-        call.sendMessage(Empty.getDefaultInstance());
+        call.sendMessage(new byte[0]);
         call.halfClose();
         call.request(1);
         assertTrue(begun.poll(60, TimeUnit.SECONDS) != null, "the call has not begun");

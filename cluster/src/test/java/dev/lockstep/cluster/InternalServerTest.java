@@ -55,7 +55,7 @@ class InternalServerTest {
     private Path folder;
 
     /// The bytes of a message, as they are.
-    private static final class Bytes implements MethodDescriptor.Marshaller<byte[]> {
+    static final class Bytes implements MethodDescriptor.Marshaller<byte[]> {
         @Override
         public InputStream stream(byte[] value) {
             return new ByteArrayInputStream(value);

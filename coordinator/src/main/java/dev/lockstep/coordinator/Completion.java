@@ -166,20 +166,23 @@ final class Completion {
         }
         run.attached = true;
         String owner = request.client().get().getOwner();
-        return request.resumed()
-                .flatMap(resumed -> resumed.run(index))
-                .flatMap(
-                        kept ->
-                                environment
-                                        .schedulers()
-                                        .attach(
-                                                kept.scheduler(),
-                                                AttachRequest.newBuilder()
-                                                        .setRequestId(kept.requestId())
-                                                        .setOwner(owner)
-                                                        .build(),
-                                                index,
-                                                inbox));
+        Optional<SchedulerCall> call =
+                request.resumed()
+                        .flatMap(resumed -> resumed.run(index))
+                        .flatMap(
+                                kept ->
+                                        environment
+                                                .schedulers()
+                                                .attach(
+                                                        kept.scheduler(),
+                                                        AttachRequest.newBuilder()
+                                                                .setRequestId(kept.requestId())
+                                                                .setOwner(owner)
+                                                                .build(),
+                                                        index,
+                                                        inbox));
+        run.attaching = call.isPresent();
+        return call;
     }
 
     private Optional<SchedulerCall> sendTo(PromptRun run, int index) {
@@ -385,7 +388,12 @@ final class Completion {
             }
             throw ApiError.of(failure);
         }
-        run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));
+        if (run.attaching) {
+            // It is not kept any more, and the scheduler may take it as a new one.
+            run.attaching = false;
+        } else {
+            run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));
+        }
         run.refusal = Optional.of(run.refusal.map(failure::or).orElse(failure));
         LOG.debug(
                 "request {} is sent to another group: {}",

@@ -35,8 +35,11 @@ final class PromptRun {
 
     private Duration unanswered = Duration.ZERO;
 
-    /// Whether it goes on with what a scheduler keeps, or cannot.
+    /// Whether it was tried to go on with what a scheduler keeps.
     boolean attached;
+
+    /// Whether its call does so, and was not accepted yet.
+    boolean attaching;
 
     private boolean accepted;
     private Optional<Long> lostNanos = Optional.empty();
@@ -93,6 +96,7 @@ final class PromptRun {
     boolean accept() {
         boolean found = isLost();
         accepted = true;
+        attaching = false;
         lostNanos = Optional.empty();
         return found;
     }

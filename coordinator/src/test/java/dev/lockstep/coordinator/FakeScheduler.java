@@ -74,6 +74,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
     private final Map<String, GenerateRequest> kept = new ConcurrentHashMap<>();
     private final AtomicInteger attached = new AtomicInteger();
     private volatile boolean partial;
+    private volatile boolean forgets;
     private final Server server;
     private final String group;
     private final String incarnation = Randomness.secure().nextIncarnation();
@@ -271,6 +272,10 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
                                 .setPartial(partial));
             }
         }
+        if (forgets) {
+            forgets = false;
+            kept.clear();
+        }
         observer.onNext(found.build());
         observer.onCompleted();
     }
@@ -292,9 +297,9 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         return attached.get();
     }
 
-    /// Forgets the requests that it could be attached to.
-    void forgetRequests() {
-        kept.clear();
+    /// Forgets the requests that it could be attached to after it was asked for them once.
+    void forgetWhenAsked() {
+        forgets = true;
     }
 
     /// Cuts all connections, like a process that ends.

@@ -239,6 +239,14 @@ final class ResumptionTest {
     }
 
     @Test
+    void aRequestThatIsForgottenMeanwhileIsGeneratedAgain() throws Exception {
+        generate("Hello there.", false);
+        List<Event> all = events(server.post(CHAT, TestCoordinator.chatBody("\"stream\":true")));
+        server.scheduler.forgetWhenAsked();
+        assertEquals(all.subList(3, all.size()), after(all.get(2).id()));
+    }
+
+    @Test
     void aCancelledRequestGoesOnFromItsTokens() throws Exception {
         generate("Hello there.", false);
         List<Event> all = events(server.post(CHAT, TestCoordinator.chatBody("\"stream\":true")));

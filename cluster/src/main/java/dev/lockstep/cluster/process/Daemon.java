@@ -19,11 +19,11 @@ import org.apache.logging.log4j.Logger;
 ///
 /// Created first in `main`, so that a signal during start-up is not lost. SIGTERM drains; SIGINT
 /// and the end of the parent stop at once; a second SIGTERM is ignored; a SIGINT during a drain
-/// ends the drain. A child of the launcher leaves a SIGTERM to its parent ([#obeyParent]), because a
-/// signal to the process group reaches all processes at once, and they must end in order.
+/// ends the drain. A child of the launcher leaves a SIGTERM to its parent ([#obeyParent]), because
+/// a signal to the process group reaches all processes at once, and they must end in order.
 ///
-/// The process exits within its budget even when a thread hangs: a thread inside a
-/// native collective cannot be interrupted, so the last resort is `Runtime.halt`.
+/// The process exits within its budget even when a thread hangs: a thread inside a native
+/// collective cannot be interrupted, so the last resort is `Runtime.halt`.
 ///
 /// A thread that dies of an exception ends the process with a line on standard error: nothing else
 /// would do its work. A virtual thread is the exception, it has one request or one call.
@@ -121,8 +121,8 @@ public final class Daemon {
     }
 
     /// Stops the process when the parent says so on standard input, or when the input ends: the
-    /// parent holds the other end of the pipe, and the kernel closes it when the parent dies for any
-    /// reason. A SIGTERM is only told to the parent, by [#TERMINATED].
+    /// parent holds the other end of the pipe, and the kernel closes it when the parent dies for
+    /// any reason. A SIGTERM is only told to the parent, by [#TERMINATED].
     public void obeyParent() {
         synchronized (this) {
             obeysParent = true;
