@@ -24,10 +24,12 @@ import java.io.UncheckedIOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import org.apache.logging.log4j.LogManager;
@@ -69,6 +71,7 @@ final class Coordinator {
     private final Metrics metrics;
     private final RpcEndpoint rpc;
     private final Server server;
+    private final ThreadProgress progress;
     private final Randomness randomness = Randomness.secure();
     private Optional<Registration> registration = Optional.empty();
     private Optional<Thread> keyWaiter = Optional.empty();
@@ -133,6 +136,9 @@ final class Coordinator {
                                 threads),
                         timeouts);
         listen();
+        var threadsToWatch = new ArrayList<Executor>(schedulers.threads());
+        server.config().workerGroup().forEach(threadsToWatch::add);
+        this.progress = new ThreadProgress(threadsToWatch);
         var _ = model.thenRun(this::update);
     }
 
@@ -209,6 +215,11 @@ final class Coordinator {
 
     int port() {
         return server.activeLocalPort();
+    }
+
+    /// Returns a number that changes while all threads move that connections depend on.
+    long rounds() {
+        return progress.rounds();
     }
 
     /// Follows the schedulers of the cluster, and registers this coordinator in it.

@@ -49,6 +49,7 @@ public final class CoordinatorMain {
         daemon.atEnd(reason -> connecting.thenAccept(Cluster::close).join());
         var coordinator = new Coordinator(config, access, model, Timeouts.DEFAULT);
         daemon.atEnd(coordinator::stop);
+        daemon.watch(coordinator::rounds);
         LOG.info("coordinator listens on {}:{}", config.access().host(), coordinator.port());
         if (config.access().isOpen()) {
             LOG.warn("{}", config.access().warning());

@@ -32,8 +32,10 @@ final class WorkerLossIT {
     /// Of each stream: some seconds of steps.
     private static final int TOKENS = 300;
 
-    /// Makes steps slow enough that streams still run when the test kills the worker.
-    private static final String SLOW = "--failpoints=worker.before-step=sleep:10ms";
+    /// Makes steps slow enough that streams still run when the test kills the worker, and the
+    /// scheduler's loop hang when a client asks for a timeline.
+    private static final String SLOW =
+            "--failpoints=worker.before-step=sleep:10ms,scheduler.before-describe=hang";
 
     private static final JsonNode SMALL = CompletionBodies.greedy(List.of(9, 8, 7), 5);
 
@@ -88,20 +90,26 @@ final class WorkerLossIT {
         baseline.awaitRestored();
     }
 
-    /// Stopped processes answer nothing and hold their connections.
+    /// Stopped processes answer nothing and hold their connections. One whose loop hangs answers
+    /// some calls, and its other threads run on.
     @ParameterizedTest
-    @ValueSource(strings = {"worker", "scheduler"})
+    @ValueSource(strings = {"worker", "scheduler", "loop"})
     void noRequestIsLostWithAProcessThatStandsStill(String role) throws Exception {
         Baseline baseline = Baseline.of(cluster);
         long epoch = cluster.group().getEpoch();
         List<StreamMix.Running> streams = mix.begin(cluster.api());
-        PosixSignals.send("STOP", Long.toString(cluster.sandbox().processIdOf(role)));
+        if (role.equals("loop")) {
+            assertEquals(503, cluster.api().statusOf("/v1/requests/cmpl-1"));
+        } else {
+            PosixSignals.send("STOP", Long.toString(cluster.sandbox().processIdOf(role)));
+        }
         List<Integer> migrations = mix.requireUndisturbed(streams);
         assertTrue(migrations.contains(1), () -> "a stream went on: " + migrations);
         assertTrue(cluster.group().getEpoch() > epoch);
         String errors = cluster.launcher().errors();
+        String killed = role.equals("loop") ? "scheduler" : role;
         assertTrue(
-                Pattern.compile(role + "(-\\d+)? is killed: it has not answered for 5 s")
+                Pattern.compile(killed + "(-\\d+)? is killed: it has not answered for 5 s")
                         .matcher(errors)
                         .find(),
                 errors);

@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -48,6 +49,9 @@ final class StepRunner implements AutoCloseable {
     private volatile String abortReason = "";
 
     private volatile long lastFinished;
+
+    private final AtomicLong joinsQueued = new AtomicLong();
+    private final AtomicLong joinsTaken = new AtomicLong();
 
     /// The join whose commands run; belongs to the step thread.
     private @Nullable Join joined;
@@ -121,6 +125,7 @@ final class StepRunner implements AutoCloseable {
     /// @param hashKey the key of block names
     void join(long epoch, byte[] hashKey, Replies replies) {
         abort("group epoch %d begins".formatted(epoch));
+        joinsQueued.incrementAndGet();
         put(new Join(epoch, hashKey, replies));
     }
 
@@ -141,6 +146,14 @@ final class StepRunner implements AutoCloseable {
         if (current != null && current.abort(reason)) {
             drainWatch.watch(() -> session != current);
         }
+    }
+
+    /// Returns a number that changes unless the step thread leaves a group waiting that joins: what
+    /// the thread did for another one is aborted then and must end soon. At any other time the
+    /// scheduler of its group watches it.
+    long moves() {
+        long taken = joinsTaken.get();
+        return taken < joinsQueued.get() ? -taken : System.nanoTime();
     }
 
     /// Returns the last step finished in the current epoch.
@@ -188,7 +201,10 @@ final class StepRunner implements AutoCloseable {
         try {
             while (!Thread.currentThread().isInterrupted()) {
                 switch (inbox.take()) {
-                    case Join join -> join(join);
+                    case Join join -> {
+                        joinsTaken.incrementAndGet();
+                        join(join);
+                    }
                     case Command.Form form -> form(form);
                     case Command.Run run -> run(run);
                     case Command.Ended ended -> ended(ended);

@@ -102,6 +102,7 @@ public final class WorkerMain {
                             }
                         });
         runner.start();
+        daemon.watch(runner::moves);
         daemon.own(runner);
         daemon.atEnd(reason -> timer.shutdownNow());
         WorkerServer server =

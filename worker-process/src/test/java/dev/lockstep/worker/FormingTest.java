@@ -2,6 +2,7 @@
 package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -150,6 +151,33 @@ class FormingTest {
                         "failed %d: the scheduler's stream has ended".formatted(epoch),
                         replies.next());
             }
+        }
+    }
+
+    /// The launcher ends a worker whose step thread stands still while another group joins.
+    @Test
+    void aThreadThatDoesNotComeToTheNextJoinStandsStill() throws Exception {
+        var meeting = new CountDownLatch(1);
+        var met = new CountDownLatch(1);
+        Meeting deaf =
+                (kernels, _) -> {
+                    meeting.countDown();
+                    assertTrue(met.await(TestScheduler.SECONDS, TimeUnit.SECONDS));
+                    return new SoloCommunicator(kernels);
+                };
+        try (TestWorker worker = worker(deaf);
+                var runner = new StepRunner(worker.rank, Failpoints.NONE, _ -> {})) {
+            runner.start();
+            join(runner, 1);
+            runner.form(formation(1), replies);
+            assertTrue(meeting.await(TestScheduler.SECONDS, TimeUnit.SECONDS));
+            assertNotEquals(runner.moves(), runner.moves(), "its scheduler watches it");
+            runner.join(2, RunnerUnderTest.KEY, replies);
+            assertEquals(runner.moves(), runner.moves());
+            met.countDown();
+            assertEquals("failed 1: aborted by rank 0: group epoch 2 begins", replies.next());
+            assertEquals("joined 2", replies.next());
+            assertNotEquals(runner.moves(), runner.moves());
         }
     }
 

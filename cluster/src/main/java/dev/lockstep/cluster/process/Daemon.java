@@ -11,6 +11,7 @@ import java.util.Deque;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.LongSupplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -65,6 +66,7 @@ public final class Daemon {
     private final CountDownLatch stopRequested = new CountDownLatch(1);
     private final CountDownLatch closed = new CountDownLatch(1);
     private final AtomicBoolean closing = new AtomicBoolean();
+    private final Progress progress = new Progress();
 
     // Guarded by this.
     private Optional<StopReason> reason = Optional.empty();
@@ -156,7 +158,14 @@ public final class Daemon {
         }
     }
 
-    /// Prints [#ALIVE] every second, for the parent, which replaces a child that stands still.
+    /// Makes [#tellParent] depend on a number that changes while a thread moves, also one that has
+    /// nothing to do: without that thread the process is of no use.
+    public void watch(LongSupplier moving) {
+        progress.watch(moving);
+    }
+
+    /// Prints [#ALIVE] every second in which everything that is watched has moved, for the parent,
+    /// which replaces a child that stands still. A process that stops has its own time limit.
     public void tellParent() {
         Thread.ofPlatform()
                 .daemon()
@@ -165,7 +174,9 @@ public final class Daemon {
                         () -> {
                             try {
                                 while (true) {
-                                    System.out.println(ALIVE);
+                                    if (stopping() || progress.made()) {
+                                        System.out.println(ALIVE);
+                                    }
                                     Thread.sleep(BEAT);
                                 }
                             } catch (InterruptedException e) {

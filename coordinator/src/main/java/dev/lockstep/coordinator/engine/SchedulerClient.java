@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
@@ -79,6 +80,11 @@ public final class SchedulerClient implements AutoCloseable {
         var _ =
                 owner.scheduleWithFixedDelay(
                         this::tick, TICK.toMillis(), TICK.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    /// The threads without which nothing is sent to a scheduler or received from one.
+    public List<Executor> threads() {
+        return List.of(owner, eventLoop);
     }
 
     /// Starts to watch the schedulers of this membership; called once.

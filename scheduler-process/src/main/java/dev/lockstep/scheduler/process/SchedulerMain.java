@@ -69,6 +69,7 @@ public final class SchedulerMain {
                                 service::publish,
                                 _ -> daemon.exitWith(ExitCode.FAILED)));
         loop.start();
+        daemon.watch(loop::rounds);
         service.serve(loop.inbox());
         Member member = Member.scheduler(config.group(), server.address(), incarnation);
         Registration registration = daemon.own(cluster.register(member));

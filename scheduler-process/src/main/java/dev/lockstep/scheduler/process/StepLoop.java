@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -30,7 +31,12 @@ final class StepLoop implements AutoCloseable {
     static final Failpoint BEFORE_SEND = new Failpoint("scheduler.before-send");
     static final Failpoint AFTER_SEND = new Failpoint("scheduler.after-send");
     static final Failpoint BEFORE_APPLY = new Failpoint("scheduler.before-apply");
-    static final List<Failpoint> FAILPOINTS = List.of(BEFORE_SEND, AFTER_SEND, BEFORE_APPLY);
+
+    /// Hit when a client asks for a timeline, so that a test chooses the moment.
+    static final Failpoint BEFORE_DESCRIBE = new Failpoint("scheduler.before-describe");
+
+    static final List<Failpoint> FAILPOINTS =
+            List.of(BEFORE_SEND, AFTER_SEND, BEFORE_APPLY, BEFORE_DESCRIBE);
 
     private static final int TIMELINE_EVENTS = 1 << 16;
     private static final long TICK_NANOS = TimeUnit.SECONDS.toNanos(1);
@@ -50,6 +56,8 @@ final class StepLoop implements AutoCloseable {
     private final Epochs epochs;
     private final Requests requests;
     private final Thread thread;
+
+    private final AtomicLong rounds = new AtomicLong();
 
     // Owned by the loop's thread.
     private @Nullable Epoch epoch;
@@ -96,11 +104,17 @@ final class StepLoop implements AutoCloseable {
         thread.start();
     }
 
+    /// Returns a number that changes at least once a second while the loop moves.
+    long rounds() {
+        return rounds.get();
+    }
+
     private void run() {
         try {
             tickNanos = clock.nanoTime() + TICK_NANOS;
             publish();
             while (!stopped) {
+                rounds.incrementAndGet();
                 round();
             }
         } catch (InterruptedException e) {
@@ -165,8 +179,10 @@ final class StepLoop implements AutoCloseable {
                     requests.attach(reader, id, owner);
             case StepLoopMessage.Search(var question, var answer) ->
                     answer.complete(requests.search(question));
-            case StepLoopMessage.Describe(var id, var tenant, var answer) ->
-                    answer.complete(timeline.describe(id, tenant));
+            case StepLoopMessage.Describe(var id, var tenant, var answer) -> {
+                failpoints.hit(BEFORE_DESCRIBE);
+                answer.complete(timeline.describe(id, tenant));
+            }
             case StepLoopMessage.Formed(var group) -> formed(group);
             case StepLoopMessage.Unready(var status) -> unready(status);
             case StepLoopMessage.Completed(var group, var result) -> completed(group, result);
