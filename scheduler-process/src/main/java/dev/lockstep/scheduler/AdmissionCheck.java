@@ -4,14 +4,14 @@ package dev.lockstep.scheduler;
 import java.util.List;
 
 /// Decides whether a request may queue: whether it can run at all, whether the queue has room, and
-/// whether it can start before its deadline.
+/// whether its first token can come in time.
 final class AdmissionCheck {
     private final WaitingLimits limits;
     private final GroupShape shape;
     private final KvCacheManager kv;
     private final WaitingRoom waiting;
     private final AdmissionPace pace;
-    private final PrefillPace prefill;
+    private final QueueDelay delay;
     private long refused;
     private long refusedByEstimate;
 
@@ -21,13 +21,13 @@ final class AdmissionCheck {
             KvCacheManager kv,
             WaitingRoom waiting,
             AdmissionPace pace,
-            PrefillPace prefill) {
+            QueueDelay delay) {
         this.limits = limits;
         this.shape = shape;
         this.kv = kv;
         this.waiting = waiting;
         this.pace = pace;
-        this.prefill = prefill;
+        this.delay = delay;
     }
 
     /// Requests refused because the queue was full, or too long for their deadline.
@@ -35,7 +35,7 @@ final class AdmissionCheck {
         return refused;
     }
 
-    /// Requests refused because the queue was too long for their deadline.
+    /// Requests refused because the queue took too long for the limit or their deadline.
     long refusedByEstimate() {
         return refusedByEstimate;
     }
@@ -68,31 +68,51 @@ final class AdmissionCheck {
         return new Submission.Queued();
     }
 
-    /// Checks that the first token can come before the deadline: the waiting tokens are admitted
-    /// first, then the part of the prompt that is not cached is computed.
+    /// Checks that the prompts before it take no longer than the limit, and that its first token
+    /// can come before its deadline.
     private Submission inTime(Sequence first, long nanos) {
         long deadline = first.options().deadlineNanos();
-        if (deadline == SchedulingOptions.NO_DEADLINE) {
+        boolean hasDeadline = deadline != SchedulingOptions.NO_DEADLINE;
+        if (!hasDeadline && limits.delayNanos() == WaitingLimits.NO_DELAY_LIMIT) {
             return new Submission.Queued();
         }
-        long wait = waiting.isEmpty() ? 0 : pace.waitNanos(waiting.tokens());
-        long cached = (long) kv.cachedPrefix(first) * shape.blockSize();
-        long compute = prefill.prefillNanos(first.promptLength() - cached, nanos);
+        waiting.expect(first);
+        long wait = delay.waitNanos(first, nanos);
+        if (wait > limits.delayNanos()) {
+            return tooLate(
+                    "the prompts before it take about "
+                            + millis(wait)
+                            + ", the limit is "
+                            + millis(limits.delayNanos()),
+                    wait - limits.delayNanos());
+        }
+        if (!hasDeadline) {
+            return new Submission.Queued();
+        }
+        wait = Math.max(wait, waiting.isEmpty() ? 0 : pace.waitNanos(waiting.tokens()));
+        long compute = delay.promptNanos(first, nanos);
         long left = deadline - nanos;
         if (left > 0 && left > wait + compute) {
             return new Submission.Queued();
         }
+        return tooLate(
+                "deadline_ms expires in "
+                        + millis(left)
+                        + ", the queue takes about "
+                        + millis(wait)
+                        + " and the prompt "
+                        + millis(compute),
+                wait);
+    }
+
+    private Submission tooLate(String message, long waitNanos) {
         refused++;
         refusedByEstimate++;
-        return new Submission.TooLate(
-                "deadline_ms expires in "
-                        + left / 1_000_000
-                        + " ms, the queue takes about "
-                        + wait / 1_000_000
-                        + " ms and the prompt "
-                        + compute / 1_000_000
-                        + " ms",
-                wait);
+        return new Submission.TooLate(message, waitNanos);
+    }
+
+    private static String millis(long nanos) {
+        return nanos / 1_000_000 + " ms";
     }
 
     private String unfit(Sequence sequence) {

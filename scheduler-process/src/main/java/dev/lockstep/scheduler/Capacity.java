@@ -13,6 +13,10 @@ public interface Capacity {
     /// Whether the step has tokens left for one more sequence.
     boolean wantsMore();
 
+    /// Whether the step has tokens left for a running sequence: decodes need one, and a short
+    /// prompt has room beside longer ones. True also where [#wantsMore] is.
+    boolean wants(Sequence running);
+
     /// Puts a running sequence into the step with memory for all it can run. Returns false when
     /// that much memory is not free.
     boolean tryRun(Sequence running);
@@ -31,6 +35,10 @@ public interface Capacity {
 
     /// As [#next], without guaranteed sequences.
     Optional<Sequence> nextBestEffort();
+
+    /// Returns a short prompt that may be admitted although the step is full, or although the
+    /// sequence that goes next lacks memory; empty when there is none.
+    Optional<Sequence> nextShort();
 
     /// Gives a waiting sequence a slot and memory for its known ids, and puts it into the step.
     /// Returns false when that much memory is not free.

@@ -236,6 +236,25 @@ public final class FairOrder implements WaitingOrder {
         return 2 * lightestLoad < heaviestLoad;
     }
 
+    /// A tenant passes its own sequences only.
+    @Override
+    public boolean mayPass(Sequence shorter, Sequence first) {
+        return shorter.tenant().equals(first.tenant());
+    }
+
+    /// What the tenant has waiting, while each of the others that wait gets its share too.
+    @Override
+    public long ahead(Sequence arriving, long all) {
+        Tenant tenant = find(arriving.tenant());
+        double weights = tenant.queue.isEmpty() ? tenant.weight : 0;
+        for (Tenant each : turns) {
+            weights += each.weight;
+        }
+        long own = tenant.queue.expectedCost();
+        forgetIfIdle(arriving.tenant(), tenant);
+        return Math.min(all, (long) (own * weights / tenant.weight));
+    }
+
     private void compareLoads() {
         if (loadsAreKnown) {
             return;

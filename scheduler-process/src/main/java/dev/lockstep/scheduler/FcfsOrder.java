@@ -3,7 +3,8 @@ package dev.lockstep.scheduler;
 
 import java.util.Optional;
 
-/// First come, first served.
+/// First come, first served, but for short prompts beside longer ones: they go first among
+/// themselves.
 public final class FcfsOrder implements WaitingOrder {
     private final WaitingQueue queue = new WaitingQueue();
 
@@ -20,6 +21,11 @@ public final class FcfsOrder implements WaitingOrder {
     @Override
     public void remove(Sequence sequence) {
         queue.remove(sequence);
+    }
+
+    @Override
+    public boolean mayPass(Sequence shorter, Sequence first) {
+        return true;
     }
 
     @Override

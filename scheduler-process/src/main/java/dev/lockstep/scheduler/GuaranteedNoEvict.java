@@ -14,18 +14,24 @@ public final class GuaranteedNoEvict implements CapacityScheduler {
     @Override
     public void select(Capacity capacity) {
         for (Sequence sequence : capacity.running()) {
-            if (sequence.remaining() > 0 && capacity.wantsMore() && !capacity.tryRun(sequence)) {
+            if (capacity.wants(sequence) && !capacity.tryRun(sequence)) {
                 // Its blocks exist, but some are free only when the steps in flight have ended.
                 var _ = capacity.tryRunOneToken(sequence);
             }
         }
         while (capacity.wantsMore()) {
             Optional<Sequence> next = capacity.next();
-            if (next.isEmpty()
-                    || !capacity.fitsToCompletion(next.get())
-                    || !capacity.tryAdmit(next.get())) {
-                return;
+            if (next.isEmpty() || !admits(capacity, next.get())) {
+                break;
             }
         }
+        Optional<Sequence> next = capacity.nextShort();
+        while (next.isPresent() && admits(capacity, next.get())) {
+            next = capacity.nextShort();
+        }
+    }
+
+    private static boolean admits(Capacity capacity, Sequence next) {
+        return capacity.fitsToCompletion(next) && capacity.tryAdmit(next);
     }
 }

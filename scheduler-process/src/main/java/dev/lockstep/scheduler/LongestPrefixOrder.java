@@ -101,6 +101,11 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
     public void removed(BlockHash name) {}
 
     @Override
+    public boolean mayPass(Sequence shorter, Sequence first) {
+        return true;
+    }
+
+    @Override
     public Optional<Sequence> first() {
         Optional<Sequence> old = oldest.first();
         if (old.isEmpty()) {

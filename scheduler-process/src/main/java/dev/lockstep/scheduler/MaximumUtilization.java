@@ -22,7 +22,7 @@ public final class MaximumUtilization implements CapacityScheduler {
         List<Sequence> running = capacity.running();
         for (int i = 0; i < running.size(); i++) {
             Sequence sequence = running.get(i);
-            if (sequence.remaining() == 0 || !capacity.wantsMore()) {
+            if (!capacity.wants(sequence)) {
                 continue;
             }
             if (!capacity.tryRun(sequence)) {
@@ -31,7 +31,14 @@ public final class MaximumUtilization implements CapacityScheduler {
             }
         }
         boolean blocked = admitGuaranteed(capacity);
-        while (!crowded && !blocked && capacity.wantsMore()) {
+        if (!crowded && !blocked) {
+            admitBestEffort(capacity);
+            admitShort(capacity);
+        }
+    }
+
+    private static void admitBestEffort(Capacity capacity) {
+        while (capacity.wantsMore()) {
             Optional<Sequence> next = capacity.nextBestEffort();
             if (next.isEmpty()) {
                 return;
@@ -40,6 +47,13 @@ public final class MaximumUtilization implements CapacityScheduler {
                 makeRoom(capacity, next.get(), capacity.victimFor(next.get()));
                 return;
             }
+        }
+    }
+
+    private static void admitShort(Capacity capacity) {
+        Optional<Sequence> next = capacity.nextShort();
+        while (next.isPresent() && capacity.tryAdmit(next.get())) {
+            next = capacity.nextShort();
         }
     }
 

@@ -16,6 +16,7 @@ final class PlanInProgress implements Capacity {
     private final MicroBatchScheduler microBatch;
     private final RunningSequences running;
     private final Probation probation;
+    private final ShortPrompts shortPrompts;
     private final WaitingReports reports;
     private final List<Sequence> batch = new ArrayList<>();
     private final List<Sequence> withoutKv = new ArrayList<>();
@@ -24,6 +25,7 @@ final class PlanInProgress implements Capacity {
     private long tokens;
     private @Nullable Sequence withoutVictim;
     private @Nullable Boolean nextHurries;
+    private @Nullable Sequence lacksMemory;
 
     /// @param stepTime has the number of tokens of a step
     /// @param bestEffort the waiting order of sequences that are not guaranteed
@@ -36,6 +38,7 @@ final class PlanInProgress implements Capacity {
             MicroBatchScheduler microBatch,
             RunningSequences running,
             Probation probation,
+            ShortPrompts shortPrompts,
             Timeline timeline) {
         this.stepTime = stepTime;
         this.kv = kv;
@@ -45,6 +48,7 @@ final class PlanInProgress implements Capacity {
         this.microBatch = microBatch;
         this.running = running;
         this.probation = probation;
+        this.shortPrompts = shortPrompts;
         this.reports = new WaitingReports(waiting, timeline);
     }
 
@@ -69,6 +73,8 @@ final class PlanInProgress implements Capacity {
         tokens = 0;
         withoutVictim = null;
         nextHurries = null;
+        lacksMemory = null;
+        shortPrompts.beginPlan();
         reports.begin();
         kv.beginPlan(nanos);
     }
@@ -101,13 +107,22 @@ final class PlanInProgress implements Capacity {
         return decodes >= max ? max : Math.max(1, decodes + (max - decodes) / 2);
     }
 
+    /// Moves short prompts to the front of the batch. Returns whether steps should be short.
+    boolean arrangeShortPrompts(long nanos) {
+        return shortPrompts.arrange(batch, nanos);
+    }
+
     /// Removes other prefills from the batch when a sequence in it hurries. Returns whether one
     /// does.
-    boolean keepOnlyHurryingPrefills() {
+    ///
+    /// @param byOrder whether the waiting order tells which ones hurry; short prompts do anyway
+    boolean keepOnlyHurryingPrefills(boolean byOrder) {
         candidates.clear();
         boolean hurries = false;
         for (Sequence each : batch) {
-            boolean first = each.prefilling() && waiting.hurries(each);
+            boolean first =
+                    each.prefilling()
+                            && (shortPrompts.inStep(each) || (byOrder && waiting.hurries(each)));
             hurries |= first;
             if (first || !each.prefilling()) {
                 candidates.add(each);
@@ -157,6 +172,17 @@ final class PlanInProgress implements Capacity {
     }
 
     @Override
+    public boolean wants(Sequence running) {
+        boolean decodes = !running.prefilling();
+        return running.remaining() > 0
+                && (wantsMore() || (decodes ? hasTokenLeft() : shortPrompts.fits(running)));
+    }
+
+    private boolean hasTokenLeft() {
+        return batch.size() + withoutKv.size() < stepTime.tokens();
+    }
+
+    @Override
     public boolean tryRun(Sequence sequence) {
         return tryRun(sequence, sequence.targetLength());
     }
@@ -177,6 +203,7 @@ final class PlanInProgress implements Capacity {
     private void addToBatch(Sequence sequence) {
         batch.add(sequence);
         tokens += sequence.remaining();
+        shortPrompts.chosen(sequence);
     }
 
     @Override
@@ -205,6 +232,22 @@ final class PlanInProgress implements Capacity {
     @Override
     public Optional<Sequence> nextBestEffort() {
         return waiting.isEmpty() ? Optional.empty() : admissible(waiting.firstBestEffort());
+    }
+
+    @Override
+    public Optional<Sequence> nextShort() {
+        if (waiting.isEmpty() || !slots.hasFree() || probation.active()) {
+            return Optional.empty();
+        }
+        Optional<Sequence> next = waiting.nextShort();
+        return next.filter(each -> lacksMemory == null || mayPass(each, lacksMemory));
+    }
+
+    /// Whether a sequence may take memory before one that lacks it: those that do have together at
+    /// most as many tokens as that one, so that it is not passed for ever.
+    private static boolean mayPass(Sequence shorter, Sequence lacking) {
+        return shorter == lacking
+                || lacking.passed + shorter.expectedPrefill <= lacking.expectedPrefill;
     }
 
     private Optional<Sequence> admissible(Optional<Sequence> first) {
@@ -244,8 +287,11 @@ final class PlanInProgress implements Capacity {
         } else {
             int cached = kv.tryAdmit(sequence);
             if (cached < 0) {
-                reports.report(sequence, Timeline.Reason.MEMORY);
+                reportLacking(sequence);
                 return false;
+            }
+            if (lacksMemory != null && lacksMemory != sequence) {
+                lacksMemory.passed += sequence.expectedPrefill;
             }
             running.admit(sequence, cached);
             addToBatch(sequence);
@@ -283,9 +329,14 @@ final class PlanInProgress implements Capacity {
 
     private boolean reportUnless(boolean fits, Sequence sequence) {
         if (!fits) {
-            reports.report(sequence, Timeline.Reason.MEMORY);
+            reportLacking(sequence);
         }
         return fits;
+    }
+
+    private void reportLacking(Sequence sequence) {
+        lacksMemory = lacksMemory == null ? sequence : lacksMemory;
+        reports.report(sequence, Timeline.Reason.MEMORY);
     }
 
     @Override
@@ -316,6 +367,7 @@ final class PlanInProgress implements Capacity {
     public void preempt(Sequence sequence) {
         if (batch.remove(sequence)) {
             tokens -= sequence.remaining();
+            shortPrompts.dropped(sequence);
         }
         running.preempt(sequence);
         withoutVictim = null;

@@ -3,8 +3,8 @@ package dev.lockstep.scheduler;
 
 import java.util.concurrent.TimeUnit;
 
-/// Measures how fast prompts are computed, which gives the time that a request's own prompt takes
-/// before its first token.
+/// Measures how fast prompts are computed, which gives the time that prompts take before the first
+/// token of a request: those before it, and its own.
 ///
 /// Only steps in which prefills fill at least half of the budget count. A step of few tokens costs
 /// more per token, so the estimate is never above what a short prompt takes; a pace measured on
@@ -16,30 +16,45 @@ final class PrefillPace {
 
     private static final long EXPIRY_NANOS = TimeUnit.MINUTES.toNanos(1);
 
-    private double tokens;
+    private final StepTime stepTime;
+    private double cost;
     private double nanos;
     private long ended;
     private long measured;
 
+    PrefillPace(StepTime stepTime) {
+        this.stepTime = stepTime;
+    }
+
     /// Records that a step has ended. With several in flight, it began when the preceding one
     /// ended.
-    ///
-    /// @param budget tokens that a step may have
-    void ended(StepPlan plan, int budget, long now) {
+    void ended(StepPlan plan, long now) {
         long began = Math.max(plan.plannedNanos(), ended);
         ended = now;
-        int prefilled = plan.prefillCount();
-        if (prefilled >= Math.ceilDiv(budget, 2)) {
-            tokens = KEEP * tokens + prefilled;
+        double prefills = plan.prefillCount() == 0 ? 0 : stepTime.prefillCost(plan);
+        if (prefills > 0 && prefills >= stepTime.cost(0, stepTime.tokens()) / 2) {
+            cost = KEEP * cost + prefills;
             nanos = KEEP * nanos + (now - began);
             measured = now;
         }
     }
 
-    /// Returns the minimum time of `prompt` prompt tokens in nanoseconds; 0 while nothing was
-    /// measured.
-    long prefillNanos(long prompt, long now) {
-        boolean known = tokens > 0 && now - measured < EXPIRY_NANOS;
-        return known ? (long) (prompt * nanos / tokens) : 0;
+    /// Returns the minimum time of a prompt in nanoseconds; 0 while nothing was measured.
+    ///
+    /// @param prompt its cost, as [StepTime#cost] counts it
+    long prefillNanos(double prompt, long now) {
+        return (long) (prompt * measuredNanosPerCost(now));
+    }
+
+    /// Returns the time of the prompts that go before another; 0 if nothing is known. While no step
+    /// was measured lately, what a step was found to have room for says it: one that is not exact
+    /// refuses nothing once the queue has become short.
+    long queueNanos(double prompts, long now) {
+        double each = measuredNanosPerCost(now);
+        return (long) (prompts * (each > 0 ? each : stepTime.nanosPerCost()));
+    }
+
+    private double measuredNanosPerCost(long now) {
+        return cost > 0 && now - measured < EXPIRY_NANOS ? nanos / cost : 0;
     }
 }

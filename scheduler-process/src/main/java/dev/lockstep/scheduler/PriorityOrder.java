@@ -43,6 +43,20 @@ public final class PriorityOrder implements WaitingOrder {
     }
 
     @Override
+    public boolean mayPass(Sequence shorter, Sequence first) {
+        return shorter.priority() >= first.priority();
+    }
+
+    @Override
+    public long ahead(Sequence arriving, long all) {
+        long ahead = 0;
+        for (WaitingQueue queue : queues.tailMap(arriving.priority(), true).values()) {
+            ahead += queue.expectedCost();
+        }
+        return ahead;
+    }
+
+    @Override
     public Sequence victim(List<Sequence> candidates) {
         return candidates.stream().min(WORTH).orElseThrow();
     }

@@ -39,9 +39,10 @@ public final class Scheduler {
 
     private final AdmissionPace pace = new AdmissionPace();
     private final PrefillPace prefillPace;
+    private final ShortPrompts shortPrompts;
     private final AdmissionCheck admissionCheck;
     private final Deadlines deadlines = new Deadlines();
-    private final LookAhead lookAhead = new LookAhead();
+    private final LookAhead lookAhead;
     private final Probation probation = new Probation();
     private final ArrayDeque<StepPlan> inFlight = new ArrayDeque<>();
     private final Generation generation;
@@ -88,18 +89,35 @@ public final class Scheduler {
             Timeline timeline) {
         this.shape = shape;
         this.stepTime = new StepTime(shape);
+        this.lookAhead = new LookAhead(stepTime);
         this.timeline = timeline;
         WaitingOrder bestEffort = policies.newWaitingOrder();
         WaitingOrder guaranteed = policies.newWaitingOrder();
         this.kv = kvCache.make(listeners(events, bestEffort, guaranteed));
-        this.waiting = new WaitingRoom(guaranteed, bestEffort, kv, timeline);
-        this.prefillPace = new PrefillPace();
-        this.admissionCheck = new AdmissionCheck(limits, shape, kv, waiting, pace, prefillPace);
+        this.shortPrompts = new ShortPrompts(stepTime);
+        this.waiting =
+                new WaitingRoom(
+                        guaranteed,
+                        bestEffort,
+                        kv,
+                        shape.blockSize(),
+                        stepTime,
+                        shortPrompts,
+                        timeline);
+        this.prefillPace = new PrefillPace(stepTime);
         var slots = new SlotPool(shape.maxSequences());
         var managers = new ArrayList<ResourceManager>(List.of(slots, waiting, kv));
         managers.addAll(more);
         this.resources = new ResourceManagers(managers);
         this.running = new RunningSequences(slots, waiting, resources, timeline);
+        this.admissionCheck =
+                new AdmissionCheck(
+                        limits,
+                        shape,
+                        kv,
+                        waiting,
+                        pace,
+                        new QueueDelay(waiting, running, shortPrompts, stepTime, prefillPace));
         this.capacity = policies.newCapacity();
         this.microBatch = policies.newMicroBatch();
         this.inProgress =
@@ -112,6 +130,7 @@ public final class Scheduler {
                         microBatch,
                         running,
                         probation,
+                        shortPrompts,
                         timeline);
         this.counts = new int[shape.maxSequences()];
         Arrays.setAll(plans, _ -> new StepPlan());
@@ -240,7 +259,7 @@ public final class Scheduler {
         }
         timeline.at(nanos);
         admit(nanos);
-        divide();
+        divide(nanos);
         StepPlan plan = assemble(nanos);
         if (!plan.isEmpty()) {
             resources.prepareResources(plan);
@@ -262,10 +281,12 @@ public final class Scheduler {
 
     /// Divides the tokens that sequences without KV leave in the budget among the batch. Short
     /// steps alternate with steps that only hurrying prefills share.
-    private void divide() {
+    private void divide(long nanos) {
         boolean apart = inProgress.keepSuspectsApart();
-        boolean shortSteps = !apart && waiting.wantsShortSteps();
-        hurried = shortSteps && !hurried && inProgress.keepOnlyHurryingPrefills();
+        boolean besideOthers = !apart && inProgress.arrangeShortPrompts(nanos);
+        boolean byOrder = !apart && waiting.wantsShortSteps();
+        boolean shortSteps = besideOthers || byOrder;
+        hurried = shortSteps && !hurried && inProgress.keepOnlyHurryingPrefills(byOrder);
         List<Sequence> batch = inProgress.batch();
         if (batch.isEmpty()) {
             return;
@@ -276,7 +297,12 @@ public final class Scheduler {
         }
         int tokens = shortSteps && !hurried ? inProgress.shortStepTokens(budget) : budget;
         microBatch.divide(batch, tokens, counts);
-        stepTime.limit(batch, counts);
+        boolean limitOthers = besideOthers && !hurried;
+        stepTime.limit(
+                batch,
+                counts,
+                shortPrompts,
+                limitOthers ? shortPrompts.costOfOthers() : Double.MAX_VALUE);
     }
 
     /// Puts admissions and rows into a plan. A row is never longer than its blocks have room for.
@@ -317,7 +343,8 @@ public final class Scheduler {
         List<SequenceEvent> events = generation.apply(plan, result);
         inFlight.remove();
         lookAhead.ended(plan, result, nanos);
-        prefillPace.ended(plan, stepTime.tokens(), nanos);
+        prefillPace.ended(plan, nanos);
+        shortPrompts.ended(plan, result.computeMicros());
         stepTime.ended(plan, running.all().size(), result.computeMicros());
         resources.updateResources(plan);
         return events;

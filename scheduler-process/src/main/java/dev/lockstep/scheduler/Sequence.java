@@ -69,6 +69,12 @@ public final class Sequence {
     /// Used by [Generation].
     final PositionOutputs.Cursor delivered = new PositionOutputs.Cursor();
 
+    // Used by the waiting room: the tokens to prefill when it is admitted, what they cost as
+    // [StepTime#cost] counts, and the tokens of those that passed it while it lacked memory.
+    long expectedPrefill;
+    long expectedCost;
+    long passed;
+
     // Used by its waiting order.
     @Nullable Sequence previous;
     @Nullable Sequence next;

@@ -57,14 +57,8 @@ final class StepTime {
         if (!measures || micros <= 0 || plan.prefillCount() == 0) {
             return;
         }
-        double all = 0;
-        double prefills = 0;
-        for (int i = 0; i < plan.rows().size(); i++) {
-            StepPlan.Row row = plan.rows().get(i);
-            double cost = cost(row.computed(), row.count());
-            all += cost;
-            prefills += row.prefill() ? cost : 0;
-        }
+        double all = cost(plan);
+        double prefills = prefillCost(plan);
         // A step of few tokens costs more for each of them.
         if (prefills >= cost(0, tokens) / 2) {
             fitting[measurements % WINDOW] = all * GOAL_MICROS / micros;
@@ -95,34 +89,64 @@ final class StepTime {
         return d == 0 ? cost : d * (Math.sqrt(1 + 2 * cost / d) - 1);
     }
 
-    private double cost(int position, int count) {
+    /// Returns what `count` tokens from `position` on cost, in tokens at the beginning of a
+    /// sequence.
+    double cost(int position, int count) {
         return doublingPosition == 0
                 ? count
                 : count * (1 + (position + count / 2.0) / doublingPosition);
     }
 
-    /// Lowers `tokens[i]`, those of `batch[i]`, where the step would take too long.
-    void limit(List<Sequence> batch, int[] tokens) {
-        if (doublingPosition == 0) {
+    /// Returns the cost of all rows of a step.
+    double cost(StepPlan plan) {
+        double cost = 0;
+        for (int i = 0; i < plan.rows().size(); i++) {
+            cost += cost(plan.rows().get(i).computed(), plan.rows().get(i).count());
+        }
+        return cost;
+    }
+
+    /// Returns the cost of the prefills of a step.
+    double prefillCost(StepPlan plan) {
+        double cost = 0;
+        for (int i = 0; i < plan.rows().size(); i++) {
+            StepPlan.Row row = plan.rows().get(i);
+            cost += row.prefill() ? cost(row.computed(), row.count()) : 0;
+        }
+        return cost;
+    }
+
+    /// Returns the time of one unit of cost as far as warm-up and the steps since say; 0 when the
+    /// number of tokens was given.
+    double nanosPerCost() {
+        return measures ? GOAL_MICROS * 1000.0 / cost(0, tokens) : 0;
+    }
+
+    /// Lowers `tokens[i]`, those of `batch[i]`, where the step would take too long. Short prompts
+    /// keep theirs as decodes do.
+    ///
+    /// @param maxOfOthers the highest cost of all other prefills together
+    void limit(List<Sequence> batch, int[] tokens, ShortPrompts shortPrompts, double maxOfOthers) {
+        if (doublingPosition == 0 && maxOfOthers == Double.MAX_VALUE) {
             return;
         }
         double decodes = 0;
         double prefills = 0;
         for (int i = 0; i < batch.size(); i++) {
             double cost = cost(batch.get(i).computed(), tokens[i]);
-            if (batch.get(i).prefilling()) {
+            if (batch.get(i).prefilling() && !shortPrompts.inStep(batch.get(i))) {
                 prefills += cost;
             } else {
                 decodes += cost;
             }
         }
-        double max = cost(0, this.tokens);
-        if (decodes + prefills <= max) {
+        double max = Math.min(cost(0, this.tokens) - decodes, maxOfOthers);
+        if (prefills <= max) {
             return;
         }
-        double share = Math.max(0, max - decodes) / prefills;
+        double share = Math.max(0, max) / prefills;
         for (int i = 0; i < batch.size(); i++) {
-            if (batch.get(i).prefilling()) {
+            if (batch.get(i).prefilling() && !shortPrompts.inStep(batch.get(i))) {
                 int less = Math.max(MIN_CHUNK, (int) (tokens[i] * share));
                 tokens[i] = Math.min(tokens[i], less);
             }

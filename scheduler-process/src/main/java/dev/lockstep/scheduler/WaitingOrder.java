@@ -64,6 +64,18 @@ public interface WaitingOrder {
         return false;
     }
 
+    /// Whether a waiting sequence with a short prompt may be admitted before `first`, which goes
+    /// next: it takes a part of the step that `first` is not given.
+    default boolean mayPass(Sequence shorter, Sequence first) {
+        return false;
+    }
+
+    /// Returns the part of `all`, the prefills of all waiting sequences in tokens, that goes before
+    /// a sequence that arrives.
+    default long ahead(Sequence arriving, long all) {
+        return all;
+    }
+
     /// Returns the candidate that is preempted first when memory runs out: the one admitted last.
     default Sequence victim(List<Sequence> candidates) {
         return candidates.getLast();

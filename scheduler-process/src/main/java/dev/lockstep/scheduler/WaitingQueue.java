@@ -18,6 +18,15 @@ final class WaitingQueue {
         return Optional.ofNullable(first);
     }
 
+    /// Cost of the prefills of all sequences, as [StepTime#cost] counts it.
+    long expectedCost() {
+        long sum = 0;
+        for (Sequence each = first; each != null; each = each.next) {
+            sum += each.expectedCost;
+        }
+        return sum;
+    }
+
     void add(Sequence sequence) {
         if (last == null || last.arrival() < sequence.arrival()) {
             link(last, sequence, null);

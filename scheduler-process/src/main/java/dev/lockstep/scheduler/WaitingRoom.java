@@ -19,17 +19,28 @@ final class WaitingRoom implements ResourceManager {
     private final WaitingOrder bestEffort;
     private final KvCacheManager kv;
     private final Timeline timeline;
+    private final StepTime stepTime;
+    private final ShortPrompts shortPrompts;
+    private final int blockSize;
     private int size;
     private long tokens;
+    private long guaranteedCost;
+    private long bestEffortCost;
 
     WaitingRoom(
             WaitingOrder guaranteed,
             WaitingOrder bestEffort,
             KvCacheManager kv,
+            int blockSize,
+            StepTime stepTime,
+            ShortPrompts shortPrompts,
             Timeline timeline) {
         this.guaranteed = guaranteed;
         this.bestEffort = bestEffort;
         this.kv = kv;
+        this.blockSize = blockSize;
+        this.stepTime = stepTime;
+        this.shortPrompts = shortPrompts;
         this.timeline = timeline;
     }
 
@@ -72,7 +83,45 @@ final class WaitingRoom implements ResourceManager {
         return sequence.guaranteed() ? guaranteed : bestEffort;
     }
 
+    /// Cost of the prefills that go before a sequence that arrives, as [StepTime#cost] counts it.
+    long costAhead(Sequence arriving) {
+        return arriving.guaranteed()
+                ? guaranteed.ahead(arriving, guaranteedCost)
+                : guaranteedCost + bestEffort.ahead(arriving, bestEffortCost);
+    }
+
+    /// Whether a short prompt that arrives may go before the sequence that goes next.
+    boolean mayPass(Sequence arriving) {
+        return !arriving.guaranteed()
+                && guaranteed.first().isEmpty()
+                && bestEffort
+                        .first()
+                        .filter(first -> !bestEffort.mayPass(arriving, first))
+                        .isEmpty();
+    }
+
+    /// Estimates what is left to prefill of a sequence that waits or arrives, from what the cache
+    /// has now.
+    void expect(Sequence sequence) {
+        Optional<Sequence> leader = sequence.leader().filter(Sequence::live);
+        int cached = 0;
+        if (leader.isPresent()) {
+            cached = sequence.promptLength() - 1;
+        } else if (sequence.generates()) {
+            cached = Math.min(kv.cachedPrefix(sequence) * blockSize, sequence.maxShared());
+        }
+        sequence.expectedPrefill = sequence.knownLength() - cached;
+        sequence.expectedCost = Math.round(stepTime.cost(cached, sequence.knownLength() - cached));
+    }
+
     void add(Sequence sequence) {
+        expect(sequence);
+        if (sequence.guaranteed()) {
+            guaranteedCost += sequence.expectedCost;
+        } else {
+            bestEffortCost += sequence.expectedCost;
+            shortPrompts.add(sequence);
+        }
         orderOf(sequence).add(sequence);
         size++;
         tokens += sequence.knownLength();
@@ -83,6 +132,12 @@ final class WaitingRoom implements ResourceManager {
             orderOf(sequence).remove(sequence);
         } else {
             unfollow(sequence, sequence.follows);
+        }
+        if (sequence.guaranteed()) {
+            guaranteedCost -= sequence.expectedCost;
+        } else {
+            bestEffortCost -= sequence.expectedCost;
+            shortPrompts.remove(sequence);
         }
         size--;
         tokens -= sequence.knownLength();
@@ -123,6 +178,21 @@ final class WaitingRoom implements ResourceManager {
         return first(bestEffort);
     }
 
+    /// Returns the short prompt that may go before the best-effort sequence that goes next, or is
+    /// that one; none while a guaranteed sequence waits.
+    Optional<Sequence> nextShort() {
+        for (int aside = 0; aside <= MAX_ASIDE && guaranteed.first().isEmpty(); aside++) {
+            Optional<Sequence> first = bestEffort.first();
+            Optional<Sequence> next =
+                    first.isEmpty() ? first : shortPrompts.next(first.get(), bestEffort);
+            if (next.isEmpty() || kv.producerFor(next.get()).isEmpty()) {
+                return next;
+            }
+            setAside(next.get(), kv.producerFor(next.get()).get());
+        }
+        return Optional.empty();
+    }
+
     private Optional<Sequence> first(WaitingOrder order) {
         for (int aside = 0; aside <= MAX_ASIDE; aside++) {
             Optional<Sequence> first = order.first();
@@ -133,13 +203,14 @@ final class WaitingRoom implements ResourceManager {
             if (producer.isEmpty()) {
                 return first;
             }
-            order.remove(first.get());
-            follow(first.get(), producer.get());
+            setAside(first.get(), producer.get());
         }
         return Optional.empty();
     }
 
-    private void follow(Sequence sequence, Sequence producer) {
+    /// Takes a sequence out of its order until a running one has computed its next blocks.
+    private void setAside(Sequence sequence, Sequence producer) {
+        orderOf(sequence).remove(sequence);
         sequence.follows = producer;
         sequence.nextFollower = producer.followers;
         producer.followers = sequence;
@@ -209,6 +280,9 @@ final class WaitingRoom implements ResourceManager {
         all.sort(Comparator.comparingLong(Sequence::arrival));
         size = 0;
         tokens = 0;
+        guaranteedCost = 0;
+        bestEffortCost = 0;
+        shortPrompts.clear();
         return all;
     }
 }

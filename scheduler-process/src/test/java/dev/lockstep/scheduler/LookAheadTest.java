@@ -57,7 +57,7 @@ class LookAheadTest {
         assertFalse(scheduler.canPlan(now));
         assertEquals(now + 175 * MILLI, scheduler.planAt());
         assertFalse(scheduler.canPlan(now + 174 * MILLI));
-        submit(20);
+        submit(30);
         assertTrue(scheduler.canPlan(now + 175 * MILLI));
         // Two steps are in flight, so no third one is planned.
         var _ = scheduler.plan(now + 175 * MILLI);

@@ -284,8 +284,12 @@ class PolicyTest {
         assertEquals(
                 "deadline_ms expires in 800 ms, the queue takes about 0 ms and the prompt 999 ms",
                 late.message());
-        assertEquals(new Submission.Queued(), offer(160, 1300 * ms, 200 * ms));
         assertEquals(new Submission.Queued(), offer(16, 1000 * ms, 200 * ms));
+        assertEquals(new Submission.Queued(), offer(160, 1310 * ms, 200 * ms));
+        late = (Submission.TooLate) offer(16, 1000 * ms, 200 * ms);
+        assertEquals(
+                "deadline_ms expires in 800 ms, the queue takes about 1099 ms and the prompt 99 ms",
+                late.message());
         long muchLater = 100_000 * ms;
         scheduler.expire(muchLater);
         assertEquals(

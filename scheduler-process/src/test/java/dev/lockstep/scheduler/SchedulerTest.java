@@ -353,7 +353,7 @@ class SchedulerTest {
         scheduler = scheduler(8, 16, 5);
         Sequence older = submit(7, 8);
         Sequence younger = submit(7, 8);
-        submit(1, 1);
+        submit(5, 1);
         step(5);
         assertEquals(2, scheduler.load().running());
         step(6);
@@ -367,7 +367,8 @@ class SchedulerTest {
             step(8);
         }
         StepPlan back = plan();
-        assertEquals("r1[0,9) r2[0,1)", rows(back));
+        assertEquals("r1[0,9)", rows(back));
+        assertEquals(1, scheduler.load().waiting());
         assertArrayEquals(new int[] {5, 6}, back.admitted().getFirst().outputIds());
         answer(back, 3);
         assertEquals(3, younger.outputCount());
@@ -469,7 +470,7 @@ class SchedulerTest {
         submit(12, 8);
         step(1);
         submit(12, 4);
-        submit(1, 4);
+        submit(5, 4);
         assertEquals("r0[12,13)", rows(plan()));
         assertEquals(2, scheduler.load().waiting());
     }

@@ -44,7 +44,11 @@ final class SimulatedGroup {
                                 .get(random.nextInt(4)),
                         Map.of("a", 2.0),
                         random.nextInt(5) > 0);
-        limits = new WaitingLimits(10 + random.nextInt(60), 300 + random.nextInt(3000));
+        limits =
+                WaitingLimits.of(
+                        10 + random.nextInt(60),
+                        300 + random.nextInt(3000),
+                        Math.max(0, random.nextInt(4000) - 2000) * 1_000_000L);
         int sequences = 1 + random.nextInt(12);
         int tokens = 1 + random.nextInt(40);
         shape =
@@ -256,7 +260,8 @@ final class SimulatedGroup {
     }
 
     /// Requires that no sequence of the same tenant, priority and service class arrived earlier and
-    /// still waits, unless it had to wait for what another computed.
+    /// still waits, unless it had to wait for what another computed or has a longer prompt than a
+    /// short one.
     private void requireItsTurn(Sequence admitted) {
         if (policies.waitingOrder().equals("longest-prefix")) {
             return;
@@ -267,7 +272,10 @@ final class SimulatedGroup {
                             && other.tenant().equals(admitted.tenant())
                             && other.priority() == admitted.priority();
             require(
-                    !comparable || other.arrival() > admitted.arrival() || dependedOnAnother(other),
+                    !comparable
+                            || other.arrival() > admitted.arrival()
+                            || dependedOnAnother(other)
+                            || other.expectedPrefill > admitted.expectedPrefill,
                     admitted + " overtook " + other);
         }
     }

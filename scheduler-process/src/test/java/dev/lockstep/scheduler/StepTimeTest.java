@@ -42,7 +42,7 @@ class StepTimeTest {
     }
 
     private static int[] limited(StepTime time, List<Sequence> batch, int... tokens) {
-        time.limit(batch, tokens);
+        time.limit(batch, tokens, new ShortPrompts(time), Double.MAX_VALUE);
         return tokens;
     }
 

@@ -88,7 +88,7 @@ class WaitingReasonTest {
     void theNextSequenceWaitsForBudgetWhenAStepIsFull() {
         submit(40, 5);
         Sequence next = submit(10, 5);
-        Sequence last = submit(3, 5);
+        Sequence last = submit(5, 5);
         step();
         step();
         assertEquals("budget", reasons(next), "one event, however many steps it waits");

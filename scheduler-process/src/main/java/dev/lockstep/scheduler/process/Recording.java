@@ -90,6 +90,10 @@ final class Recording implements Recorder, AutoCloseable {
                         .setBlocks(shape.blocks())
                         .setMaxWaiting(limits.sequences())
                         .setMaxWaitingTokens(limits.tokens())
+                        .setMaxQueueDelayNanos(
+                                limits.delayNanos() == WaitingLimits.NO_DELAY_LIMIT
+                                        ? 0
+                                        : limits.delayNanos())
                         .setCapacity(policies.capacity())
                         .setMicroBatch(policies.microBatch())
                         .setWaitingOrder(policies.waitingOrder())

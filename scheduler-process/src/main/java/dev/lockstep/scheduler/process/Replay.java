@@ -150,7 +150,10 @@ public final class Replay {
         var fresh =
                 new Scheduler(
                         shape,
-                        new WaitingLimits(group.getMaxWaiting(), group.getMaxWaitingTokens()),
+                        WaitingLimits.of(
+                                group.getMaxWaiting(),
+                                group.getMaxWaitingTokens(),
+                                group.getMaxQueueDelayNanos()),
                         new Policies(
                                 group.getCapacity(),
                                 group.getMicroBatch(),

@@ -50,6 +50,13 @@ public record SchedulerConfig(
                     .orElse("1024");
     static final Key<Long> MAX_WAITING_TOKENS =
             Key.whole("max-waiting-tokens", 1, 1L << 40, "tokens that may wait").orElse("1048576");
+    static final Key<Duration> MAX_QUEUE_DELAY =
+            Key.duration(
+                            "max-queue-delay",
+                            Duration.ZERO,
+                            Duration.ofHours(24),
+                            "how long the prompts before a request may be expected to take; 0s for no limit")
+                    .orElse("30s");
     static final Key<String> CAPACITY =
             Key.text(
                             "capacity",
@@ -97,6 +104,7 @@ public record SchedulerConfig(
                     ProcessKeys.MAX_NUM_BATCHED_TOKENS,
                     MAX_WAITING,
                     MAX_WAITING_TOKENS,
+                    MAX_QUEUE_DELAY,
                     CAPACITY,
                     MICRO_BATCH,
                     WAITING_ORDER,
@@ -114,6 +122,7 @@ public record SchedulerConfig(
             List.of(
                     MAX_WAITING,
                     MAX_WAITING_TOKENS,
+                    MAX_QUEUE_DELAY,
                     CAPACITY,
                     MICRO_BATCH,
                     WAITING_ORDER,
@@ -174,7 +183,10 @@ public record SchedulerConfig(
                 settings.value(ProcessKeys.TENSOR_PARALLEL),
                 settings.value(ProcessKeys.MAX_NUM_SEQS),
                 settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS),
-                new WaitingLimits(settings.value(MAX_WAITING), settings.value(MAX_WAITING_TOKENS)),
+                WaitingLimits.of(
+                        settings.value(MAX_WAITING),
+                        settings.value(MAX_WAITING_TOKENS),
+                        settings.value(MAX_QUEUE_DELAY).toNanos()),
                 policies(settings),
                 settings.find(RECORD).map(Path::of),
                 settings.value(ProcessKeys.DRAIN_TIMEOUT),

@@ -19,6 +19,7 @@ import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.SequenceEvent;
 import dev.lockstep.scheduler.StepPlan;
+import dev.lockstep.scheduler.Submission;
 import dev.lockstep.scheduler.Timeline;
 import dev.lockstep.scheduler.WaitingLimits;
 import dev.lockstep.scheduler.WantedOutputs;
@@ -50,7 +51,7 @@ class ReplayTest {
                         KvGroupShape.full(64),
                         new KvGroupShape(KvGroupShape.Kind.WINDOW, 9, 128, 1));
         var shape = new GroupShape(1, 6, 24, 0, 8, 120, 4, 60, groups);
-        var limits = new WaitingLimits(50, 5000);
+        var limits = new WaitingLimits(50, 5000, 700_000_000);
         var policies = new Policies("maximum-utilization", "fcfs", order, Map.of("a", 3.0), true);
         var scheduler =
                 new Scheduler(
@@ -91,8 +92,9 @@ class ReplayTest {
                                     options,
                                     Optional.empty(),
                                     2);
-                    all.add(sequence);
-                    scheduler.submit(List.of(sequence), nanos);
+                    if (scheduler.submit(List.of(sequence), nanos) instanceof Submission.Queued) {
+                        all.add(sequence);
+                    }
                 }
                 if (!all.isEmpty() && random.nextInt(20) == 0) {
                     scheduler.cancel(all.get(random.nextInt(all.size())), nanos);
