@@ -40,6 +40,7 @@ final class CoordinatorCommand extends Command {
                         settings,
                         Launcher.drainTime(settings).plus(CLOSING));
         FreePort.require(ProcessKeys.HOST, settings.value(ProcessKeys.HOST), (int) port);
+        start.daemon().showState(settings.value(ProcessKeys.ADMIN_PORT));
         ModelChoice model = start.model();
         CoordinatorMain.run(
                 CoordinatorConfig.of(start.settings(), model.path(), model.name()),

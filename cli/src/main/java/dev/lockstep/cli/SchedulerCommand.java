@@ -28,6 +28,7 @@ final class SchedulerCommand extends Command {
         String name = "scheduler-" + settings.value(ProcessKeys.GROUP);
         ProcessStart start = ProcessStart.of(name, settings, SchedulerConfig.drainBudget(settings));
         InternalPort.requireFree(settings);
+        start.daemon().showState(settings.value(ProcessKeys.ADMIN_PORT));
         SchedulerMain.run(
                 SchedulerConfig.of(settings, start.folder(ProcessKeys.RUN_FOLDER, name)),
                 ClusterAccess.of(settings, Member.Role.SCHEDULER),

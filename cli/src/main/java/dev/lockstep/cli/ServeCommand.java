@@ -24,8 +24,7 @@ final class ServeCommand extends Command {
     int run(List<String> arguments) {
         Settings settings = settings(arguments);
         LauncherStart start =
-                LauncherStart.of(
-                        settings, Launcher.drainTime(settings).plus(Launcher.CLOSING));
+                LauncherStart.of(settings, Launcher.drainTime(settings).plus(Launcher.CLOSING));
         Stoppable.run(start.daemon(), name(), () -> serve(start));
         return ExitCode.OK;
     }

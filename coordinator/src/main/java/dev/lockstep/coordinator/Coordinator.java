@@ -217,6 +217,15 @@ final class Coordinator {
         return server.activeLocalPort();
     }
 
+    /// Returns the state of this process, for whoever looks for a fault.
+    CoordinatorFacts facts() {
+        return new CoordinatorFacts(
+                readiness.obstacle(),
+                requests.isDraining(),
+                schedulers.groups().stream().map(CoordinatorFacts.GroupFacts::of).toList(),
+                requests.facts());
+    }
+
     /// Returns a number that changes while all threads move that connections depend on.
     long rounds() {
         return progress.rounds();

@@ -62,6 +62,7 @@ public record CoordinatorConfig(
                             ProcessKeys.CLUSTER,
                             ProcessKeys.HOST,
                             PORT,
+                            ProcessKeys.ADMIN_PORT,
                             ProcessKeys.RUN_FOLDER,
                             ProcessKeys.MODEL,
                             ProcessKeys.SERVED_MODEL_NAME,

@@ -50,6 +50,7 @@ public final class CoordinatorMain {
         var coordinator = new Coordinator(config, access, model, Timeouts.DEFAULT);
         daemon.atEnd(coordinator::stop);
         daemon.watch(coordinator::rounds);
+        daemon.debugState().add("coordinator", coordinator::facts);
         LOG.info("coordinator listens on {}:{}", config.access().host(), coordinator.port());
         if (config.access().isOpen()) {
             LOG.warn("{}", config.access().warning());

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.CallFacts;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import java.time.Duration;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 
 /// The running requests, and whether further ones are admitted. Safe for any thread.
@@ -35,6 +37,11 @@ final class OpenRequests {
 
     synchronized int count() {
         return open.size();
+    }
+
+    /// Returns how far the calls of each request are; none where it waits for text to be ready.
+    synchronized List<List<CallFacts>> facts() {
+        return open.stream().map(CompletionInbox::facts).toList();
     }
 
     synchronized boolean isDraining() {

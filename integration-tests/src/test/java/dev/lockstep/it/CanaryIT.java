@@ -20,6 +20,8 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
+import java.io.InputStream;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -47,16 +49,19 @@ final class CanaryIT {
     private static final long SEED = 20_250_101;
 
     private static ServedCluster cluster;
+    private static int adminPort;
 
     @BeforeAll
     static void start() throws Exception {
         Sandbox sandbox = Sandbox.verbose();
+        adminPort = SeparateProcesses.twoFreePorts();
         cluster =
                 ServedCluster.start(
                         sandbox,
                         Models.tiny(sandbox, 4),
                         "--tensor-parallel=2",
                         "--max-num-seqs=24",
+                        "--admin-port=" + adminPort,
                         "--max-num-batched-tokens=64");
     }
 
@@ -152,11 +157,29 @@ final class CanaryIT {
             assertHasNoMarkerOf(canaries, path, cluster.api().text(path));
         }
         assertHasNoMarkerOf(canaries, "the status", cluster.admin().status().toString());
+        assertStatesAreWithoutText(canaries);
         Map<Path, String> files = files();
         assertTrue(
                 files.values().stream().anyMatch(text -> text.contains("DEBUG")),
                 () -> "no debug line in " + files.keySet());
         files.forEach((file, text) -> assertHasNoMarkerOf(canaries, file.toString(), text));
+    }
+
+    private static void assertStatesAreWithoutText(List<Canary> canaries) throws IOException {
+        String coordinator = state(adminPort);
+        assertTrue(coordinator.contains("\"open_requests\" : [ ]"), coordinator);
+        assertHasNoMarkerOf(canaries, "the coordinator's state", coordinator);
+        String scheduler = state(adminPort + 1);
+        assertTrue(scheduler.contains("\"sequences\" : [ ]"), scheduler);
+        assertTrue(scheduler.contains("\"used\" : 0"), scheduler);
+        assertHasNoMarkerOf(canaries, "the scheduler's state", scheduler);
+    }
+
+    private static String state(int port) throws IOException {
+        URI address = URI.create("http://127.0.0.1:" + port + "/debug/state");
+        try (InputStream body = address.toURL().openStream()) {
+            return new String(body.readAllBytes(), StandardCharsets.UTF_8);
+        }
     }
 
     /// Returns the texts of all files that the processes wrote, whatever they are.

@@ -34,6 +34,18 @@ final class SeparateProcesses {
         }
     }
 
+    /// Returns a port that is free together with the next one.
+    static int twoFreePorts() {
+        while (true) {
+            int port = freePort();
+            try (var _ = new ServerSocket(port + 1, 1, InetAddress.getLoopbackAddress())) {
+                return port;
+            } catch (IOException e) {
+                // Another one may have a free neighbour.
+            }
+        }
+    }
+
     /// Starts ZooKeeper.
     ///
     /// @param data its data folder, in the sandbox's folder

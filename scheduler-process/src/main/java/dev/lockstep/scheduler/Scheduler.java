@@ -409,6 +409,11 @@ public final class Scheduler {
         return waiting.tokens();
     }
 
+    /// Number of steps that were sent and have no result yet.
+    public int stepsInFlight() {
+        return inFlight.size();
+    }
+
     /// Returns the number of tokens that a step may have now.
     public int stepTokens() {
         return stepTime.tokens();

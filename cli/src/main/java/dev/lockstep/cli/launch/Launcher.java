@@ -178,7 +178,10 @@ public final class Launcher {
                         JavaProcess.Role.SCHEDULER,
                         "scheduler",
                         SchedulerConfig.SPEC,
-                        List.of("--port=0", "--max-num-seqs=" + memory.maxNumSeqs()));
+                        List.of(
+                                "--port=0",
+                                "--admin-port=" + schedulerAdminPort(settings),
+                                "--max-num-seqs=" + memory.maxNumSeqs()));
         this.coordinator =
                 child(
                         JavaProcess.Role.COORDINATOR,
@@ -195,6 +198,12 @@ public final class Launcher {
         }
         LOG.info("{}", choice.reason());
         return choice;
+    }
+
+    /// The coordinator has the port of the setting.
+    private static int schedulerAdminPort(Settings settings) {
+        int port = settings.value(ProcessKeys.ADMIN_PORT);
+        return port == 0 ? 0 : port + 1;
     }
 
     private static String lowerCase(Enum<?> value) {
@@ -272,13 +281,11 @@ public final class Launcher {
     /// Returns the longest time that a stop with these settings waits for running requests.
     public static Duration drainTime(Settings settings) {
         return settings.value(ProcessKeys.DRAIN_TIMEOUT)
-                .plus(
-                        settings.find(ProcessKeys.DRAIN_GRACE)
-                                .orElse(ProcessKeys.USUAL_DRAIN_GRACE));
+                .plus(settings.find(ProcessKeys.DRAIN_GRACE).orElse(ProcessKeys.USUAL_DRAIN_GRACE));
     }
 
-    /// Stops every process; if the reason drains, running streams finish first, unless the thread is
-    /// interrupted.
+    /// Stops every process; if the reason drains, running streams finish first, unless the thread
+    /// is interrupted.
     ///
     /// @return [ExitCode#UNFINISHED] if a drain ended before the streams did
     public int close(StopReason reason) {

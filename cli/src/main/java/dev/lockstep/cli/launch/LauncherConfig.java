@@ -45,6 +45,7 @@ public record LauncherConfig(
                             ProcessKeys.GENERATION_CONFIG,
                             ProcessKeys.HOST,
                             PORT,
+                            ProcessKeys.ADMIN_PORT,
                             CoordinatorConfig.MAX_BODY,
                             CoordinatorConfig.KEEP_ALIVE,
                             ProcessKeys.TENSOR_PARALLEL,

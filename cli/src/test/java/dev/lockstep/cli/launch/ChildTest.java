@@ -263,9 +263,7 @@ class ChildTest {
         child.replace("hand over");
         awaitRunning(recorder);
         Child terminated =
-                child(
-                        recorder,
-                        "trap 'echo terminated' TERM; kill -TERM $$; " + READ + "exit 0");
+                child(recorder, "trap 'echo terminated' TERM; kill -TERM $$; " + READ + "exit 0");
         terminated.start();
         assertEquals(new Event.Terminated(terminated), recorder.next());
         terminated.drain();

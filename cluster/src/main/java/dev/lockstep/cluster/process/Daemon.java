@@ -67,6 +67,7 @@ public final class Daemon {
     private final CountDownLatch closed = new CountDownLatch(1);
     private final AtomicBoolean closing = new AtomicBoolean();
     private final Progress progress = new Progress();
+    private final DebugState debugState = new DebugState();
 
     // Guarded by this.
     private Optional<StopReason> reason = Optional.empty();
@@ -155,6 +156,21 @@ public final class Daemon {
             case DRAIN -> stop(StopReason.TERMINATED);
             case HAND_OVER -> stop(StopReason.REPLACED);
             default -> LOG.warn("the parent says something unknown");
+        }
+    }
+
+    /// What `GET /debug/state` shows of this process, apart from what every process has.
+    public DebugState debugState() {
+        return debugState;
+    }
+
+    /// Shows [#debugState] on a port of the loopback address until the process stops.
+    ///
+    /// @param port 0 shows it nowhere
+    /// @throws java.io.UncheckedIOException with one line, when the port is not available
+    public void showState(int port) {
+        if (port > 0) {
+            own(new AdminServer(name, port, debugState));
         }
     }
 

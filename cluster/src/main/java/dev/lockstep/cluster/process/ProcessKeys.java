@@ -36,6 +36,14 @@ public final class ProcessKeys {
             Key.integer("port", 0, 65535, "the port on --internal-host; 0 takes a free one")
                     .orElse("0");
 
+    public static final Key<Integer> ADMIN_PORT =
+            Key.integer(
+                            "admin-port",
+                            0,
+                            65534,
+                            "the port of GET /debug/state on the loopback address; 0 is none; serve's scheduler has the next one")
+                    .orElse("0");
+
     public static final Key<String> ZOOKEEPER_AUTH =
             Key.text(
                             "zookeeper-auth",

@@ -73,6 +73,13 @@ public final class CompletionInbox {
         open.forEach(SchedulerCall::cancel);
     }
 
+    /// Returns how far each call is.
+    public List<CallFacts> facts() {
+        synchronized (this) {
+            return calls.stream().map(SchedulerCall::facts).toList();
+        }
+    }
+
     /// Cancels all calls that still run in the engine.
     public void cancelCalls() {
         List<SchedulerCall> open;

@@ -15,6 +15,7 @@ import io.grpc.stub.ClientResponseObserver;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /// One `Generate` or `Attach` call, which adds its events to an inbox.
@@ -34,21 +35,31 @@ public final class SchedulerCall {
     private static final int PREFETCH = 2;
 
     private final int index;
+    private final String request;
     private final CompletionInbox inbox;
     private final String scheduler;
     private volatile @Nullable ClientCallStreamObserver<?> stream;
     private volatile boolean abandoned;
+    private volatile CallFacts.Phase phase = CallFacts.Phase.SENT;
+    private final AtomicInteger tokensArrived = new AtomicInteger();
 
     /// @param index the index of its prompt in the completion
+    /// @param request its id
     /// @param scheduler the id of the called scheduler
-    SchedulerCall(int index, CompletionInbox inbox, String scheduler) {
+    SchedulerCall(int index, String request, CompletionInbox inbox, String scheduler) {
         this.index = index;
+        this.request = request;
         this.inbox = inbox;
         this.scheduler = scheduler;
     }
 
     public String scheduler() {
         return scheduler;
+    }
+
+    CallFacts facts() {
+        CallFacts.Phase now = abandoned ? CallFacts.Phase.ABANDONED : phase;
+        return new CallFacts(request, scheduler, now, tokensArrived.get());
     }
 
     /// Requests the next event.
@@ -94,11 +105,13 @@ public final class SchedulerCall {
 
             @Override
             public void onError(Throwable failure) {
+                phase = CallFacts.Phase.ENDED;
                 put(new EngineEvent.Failed(index, toFailure(failure)));
             }
 
             @Override
             public void onCompleted() {
+                phase = CallFacts.Phase.ENDED;
                 put(new EngineEvent.Ended(index));
             }
         };
@@ -125,9 +138,13 @@ public final class SchedulerCall {
 
     private void deliver(GenerateEvent event) throws InvalidProtocolBufferException {
         switch (event.getEventCase()) {
-            case ACCEPTED -> put(new EngineEvent.Accepted(index));
+            case ACCEPTED -> {
+                phase = CallFacts.Phase.ACCEPTED;
+                put(new EngineEvent.Accepted(index));
+            }
             case TOKENS -> {
                 GenerateEvent.Tokens tokens = event.getTokens();
+                tokensArrived.addAndGet(tokens.getIdsCount());
                 put(
                         new EngineEvent.Tokens(
                                 index,

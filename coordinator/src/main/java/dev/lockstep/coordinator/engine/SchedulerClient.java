@@ -173,7 +173,7 @@ public final class SchedulerClient implements AutoCloseable {
         if (link == null) {
             return Optional.empty();
         }
-        var call = new SchedulerCall(index, inbox, scheduler);
+        var call = new SchedulerCall(index, request.getRequestId(), inbox, scheduler);
         SchedulerGrpc.newStub(link.channel()).attach(request, call.observer());
         inbox.attach(call);
         return Optional.of(call);
@@ -252,7 +252,7 @@ public final class SchedulerClient implements AutoCloseable {
                         request.sampling().choices(),
                         request.prompt().length(),
                         chosen.cachedTokens());
-        var call = new SchedulerCall(index, inbox, chosen.id());
+        var call = new SchedulerCall(index, request.id(), inbox, chosen.id());
         SchedulerGrpc.newStub(link.channel())
                 .generate(request.toProto(committed, clock.nanoTime()), call.observer());
         inbox.attach(call);

@@ -83,7 +83,7 @@ final class SchedulerLinkTest {
         SchedulerGrpc.newStub(link.channel())
                 .generate(
                         GenerateRequest.newBuilder().setChoices(1).build(),
-                        new SchedulerCall(0, inbox, "x").observer());
+                        new SchedulerCall(0, "r", inbox, "x").observer());
         FakeScheduler.Call call = scheduler.nextCall();
         scheduler.muteAfter(scheduler.status().toBuilder().setRunning(7).build());
         // The last status before the silence.

@@ -11,11 +11,13 @@ import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.SequenceEvent;
+import dev.lockstep.scheduler.SequenceFacts;
 import dev.lockstep.scheduler.Submission;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -357,6 +359,14 @@ final class Requests {
         for (Sequence late : parked.late(clock.nanoTime())) {
             deliver(List.of(new SequenceEvent.Expired(late)));
         }
+    }
+
+    /// Returns how far each sequence is, oldest first.
+    List<SequenceFacts> facts() {
+        return owners.keySet().stream()
+                .sorted(Comparator.comparingLong(Sequence::arrival))
+                .map(SequenceFacts::of)
+                .toList();
     }
 
     /// Fails the requests when the parked sequences have waited too long for the next group.

@@ -96,6 +96,7 @@ public record SchedulerConfig(
                     ProcessKeys.GROUP,
                     ProcessKeys.INTERNAL_HOST,
                     ProcessKeys.INTERNAL_PORT,
+                    ProcessKeys.ADMIN_PORT,
                     ProcessKeys.CLUSTER_SECRET_FILE,
                     ProcessKeys.TLS_FOLDER,
                     ProcessKeys.ZOOKEEPER_AUTH,

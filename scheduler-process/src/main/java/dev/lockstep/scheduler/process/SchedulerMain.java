@@ -12,12 +12,20 @@ import dev.lockstep.cluster.process.Daemon;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Randomness;
 import java.io.IOException;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /// A scheduler process: leads a group, or is a standby.
 public final class SchedulerMain {
+    /// How long a look at the step loop waits for it.
+    private static final Duration LOOK = Duration.ofSeconds(1);
+
     private static final Logger LOG = LogManager.getLogger(SchedulerMain.class);
 
     private SchedulerMain() {}
@@ -70,6 +78,7 @@ public final class SchedulerMain {
                                 _ -> daemon.exitWith(ExitCode.FAILED)));
         loop.start();
         daemon.watch(loop::rounds);
+        daemon.debugState().add("scheduler", () -> inspect(loop.inbox()));
         service.serve(loop.inbox());
         Member member = Member.scheduler(config.group(), server.address(), incarnation);
         Registration registration = daemon.own(cluster.register(member));
@@ -94,6 +103,19 @@ public final class SchedulerMain {
                         LOG.info("drained, all requests done: {}", idle);
                     }
                 });
+    }
+
+    /// Returns the state of the loop, or that it does not answer.
+    private static Object inspect(StepLoopInbox loop) {
+        try {
+            return loop.inspect().get(LOOK.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException | ExecutionException e) {
+            LOG.warn("the step loop does not tell its state", e);
+            return Map.of("silent_for_millis", LOOK.toMillis());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return Map.of();
+        }
     }
 
     /// Waits for the hash key without a time limit, because processes start in any order. Returns

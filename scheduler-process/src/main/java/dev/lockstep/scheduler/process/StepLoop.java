@@ -192,6 +192,7 @@ final class StepLoop implements AutoCloseable {
                             new BlockWatcher.Snapshot(
                                     journal.position(),
                                     epoch == null ? List.of() : epoch.scheduler().cachedNames()));
+            case StepLoopMessage.Inspect(var answer) -> answer.complete(facts());
             case StepLoopMessage.Drain() -> draining = true;
             case StepLoopMessage.Stop() -> stopped = true;
         }
@@ -284,6 +285,8 @@ final class StepLoop implements AutoCloseable {
                 answer.complete(AttachSearchResponse.getDefaultInstance());
             } else if (left instanceof StepLoopMessage.Describe(var _, var _, var answer)) {
                 answer.complete(List.of());
+            } else if (left instanceof StepLoopMessage.Inspect(var answer)) {
+                answer.complete(facts());
             } else if (left instanceof StepLoopMessage.Snapshot(var answer)) {
                 answer.completeExceptionally(status.asRuntimeException());
             }
@@ -308,25 +311,33 @@ final class StepLoop implements AutoCloseable {
     private void publish() {
         publishedNanos = clock.nanoTime();
         changed = false;
+        statusListener.accept(status());
+    }
+
+    private SchedulerStatus status() {
         String reason =
                 draining
                         ? "draining"
                         : epoch == null ? String.valueOf(unready.getDescription()) : "";
         Optional<Epoch> current = Optional.ofNullable(epoch);
-        statusListener.accept(
-                new SchedulerStatus(
-                        current.map(Epoch::group),
-                        reason,
-                        epochs.load(current, gate.refused()).withParked(requests.parkedCount()),
-                        new GroupHistory(
-                                epochs.formations(),
-                                epochs.losses(),
-                                requests.migrations(),
-                                requests.poisoned(),
-                                requests.parkedCount()),
-                        epoch == null ? 0 : epoch.scheduler().stepTokens(),
-                        stepBytes,
-                        limits.sequences()));
+        return new SchedulerStatus(
+                current.map(Epoch::group),
+                reason,
+                epochs.load(current, gate.refused()).withParked(requests.parkedCount()),
+                new GroupHistory(
+                        epochs.formations(),
+                        epochs.losses(),
+                        requests.migrations(),
+                        requests.poisoned(),
+                        requests.parkedCount()),
+                epoch == null ? 0 : epoch.scheduler().stepTokens(),
+                stepBytes,
+                limits.sequences());
+    }
+
+    private SchedulerFacts facts() {
+        return SchedulerFacts.of(
+                status(), epoch == null ? 0 : epoch.scheduler().stepsInFlight(), requests.facts());
     }
 
     /// Refuses new requests from now on, and waits until those accepted earlier have ended.

@@ -74,6 +74,13 @@ final class StepLoopInbox implements WorkerGroup.Listener {
         return answer;
     }
 
+    /// The state of the loop, for whoever looks for a fault.
+    CompletableFuture<SchedulerFacts> inspect() {
+        var answer = new CompletableFuture<SchedulerFacts>();
+        messages.add(new StepLoopMessage.Inspect(answer));
+        return answer;
+    }
+
     void groupFormed(FormedGroup group) {
         messages.add(new StepLoopMessage.Formed(group));
     }

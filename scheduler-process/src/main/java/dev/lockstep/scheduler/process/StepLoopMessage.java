@@ -38,6 +38,8 @@ sealed interface StepLoopMessage {
 
     record Snapshot(CompletableFuture<BlockWatcher.Snapshot> answer) implements StepLoopMessage {}
 
+    record Inspect(CompletableFuture<SchedulerFacts> answer) implements StepLoopMessage {}
+
     record Drain() implements StepLoopMessage {}
 
     record Stop() implements StepLoopMessage {}

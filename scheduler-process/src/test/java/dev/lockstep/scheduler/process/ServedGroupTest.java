@@ -12,6 +12,7 @@ import dev.lockstep.cluster.Registration;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.TimelineEvent;
+import dev.lockstep.scheduler.SequenceFacts;
 import dev.lockstep.scheduler.WaitingLimits;
 import io.grpc.Status;
 import java.util.List;
@@ -80,6 +81,42 @@ class ServedGroupTest {
                             .toList();
             assertTrue(kinds.containsAll(List.of("parked", "resumed", "finished")), "" + kinds);
             rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void theStateOfTheLoopHasEverySequenceAndBlocksThatBalance() throws Exception {
+        try (var rig = new Rig()) {
+            FakeRank rank = rig.startRank(0, 1);
+            SchedulerFacts starting = rig.loop.inbox().inspect().get();
+            assertEquals(0, starting.epoch());
+            assertFalse(starting.reason().isEmpty());
+            rig.awaitReady();
+            List<TestCall> running = rig.fillSlots(rank);
+            TestCall waiting = rig.generate(Rig.request("w", 3, 9, 30).build());
+            rig.awaitStatus(it -> it.getWaiting() == 1);
+            SchedulerFacts facts = rig.loop.inbox().inspect().get();
+            assertEquals("", facts.reason());
+            assertTrue(facts.epoch() > 0);
+            assertEquals(8, facts.running());
+            assertEquals(9, facts.sequences().size());
+            SequenceFacts last = facts.sequences().getLast();
+            assertEquals("w", last.request());
+            assertEquals("waiting", last.state());
+            assertEquals(3, last.promptTokens());
+            assertEquals("running", facts.sequences().getFirst().state());
+            SchedulerFacts.Blocks blocks = facts.blocks();
+            assertTrue(blocks.used() >= 8, "" + blocks);
+            assertEquals(blocks.total(), blocks.used() + blocks.free() + blocks.cached());
+            rank.release();
+            for (TestCall call : running) {
+                call.await();
+            }
+            waiting.await();
+            rig.assertQuiet();
+            SchedulerFacts quiet = rig.loop.inbox().inspect().get();
+            assertEquals(List.of(), quiet.sequences());
+            assertEquals(0, quiet.blocks().used());
         }
     }
 

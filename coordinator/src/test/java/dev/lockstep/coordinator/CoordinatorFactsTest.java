@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.coordinator;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.Eventually;
+import dev.lockstep.coordinator.engine.CallFacts;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.junit.jupiter.api.Test;
+
+class CoordinatorFactsTest {
+    @Test
+    void aRequestIsShownWithItsCallWhileItIsOpen() throws Exception {
+        try (TestCoordinator tiny = TestCoordinator.start();
+                ExecutorService client = Executors.newVirtualThreadPerTaskExecutor()) {
+            CoordinatorFacts before = tiny.coordinator.facts();
+            assertEquals("", before.obstacle());
+            assertEquals(List.of(), before.openRequests());
+            CoordinatorFacts.GroupFacts group = before.groups().getFirst();
+            assertTrue(group.alive() && group.ready());
+            assertEquals("default", group.group());
+            var seen = new CountDownLatch(1);
+            tiny.scheduler.behave(
+                    call -> {
+                        call.accept();
+                        call.tokens(0, 5, 6);
+                        seen.await();
+                        call.finishByLength(0);
+                    });
+            var answer = client.submit(() -> tiny.chat(""));
+            Eventually.await("two tokens have come", () -> tokens(tiny) == 2);
+            CallFacts call = tiny.coordinator.facts().openRequests().getFirst().getFirst();
+            assertEquals(CallFacts.Phase.ACCEPTED, call.phase());
+            assertEquals(group.scheduler(), call.scheduler());
+            assertFalse(call.request().isEmpty());
+            seen.countDown();
+            answer.get();
+            Eventually.await(
+                    "the request is over", () -> tiny.coordinator.facts().openRequests().isEmpty());
+        }
+    }
+
+    private static int tokens(TestCoordinator tiny) {
+        return tiny.coordinator.facts().openRequests().stream()
+                .flatMap(List::stream)
+                .mapToInt(CallFacts::tokens)
+                .sum();
+    }
+}
