@@ -78,7 +78,7 @@ public final class SchedulerMain {
                                 _ -> daemon.exitWith(ExitCode.FAILED)));
         loop.start();
         daemon.watch(loop::rounds);
-        daemon.debugState().add("scheduler", () -> inspect(loop.inbox()));
+        daemon.debugState().add("scheduler", () -> inspect(loop.inbox(), LOOK));
         service.serve(loop.inbox());
         Member member = Member.scheduler(config.group(), server.address(), incarnation);
         Registration registration = daemon.own(cluster.register(member));
@@ -106,12 +106,12 @@ public final class SchedulerMain {
     }
 
     /// Returns the state of the loop, or that it does not answer.
-    private static Object inspect(StepLoopInbox loop) {
+    static Object inspect(StepLoopInbox loop, Duration wait) {
         try {
-            return loop.inspect().get(LOOK.toNanos(), TimeUnit.NANOSECONDS);
+            return loop.inspect().get(wait.toNanos(), TimeUnit.NANOSECONDS);
         } catch (TimeoutException | ExecutionException e) {
             LOG.warn("the step loop does not tell its state", e);
-            return Map.of("silent_for_millis", LOOK.toMillis());
+            return Map.of("silent_for_millis", wait.toMillis());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return Map.of();

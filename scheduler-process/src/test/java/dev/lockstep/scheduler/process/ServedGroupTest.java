@@ -15,7 +15,9 @@ import dev.lockstep.proto.v1.TimelineEvent;
 import dev.lockstep.scheduler.SequenceFacts;
 import dev.lockstep.scheduler.WaitingLimits;
 import io.grpc.Status;
+import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 /// What requests get while a group forms, is lost, and forms again; over in-process streams and
@@ -118,6 +120,14 @@ class ServedGroupTest {
             assertEquals(List.of(), quiet.sequences());
             assertEquals(0, quiet.blocks().used());
         }
+    }
+
+    @Test
+    void aLoopThatDoesNotAnswerIsSaidToBeSilent() {
+        var nobodyReads = new StepLoopInbox(new Gate(new WaitingLimits(1, 1)));
+        assertEquals(
+                Map.of("silent_for_millis", 1L),
+                SchedulerMain.inspect(nobodyReads, Duration.ofMillis(1)));
     }
 
     /// The other choice of the request is parked when the first is found to end its ranks.
