@@ -26,16 +26,13 @@ public final class Scheduler {
     private final RunningSequences running;
     private final ResourceManagers resources;
     private final CapacityScheduler capacity;
-    private final MicroBatchScheduler microBatch;
+    private final StepDivision division;
     private final PlanInProgress inProgress;
     private final StepTime stepTime;
     private final GroupShape shape;
 
     /// Used in rotation: the plans in flight, and the one being made.
     private final StepPlan[] plans = new StepPlan[DEPTH + 1];
-
-    /// Tokens of each sequence of the batch, filled by [#divide].
-    private final int[] counts;
 
     private final AdmissionPace pace = new AdmissionPace();
     private final PrefillPace prefillPace;
@@ -47,7 +44,6 @@ public final class Scheduler {
     private final ArrayDeque<StepPlan> inFlight = new ArrayDeque<>();
     private final Generation generation;
     private Recorder recorder = Recorder.NONE;
-    private boolean hurried;
     private long steps;
     private long mixedSteps;
     private long expired;
@@ -119,7 +115,9 @@ public final class Scheduler {
                         pace,
                         new QueueDelay(waiting, running, shortPrompts, stepTime, prefillPace));
         this.capacity = policies.newCapacity();
-        this.microBatch = policies.newMicroBatch();
+        MicroBatchScheduler microBatch = policies.newMicroBatch();
+        this.division =
+                new StepDivision(shape.maxSequences(), microBatch, stepTime, shortPrompts, waiting);
         this.inProgress =
                 new PlanInProgress(
                         stepTime,
@@ -132,7 +130,6 @@ public final class Scheduler {
                         probation,
                         shortPrompts,
                         timeline);
-        this.counts = new int[shape.maxSequences()];
         Arrays.setAll(plans, _ -> new StepPlan());
         this.generation = new Generation(shape.maxSequences(), running, waiting, timeline);
         waiting.begin(policies);
@@ -259,8 +256,8 @@ public final class Scheduler {
         }
         timeline.at(nanos);
         admit(nanos);
-        divide(nanos);
-        StepPlan plan = assemble(nanos);
+        int[] counts = division.divide(inProgress, nanos);
+        StepPlan plan = assemble(counts, nanos);
         if (!plan.isEmpty()) {
             resources.prepareResources(plan);
             timeline.planned(plan);
@@ -279,34 +276,8 @@ public final class Scheduler {
         pace.planned(nanos, running.promptTokens() - before, !waiting.isEmpty());
     }
 
-    /// Divides the tokens that sequences without KV leave in the budget among the batch. Short
-    /// steps alternate with steps that only hurrying prefills share.
-    private void divide(long nanos) {
-        boolean apart = inProgress.keepSuspectsApart();
-        boolean besideOthers = !apart && inProgress.arrangeShortPrompts(nanos);
-        boolean byOrder = !apart && waiting.wantsShortSteps();
-        boolean shortSteps = besideOthers || byOrder;
-        hurried = shortSteps && !hurried && inProgress.keepOnlyHurryingPrefills(byOrder);
-        List<Sequence> batch = inProgress.batch();
-        if (batch.isEmpty()) {
-            return;
-        }
-        int budget = stepTime.tokens();
-        for (Sequence sequence : inProgress.withoutKv()) {
-            budget -= sequence.remaining();
-        }
-        int tokens = shortSteps && !hurried ? inProgress.shortStepTokens(budget) : budget;
-        microBatch.divide(batch, tokens, counts);
-        boolean limitOthers = besideOthers && !hurried;
-        stepTime.limit(
-                batch,
-                counts,
-                shortPrompts,
-                limitOthers ? shortPrompts.costOfOthers() : Double.MAX_VALUE);
-    }
-
     /// Puts admissions and rows into a plan. A row is never longer than its blocks have room for.
-    private StepPlan assemble(long nanos) {
+    private StepPlan assemble(int[] counts, long nanos) {
         StepPlan plan = plans[(int) (steps % plans.length)];
         plan.begin(shape.epoch(), steps + 1, nanos);
         inProgress.admitted().forEach(plan::admit);

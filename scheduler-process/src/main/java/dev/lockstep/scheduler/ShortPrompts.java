@@ -33,7 +33,8 @@ final class ShortPrompts {
     private long waitingCost;
     private double cost;
     private long shortUntil = Long.MIN_VALUE;
-    private double costOfTwice;
+    private double aloneNanos;
+    private double aloneCost;
 
     ShortPrompts(StepTime stepTime) {
         this.stepTime = stepTime;
@@ -141,10 +142,10 @@ final class ShortPrompts {
     /// Measures how long a step takes whose only prefills are short prompts.
     void ended(StepPlan plan, long micros) {
         double prefills = plan.prefillCount() == 0 ? 0 : stepTime.prefillCost(plan);
-        double nanosPerCost = stepTime.nanosPerCost();
-        if (prefills > 0 && prefills <= limit() && micros > 0 && nanosPerCost > 0) {
-            double twice = micros * 1000.0 / nanosPerCost + prefills;
-            costOfTwice = costOfTwice == 0 ? twice : KEEP * costOfTwice + (1 - KEEP) * twice;
+        if (prefills > 0 && prefills <= limit() && micros > 0) {
+            double keep = aloneNanos == 0 ? 0 : KEEP;
+            aloneNanos = keep * aloneNanos + (1 - keep) * micros * 1000;
+            aloneCost = keep * aloneCost + (1 - keep) * prefills;
         }
     }
 
@@ -153,6 +154,8 @@ final class ShortPrompts {
     /// long as they take. Half of a step where that was not measured.
     double costOfOthers() {
         double half = stepTime.cost(0, stepTime.tokens()) / 2;
-        return costOfTwice == 0 ? half : Math.min(half, costOfTwice);
+        double nanosPerCost = stepTime.nanosPerCost();
+        boolean known = aloneNanos > 0 && nanosPerCost > 0;
+        return known ? Math.min(half, aloneCost + aloneNanos / nanosPerCost) : half;
     }
 }

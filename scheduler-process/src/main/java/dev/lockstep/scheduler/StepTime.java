@@ -36,6 +36,9 @@ final class StepTime {
     private int measurements;
     private int tokens;
 
+    /// The cost that takes the goal, of the fastest recent large step; 0 until there was one.
+    private double costOfGoal;
+
     StepTime(GroupShape shape) {
         this.doublingPosition = shape.doublingPosition();
         this.measures = shape.measuredTokens() > 0;
@@ -54,7 +57,7 @@ final class StepTime {
     ///   keep a chunk
     /// @param micros 0 if it is unknown
     void ended(StepPlan plan, int running, long micros) {
-        if (!measures || micros <= 0 || plan.prefillCount() == 0) {
+        if (micros <= 0 || plan.prefillCount() == 0) {
             return;
         }
         double all = cost(plan);
@@ -63,16 +66,18 @@ final class StepTime {
         if (prefills >= cost(0, tokens) / 2) {
             fitting[measurements % WINDOW] = all * GOAL_MICROS / micros;
             measurements++;
-            adjust(Math.min(limit, running + 2 * MIN_CHUNK));
+            costOfGoal = 0;
+            for (int i = 0; i < Math.min(measurements, WINDOW); i++) {
+                costOfGoal = Math.max(costOfGoal, fitting[i]);
+            }
+            if (measures) {
+                adjust(Math.min(limit, running + 2 * MIN_CHUNK));
+            }
         }
     }
 
     private void adjust(int min) {
-        double best = 0;
-        for (int i = 0; i < Math.min(measurements, WINDOW); i++) {
-            best = Math.max(best, fitting[i]);
-        }
-        double fits = tokensOf(best);
+        double fits = tokensOf(costOfGoal);
         boolean more = fits >= NOTICEABLE * tokens && tokens < limit;
         boolean fewer = measurements >= WINDOW && fits * NOTICEABLE <= tokens && tokens > min;
         if (more || fewer) {
@@ -116,10 +121,11 @@ final class StepTime {
         return cost;
     }
 
-    /// Returns the time of one unit of cost as far as warm-up and the steps since say; 0 when the
-    /// number of tokens was given.
+    /// Returns the time of one unit of cost in a large step: of a recent one, else what warm-up
+    /// found; 0 when the number of tokens was given and none was large.
     double nanosPerCost() {
-        return measures ? GOAL_MICROS * 1000.0 / cost(0, tokens) : 0;
+        double known = costOfGoal > 0 || !measures ? costOfGoal : cost(0, tokens);
+        return known > 0 ? GOAL_MICROS * 1000.0 / known : 0;
     }
 
     /// Lowers `tokens[i]`, those of `batch[i]`, where the step would take too long. Short prompts

@@ -110,7 +110,7 @@ final class WaitingRoom implements ResourceManager {
         } else if (sequence.generates()) {
             cached = Math.min(kv.cachedPrefix(sequence) * blockSize, sequence.maxShared());
         }
-        sequence.expectedPrefill = sequence.knownLength() - cached;
+        sequence.expectedPrefill = (long) sequence.knownLength() - cached;
         sequence.expectedCost = Math.round(stepTime.cost(cached, sequence.knownLength() - cached));
     }
 

@@ -34,7 +34,7 @@ class ReusedArraysTest {
     /// Arrays that have no meaning between two plans.
     private static final Set<String> SCRATCH =
             Set.of(
-                    "Scheduler.counts",
+                    "StepDivision.counts",
                     "PrefixCache.scratch",
                     "PrefixCache.hash",
                     "FullBlockNames.ids",

@@ -70,13 +70,14 @@ class ServedGroupTest {
                 assertEquals(Rig.expected(begun, 0), running.get(i).await().ids.get(0));
             }
             assertEquals(Rig.expected(request, 0), waiting.await().ids.get(0));
-            GroupStatus again = rig.awaitReady();
+            GroupStatus again =
+                    rig.awaitStatus(
+                            it -> it.getReady() && it.getRecomputedTokens() >= 3L * running.size());
             assertTrue(again.getEpoch() > epoch);
             assertEquals(2, again.getFormations());
             assertEquals(1, again.getLosses());
             assertEquals(running.size(), again.getMigrations(), "the waiting one had not begun");
             assertEquals(0, again.getParked());
-            assertTrue(again.getRecomputedTokens() >= 3L * running.size(), "" + again);
             List<String> kinds =
                     rig.describe("h0", "").getChoices(0).getEventsList().stream()
                             .map(TimelineEvent::getKind)
