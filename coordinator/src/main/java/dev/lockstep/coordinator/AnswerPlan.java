@@ -29,7 +29,9 @@ record AnswerPlan(
     /// Creates the ids of calls.
     @FunctionalInterface
     interface CallIds {
-        /// @param call names it; the same name has the same id, whoever writes the response
+        /// Returns the id of a call, which is the same whoever writes the response.
+        ///
+        /// @param call its name, which no other call has
         String of(String call);
     }
 
@@ -44,7 +46,9 @@ record AnswerPlan(
         return prompt.substring(Math.max(0, prompt.length() - PROMPT_END));
     }
 
-    /// @param choice a name of the choice that no other one has
+    /// Creates the reader of a choice.
+    ///
+    /// @param choice a name that no other choice has
     AnswerReader reader(String choice) {
         return new AnswerReader(this, choice);
     }

@@ -119,7 +119,7 @@ final class RequestStream {
     }
 
     synchronized boolean isReadBy(ServerCallStreamObserver<GenerateEvent> reader) {
-        return out == reader;
+        return reader.equals(out);
     }
 
     /// Sends the events of a kept request from the first on to this reader, in place of the one
@@ -251,7 +251,7 @@ final class RequestStream {
 
     /// As [#drain()], for a reader that may not be the one any more.
     synchronized void drain(ServerCallStreamObserver<GenerateEvent> reader) {
-        if (out == reader) {
+        if (reader.equals(out)) {
             drain();
         }
     }
@@ -262,11 +262,11 @@ final class RequestStream {
         if (reader == null) {
             return;
         }
-        for (int i = 0; i < outboxes.size() && out == reader && reader.isReady(); i++) {
+        for (int i = 0; i < outboxes.size() && reader.equals(out) && reader.isReady(); i++) {
             drain(i, outboxes.get(i), reader);
         }
         // The transport may call back while it sends.
-        boolean over = (complete || interrupted) && unread == 0 && out == reader;
+        boolean over = (complete || interrupted) && unread == 0 && reader.equals(out);
         if (!over || !outboxes.stream().allMatch(RequestStream::empty)) {
             return;
         }
