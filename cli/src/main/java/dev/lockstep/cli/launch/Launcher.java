@@ -289,11 +289,14 @@ public final class Launcher {
     ///
     /// @return [ExitCode#UNFINISHED] if a drain ended before the streams did
     public int close(StopReason reason) {
+        boolean served;
         synchronized (this) {
             closing = true;
+            served = started;
         }
         boolean drained = false;
-        if (reason.drains()) {
+        // Before it was ready, no request runs that could finish.
+        if (reason.drains() && served) {
             try {
                 drain();
                 drained = true;
@@ -309,7 +312,7 @@ public final class Launcher {
         cluster.close();
         zookeeper.ifPresent(EmbeddedZooKeeper::close);
         zookeeperFiles.ifPresent(RunFolder::remove);
-        return reason.drains() && coordinator.exitCode() != ExitCode.OK
+        return reason.drains() && served && coordinator.exitCode() != ExitCode.OK
                 ? ExitCode.UNFINISHED
                 : ExitCode.OK;
     }
