@@ -32,6 +32,9 @@ public final class ApiError extends RuntimeException {
     private final String code;
     private final Duration retryAfter;
 
+    /// The response that the client may ask for elsewhere, or empty.
+    private final String responseId;
+
     private ApiError(
             int status,
             String type,
@@ -39,6 +42,17 @@ public final class ApiError extends RuntimeException {
             String param,
             String code,
             Duration retryAfter) {
+        this(status, type, message, param, code, retryAfter, "");
+    }
+
+    private ApiError(
+            int status,
+            String type,
+            String message,
+            String param,
+            String code,
+            Duration retryAfter,
+            String responseId) {
         super(
                 message.length() <= MAX_MESSAGE_LENGTH
                         ? message
@@ -51,6 +65,7 @@ public final class ApiError extends RuntimeException {
         this.param = param;
         this.code = code;
         this.retryAfter = retryAfter;
+        this.responseId = responseId;
     }
 
     /// Returns the error for an invalid field; the message names it, its value and the limit.
@@ -167,6 +182,11 @@ public final class ApiError extends RuntimeException {
         return new ApiError(status, type, message, field, code, retryAfter);
     }
 
+    /// Returns this error with the id of the response that it ended.
+    ApiError ending(String response) {
+        return new ApiError(status, type, message(), param, code, retryAfter, response);
+    }
+
     /// Returns this error about a field that the client knows by another name.
     ///
     /// @param names the client's by ours
@@ -192,6 +212,12 @@ public final class ApiError extends RuntimeException {
         return param;
     }
 
+    /// Returns the id of the response that the error ended, if the client may ask for it elsewhere;
+    /// else empty.
+    String responseId() {
+        return responseId;
+    }
+
     /// Returns the suggested delay before a retry; zero for no suggestion.
     Duration retryAfter() {
         return retryAfter;
@@ -206,12 +232,16 @@ public final class ApiError extends RuntimeException {
         return String.valueOf(getMessage());
     }
 
-    /// Returns `{"error":{message, type, param, code}}`, with null for empty values.
+    /// Returns `{"error":{message, type, param, code}}`, with null for empty values, and with
+    /// `response_id` where there is one.
     ObjectNode toJson() {
         ObjectNode root = Json.object();
         ObjectNode error = root.putObject("error").put("message", message()).put("type", type);
         Json.putOrNull(error, "param", param);
         Json.putOrNull(error, "code", code);
+        if (!responseId.isEmpty()) {
+            error.put("response_id", responseId);
+        }
         return root;
     }
 }

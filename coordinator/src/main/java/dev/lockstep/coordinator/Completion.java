@@ -304,6 +304,7 @@ final class Completion {
                 }
             }
             case EngineEvent.Failed failed -> failed(failed.call(), failed.failure());
+            case EngineEvent.Stopped(ApiError error) -> throw error.ending(request.id());
             case EngineEvent.Stopped stopped -> throw stopped.error();
         }
     }

@@ -12,6 +12,7 @@ import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.StopReason;
 import dev.lockstep.coordinator.engine.SchedulerClient;
@@ -73,7 +74,8 @@ final class Coordinator {
     private final Server server;
     private final ThreadProgress progress;
     private final Randomness randomness = Randomness.secure();
-    private Optional<Registration> registration = Optional.empty();
+    private final String incarnation = randomness.nextIncarnation();
+    private final ClientConnections connections = new ClientConnections();
     private Optional<Thread> keyWaiter = Optional.empty();
 
     /// Creates the server and listens.
@@ -97,7 +99,8 @@ final class Coordinator {
                         timeouts.quiet(),
                         timeouts.unanswered());
         var completions = new CompletionFactory(model, environment, constraints, randomness);
-        this.readiness = new Readiness(completions, schedulers, requests);
+        this.readiness = new Readiness(completions, schedulers);
+        var drains = new Drains(schedulers, readiness, requests, connections, incarnation);
         var memory = new RequestMemory(config.maxBodyBytes());
         var responses = new Responses(ResponseStore.open(config.responses()), memory);
         var resumption =
@@ -115,7 +118,12 @@ final class Coordinator {
                                         resumption,
                                         threads),
                                 new AdminService(
-                                        readiness, schedulers, timelines, completions, threads),
+                                        readiness,
+                                        schedulers,
+                                        drains,
+                                        timelines,
+                                        completions,
+                                        threads),
                                 readiness.healthService(),
                                 ProtoReflectionServiceV1.newInstance()),
                         config.maxBodyBytes(),
@@ -162,7 +170,7 @@ final class Coordinator {
                         new InetSocketAddress(config.access().host(), config.port()),
                         SessionProtocol.HTTP)
                 .workerGroup(EVENT_LOOPS)
-                .childChannelPipelineCustomizer(Http1Pipeline::prepare)
+                .childChannelPipelineCustomizer(connections::prepare)
                 .absoluteUriTransformer(Coordinator::path)
                 .errorHandler(new ProtocolErrors())
                 .meterRegistry(new CompositeMeterRegistry())
@@ -221,7 +229,7 @@ final class Coordinator {
     CoordinatorFacts facts() {
         return new CoordinatorFacts(
                 readiness.obstacle(),
-                requests.isDraining(),
+                readiness.isDrained(),
                 schedulers.groups().stream().map(CoordinatorFacts.GroupFacts::of).toList(),
                 requests.facts());
     }
@@ -235,9 +243,7 @@ final class Coordinator {
     void join(Cluster cluster) {
         schedulers.follow(cluster.membership());
         Registration registered =
-                cluster.register(
-                        Member.coordinator(announcedHost(), port(), randomness.nextIncarnation()));
-        registration = Optional.of(registered);
+                cluster.register(Member.coordinator(announcedHost(), port(), incarnation));
         readiness.announce(registered);
         keyWaiter =
                 Optional.of(
@@ -272,29 +278,56 @@ final class Coordinator {
     }
 
     /// Stops, with or without waiting for requests to finish; an interrupt ends the waiting.
-    void stop(StopReason reason) {
-        requests.drain();
-        readiness.update();
-        try {
-            if (reason.drains()) {
-                requests.awaitEmpty(config.drainTimeout());
-            }
-        } catch (InterruptedException e) {
-            LOG.info("no time left to drain");
+    ///
+    /// @return false if it waited for requests, and they did not finish
+    boolean stop(StopReason reason) {
+        readiness.leave();
+        if (reason.drains()) {
+            drain();
         }
-        requests.stopAll(ApiError.unavailable("shutting_down", "this coordinator is stopping"));
+        requests.drain();
+        boolean finished = !reason.drains() || requests.count() == 0;
+        requests.stopAll(
+                reason.drains()
+                        ? OpenRequests.draining()
+                        : ApiError.unavailable("shutting_down", "this coordinator is stopping"));
         try {
             requests.awaitEmpty(STREAM_END_TIMEOUT);
             Thread.sleep(FLUSH_TIME);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        registration.ifPresent(Registration::close);
         keyWaiter.ifPresent(Thread::interrupt);
         schedulers.close();
         var _ = server.stop();
         threads.shutdownNow();
         constraints.close();
+        return finished;
+    }
+
+    /// Serves on for the grace, then accepts nothing new and waits for the open requests.
+    private void drain() {
+        connections.leave();
+        try {
+            Thread.sleep(grace());
+            requests.drain();
+            connections.close();
+            requests.awaitEmpty(config.drainTimeout());
+        } catch (InterruptedException e) {
+            LOG.info("no time left to drain");
+        }
+    }
+
+    /// Returns how long load balancers get to notice that this coordinator is not ready. Where no
+    /// other is ready, they have nowhere to send the requests to.
+    private Duration grace() {
+        boolean another =
+                schedulers.members().members(Member.Role.COORDINATOR).stream()
+                        .anyMatch(
+                                member ->
+                                        member.ready()
+                                                && !member.incarnation().equals(incarnation));
+        return config.drainGrace().orElse(another ? ProcessKeys.USUAL_DRAIN_GRACE : Duration.ZERO);
     }
 
     private String announcedHost() {

@@ -9,6 +9,7 @@ import dev.lockstep.cluster.process.SettingsSpec;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 
 /// The settings of one coordinator, read once at its start.
 ///
@@ -32,6 +33,7 @@ public record CoordinatorConfig(
         Duration keepAlive,
         Duration drainTimeout,
         Duration resumeWindow,
+        Optional<Duration> drainGrace,
         boolean parentPipe,
         String failpoints) {
 
@@ -74,6 +76,7 @@ public record CoordinatorConfig(
                             KEEP_ALIVE,
                             ProcessKeys.DRAIN_TIMEOUT,
                             ProcessKeys.RESUME_WINDOW,
+                            ProcessKeys.DRAIN_GRACE,
                             ProcessKeys.PARENT_PIPE,
                             ProcessKeys.CLUSTER_SECRET_FILE,
                             ProcessKeys.TLS_FOLDER,
@@ -100,6 +103,7 @@ public record CoordinatorConfig(
                 settings.value(KEEP_ALIVE),
                 settings.value(ProcessKeys.DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.RESUME_WINDOW),
+                settings.find(ProcessKeys.DRAIN_GRACE),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 settings.value(ProcessKeys.FAILPOINTS));
     }

@@ -5,6 +5,7 @@ import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.cluster.process.Daemon;
+import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.text.ModelTemplate;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -48,7 +49,12 @@ public final class CoordinatorMain {
         // From here on a signal closes the connection.
         daemon.atEnd(reason -> connecting.thenAccept(Cluster::close).join());
         var coordinator = new Coordinator(config, access, model, Timeouts.DEFAULT);
-        daemon.atEnd(coordinator::stop);
+        daemon.atEnd(
+                reason -> {
+                    if (!coordinator.stop(reason)) {
+                        daemon.endWith(ExitCode.UNFINISHED);
+                    }
+                });
         daemon.watch(coordinator::rounds);
         daemon.debugState().add("coordinator", coordinator::facts);
         LOG.info("coordinator listens on {}:{}", config.access().host(), coordinator.port());

@@ -40,6 +40,7 @@ final class Http1Connection extends ChannelDuplexHandler {
     private static final Duration MAX_PAUSE = Duration.ofMinutes(2);
 
     private final StatusLine statusLine;
+    private final ClientConnections connections;
 
     /// The versions of the requests whose responses have not ended, in order.
     private final Queue<HttpVersion> open = new ArrayDeque<>();
@@ -52,8 +53,14 @@ final class Http1Connection extends ChannelDuplexHandler {
     private boolean interim;
     private boolean switched;
 
-    Http1Connection(StatusLine statusLine) {
+    Http1Connection(StatusLine statusLine, ClientConnections connections) {
         this.statusLine = statusLine;
+        this.connections = connections;
+    }
+
+    /// Whether no request has begun whose response has not ended.
+    boolean isIdle() {
+        return open.isEmpty() && !requestIncomplete;
     }
 
     @Override
@@ -137,6 +144,10 @@ final class Http1Connection extends ChannelDuplexHandler {
         if (HttpVersion.HTTP_1_0.equals(open.peek())) {
             fitHttp10(response.headers());
         }
+        if (connections.leaving() && !switched) {
+            response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
+            closeAtEnd = true;
+        }
     }
 
     /// Lets the end of the connection be the end of a response without a length, and announces that
@@ -155,7 +166,7 @@ final class Http1Connection extends ChannelDuplexHandler {
         open.poll();
         responseBegun = false;
         sendsEvents = false;
-        if (closeAtEnd || (inputEnded && open.isEmpty())) {
+        if (closeAtEnd || connections.closed() || (inputEnded && open.isEmpty())) {
             promise.addListener(ChannelFutureListener.CLOSE);
         } else if (!inputEnded) {
             updateHalfClosure(channel);

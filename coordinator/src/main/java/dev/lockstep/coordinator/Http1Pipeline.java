@@ -16,9 +16,10 @@ import java.util.List;
 final class Http1Pipeline extends ByteToMessageDecoder {
     private static final int PROTOCOL_BYTES = 4;
 
-    /// Prepares a new connection.
-    static void prepare(ChannelPipeline pipeline) {
-        pipeline.addFirst(new Http1Pipeline());
+    private final ClientConnections connections;
+
+    Http1Pipeline(ClientConnections connections) {
+        this.connections = connections;
     }
 
     @Override
@@ -32,7 +33,7 @@ final class Http1Pipeline extends ByteToMessageDecoder {
         if (codec != null) {
             var statusLine = new StatusLine();
             pipeline.addBefore(codec.name(), null, statusLine);
-            pipeline.addAfter(codec.name(), null, new Http1Connection(statusLine));
+            pipeline.addAfter(codec.name(), null, new Http1Connection(statusLine, connections));
         }
         pipeline.remove(this);
     }

@@ -44,10 +44,6 @@ final class OpenRequests {
         return open.stream().map(CompletionInbox::facts).toList();
     }
 
-    synchronized boolean isDraining() {
-        return draining;
-    }
-
     /// Admits no further requests.
     synchronized void drain() {
         draining = true;
@@ -72,7 +68,8 @@ final class OpenRequests {
         all.forEach(inbox -> inbox.stop(error));
     }
 
-    private static ApiError draining() {
+    /// Returns the error of requests that a drain refuses, or that it does not wait for any longer.
+    static ApiError draining() {
         return ApiError.unavailable("draining", "this coordinator is stopping; try another one");
     }
 }

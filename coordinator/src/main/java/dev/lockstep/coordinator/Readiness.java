@@ -23,17 +23,17 @@ final class Readiness {
 
     private final CompletionFactory completions;
     private final SchedulerClient schedulers;
-    private final OpenRequests requests;
     private final HealthStatusManager health = new HealthStatusManager();
 
     // Guarded by this.
     private Optional<Registration> registration = Optional.empty();
     private String lastObstacle = "starting";
+    private boolean leaving;
+    private boolean drained;
 
-    Readiness(CompletionFactory completions, SchedulerClient schedulers, OpenRequests requests) {
+    Readiness(CompletionFactory completions, SchedulerClient schedulers) {
         this.completions = completions;
         this.schedulers = schedulers;
-        this.requests = requests;
         health.setStatus("", ServingStatus.NOT_SERVING);
         health.setStatus(InferenceService.NAME, ServingStatus.NOT_SERVING);
     }
@@ -51,9 +51,9 @@ final class Readiness {
 
     /// Returns why this coordinator cannot serve, or an empty text if it can, for its operator;
     /// does not block.
-    String obstacle() {
-        if (requests.isDraining()) {
-            return "this coordinator is stopping";
+    synchronized String obstacle() {
+        if (leaving || drained) {
+            return leaving ? "this coordinator is stopping" : "this coordinator is drained";
         }
         if (!completions.isLoaded()) {
             return "the tokenizer is being loaded";
@@ -83,9 +83,39 @@ final class Readiness {
     /// Keeps the state of this registration up to date.
     void announce(Registration registered) {
         synchronized (this) {
+            if (leaving) {
+                registered.close();
+                return;
+            }
             registration = Optional.of(registered);
         }
         update();
+    }
+
+    /// Makes this coordinator not ready for good, and takes it out of the cluster.
+    void leave() {
+        synchronized (this) {
+            if (leaving) {
+                return;
+            }
+            leaving = true;
+            registration.ifPresent(Registration::close);
+            registration = Optional.empty();
+        }
+        health.enterTerminalState();
+        update();
+    }
+
+    /// Makes this coordinator not ready, or ends that.
+    void drain(boolean wanted) {
+        synchronized (this) {
+            drained = wanted;
+        }
+        update();
+    }
+
+    synchronized boolean isDrained() {
+        return leaving || drained;
     }
 
     /// Determines the readiness again, and publishes it if it has changed.

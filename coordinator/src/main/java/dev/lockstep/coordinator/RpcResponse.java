@@ -22,6 +22,10 @@ import java.util.concurrent.TimeUnit;
 /// A response as a gRPC stream. The end of the last choice carries the usage, so it is held back
 /// until the response is complete.
 final class RpcResponse implements ResponseSink {
+    /// The trailer with the id of a response that ended and may be asked for elsewhere.
+    private static final Metadata.Key<String> RESPONSE_ID =
+            Metadata.Key.of("lockstep-response-id", Metadata.ASCII_STRING_MARSHALLER);
+
     private final ServerCallStreamObserver<InferenceEvent> out;
     private final Duration slowClient;
     private String id = "";
@@ -168,6 +172,9 @@ final class RpcResponse implements ResponseSink {
         if (!error.retryAfter().isZero()) {
             trailers.put(
                     SchedulerCall.RETRY_AFTER_MS, Long.toString(error.retryAfter().toMillis()));
+        }
+        if (!error.responseId().isEmpty()) {
+            trailers.put(RESPONSE_ID, error.responseId());
         }
         return status.withDescription(error.message()).asRuntimeException(trailers);
     }

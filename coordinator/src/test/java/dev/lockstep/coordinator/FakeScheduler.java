@@ -24,6 +24,8 @@ import dev.lockstep.proto.v1.RankInfo;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerGrpc;
+import dev.lockstep.proto.v1.SetDrainingRequest;
+import dev.lockstep.proto.v1.SetDrainingResponse;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TopLogprob;
 import dev.lockstep.proto.v1.Usage;
@@ -149,6 +151,20 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
 
     public GroupStatus status() {
         return status;
+    }
+
+    @Override
+    public void setDraining(
+            SetDrainingRequest request, StreamObserver<SetDrainingResponse> observer) {
+        boolean draining = request.getDraining();
+        publish(
+                status.toBuilder()
+                        .setDraining(draining)
+                        .setReady(!draining)
+                        .setReason(draining ? "draining" : "")
+                        .build());
+        observer.onNext(SetDrainingResponse.getDefaultInstance());
+        observer.onCompleted();
     }
 
     /// Sends this status and none after it, like a process that hangs.

@@ -2,13 +2,18 @@
 package dev.lockstep.coordinator;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.StopReason;
+import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -64,17 +69,10 @@ final class StoppingTest {
             Thread stopping =
                     Thread.ofPlatform().start(() -> tiny.coordinator.stop(StopReason.TERMINATED));
             tiny.awaitReady(false);
-            HttpResponse<String> refused = tiny.post(CHAT, TestCoordinator.chatBody(""));
-            assertEquals(503, refused.statusCode());
-            assertTrue(refused.body().contains("\"draining\""), refused.body());
-            assertTrue(refused.headers().firstValue("retry-after").isPresent());
-            Member announced =
-                    tiny.cluster
-                            .membership()
-                            .snapshot()
-                            .members(Member.Role.COORDINATOR)
-                            .getFirst();
-            assertEquals(Member.State.STARTING, announced.state());
+            Eventually.await("nothing listens", () -> !listens(tiny.coordinator.port()));
+            assertEquals(
+                    List.of(),
+                    tiny.cluster.membership().snapshot().members(Member.Role.COORDINATOR));
             resume.countDown();
             List<JsonNode> events = TestCoordinator.events(raw.readChunkedBody());
             assertEquals("length", events.getLast().at("/choices/0/finish_reason").asText());
@@ -110,11 +108,105 @@ final class StoppingTest {
             tiny.awaitReady(false);
             resume.countDown();
             List<JsonNode> cut = TestCoordinator.events(longer.readChunkedBody());
-            assertEquals("shutting_down", cut.getLast().at("/error/code").asText());
+            JsonNode error = cut.getLast().path("error");
+            assertEquals("draining", error.path("code").asText());
+            assertEquals("server_error", error.path("type").asText());
+            assertEquals(cancelled.request().getRequestId(), error.path("response_id").asText());
             List<JsonNode> complete = TestCoordinator.events(shorter.readChunkedBody());
             assertEquals("length", complete.getLast().at("/choices/0/finish_reason").asText());
             assertTrue(cancelled.awaitCancelled());
             stopping.join();
+        }
+    }
+
+    @Test
+    void inTheGraceRequestsAreServedAndClientsAreToldToLeave() throws Exception {
+        try (TestCoordinator tiny = TestCoordinator.startWith("--drain-grace=5m");
+                var kept = new RawConnection(tiny.coordinator.port());
+                var idle = new RawConnection(tiny.coordinator.port());
+                var streaming = new RawConnection(tiny.coordinator.port())) {
+            var resume = new CountDownLatch(1);
+            tiny.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, tiny.ids("Hello"));
+                        resume.await();
+                        call.finishByLength(0);
+                    });
+            streaming.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            streaming.readUntil("Hel");
+            idle.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            idle.readUntil("ok\"}");
+            var finished = new CompletableFuture<Boolean>();
+            Thread stopping =
+                    Thread.ofPlatform()
+                            .start(
+                                    () ->
+                                            finished.complete(
+                                                    tiny.coordinator.stop(StopReason.TERMINATED)));
+            tiny.awaitReady(false);
+            tiny.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, tiny.ids("there"));
+                        call.finishByLength(0);
+                    });
+            kept.post(CHAT, TestCoordinator.chatBody(""));
+            String served = kept.readAll();
+            assertTrue(served.startsWith("HTTP/1.1 200"), served);
+            assertTrue(served.contains("connection: close\r\n"), served);
+            // As a SIGINT does; then the grace and the drain are over.
+            stopping.interrupt();
+            List<JsonNode> cut = TestCoordinator.events(streaming.readChunkedBody());
+            assertEquals("draining", cut.getLast().at("/error/code").asText());
+            assertFalse(finished.join());
+            resume.countDown();
+        }
+    }
+
+    /// After the grace nothing listens, and connections without a request are closed.
+    @Test
+    void afterTheGraceOnlyTheRunningStreamsGoOn() throws Exception {
+        try (TestCoordinator tiny = TestCoordinator.startWith("--drain-grace=10ms");
+                var idle = new RawConnection(tiny.coordinator.port());
+                var silent = new RawConnection(tiny.coordinator.port());
+                var streaming = new RawConnection(tiny.coordinator.port())) {
+            int port = tiny.coordinator.port();
+            var resume = new CountDownLatch(1);
+            tiny.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, tiny.ids("Hello"));
+                        resume.await();
+                        call.finishByLength(0);
+                    });
+            HttpRequest streamed = tiny.request(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            CompletableFuture<HttpResponse<String>> http2 =
+                    tiny.client.sendAsync(streamed, HttpResponse.BodyHandlers.ofString());
+            FakeScheduler.Call call = tiny.scheduler.nextCall();
+            streaming.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            streaming.readUntil("Hel");
+            idle.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            idle.readUntil("ok\"}");
+            var finished = new CompletableFuture<Boolean>();
+            Thread.ofPlatform()
+                    .start(() -> finished.complete(tiny.coordinator.stop(StopReason.TERMINATED)));
+            assertTrue(idle.readAll().endsWith("ok\"}"));
+            assertEquals("", silent.readAll());
+            Eventually.await("nothing listens", () -> !listens(port));
+            resume.countDown();
+            String rest = streaming.readAll();
+            assertTrue(rest.contains("[DONE]"), rest);
+            assertEquals(HttpClient.Version.HTTP_2, http2.join().version());
+            List<JsonNode> events = TestCoordinator.events(http2.join());
+            assertEquals("length", events.getLast().at("/choices/0/finish_reason").asText());
+            assertTrue(finished.join());
+            assertTrue(call.request().getRequestId().length() > 0);
+        }
+    }
+
+    private static boolean listens(int port) {
+        try (var _ = new RawConnection(port)) {
+            return true;
+        } catch (IOException e) {
+            return false;
         }
     }
 

@@ -109,6 +109,7 @@ public final class WorkerMain {
                 daemon.own(
                         WorkerServer.open(
                                 config.address(), access, joinReply.incarnation(), service));
+        daemon.atEnd(_ -> service.leave());
         Member member =
                 Member.worker(
                                 config.group(),

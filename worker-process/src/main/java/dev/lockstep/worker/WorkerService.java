@@ -72,6 +72,17 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         return new Connection((ServerCallStreamObserver<WorkerMessage>) out);
     }
 
+    /// Tells the scheduler that this worker leaves, unlike one that fails.
+    void leave() {
+        Connection connection;
+        synchronized (this) {
+            connection = current;
+        }
+        if (connection != null) {
+            connection.refuse(Status.ABORTED.withDescription("this worker stops"), new Metadata());
+        }
+    }
+
     private synchronized long highestEpoch() {
         return highestEpoch;
     }

@@ -29,6 +29,11 @@ public record GroupView(
         return alive && status.getReady();
     }
 
+    /// Whether its running requests go on, although it may accept no new ones.
+    boolean runs() {
+        return ready() || (alive && status.getDraining() && status.getEpoch() > 0);
+    }
+
     /// Returns the view of the same scheduler with a new state.
     GroupView with(boolean newAlive, GroupStatus newStatus, double newBytesPerStep) {
         return new GroupView(id, newAlive, newStatus, newBytesPerStep, blocks, sent);

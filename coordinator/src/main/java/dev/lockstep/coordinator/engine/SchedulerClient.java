@@ -13,7 +13,9 @@ import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
+import dev.lockstep.proto.v1.SetDrainingRequest;
 import io.grpc.ManagedChannel;
+import io.grpc.Status;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
@@ -140,12 +142,12 @@ public final class SchedulerClient implements AutoCloseable {
                 .map(chosen -> send(request, committed, index, inbox, chosen, now));
     }
 
-    /// Whether the group of this scheduler does not serve now, and another of the model does.
+    /// Whether the group of this scheduler runs nothing now, and another of the model does.
     public boolean mustMove(String scheduler, String model) {
         boolean another = false;
         for (GroupView group : groups()) {
             boolean serves = group.ready() && group.status().getModel().equals(model);
-            if (group.id().equals(scheduler) && group.ready()) {
+            if (group.id().equals(scheduler) && group.runs()) {
                 return false;
             }
             another |= serves && !group.id().equals(scheduler);
@@ -195,6 +197,23 @@ public final class SchedulerClient implements AutoCloseable {
             }
         }
         return calls;
+    }
+
+    /// Starts or ends the drain of a group; blocks.
+    ///
+    /// @param scheduler the leader, [GroupView#id]
+    /// @throws io.grpc.StatusRuntimeException when it does not
+    public void setDraining(String scheduler, boolean wanted, Duration timeout) {
+        SchedulerLink link = snapshot.links().get(scheduler);
+        if (link == null) {
+            throw Status.UNAVAILABLE
+                    .withDescription("its scheduler has just left")
+                    .asRuntimeException();
+        }
+        var _ =
+                SchedulerGrpc.newBlockingStub(link.channel())
+                        .withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS)
+                        .setDraining(SetDrainingRequest.newBuilder().setDraining(wanted).build());
     }
 
     /// Requests the timeline of a tenant's request from all live schedulers at the same time.

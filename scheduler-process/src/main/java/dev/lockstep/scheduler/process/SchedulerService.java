@@ -11,6 +11,8 @@ import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
+import dev.lockstep.proto.v1.SetDrainingRequest;
+import dev.lockstep.proto.v1.SetDrainingResponse;
 import dev.lockstep.proto.v1.WatchBlocksRequest;
 import dev.lockstep.proto.v1.WatchGroupRequest;
 import dev.lockstep.scheduler.Load;
@@ -154,6 +156,27 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                         .thenAccept(choices -> answer(request.getRequestId(), choices, observer));
     }
 
+    @Override
+    public void setDraining(
+            SetDrainingRequest request, StreamObserver<SetDrainingResponse> observer) {
+        StepLoopInbox to = inbox;
+        if (to == null) {
+            observer.onError(starting());
+            return;
+        }
+        var _ =
+                to.setDraining(request.getDraining())
+                        .thenAccept(
+                                status -> {
+                                    if (status.isOk()) {
+                                        observer.onNext(SetDrainingResponse.getDefaultInstance());
+                                        observer.onCompleted();
+                                    } else {
+                                        observer.onError(status.asRuntimeException());
+                                    }
+                                });
+    }
+
     private static void answer(
             String id, List<Timeline.Choice> choices, StreamObserver<RequestTimeline> observer) {
         if (choices.isEmpty()) {
@@ -205,6 +228,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                         .setGroup(group)
                         .setReady(status.ready())
                         .setReason(status.reason())
+                        .setDraining(status.draining())
                         .setRunning(load.running())
                         .setWaiting(load.waiting())
                         .setWaitingLimit(status.waitingLimit())

@@ -7,11 +7,13 @@ import java.util.Optional;
 /// The status of the scheduler, for routers and users: with a group it is ready, without one
 /// `reason` says why.
 ///
+/// @param draining whether it accepts no new requests
 /// @param stepTokens tokens that a step may have now
 /// @param stepBytes bytes of all steps on the wire, to one rank
 record SchedulerStatus(
         Optional<FormedGroup> group,
         String reason,
+        boolean draining,
         Load load,
         GroupHistory history,
         int stepTokens,

@@ -67,6 +67,7 @@ final class StepLoop implements AutoCloseable {
     private long publishedNanos;
     private boolean changed;
     private boolean draining;
+    private boolean stopping;
     private boolean stopped;
 
     /// Creates the loop. `statusListener` and `fatal` are called on the loop's thread and must not
@@ -154,7 +155,8 @@ final class StepLoop implements AutoCloseable {
         // A draining scheduler refuses requests for another reason than a full queue.
         gate.update(draining ? Gate.Queue.OPEN : requests.queue());
         tick();
-        if (draining && requests.isEmpty()) {
+        // Without a group nothing finishes here, and coordinators give the requests to another one.
+        if (stopping && (requests.isEmpty() || epoch == null)) {
             idle.countDown();
         }
     }
@@ -193,9 +195,26 @@ final class StepLoop implements AutoCloseable {
                                     journal.position(),
                                     epoch == null ? List.of() : epoch.scheduler().cachedNames()));
             case StepLoopMessage.Inspect(var answer) -> answer.complete(facts());
-            case StepLoopMessage.Drain() -> draining = true;
+            case StepLoopMessage.SetDraining(var wanted, var answer) ->
+                    answer.complete(setDraining(wanted));
+            case StepLoopMessage.Drain() -> {
+                stopping = true;
+                draining = true;
+            }
             case StepLoopMessage.Stop() -> stopped = true;
         }
+    }
+
+    private Status setDraining(boolean wanted) {
+        if (stopping || unready.getCode() == Status.Code.FAILED_PRECONDITION) {
+            return stopping
+                    ? Status.UNAVAILABLE.withDescription("the scheduler is stopping")
+                    : unready;
+        }
+        LOG.info("the group is {}", wanted ? "drained" : "in service again");
+        draining = wanted;
+        publish();
+        return Status.OK;
     }
 
     private void submit(RequestStream stream) {
@@ -287,6 +306,8 @@ final class StepLoop implements AutoCloseable {
                 answer.complete(List.of());
             } else if (left instanceof StepLoopMessage.Inspect(var answer)) {
                 answer.complete(facts());
+            } else if (left instanceof StepLoopMessage.SetDraining(var _, var answer)) {
+                answer.complete(status);
             } else if (left instanceof StepLoopMessage.Snapshot(var answer)) {
                 answer.completeExceptionally(status.asRuntimeException());
             }
@@ -323,6 +344,7 @@ final class StepLoop implements AutoCloseable {
         return new SchedulerStatus(
                 current.map(Epoch::group),
                 reason,
+                draining,
                 epochs.load(current, gate.refused()).withParked(requests.parkedCount()),
                 new GroupHistory(
                         epochs.formations(),
@@ -340,9 +362,10 @@ final class StepLoop implements AutoCloseable {
                 status(), epoch == null ? 0 : epoch.scheduler().stepsInFlight(), requests.facts());
     }
 
-    /// Refuses new requests from now on, and waits until those accepted earlier have ended.
+    /// Refuses new requests from now on, and waits until those accepted earlier have ended, or the
+    /// group is lost.
     ///
-    /// @return whether they have
+    /// @return whether it did not wait in vain
     boolean drain(Duration timeout) throws InterruptedException {
         inbox.drain();
         return idle.await(timeout.toNanos(), TimeUnit.NANOSECONDS);

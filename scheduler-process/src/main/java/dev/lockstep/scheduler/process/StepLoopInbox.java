@@ -100,6 +100,13 @@ final class StepLoopInbox implements WorkerGroup.Listener {
         messages.add(new StepLoopMessage.Lost(group, loss));
     }
 
+    /// Starts or ends a drain of the group. The answer is OK, or why this is not possible.
+    CompletableFuture<Status> setDraining(boolean wanted) {
+        var answer = new CompletableFuture<Status>();
+        messages.add(new StepLoopMessage.SetDraining(wanted, answer));
+        return answer;
+    }
+
     /// Makes the loop refuse new requests from now on.
     void drain() {
         messages.add(new StepLoopMessage.Drain());

@@ -40,6 +40,11 @@ sealed interface StepLoopMessage {
 
     record Inspect(CompletableFuture<SchedulerFacts> answer) implements StepLoopMessage {}
 
+    /// Starts or ends a drain of the group; answers with why it cannot, or OK.
+    record SetDraining(boolean wanted, CompletableFuture<Status> answer)
+            implements StepLoopMessage {}
+
+    /// Starts the last drain of this process.
     record Drain() implements StepLoopMessage {}
 
     record Stop() implements StepLoopMessage {}

@@ -339,7 +339,10 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
                             + status.getCode()
                             + (description == null ? "" : " " + description);
         }
-        if (status.getCode() != Status.Code.FAILED_PRECONDITION) {
+        if (status.getCode() == Status.Code.ABORTED) {
+            // The rank works, and leaves.
+            giveUp(reason);
+        } else if (status.getCode() != Status.Code.FAILED_PRECONDITION) {
             lose(reason);
         } else if (highest.filter(text -> text.matches("[0-9]{1,18}")).isPresent()) {
             lose(FormationException.stale(reason, Long.parseLong(highest.get())));

@@ -17,6 +17,8 @@ import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.LogitBias;
 import dev.lockstep.proto.v1.SamplingParams;
+import dev.lockstep.proto.v1.SchedulerGrpc;
+import dev.lockstep.proto.v1.SetDrainingRequest;
 import dev.lockstep.proto.v1.WatchGroupRequest;
 import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.scheduler.WaitingLimits;
@@ -267,6 +269,53 @@ class SchedulerServiceTest {
             rank.release();
             assertEquals(Rig.expected(request, 0), running.await().ids.get(0));
             assertTrue(rig.loop.drain(Eventually.TIMEOUT));
+        }
+    }
+
+    @Test
+    void aDrainedGroupFinishesWhatItHasAndCanBeBroughtBack() throws Exception {
+        try (var rig = new Rig()) {
+            FakeRank rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            rank.hold();
+            GenerateRequest request = Rig.request("d", 3, 1, 30).build();
+            TestCall running = rig.generate(request);
+            rig.awaitStatus(it -> it.getRunning() == 1);
+            setDraining(rig, true);
+            GroupStatus draining = rig.awaitStatus(GroupStatus::getDraining);
+            assertFalse(draining.getReady());
+            assertEquals("draining", draining.getReason());
+            rig.generate(Rig.request("late", 3, 1, 4).build())
+                    .assertFails(Status.Code.UNAVAILABLE, "draining");
+            rank.release();
+            assertEquals(Rig.expected(request, 0), running.await().ids.get(0));
+            setDraining(rig, false);
+            assertFalse(rig.awaitReady().getDraining());
+            GenerateRequest next = Rig.request("next", 3, 1, 4).build();
+            assertEquals(Rig.expected(next, 0), rig.generate(next).await().ids.get(0));
+        }
+    }
+
+    private static void setDraining(Rig rig, boolean wanted) {
+        var _ =
+                SchedulerGrpc.newBlockingStub(rig.stub().getChannel())
+                        .setDraining(SetDrainingRequest.newBuilder().setDraining(wanted).build());
+    }
+
+    /// Nothing finishes without a group: coordinators give the requests to another one.
+    @Test
+    void aDrainDoesNotWaitForTheNextGroup() throws Exception {
+        try (var rig = new Rig()) {
+            FakeRank rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            rank.hold();
+            TestCall running = rig.generate(Rig.request("d", 3, 1, 30).build());
+            rig.awaitStatus(it -> it.getRunning() == 1);
+            assertFalse(rig.loop.drain(Duration.ofMillis(10)));
+            rank.die();
+            assertTrue(rig.loop.drain(Eventually.TIMEOUT));
+            rig.loop.close();
+            running.assertFails(Status.Code.UNAVAILABLE, "stopped");
         }
     }
 
