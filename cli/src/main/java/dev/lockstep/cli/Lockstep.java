@@ -40,6 +40,7 @@ public final class Lockstep {
                     new SchedulerCommand(),
                     new WorkerCommand(),
                     new ZooKeeperCommand(),
+                    new DrainCommand(),
                     new CertificatesCommand(),
                     new DoctorCommand(),
                     new DevicesCommand(),

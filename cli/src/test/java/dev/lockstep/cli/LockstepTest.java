@@ -129,7 +129,7 @@ class LockstepTest {
         assertRefused(
                 ExitCode.USAGE,
                 "lockstep answer: no such command; commands are serve, run, models, inspect, tokenize, render, parse, grammar, coordinator,"
-                        + " scheduler, worker, zookeeper, certificates, doctor, devices, bench, replay, train-start-up",
+                        + " scheduler, worker, zookeeper, drain, certificates, doctor, devices, bench, replay, train-start-up",
                 "answer");
     }
 
