@@ -7,7 +7,7 @@ import java.time.Duration;
 /// Runs long work, such as a download or a start, on a separate thread, so that the main thread can
 /// handle a stop at any time.
 final class Stoppable {
-    private static final Duration CLEAN_UP_TIME = Duration.ofMillis(300);
+    private static final Duration CLEAN_UP_TIME = Duration.ofMillis(700);
 
     private Stoppable() {}
 

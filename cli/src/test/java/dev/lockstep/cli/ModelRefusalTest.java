@@ -170,7 +170,7 @@ class ModelRefusalTest {
                         Optional.empty());
         var terminal = new Terminal(new PrintStream(OutputStream.nullOutputStream()), false);
         return String.valueOf(
-                assertThrows(RuntimeException.class, () -> new Launcher(config, terminal))
+                assertThrows(RuntimeException.class, () -> new Launcher(config, terminal, _ -> {}))
                         .getMessage());
     }
 

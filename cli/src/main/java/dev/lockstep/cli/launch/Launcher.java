@@ -54,6 +54,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -99,8 +100,6 @@ public final class Launcher {
     private final MemoryPlan memory;
     private final HostPlan plan;
     private final Optional<String> apiKey;
-    private final Optional<RunFolder> zookeeperFiles;
-    private final Optional<EmbeddedZooKeeper> zookeeper;
     private final Optional<Path> ownSecret;
     private final String connectString;
     private final Cluster cluster;
@@ -128,7 +127,9 @@ public final class Launcher {
         return LockstepClient.connect(ready.host(), ready.port(), deadline, apiKey.orElse(""));
     }
 
-    public Launcher(LauncherConfig config, Terminal terminal) {
+    /// @param owner closes what it is given at the end of the process, in reverse order, also when
+    ///   this constructor does not return in time; it throws once the process stops
+    public Launcher(LauncherConfig config, Terminal terminal, Consumer<AutoCloseable> owner) {
         this.config = config;
         this.terminal = terminal;
         Settings settings = config.settings();
@@ -154,19 +155,21 @@ public final class Launcher {
                         capabilities);
         this.memory = MemoryForecast.of(settings, source, size, types, device);
         this.plan = plan(settings, source, size, types.kv(), memory.kvBytes());
-        this.zookeeperFiles =
+        Optional<RunFolder> zookeeperFiles =
                 config.zookeeper().isPresent()
                         ? Optional.empty()
                         : Optional.of(RunFolder.temporary(freshFolder(config.runFolder())));
+        zookeeperFiles.ifPresent(files -> owner.accept(files::remove));
         this.ownSecret = zookeeperFiles.map(files -> files.path().resolve("cluster-secret"));
         ClusterAccess access =
                 ownSecret
                         .map(file -> ClusterAccess.of(ClusterSecret.readOrCreate(file)))
                         .orElseGet(() -> ClusterAccess.of(settings));
-        this.zookeeper =
-                zookeeperFiles.map(files -> EmbeddedZooKeeper.start(files.path(), 0, access));
         this.connectString =
-                config.zookeeper().orElseGet(() -> zookeeper.orElseThrow().connectString());
+                zookeeperFiles
+                        .map(files -> startZooKeeper(files, access, owner))
+                        .or(config::zookeeper)
+                        .orElseThrow();
         this.cluster =
                 ZooKeeperCluster.connect(
                         connectString, settings.value(ProcessKeys.CLUSTER), access);
@@ -188,6 +191,19 @@ public final class Launcher {
                         "coordinator",
                         CoordinatorConfig.SPEC,
                         List.of("--port=" + config.port(), "--model=" + config.model().path()));
+    }
+
+    /// Starts a ZooKeeper server and returns its address.
+    private static String startZooKeeper(
+            RunFolder files, ClusterAccess access, Consumer<AutoCloseable> owner) {
+        EmbeddedZooKeeper server = EmbeddedZooKeeper.start(files.path(), 0, access);
+        owner.accept(
+                () -> {
+                    server.close();
+                    // The folder may have been removed while the server wrote its first files.
+                    files.remove();
+                });
+        return server.connectString();
     }
 
     private static DeviceChoice device(Settings settings, ModelSource source, int size) {
@@ -289,69 +305,28 @@ public final class Launcher {
     ///
     /// @return [ExitCode#UNFINISHED] if a drain ended before the streams did
     public int close(StopReason reason) {
-        boolean served;
+        boolean drains;
         synchronized (this) {
             closing = true;
-            served = started;
+            // Before it was ready, no request runs that could finish.
+            drains = reason.drains() && started;
         }
-        boolean drained = false;
-        // Before it was ready, no request runs that could finish.
-        if (reason.drains() && served) {
-            try {
-                drain();
-                drained = true;
-            } catch (InterruptedException e) {
-                LOG.info("the drain is over: streams end with an error");
-            }
-        }
-        if (!drained) {
-            children().forEach(Child::closeInput);
-            endAll(QUICK);
+        Duration drain = drainTime(config.settings());
+        var stopping =
+                new Stopping(
+                        coordinator,
+                        scheduler,
+                        workers,
+                        // A child in a training run writes its cache when it exits.
+                        config.training().isPresent() ? drain : STEP_DOWN);
+        if (!drains || !stopping.drain(drain)) {
+            stopping.endAll(QUICK);
         }
         watch.ifPresent(ChildrenWatch::close);
         cluster.close();
-        zookeeper.ifPresent(EmbeddedZooKeeper::close);
-        zookeeperFiles.ifPresent(RunFolder::remove);
-        return reason.drains() && served && coordinator.exitCode() != ExitCode.OK
+        return drains && coordinator.exitCode() != ExitCode.OK
                 ? ExitCode.UNFINISHED
                 : ExitCode.OK;
-    }
-
-    /// Stops the processes in the order of a request: each may still need those after it.
-    private void drain() throws InterruptedException {
-        // A child in a training run writes its cache when it exits.
-        Duration stepDown =
-                config.training().isPresent() ? drainTime(config.settings()) : STEP_DOWN;
-        long end = System.nanoTime() + drainTime(config.settings()).toNanos();
-        coordinator.drain();
-        coordinator.awaitEnd(until(end).plus(stepDown));
-        // Coordinators of other hosts may have requests here.
-        scheduler.drain();
-        if (!scheduler.ends(until(end))) {
-            scheduler.say(Daemon.HAND_OVER);
-        }
-        scheduler.awaitEnd(stepDown);
-        workers.forEach(Child::drain);
-        for (Child worker : workers) {
-            worker.awaitEnd(stepDown);
-        }
-    }
-
-    private static Duration until(long nanos) {
-        return Duration.ofNanos(Math.max(0, nanos - System.nanoTime()));
-    }
-
-    /// Waits for the end of all processes, and kills those that remain after the time-out.
-    private void endAll(Duration timeout) {
-        long end = System.nanoTime() + timeout.toNanos();
-        try {
-            for (Child child : children()) {
-                child.awaitEnd(until(end));
-            }
-        } catch (InterruptedException e) {
-            LOG.warn("no time left to wait for the processes");
-            Thread.currentThread().interrupt();
-        }
     }
 
     private Optional<Ready> status(Member coordinator) {

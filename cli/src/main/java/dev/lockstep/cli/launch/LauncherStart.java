@@ -2,6 +2,7 @@
 package dev.lockstep.cli.launch;
 
 import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cluster.process.Daemon;
 import dev.lockstep.cluster.process.ProcessKeys;
@@ -78,6 +79,21 @@ public record LauncherStart(
                         runFolder,
                         logFolder,
                         training),
-                terminal);
+                terminal,
+                this::own);
+    }
+
+    /// Closes a resource at the end of the process, or at once if that has come already.
+    private void own(AutoCloseable resource) {
+        var _ = daemon.own(resource);
+        if (!daemon.stopping()) {
+            return;
+        }
+        try {
+            resource.close();
+        } catch (Exception e) {
+            throw new UnusableException("stopped, and cannot clean up: " + e.getMessage());
+        }
+        throw new UnusableException("stopped");
     }
 }
