@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
 
 /// Clients that send one request after another until they are closed, and count the outcomes: `ok`,
 /// or the error code.
@@ -18,16 +19,21 @@ final class BackgroundLoad implements AutoCloseable {
 
     /// Starts `clientCount` clients.
     BackgroundLoad(Api api, JsonNode request, int clientCount) {
+        this(() -> api, request, clientCount);
+    }
+
+    /// Starts `clientCount` clients, which ask for the coordinator of each request.
+    BackgroundLoad(Supplier<Api> api, JsonNode request, int clientCount) {
         for (int client = 0; client < clientCount; client++) {
             clients.add(Thread.ofVirtual().name("load-" + client).start(() -> run(api, request)));
         }
     }
 
-    private void run(Api api, JsonNode request) {
+    private void run(Supplier<Api> api, JsonNode request) {
         while (!stopping) {
             String outcome;
             try {
-                Api.Response response = api.post(CompletionBodies.COMPLETIONS, request);
+                Api.Response response = api.get().post(CompletionBodies.COMPLETIONS, request);
                 outcome = response.status() == 200 ? "ok" : response.errorCode();
             } catch (RuntimeException e) {
                 outcome = e.toString();

@@ -82,9 +82,10 @@ final class LockstepProcess {
         PosixSignals.send(signal, Long.toString(pid()));
     }
 
-    /// Sends SIGINT to every process of the group, as Ctrl-C in a terminal does.
-    void interruptGroup() {
-        PosixSignals.send("INT", "-" + pid());
+    /// Sends a signal to every process of the group: SIGINT as Ctrl-C in a terminal does, SIGTERM
+    /// as service managers do.
+    void signalGroup(String signal) {
+        PosixSignals.send(signal, "-" + pid());
     }
 
     /// Waits until it ends and returns its exit code.

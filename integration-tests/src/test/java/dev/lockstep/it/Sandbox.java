@@ -18,6 +18,7 @@ import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -181,13 +182,17 @@ final class Sandbox implements AutoCloseable {
 
     /// Returns the process that runs a command, such as `scheduler`.
     long processIdOf(String command) {
+        return findProcess(command).orElseThrow();
+    }
+
+    /// Returns the process that runs a command if there is one.
+    Optional<Long> findProcess(String command) {
         return processIds().stream()
                 .filter(
                         id ->
                                 commandLine(PROC.resolve(Long.toString(id)))
                                         .contains("\0" + command + "\0"))
-                .findFirst()
-                .orElseThrow();
+                .findFirst();
     }
 
     /// Returns the resident memory of the process that runs a command.

@@ -2,10 +2,12 @@
 package dev.lockstep.it;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.cluster.process.ExitCode;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -56,19 +58,37 @@ final class StoppingIT {
         try (ServedCluster cluster = serve();
                 EventReader events = begunStream(cluster.api());
                 var clock = new LoadAwareClock()) {
-            cluster.launcher().interruptGroup();
+            cluster.launcher().signalGroup("INT");
             cluster.awaitNothingLeft(CLEAN_UP_LIMIT, clock);
             assertEndsInError(events);
             assertEquals(ExitCode.INTERRUPTED, cluster.launcher().awaitExit());
         }
     }
 
+    /// When its first file is there, and the server that writes there starts.
+    @Test
+    void afterCtrlCInAStartNothingIsLeft() throws Exception {
+        try (Sandbox sandbox = Sandbox.quick();
+                var clock = new LoadAwareClock()) {
+            LockstepProcess launcher =
+                    sandbox.start(
+                            "serve", "serve", ServedCluster.flags(sandbox, Models.tiny(sandbox, 3)));
+            BoundedWait.await("ZooKeeper starts", () -> !zooKeeperFiles(sandbox).isEmpty());
+            launcher.signalGroup("INT");
+            sandbox.awaitNothingLeft(CLEAN_UP_LIMIT, clock);
+            assertEquals(List.of(), zooKeeperFiles(sandbox));
+            assertEquals(List.of(), sandbox.temporaryFiles());
+        }
+    }
+
+    /// The second SIGTERM is ignored.
     @Test
     void sigtermLetsStreamsFinish() throws Exception {
         Sandbox sandbox = Sandbox.quick();
         try (ServedCluster cluster = serve(sandbox);
                 EventReader events = begunStream(cluster.api())) {
-            cluster.launcher().signal("TERM");
+            cluster.launcher().signalGroup("TERM");
+            cluster.launcher().signalGroup("TERM");
             Generated generated = Generated.of(events);
             assertEquals("length", generated.finishReason());
             // begunStream has read the first event.
@@ -77,10 +97,8 @@ final class StoppingIT {
             try (var clock = new LoadAwareClock()) {
                 cluster.awaitNothingLeft(CLEAN_UP_LIMIT, clock);
             }
-            try (Stream<Path> files = Files.list(sandbox.folder())) {
-                // Logs are kept in the run folder.
-                assertEquals(List.of(), files.filter(StoppingIT::isOfZooKeeper).toList());
-            }
+            // Logs are kept in the run folder.
+            assertEquals(List.of(), zooKeeperFiles(sandbox));
         }
     }
 
@@ -97,14 +115,34 @@ final class StoppingIT {
                 EventReader events = begunStream(cluster.api());
                 var clock = new LoadAwareClock()) {
             cluster.launcher().signal("TERM");
-            assertEndsInError(events);
-            assertEquals(ExitCode.OK, cluster.launcher().awaitExit());
+            assertUnfinished(events);
+            assertEquals(ExitCode.UNFINISHED, cluster.launcher().awaitExit());
             cluster.awaitNothingLeft(CLEAN_UP_LIMIT, clock);
         }
     }
 
-    private static boolean isOfZooKeeper(Path file) {
-        return file.getFileName().toString().startsWith("zookeeper");
+    /// The second SIGINT is ignored.
+    @Test
+    void aSigintEndsADrainAtOnce() throws Exception {
+        try (ServedCluster cluster = serve();
+                EventReader events = begunStream(cluster.api())) {
+            cluster.launcher().signal("TERM");
+            BoundedWait.await("it drains", () -> cluster.api().statusOf("/livez") == 0);
+            try (var clock = new LoadAwareClock()) {
+                cluster.launcher().signal("INT");
+                cluster.launcher().signal("INT");
+                cluster.awaitNothingLeft(CLEAN_UP_LIMIT, clock);
+            }
+            assertUnfinished(events);
+            assertEquals(ExitCode.INTERRUPTED, cluster.launcher().awaitExit());
+        }
+    }
+
+    private static List<Path> zooKeeperFiles(Sandbox sandbox) throws IOException {
+        try (Stream<Path> files = Files.list(sandbox.folder())) {
+            return files.filter(file -> file.getFileName().toString().startsWith("zookeeper"))
+                    .toList();
+        }
     }
 
     private static ServedCluster serve() throws Exception {
@@ -128,10 +166,22 @@ final class StoppingIT {
 
     /// Asserts that a truncated stream ends with an error, unlike a complete one.
     private static void assertEndsInError(EventReader events) {
+        JsonNode error = error(events);
+        assertEquals("server_error", error.path("type").asText(), error::toString);
+    }
+
+    /// Asserts that a stream ends because of a drain, with the id to ask for elsewhere.
+    private static void assertUnfinished(EventReader events) {
+        JsonNode error = error(events);
+        assertEquals("draining", error.path("code").asText(), error::toString);
+        assertTrue(error.path("response_id").asText().startsWith("cmpl-"), error::toString);
+    }
+
+    private static JsonNode error(EventReader events) {
         JsonNode last = JsonNodes.object();
         for (Optional<JsonNode> next = events.next(); next.isPresent(); next = events.next()) {
             last = next.get();
         }
-        assertEquals("server_error", last.path("error").path("type").asText(), last::toString);
+        return last.path("error");
     }
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.it;
 
+import static java.util.Objects.requireNonNull;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -21,12 +24,15 @@ final class TwoGroups implements AutoCloseable {
     private final List<String> groups;
     private final List<Integer> ports =
             List.of(SeparateProcesses.freePort(), SeparateProcesses.freePort());
+    private final String[] workerFlags;
+    private final Map<String, Callable<LockstepProcess>> starts = new LinkedHashMap<>();
     private final Map<String, LockstepProcess> started = new LinkedHashMap<>();
 
     /// Creates the cluster; starts no process.
     ///
     /// @param name the name of the cluster and the prefix of its process names
-    TwoGroups(Sandbox sandbox, int zooKeeperPort, String name, Path model) {
+    TwoGroups(Sandbox sandbox, int zooKeeperPort, String name, Path model, String... workerFlags) {
+        this.workerFlags = workerFlags.clone();
         this.processes = new SeparateProcesses(sandbox, zooKeeperPort, name);
         this.prefix = name + "-";
         this.model = model;
@@ -66,30 +72,38 @@ final class TwoGroups implements AutoCloseable {
     /// @param seed determines the order
     /// @param withZooKeeper whether to start ZooKeeper among them; otherwise it must already run
     void start(long seed, boolean withZooKeeper) throws Exception {
-        List<Callable<LockstepProcess>> starts = new ArrayList<>();
         for (int i = 0; i < groups.size(); i++) {
             int number = i;
             String group = groups.get(i);
-            starts.add(
-                    () ->
-                            processes.coordinator(
-                                    prefix + "coordinator-" + number, model, ports.get(number)));
-            starts.add(() -> processes.scheduler(prefix + "scheduler-" + number, group, RANKS));
+            String coordinator = prefix + "coordinator-" + number;
+            starts.put(
+                    coordinator,
+                    () -> processes.coordinator(coordinator, model, ports.get(number)));
+            String scheduler = prefix + "scheduler-" + number;
+            starts.put(scheduler, () -> processes.scheduler(scheduler, group, RANKS));
             for (int rank = 0; rank < RANKS; rank++) {
                 int own = rank;
                 String name = prefix + "worker-" + number + "-" + rank;
-                starts.add(() -> processes.worker(name, model, group, own, RANKS));
+                starts.put(
+                        name, () -> processes.worker(name, model, group, own, RANKS, workerFlags));
             }
         }
+        List<Callable<LockstepProcess>> all = new ArrayList<>(starts.values());
         if (withZooKeeper) {
-            starts.add(() -> processes.zooKeeper("zookeeper"));
+            all.add(() -> processes.zooKeeper("zookeeper"));
         }
-        Collections.shuffle(starts, new Random(seed));
-        for (Callable<LockstepProcess> start : starts) {
+        Collections.shuffle(all, new Random(seed));
+        for (Callable<LockstepProcess> start : all) {
             LockstepProcess process = start.call();
             started.put(process.name(), process);
         }
         started.remove("zookeeper");
+    }
+
+    /// Starts a process again once it has ended with exit code 0 after a SIGTERM.
+    void replace(LockstepProcess process) throws Exception {
+        assertEquals(0, process.awaitExit(), () -> process.name() + ": " + process.errors());
+        started.put(process.name(), requireNonNull(starts.get(process.name())).call());
     }
 
     /// Returns the names of processes that have ended.

@@ -9,10 +9,12 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.LongStream;
@@ -83,6 +85,77 @@ final class TwoGroupsIT {
 
     static LongStream startedInAnyOrderBothGroupsServeAndOneGroupIsEnough() {
         return LongStream.rangeClosed(1, Boolean.getBoolean("lockstep.long") ? 24 : 5);
+    }
+
+    /// First the one coordinator and the one group at the same time, then the others. Clients use a
+    /// coordinator that is ready, as behind a load balancer.
+    @Test
+    void aRollingRestartOfEveryProcessFailsNoRequest() throws Exception {
+        try (var cluster =
+                new TwoGroups(
+                        sandbox,
+                        zooKeeperPort,
+                        "rolling",
+                        model,
+                        "--failpoints=worker.before-step=sleep:10ms")) {
+            cluster.start(7, !zooKeeperRuns);
+            zooKeeperRuns = true;
+            try (var first = new Api(cluster.port(0));
+                    var second = new Api(cluster.port(1))) {
+                awaitReady(first, cluster);
+                awaitReady(second, cluster);
+                StreamMix mix = StreamMix.undisturbed(first, 200);
+                var turn = new AtomicInteger();
+                try (var load =
+                        new BackgroundLoad(
+                                () ->
+                                        turn.incrementAndGet() % 2 == 0
+                                                ? ready(first, second)
+                                                : ready(second, first),
+                                SMALL,
+                                3)) {
+                    restart(0, cluster, mix, first, second);
+                    restart(1, cluster, mix, second, first);
+                    int served = load.count("ok");
+                    BoundedWait.await("the cluster serves", () -> load.count("ok") > served + 3);
+                    assertEquals(Set.of("ok"), load.outcomes().keySet(), load.outcomes()::toString);
+                }
+            }
+        }
+    }
+
+    private static Api ready(Api preferred, Api other) {
+        return preferred.isReady() ? preferred : other;
+    }
+
+    /// Restarts a coordinator and a group under streams of both coordinators.
+    private static void restart(int number, TwoGroups cluster, StreamMix mix, Api own, Api other)
+            throws Exception {
+        List<StreamMix.Running> streams = new ArrayList<>(mix.begin(own));
+        List<StreamMix.Running> others = mix.begin(other);
+        LockstepProcess coordinator = cluster.coordinator(number);
+        coordinator.signal("TERM");
+        BoundedWait.await("it is not ready", () -> own.statusOf("/readyz") == 503);
+        // In the grace it serves on.
+        own.post(CompletionBodies.COMPLETIONS, SMALL).ok();
+        List<LockstepProcess> group =
+                List.of(
+                        cluster.scheduler(number),
+                        cluster.worker(number, 0),
+                        cluster.worker(number, 1));
+        for (LockstepProcess process : group) {
+            process.signal("TERM");
+            cluster.replace(process);
+        }
+        for (List<StreamMix.Running> running : List.of(streams, others)) {
+            List<Integer> migrations = mix.requireUndisturbed(running);
+            assertTrue(Collections.max(migrations) <= 2, migrations::toString);
+        }
+        cluster.replace(coordinator);
+        try (var admin = new Admin(other.port())) {
+            awaitReadyGroups(admin, Set.copyOf(cluster.groups()));
+        }
+        awaitReady(own, cluster);
     }
 
     @Test

@@ -2,6 +2,8 @@
 package dev.lockstep.it;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -143,6 +145,38 @@ final class WorkerLossIT {
         }
         mix.requireUndisturbed(streams);
         baseline.awaitRestored();
+    }
+
+    /// One after the other; the coordinator's streams finish before it is replaced.
+    @Test
+    void noRequestIsLostWhenProcessesAreReplacedAfterSigterm() throws Exception {
+        Sandbox sandbox = Sandbox.quick();
+        try (ServedCluster cluster =
+                ServedCluster.start(
+                        sandbox, Models.tiny(sandbox, 4), "--tensor-parallel=2", SLOW)) {
+            StreamMix mix = StreamMix.undisturbed(cluster.api(), TOKENS);
+            GroupStatus before = cluster.group();
+            List<StreamMix.Running> streams = mix.begin(cluster.api());
+            PosixSignals.send("TERM", Integer.toString(before.getRanks(0).getPid()));
+            BoundedWait.await("another worker serves", () -> isReadyAfter(before, cluster));
+            GroupStatus second = cluster.group();
+            assertNotEquals(before.getRanks(0).getPid(), second.getRanks(0).getPid());
+            PosixSignals.send("TERM", Long.toString(sandbox.processIdOf("scheduler")));
+            BoundedWait.await("another scheduler leads", () -> isReadyAfter(second, cluster));
+            long coordinator = sandbox.processIdOf("coordinator");
+            PosixSignals.send("TERM", Long.toString(coordinator));
+            List<Integer> migrations = mix.requireUndisturbed(streams);
+            assertTrue(migrations.contains(1), () -> "a stream went on: " + migrations);
+            // It has another port, because the port was left to it.
+            BoundedWait.await(
+                    "another coordinator runs",
+                    () ->
+                            sandbox.findProcess("coordinator")
+                                    .filter(process -> process != coordinator)
+                                    .isPresent());
+            String errors = cluster.launcher().errors();
+            assertFalse(errors.contains("ended with exit code"), errors);
+        }
     }
 
     @Test
