@@ -18,6 +18,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -39,7 +40,12 @@ final class ResumptionTest {
         tiny.close();
     }
 
-    private TestCoordinator server = tiny;
+    private TestCoordinator server;
+
+    @BeforeEach
+    void serve() {
+        server = tiny;
+    }
 
     /// An event of a stream, with the id that its client has after it.
     private record Event(String id, String data) {
@@ -52,8 +58,8 @@ final class ResumptionTest {
         assertEquals(200, response.statusCode(), response.body());
         List<Event> events = new ArrayList<>();
         String id = "";
-        for (String part : response.body().split("\n\n")) {
-            for (String line : part.split("\n")) {
+        for (String part : response.body().split("\n\n", -1)) {
+            for (String line : part.split("\n", -1)) {
                 if (line.startsWith("id: ")) {
                     id = line.substring(4);
                 } else if (line.startsWith("data: ")) {

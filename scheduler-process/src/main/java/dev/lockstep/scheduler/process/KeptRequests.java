@@ -86,14 +86,14 @@ final class KeptRequests {
                 .map(kept -> kept.stream);
     }
 
-    boolean contains(RequestStream stream) {
-        Kept kept = all.get(stream.request().id());
-        return kept != null && kept.stream == stream;
+    private Optional<Kept> kept(RequestStream stream) {
+        return Optional.ofNullable(all.get(stream.request().id()))
+                .filter(kept -> kept.stream == stream);
     }
 
     /// Whether a kept request has not ended.
     boolean isRunning(RequestStream stream) {
-        return contains(stream) && all.get(stream.request().id()).runs;
+        return kept(stream).filter(kept -> kept.runs).isPresent();
     }
 
     /// Returns whether the key of a request is that of another response.
@@ -136,39 +136,33 @@ final class KeptRequests {
 
     /// The reader of a request is gone.
     void left(RequestStream stream, long nanos) {
-        Kept kept = all.get(stream.request().id());
-        if (contains(stream) && idle.add(kept)) {
-            kept.untilNanos = nanos + window.toNanos();
-        }
+        kept(stream)
+                .filter(idle::add)
+                .ifPresent(kept -> kept.untilNanos = nanos + window.toNanos());
     }
 
     /// A request has a reader again.
     void attached(RequestStream stream) {
-        Kept kept = all.get(stream.request().id());
-        if (contains(stream) && kept.runs) {
-            idle.remove(kept);
-        }
+        kept(stream).filter(kept -> kept.runs).ifPresent(idle::remove);
     }
 
     /// A request has ended.
     void ended(RequestStream stream, long nanos) {
-        Kept kept = all.get(stream.request().id());
-        if (!contains(stream) || !kept.runs) {
-            return;
-        }
+        kept(stream).filter(kept -> kept.runs).ifPresent(kept -> ended(kept, nanos));
+    }
+
+    private void ended(Kept kept, long nanos) {
         kept.runs = false;
-        boolean repeatable = !kept.client.getKey().isEmpty() && stream.isComplete();
+        boolean repeatable = !kept.client.getKey().isEmpty() && kept.stream.isComplete();
         kept.untilNanos = nanos + (repeatable ? KEY_TIME : window).toNanos();
-        bytes += stream.bytes() - kept.bytes;
-        kept.bytes = stream.bytes();
+        bytes += kept.stream.bytes() - kept.bytes;
+        kept.bytes = kept.stream.bytes();
         idle.remove(kept);
         idle.add(kept);
     }
 
     void forget(RequestStream stream) {
-        if (contains(stream)) {
-            remove(all.get(stream.request().id()));
-        }
+        kept(stream).ifPresent(this::remove);
     }
 
     private void remove(Kept kept) {
