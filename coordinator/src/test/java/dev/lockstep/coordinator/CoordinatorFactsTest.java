@@ -5,12 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.coordinator.engine.CallFacts;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 
 class CoordinatorFactsTest {
@@ -32,14 +34,14 @@ class CoordinatorFactsTest {
                         seen.await();
                         call.finishByLength(0);
                     });
-            var answer = client.submit(() -> tiny.chat(""));
+            Future<JsonNode> answer = client.submit(() -> tiny.chat(""));
             Eventually.await("two tokens have come", () -> tokens(tiny) == 2);
             CallFacts call = tiny.coordinator.facts().openRequests().getFirst().getFirst();
             assertEquals(CallFacts.Phase.ACCEPTED, call.phase());
             assertEquals(group.scheduler(), call.scheduler());
             assertFalse(call.request().isEmpty());
             seen.countDown();
-            answer.get();
+            assertFalse(answer.get().isEmpty());
             Eventually.await(
                     "the request is over", () -> tiny.coordinator.facts().openRequests().isEmpty());
         }

@@ -108,7 +108,7 @@ class QueueDelayTest {
 
     @Test
     void whatWasComputedOfARunningPromptIsNotCounted() {
-        var first = sequence(LONG, "", 0, false);
+        Sequence first = sequence(LONG, "", 0, false);
         scheduler.submit(List.of(first), 0);
         fill("");
         StepPlan plan = scheduler.plan(0);
@@ -185,7 +185,7 @@ class QueueDelayTest {
     void theOtherChoicesOfARequestShareItsPrompt() {
         for (int i = 0; i < 3; i++) {
             Sequence first = sequence(LONG, "", 0, false);
-            Sequence second =
+            var second =
                     new Sequence(
                             arrivals++,
                             first.requestId(),

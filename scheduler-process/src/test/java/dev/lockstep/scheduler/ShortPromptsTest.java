@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
+import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -60,8 +61,8 @@ class ShortPromptsTest {
         assertTrue(longest <= 2 * goal + millisAlone, longest + " ms");
         assertFalse(beside.refused.containsKey(SHORT));
         // The estimate is right, but for the short prompts that come later.
-        List<Long> accepted = beside.firstTokenMillis.get(LONG);
-        assertEquals(32, accepted.size() + beside.refused.get(LONG).size());
+        List<Long> accepted = requireNonNull(beside.firstTokenMillis.get(LONG));
+        assertEquals(32, accepted.size() + requireNonNull(beside.refused.get(LONG)).size());
         assertTrue(accepted.size() >= 7, "accepted " + accepted);
         assertTrue(
                 accepted.stream().allMatch(each -> each < 2 * LIMIT_SECONDS * 1000),

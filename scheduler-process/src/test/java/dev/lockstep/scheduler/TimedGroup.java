@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -51,7 +53,7 @@ final class TimedGroup {
         }
     }
 
-    private record Running(StepPlan plan, long end, long micros, StepResult result) {}
+    private record Running(StepPlan plan, long end, StepResult result) {}
 
     /// @param fixedMillis the part of a step's time that does not depend on its tokens
     TimedGroup(Policies policies, WaitingLimits limits, long fixedMillis, int blocks) {
@@ -167,7 +169,7 @@ final class TimedGroup {
         long nanos = fixedNanos + (long) (perToken * tokens);
         workerFreeAt = Math.max(now, workerFreeAt) + nanos;
         var result = new StepResult(1, plan.number(), sampled, nanos / 1000);
-        inFlight.add(new Running(plan, workerFreeAt, nanos / 1000, result));
+        inFlight.add(new Running(plan, workerFreeAt, result));
         return true;
     }
 
@@ -177,7 +179,7 @@ final class TimedGroup {
                     && position == 0) {
                 firstTokenMillis
                         .computeIfAbsent(sequence.promptLength(), _ -> new ArrayList<>())
-                        .add((step.end() - arrivedAt.get(sequence)) / MILLI);
+                        .add((step.end() - requireNonNull(arrivedAt.get(sequence))) / MILLI);
             }
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster.process;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -84,9 +85,11 @@ class AdminServerTest {
     void aHostThatIsNotTheLoopbackAddressIsRefused() throws Exception {
         try (var socket = new Socket(InetAddress.getLoopbackAddress(), server.port())) {
             socket.getOutputStream()
-                    .write("GET /debug/state HTTP/1.1\r\nHost: a.example:80\r\n\r\n".getBytes());
+                    .write(
+                            "GET /debug/state HTTP/1.1\r\nHost: a.example:80\r\n\r\n"
+                                    .getBytes(US_ASCII));
             byte[] line = socket.getInputStream().readNBytes(12);
-            assertEquals("HTTP/1.1 403", new String(line));
+            assertEquals("HTTP/1.1 403", new String(line, US_ASCII));
         }
     }
 
@@ -96,7 +99,7 @@ class AdminServerTest {
                 assertThrows(
                         UncheckedIOException.class,
                         () -> new AdminServer("another", server.port(), state));
-        String message = taken.getMessage();
+        String message = taken.getMessage() + "";
         assertTrue(
                 message.startsWith("cannot listen on ")
                         && message.endsWith("; choose another --admin-port"),
