@@ -96,7 +96,7 @@ final class SoakIT {
             long before = baseline.endedRequests();
             Map<String, Long> resident = resident(sandbox);
             Map<Fault, Integer> faults = new TreeMap<>();
-            var answers = new AtomicInteger();
+            int answers = 0;
             var cancelled = new AtomicInteger();
             long end = System.nanoTime() + LENGTH.toNanos();
             try (var load = new BackgroundLoad(api, small, 3);
@@ -108,10 +108,10 @@ final class SoakIT {
                     fault.strike(sandbox);
                     faults.merge(fault, 1, Integer::sum);
                     mix.requireUndisturbed(streams);
-                    answers.addAndGet(mix.size());
+                    answers += mix.size();
                     while (System.nanoTime() < next) {
                         mix.requireUndisturbed(mix.begin(api));
-                        answers.addAndGet(mix.size());
+                        answers += mix.size();
                     }
                     assertTrue(
                             ALLOWED.containsAll(load.outcomes().keySet()),
@@ -120,8 +120,7 @@ final class SoakIT {
                 assertEquals(Map.of(), leaving.unexpected());
                 System.out.println(
                         "soak: %s, %d answers as undisturbed, %s, %d left"
-                                .formatted(
-                                        faults, answers.get(), load.outcomes(), cancelled.get()));
+                                .formatted(faults, answers, load.outcomes(), cancelled.get()));
             }
             baseline.awaitRestored();
             assertTrue(baseline.endedRequests() > before);
