@@ -113,6 +113,14 @@ public record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<
                             "Sequences that ended because a worker failed twice with each",
                             ofStatus(GroupStatus::getPoisoned)),
                     counter(
+                            "canary_steps",
+                            "Canary steps of an idle group that found what is known",
+                            ofStatus(GroupStatus::getCanarySteps)),
+                    counter(
+                            "expelled_ranks",
+                            "Ranks that were taken out because their results were wrong",
+                            ofStatus(GroupStatus::getExpelledRanks)),
+                    counter(
                             "router_requests",
                             "Requests this coordinator sent to the group",
                             view -> view.sent().requests()),

@@ -118,6 +118,39 @@ final class WorkerLossIT {
         baseline.awaitRestored();
     }
 
+    /// Of two ranks that differ nobody knows which is right, so both start again.
+    @Test
+    void noRequestIsLostWithRanksWhoseResultsAreWrong() throws Exception {
+        Sandbox sandbox = Sandbox.quick();
+        // The undisturbed run has some 610 steps, the second one some 310: the step is in the
+        // middle of that. Steps of the next epoch are fewer. The first checksum is that of warm-up.
+        int checked = 760;
+        try (ServedCluster cluster =
+                ServedCluster.start(
+                        sandbox,
+                        Models.tiny(sandbox, 4),
+                        "--tensor-parallel=2",
+                        "--canary-interval=0",
+                        "--check-interval=" + checked,
+                        "--failpoints=worker.flip-bit=trip@2")) {
+            StreamMix mix = StreamMix.undisturbed(cluster.api(), TOKENS);
+            GroupStatus before = cluster.group();
+            assertTrue(before.getSteps() < checked, () -> "steps: " + before.getSteps());
+            List<Integer> migrations = mix.requireUndisturbed(mix.begin(cluster.api()));
+            GroupStatus after = cluster.group();
+            assertTrue(migrations.contains(1), () -> "a stream went on: " + migrations + after);
+            assertEquals(2, after.getExpelledRanks());
+            for (int rank = 0; rank < 2; rank++) {
+                assertNotEquals(before.getRanks(rank).getPid(), after.getRanks(rank).getPid());
+            }
+            String errors = cluster.launcher().errors();
+            assertTrue(
+                    errors.contains("2 ranks start again: the checksum of step 760 differs"),
+                    errors);
+            assertTrue(errors.contains("ended with exit code 87 and is restarted"), errors);
+        }
+    }
+
     @Test
     void noRequestIsLostWithItsScheduler() throws Exception {
         Baseline baseline = Baseline.of(cluster);

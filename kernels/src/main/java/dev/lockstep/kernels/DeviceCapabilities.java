@@ -65,6 +65,12 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         return weights.isQuantized() && quantizesActivations() ? DType.I8 : compute;
     }
 
+    /// Returns whether equal steps give equal bits at any time. Elsewhere libraries promise it for
+    /// some products only.
+    public boolean repeatsBits() {
+        return kind == Kind.CPU;
+    }
+
     /// Returns the type of keys and values without `--kv-dtype`.
     public DType kvType(TensorType weights) {
         if (weights == TensorType.F32) {

@@ -16,6 +16,7 @@ import java.util.Optional;
 /// @param constraints of the sampled slots that have one
 /// @param readBack the batch, if positions are read back: then the step completes before the next
 ///   one is launched
+/// @param residual on its way to the host, if the step reports a checksum
 /// @param filled the blocks that get names when the step completes
 record LaunchedStep(
         long epoch,
@@ -27,6 +28,7 @@ record LaunchedStep(
         Optional<SampleReader.Coming> sampled,
         Map<Integer, Constraint> constraints,
         Optional<BatchBuilder.Batch> readBack,
+        Optional<ResidualReader.Coming> residual,
         List<HeldBlocks.Filled> filled) {
     LaunchedStep {
         refused = List.copyOf(refused);

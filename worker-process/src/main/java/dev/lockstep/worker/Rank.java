@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -49,6 +50,10 @@ final class Rank implements AutoCloseable {
         this.kernels = kernels;
         this.connector = connector;
         this.limits = limits;
+    }
+
+    boolean isLast() {
+        return model.shard().rank() == model.shard().size() - 1;
     }
 
     Kernels kernels() {
@@ -88,6 +93,12 @@ final class Rank implements AutoCloseable {
     ///
     /// @param abortReason of the epoch, see [Connector#connect]
     Session open(StepRunner.Formation formation, Supplier<String> abortReason) {
+        return open(formation, abortReason, () -> false);
+    }
+
+    /// @param flips whether a bit of the residual flips, as in [ResidualChecks]
+    Session open(
+            StepRunner.Formation formation, Supplier<String> abortReason, BooleanSupplier flips) {
         int tokens = formation.maxBatchedTokens().orElse(limits.maxBatchedTokens);
         var session =
                 new SessionLimits(
@@ -114,7 +125,15 @@ final class Rank implements AutoCloseable {
                         model, kernels.activationType(), tokens, formation.maxSequences());
         Communicator communicator = connector.connect(formation, bytes, abortReason);
         try {
-            return new Session(formation.epoch(), model, kernels, communicator, kv, held, session);
+            return new Session(
+                    formation.epoch(),
+                    model,
+                    kernels,
+                    communicator,
+                    kv,
+                    held,
+                    session,
+                    new ResidualChecks(formation.checkInterval(), flips));
         } catch (RuntimeException e) {
             communicator.close();
             throw e;

@@ -35,6 +35,8 @@ final class Session implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Session.class);
     private static final long POLL_NANOS = 200_000;
     private static final int RUNS_BEFORE_RECORDING = 2;
+    private static final int CANARY_TOKENS = 8;
+    private static final int[] NO_SLOTS = {};
 
     private final long epoch;
     private final Model model;
@@ -50,6 +52,8 @@ final class Session implements AutoCloseable {
     private final ConstrainedSlots constrained;
     private final SampleReader samples;
     private final PositionReader positions;
+    private final ResidualChecks checks;
+    private final ResidualReader residuals;
     private final DecodeGraphs graphs;
     private final Owned owned = new Owned();
     private final AtomicBoolean aborted = new AtomicBoolean();
@@ -64,6 +68,18 @@ final class Session implements AutoCloseable {
             List<PagedKv> kv,
             HeldBlocks held,
             SessionLimits limits) {
+        this(epoch, model, kernels, communicator, kv, held, limits, ResidualChecks.NONE);
+    }
+
+    Session(
+            long epoch,
+            Model model,
+            Kernels kernels,
+            Communicator communicator,
+            List<PagedKv> kv,
+            HeldBlocks held,
+            SessionLimits limits,
+            ResidualChecks given) {
         this.epoch = epoch;
         this.model = model;
         this.kernels = kernels;
@@ -72,6 +88,8 @@ final class Session implements AutoCloseable {
         this.blocks = new StepBlocks(kernels, kv, held, limits.blockSize());
         this.limits = limits;
         this.slots = new SlotTable(limits.maxSequences());
+        // The residual of a single rank has nothing to be compared with, but for canary steps.
+        this.checks = communicator.size() > 1 ? given : new ResidualChecks(0, given.flips());
         try {
             var buffers =
                     new ActivationBuffers(
@@ -91,6 +109,14 @@ final class Session implements AutoCloseable {
             this.samples =
                     owned.add(
                             new SampleReader(kernels, limits.maxSequences()), SampleReader::close);
+            this.residuals =
+                    owned.add(
+                            new ResidualReader(
+                                    kernels,
+                                    activations,
+                                    checks.interval() > 0 ? limits.maxTokens() : canaryTokens(),
+                                    checks.flips()),
+                            ResidualReader::close);
             this.graphs = owned.add(new DecodeGraphs(), DecodeGraphs::close);
         } catch (RuntimeException failure) {
             throw owned.closedAfter(failure);
@@ -142,11 +168,13 @@ final class Session implements AutoCloseable {
                         step, step.sampled().map(samples::read).orElse(List.of()), refused);
         List<StepOutcome.Outputs> outputs = step.readBack().map(positions::read).orElse(List.of());
         blocks.named(step.filled());
+        OptionalInt checksum = step.residual().stream().mapToInt(ResidualReader::read).findFirst();
         long end = System.nanoTime();
         // A step that was launched while another one ran began at the end of that one.
         long nanos = Math.min(end - step.launchedNanos(), end - lastEndNanos);
         lastEndNanos = end;
-        return new StepOutcome(step.epoch(), step.number(), refused, sampled, outputs, nanos);
+        return new StepOutcome(
+                step.epoch(), step.number(), refused, sampled, outputs, checksum, nanos);
     }
 
     /// Runs the next step of the epoch to its end, with no other one in flight.
@@ -157,6 +185,43 @@ final class Session implements AutoCloseable {
     /// Runs a step to its end without numbering it, for warm-up.
     StepOutcome execute(Step step) {
         return complete(enqueue(step));
+    }
+
+    /// Runs a step of a fixed prompt that keeps no keys and values, between the steps of sequences;
+    /// no sequence runs. Equal on all ranks that compute right, but for the token.
+    CanaryOutcome canary() {
+        int slot = limits.maxSequences() - 1;
+        // A sequence that has ended may wait for its release, with the next step.
+        Optional<Slot> ended = slots.take(slot);
+        int[] prompt = new int[canaryTokens()];
+        for (int i = 0; i < prompt.length; i++) {
+            prompt[i] = (31 * i + 17) % model.vocabularySize();
+        }
+        var admission =
+                new Step.Admission(
+                        "canary",
+                        slot,
+                        prompt,
+                        NO_SLOTS,
+                        SamplingSettings.greedy(),
+                        0,
+                        OutputSettings.NONE,
+                        true,
+                        true);
+        var row = new Step.Row(slot, 0, prompt.length, List.of(), List.of());
+        StepOutcome outcome =
+                execute(new Step(epoch, 0, NO_SLOTS, List.of(admission), List.of(), List.of(row)));
+        ResidualReader.Coming residual = residuals.later(prompt.length, 0);
+        kernels.synchronize();
+        execute(new Step(epoch, 0, new int[] {slot}, List.of(), List.of(), List.of()));
+        ended.ifPresent(each -> slots.put(slot, each));
+        return new CanaryOutcome(
+                outcome.sampled().stream().mapToInt(StepOutcome.Sampled::id).findFirst().orElse(0),
+                ResidualReader.read(residual));
+    }
+
+    private int canaryTokens() {
+        return Math.min(CANARY_TOKENS, Math.min(limits.maxTokens(), limits.maxPositions()));
     }
 
     /// Returns whether all ops of this epoch have finished, also those of a step that failed; waits
@@ -226,6 +291,7 @@ final class Session implements AutoCloseable {
         Optional<SampleReader.Coming> sampled = Optional.empty();
         Map<Integer, Constraint> constraints = Map.of();
         Optional<BatchBuilder.Batch> readBack = Optional.empty();
+        Optional<ResidualReader.Coming> residual = Optional.empty();
         List<HeldBlocks.Filled> filled = List.of();
         if (!step.rows().isEmpty()) {
             requireFits(step);
@@ -234,6 +300,9 @@ final class Session implements AutoCloseable {
             constraints = constrained.mask(batch.samplingSlots(), refused);
             sampled = forward(batch, recorded);
             readBack = Optional.of(batch).filter(positions::reads);
+            if (checks.due(step.number())) {
+                residual = Optional.of(residuals.later(step.tokens(), step.number()));
+            }
             filled = blocks.filled(step.rows(), slots);
         }
         Mark mark = kernels.mark();
@@ -247,6 +316,7 @@ final class Session implements AutoCloseable {
                 sampled,
                 constraints,
                 readBack,
+                residual,
                 filled);
     }
 

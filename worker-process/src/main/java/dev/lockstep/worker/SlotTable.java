@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// The sequence of each slot. Throws on requests that a correct scheduler never sends.
@@ -25,6 +26,13 @@ final class SlotTable {
                     "slot %d is taken or not one of %d".formatted(index, slots.length));
         }
         slots[index] = slot;
+    }
+
+    /// Empties a slot and returns what was in it.
+    Optional<Slot> take(int index) {
+        Optional<Slot> taken = Optional.ofNullable(slots[index]);
+        slots[index] = null;
+        return taken;
     }
 
     void clear(int index) {

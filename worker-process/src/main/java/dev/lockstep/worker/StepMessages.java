@@ -10,6 +10,7 @@ import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
 import dev.lockstep.proto.v1.BlockList;
+import dev.lockstep.proto.v1.Canary;
 import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.LogitBias;
@@ -43,7 +44,8 @@ final class StepMessages {
                 form.getMaxNumBatchedTokens() == 0
                         ? Optional.empty()
                         : Optional.of(form.getMaxNumBatchedTokens()),
-                form.getKeepBlocks());
+                form.getKeepBlocks(),
+                form.getCheckInterval());
     }
 
     /// @param constraints of a rank that samples
@@ -168,6 +170,7 @@ final class StepMessages {
                         .setEpoch(outcome.epoch())
                         .setNumber(outcome.number())
                         .setComputeMicros(outcome.computeNanos() / 1000);
+        outcome.checksum().ifPresent(result::setChecksum);
         for (StepOutcome.Refused refused : outcome.refused()) {
             result.addRefused(
                     RefusedSlot.newBuilder().setSlot(refused.slot()).setReason(refused.reason()));
@@ -193,6 +196,10 @@ final class StepMessages {
                     SlotOutputs.newBuilder().setSlot(outputs.slot()).setOutputs(toProto(outputs)));
         }
         return result.build();
+    }
+
+    static Canary toProto(CanaryOutcome canary) {
+        return Canary.newBuilder().setToken(canary.token()).setChecksum(canary.checksum()).build();
     }
 
     private static EncodedOutputs toProto(StepOutcome.Outputs outputs) {

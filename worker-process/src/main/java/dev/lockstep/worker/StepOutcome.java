@@ -3,14 +3,18 @@ package dev.lockstep.worker;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /// What a worker reports of a completed step; only the rank that samples fills the lists.
+///
+/// @param checksum of the residual after the last layer, in the steps that report one
 record StepOutcome(
         long epoch,
         long number,
         List<Refused> refused,
         List<Sampled> sampled,
         List<Outputs> outputs,
+        OptionalInt checksum,
         long computeNanos) {
     StepOutcome {
         refused = List.copyOf(refused);

@@ -65,6 +65,8 @@ final class StepRunner implements AutoCloseable {
 
         record Run(Step step, Replies replies) implements Command {}
 
+        record Canary(long epoch, long number, Replies replies) implements Command {}
+
         /// The watcher has seen the end of a step.
         record Ended(LaunchedStep step, Optional<Throwable> failure) implements Command {}
 
@@ -82,6 +84,7 @@ final class StepRunner implements AutoCloseable {
     /// @param maxBatchedTokens empty if warm-up measures it
     /// @param keepBlocks whether blocks of an earlier epoch are kept, so that warm-up must not
     ///   write to them
+    /// @param checkInterval steps whose number is a multiple of it report a checksum; 0 for none
     record Formation(
             long epoch,
             String rendezvous,
@@ -89,7 +92,8 @@ final class StepRunner implements AutoCloseable {
             long kvBlocks,
             int maxSequences,
             Optional<Integer> maxBatchedTokens,
-            boolean keepBlocks) {}
+            boolean keepBlocks,
+            int checkInterval) {}
 
     /// The receiver of replies. The step thread calls it; it must not block.
     interface Replies {
@@ -97,7 +101,9 @@ final class StepRunner implements AutoCloseable {
         /// epochs and is valid during the call only.
         void joined(long epoch, HeldBlocks held);
 
-        void formed(long epoch, StepBudget budget);
+        void formed(long epoch, StepBudget budget, CanaryOutcome canary);
+
+        void canary(long epoch, long number, CanaryOutcome canary);
 
         void finished(StepOutcome outcome);
 
@@ -136,6 +142,21 @@ final class StepRunner implements AutoCloseable {
     /// Queues a step; returns false if the inbox is full.
     boolean run(Step step, Replies replies) {
         return inbox.offer(new Command.Run(step, replies));
+    }
+
+    /// Queues a canary step; returns false if the inbox is full.
+    boolean canary(long epoch, long number, Replies replies) {
+        return inbox.offer(new Command.Canary(epoch, number, replies));
+    }
+
+    /// Returns whether a later canary step of an epoch has the bits of the first one.
+    boolean repeatsBits() {
+        return rank.kernels().capabilities().repeatsBits();
+    }
+
+    /// Ends this process because its results were wrong.
+    void expel(String reason) {
+        unusable.accept(new ExpelledException(reason));
     }
 
     /// Makes the collectives of the current epoch fail, also of one that is forming, and gives up a
@@ -207,6 +228,7 @@ final class StepRunner implements AutoCloseable {
                     }
                     case Command.Form form -> form(form);
                     case Command.Run run -> run(run);
+                    case Command.Canary canary -> canary(canary);
                     case Command.Ended ended -> ended(ended);
                     case Command.Stop stop -> {
                         return;
@@ -246,13 +268,14 @@ final class StepRunner implements AutoCloseable {
             requireDevice();
             failpoints.hit(WorkerMain.BEFORE_FORM);
             long start = System.nanoTime();
-            Session formed = rank.open(formation, () -> abortReason);
+            Session formed = rank.open(formation, () -> abortReason, this::flips);
             session = formed;
             String aborted = abortReason;
             if (!aborted.isEmpty()) {
                 formed.abort(aborted);
             }
             StepBudget budget = rank.warm(formed, formation);
+            CanaryOutcome canary = formed.canary();
             formed.communicator().formed();
             LOG.info(
                     "epoch {} formed in {} ms: {} KV blocks, at most {} tokens a step",
@@ -260,7 +283,7 @@ final class StepRunner implements AutoCloseable {
                     (System.nanoTime() - start) / 1_000_000,
                     formation.kvBlocks,
                     budget.tokens());
-            form.replies.formed(formation.epoch, budget);
+            form.replies.formed(formation.epoch, budget, canary);
         } catch (RuntimeException | Error e) {
             fail(formation.epoch, 0, form.replies, e);
         }
@@ -307,6 +330,34 @@ final class StepRunner implements AutoCloseable {
         if (inFlight.contains(launched)) {
             watcher.watch(launched);
         }
+    }
+
+    private void canary(Command.Canary canary) {
+        if (refuses(canary.epoch, canary.number, canary.replies)) {
+            return;
+        }
+        while (!inFlight.isEmpty()) {
+            completeOldest();
+        }
+        Session current = session;
+        if (current == null || current.epoch() != canary.epoch) {
+            canary.replies.failed(
+                    canary.epoch, canary.number, "epoch %d is not formed".formatted(canary.epoch));
+            return;
+        }
+        try {
+            failpoints.hit(WorkerMain.BEFORE_CANARY);
+            canary.replies.canary(canary.epoch, canary.number, current.canary());
+        } catch (RuntimeException | Error e) {
+            LOG.warn("canary step {} failed", canary.number);
+            fail(canary.epoch, canary.number, canary.replies, e);
+        }
+    }
+
+    /// Returns whether a test wants a wrong residual: on the last rank alone, so that the ranks
+    /// differ although they have the same failpoints.
+    private boolean flips() {
+        return rank.isLast() && failpoints.trips(WorkerMain.FLIP_BIT);
     }
 
     /// A step that completed without its watcher, or belongs to an epoch that has ended, needs

@@ -28,6 +28,13 @@ public final class WorkerMain {
     static final Failpoint BEFORE_STEP = new Failpoint("worker.before-step");
     static final Failpoint AFTER_STEP = new Failpoint("worker.after-step");
     static final Failpoint BEFORE_FORM = new Failpoint("worker.before-form");
+    static final Failpoint BEFORE_CANARY = new Failpoint("worker.before-canary");
+
+    /// Trips at each checksum of the last rank, those of canary steps included.
+    static final Failpoint FLIP_BIT = new Failpoint("worker.flip-bit");
+
+    static final List<Failpoint> FAILPOINTS =
+            List.of(BEFORE_STEP, AFTER_STEP, BEFORE_FORM, BEFORE_CANARY, FLIP_BIT);
 
     private static final Logger LOG = LogManager.getLogger(WorkerMain.class);
 
@@ -41,11 +48,7 @@ public final class WorkerMain {
             ClusterAccess access,
             Daemon daemon,
             LoadSettings.Progress progress) {
-        Failpoints failpoints =
-                Failpoints.parse(
-                        config.failpoints(),
-                        "worker",
-                        List.of(BEFORE_STEP, AFTER_STEP, BEFORE_FORM));
+        Failpoints failpoints = Failpoints.parse(config.failpoints(), "worker", FAILPOINTS);
         ModelSource source = ModelSource.open(config.model());
         Cluster cluster =
                 daemon.own(ZooKeeperCluster.connect(config.zookeeper(), config.cluster(), access));
@@ -134,7 +137,11 @@ public final class WorkerMain {
 
     /// Returns the exit code for what a [StepRunner] cannot mend.
     static int exitCode(Throwable failure) {
-        return failure instanceof DeviceLostException ? ExitCode.DEVICE_LOST : ExitCode.UNUSABLE;
+        return switch (failure) {
+            case DeviceLostException _ -> ExitCode.DEVICE_LOST;
+            case ExpelledException _ -> ExitCode.EXPELLED;
+            default -> ExitCode.UNUSABLE;
+        };
     }
 
     /// The announced state of this worker: READY while a group is formed. A change that precedes

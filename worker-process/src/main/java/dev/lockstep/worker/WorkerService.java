@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.proto.v1.CanaryResult;
+import dev.lockstep.proto.v1.CanaryStep;
 import dev.lockstep.proto.v1.Formed;
 import dev.lockstep.proto.v1.Heartbeat;
 import dev.lockstep.proto.v1.Join;
@@ -143,6 +145,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                 case JOIN -> join(message.getJoin());
                 case FORM -> runner.form(StepMessages.formation(message.getForm()), this);
                 case STEP -> step(message.getStep());
+                case CANARY -> canary(message.getCanary());
                 case HEARTBEAT -> {
                     // Needs no answer.
                 }
@@ -182,6 +185,12 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                         trailers);
                 return;
             }
+            if (!join.getExpelled().isEmpty()) {
+                LOG.error("epoch {} takes this rank out: {}", join.getEpoch(), join.getExpelled());
+                refuse(Status.ABORTED.withDescription("is taken out of the group"), new Metadata());
+                runner.expel(join.getExpelled());
+                return;
+            }
             LOG.info("joins epoch {} of group {}", join.getEpoch(), join.getGroup());
             epoch = join.getEpoch();
             runner.join(epoch, join.getHashKey().toByteArray(), this);
@@ -194,6 +203,12 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                 }
             } catch (IllegalArgumentException e) {
                 failed(step.getEpoch(), step.getNumber(), e.getMessage() + "");
+            }
+        }
+
+        private void canary(CanaryStep canary) {
+            if (!runner.canary(canary.getEpoch(), canary.getNumber(), this)) {
+                failed(canary.getEpoch(), canary.getNumber(), "too many steps in flight");
             }
         }
 
@@ -245,7 +260,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         }
 
         @Override
-        public void formed(long epoch, StepBudget budget) {
+        public void formed(long epoch, StepBudget budget, CanaryOutcome canary) {
             ready(this);
             send(
                     WorkerMessage.newBuilder()
@@ -255,7 +270,20 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                                             .setMaxNumBatchedTokens(budget.tokens())
                                             .setDoublingPosition(budget.doublingPosition())
                                             .setStepTokenLimit(budget.limit())
+                                            .setCanary(StepMessages.toProto(canary))
+                                            .setCanaryRepeats(runner.repeatsBits())
                                             .setInfo(joinReply.info())));
+        }
+
+        @Override
+        public void canary(long epoch, long number, CanaryOutcome canary) {
+            send(
+                    WorkerMessage.newBuilder()
+                            .setCanary(
+                                    CanaryResult.newBuilder()
+                                            .setEpoch(epoch)
+                                            .setNumber(number)
+                                            .setCanary(StepMessages.toProto(canary))));
         }
 
         @Override

@@ -29,6 +29,7 @@ final class EmulatedRunner implements AutoCloseable, StepRunner.Replies {
 
     private final StepRunner runner;
     private final BlockingQueue<Reply> replies = new LinkedBlockingQueue<>();
+    private final List<Integer> checksums = new ArrayList<>();
 
     EmulatedRunner(Path model, int rank, int ranks) {
         loaded = EmulatedRank.load(model, rank, ranks, EmulatedRank.SMALL);
@@ -43,8 +44,9 @@ final class EmulatedRunner implements AutoCloseable, StepRunner.Replies {
     /// What an epoch came to.
     ///
     /// @param ids that were sampled, empty on other ranks than 0
+    /// @param checksums of the canary step and of each step, if there are two ranks
     /// @param failure the first one, after which nothing was sent
-    record Ending(List<Integer> ids, Optional<Reply.Failed> failure) {
+    record Ending(List<Integer> ids, List<Integer> checksums, Optional<Reply.Failed> failure) {
         /// Returns whether the next epoch could not join.
         boolean isAtItsEnd() {
             return ids.size() == IDS && failure.isPresent();
@@ -69,6 +71,7 @@ final class EmulatedRunner implements AutoCloseable, StepRunner.Replies {
     /// @param beforeEnd is awaited after the last step that has not failed
     Ending run(long epoch, byte[] id, Meeting beforeEnd) throws InterruptedException {
         List<Integer> ids = new ArrayList<>();
+        checksums.clear();
         runner.join(epoch, RunnerUnderTest.KEY, this);
         Optional<Reply.Failed> failure = failure(ids);
         if (failure.isEmpty()) {
@@ -80,7 +83,8 @@ final class EmulatedRunner implements AutoCloseable, StepRunner.Replies {
                             EmulatedRank.BLOCKS,
                             EmulatedRank.SEQUENCES,
                             Optional.of(EmulatedRank.TOKENS),
-                            false),
+                            false,
+                            1),
                     this);
             failure = failure(ids);
         }
@@ -94,7 +98,7 @@ final class EmulatedRunner implements AutoCloseable, StepRunner.Replies {
             runner.join(epoch + 1, RunnerUnderTest.KEY, this);
             failure = failure(ids);
         }
-        return new Ending(ids, failure);
+        return new Ending(ids, List.copyOf(checksums), failure);
     }
 
     /// Makes the collectives of the current epoch fail, as when the scheduler's stream ends.
@@ -115,12 +119,17 @@ final class EmulatedRunner implements AutoCloseable, StepRunner.Replies {
             case null -> throw new AssertionError("no reply");
             case Reply.Failed failed -> Optional.of(failed);
             case Reply.Finished(StepOutcome outcome) -> {
+                outcome.checksum().ifPresent(checksums::add);
                 outcome.sampled().forEach(each -> ids.add(each.id()));
                 outcome.outputs()
                         .forEach(each -> each.nextTokens().forEach(one -> ids.add(one.id())));
                 yield Optional.empty();
             }
-            case Reply.Joined _, Reply.Formed _ -> Optional.empty();
+            case Reply.Formed formed -> {
+                checksums.add(formed.canary().checksum());
+                yield Optional.empty();
+            }
+            case Reply.Joined _, Reply.Canary _ -> Optional.empty();
         };
     }
 
@@ -159,8 +168,13 @@ final class EmulatedRunner implements AutoCloseable, StepRunner.Replies {
     }
 
     @Override
-    public void formed(long epoch, StepBudget budget) {
-        replies.add(new Reply.Formed(epoch));
+    public void formed(long epoch, StepBudget budget, CanaryOutcome canary) {
+        replies.add(new Reply.Formed(epoch, canary));
+    }
+
+    @Override
+    public void canary(long epoch, long number, CanaryOutcome canary) {
+        throw new AssertionError("canary step " + number);
     }
 
     @Override

@@ -41,8 +41,13 @@ class FormingTest {
         }
 
         @Override
-        public void formed(long epoch, StepBudget budget) {
+        public void formed(long epoch, StepBudget budget, CanaryOutcome canary) {
             lines.add("formed " + epoch);
+        }
+
+        @Override
+        public void canary(long epoch, long number, CanaryOutcome canary) {
+            lines.add("canary " + number);
         }
 
         @Override
@@ -214,6 +219,7 @@ class FormingTest {
                 TestWorker.BLOCKS,
                 TestWorker.MAX_SEQUENCES,
                 Optional.of(TestWorker.MAX_TOKENS),
-                false);
+                false,
+                0);
     }
 }

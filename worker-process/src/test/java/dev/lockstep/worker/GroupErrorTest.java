@@ -69,6 +69,9 @@ final class GroupErrorTest {
             List<EmulatedRunner.Ending> clean = together(ranks);
             List<Integer> ids = clean.getFirst().ids();
             assertEquals(EmulatedRunner.IDS, ids.size(), clean.toString());
+            List<Integer> checksums = clean.getFirst().checksums();
+            assertTrue(checksums.size() > 2, checksums::toString);
+            assertEquals(checksums, clean.getLast().checksums(), "of the residual, on both ranks");
             NativeCall.Counts before = NativeCall.Counts.now();
             assertEquals(ids, together(ranks).getFirst().ids());
             NativeCall.Counts after = NativeCall.Counts.now();

@@ -45,7 +45,8 @@ class HeldBlocksTest {
                         blocks,
                         TestWorker.MAX_SEQUENCES,
                         Optional.of(TestWorker.MAX_TOKENS),
-                        keep),
+                        keep,
+                        0),
                 () -> "");
     }
 
@@ -105,7 +106,8 @@ class HeldBlocksTest {
                         TestWorker.BLOCKS,
                         TestWorker.MAX_SEQUENCES,
                         Optional.of(TestWorker.MAX_TOKENS),
-                        false);
+                        false,
+                        0);
         try (Session session = worker.rank.open(formation, () -> "")) {
             worker.rank.warm(session, formation);
         }

@@ -159,7 +159,8 @@ final class LargestStepTest {
                 blocks,
                 TestWorker.MAX_SEQUENCES,
                 Optional.of(TestWorker.MAX_TOKENS),
-                false);
+                false,
+                0);
     }
 
     private static long calls() {

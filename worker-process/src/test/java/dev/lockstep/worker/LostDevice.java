@@ -55,16 +55,22 @@ final class LostDevice implements StepRunner.Replies {
                         TestWorker.BLOCKS,
                         TestWorker.MAX_SEQUENCES,
                         Optional.of(TestWorker.MAX_TOKENS),
-                        false),
+                        false,
+                        0),
                 this);
     }
 
     @Override
-    public void formed(long epoch, StepBudget budget) {
+    public void formed(long epoch, StepBudget budget, CanaryOutcome canary) {
         send(1);
     }
 
     /// The first step works. In the second, the next kernel that is launched fails.
+    @Override
+    public void canary(long epoch, long number, CanaryOutcome canary) {
+        throw new AssertionError("canary step " + number);
+    }
+
     @Override
     public void finished(StepOutcome outcome) {
         System.out.println("finished " + outcome.number());

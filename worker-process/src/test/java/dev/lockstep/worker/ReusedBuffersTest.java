@@ -135,7 +135,9 @@ class ReusedBuffersTest {
         try (TestWorker worker = TestWorker.onTinyModel(folder);
                 Session session = worker.open(1)) {
             assertEquals(
-                    3, segments(session).size(), "of the batch and of the samples of two steps");
+                    5,
+                    segments(session).size(),
+                    "of the batch, and of samples and residuals of two steps");
         }
     }
 

@@ -35,7 +35,9 @@ final class RunnerUnderTest implements AutoCloseable, StepRunner.Replies {
         /// @param names by block of KV group 0
         record Joined(long epoch, Map<Integer, BlockHash> names) implements Reply {}
 
-        record Formed(long epoch) implements Reply {}
+        record Canary(CanaryOutcome outcome) implements Reply {}
+
+        record Formed(long epoch, CanaryOutcome canary) implements Reply {}
 
         record Finished(StepOutcome outcome) implements Reply {}
 
@@ -81,7 +83,8 @@ final class RunnerUnderTest implements AutoCloseable, StepRunner.Replies {
                         TestWorker.BLOCKS,
                         TestWorker.MAX_SEQUENCES,
                         Optional.of(TestWorker.MAX_TOKENS),
-                        keepBlocks),
+                        keepBlocks,
+                        0),
                 this);
         Reply.Formed _ = (Reply.Formed) next();
     }
@@ -135,8 +138,13 @@ final class RunnerUnderTest implements AutoCloseable, StepRunner.Replies {
     }
 
     @Override
-    public void formed(long epoch, StepBudget budget) {
-        replies.add(new Reply.Formed(epoch));
+    public void formed(long epoch, StepBudget budget, CanaryOutcome canary) {
+        replies.add(new Reply.Formed(epoch, canary));
+    }
+
+    @Override
+    public void canary(long epoch, long number, CanaryOutcome canary) {
+        replies.add(new Reply.Canary(canary));
     }
 
     @Override

@@ -8,10 +8,10 @@ import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.MemberAddress;
 import dev.lockstep.cluster.process.Failpoints;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ScheduledExecutorService;
@@ -25,6 +25,7 @@ final class ServedWorker implements AutoCloseable {
             Executors.newSingleThreadScheduledExecutor(
                     Thread.ofPlatform().daemon().name("heartbeat").factory());
     private final StepRunner runner;
+    private final CompletableFuture<Throwable> unusable = new CompletableFuture<>();
     private boolean ready;
 
     /// What ZooKeeper answers when the worker asks for the highest epoch.
@@ -39,16 +40,8 @@ final class ServedWorker implements AutoCloseable {
         this.runner =
                 new StepRunner(
                         worker.rank,
-                        Failpoints.parse(
-                                failpoints,
-                                "worker",
-                                List.of(
-                                        WorkerMain.BEFORE_STEP,
-                                        WorkerMain.AFTER_STEP,
-                                        WorkerMain.BEFORE_FORM)),
-                        failure -> {
-                            throw new AssertionError(failure);
-                        });
+                        Failpoints.parse(failpoints, "worker", WorkerMain.FAILPOINTS),
+                        unusable::complete);
         runner.start();
         this.server =
                 WorkerServer.open(
@@ -82,6 +75,11 @@ final class ServedWorker implements AutoCloseable {
             throw new AssertionError("nothing was announced");
         }
         return next;
+    }
+
+    /// Returns why the process ends.
+    Throwable unusable() throws Exception {
+        return unusable.get(TestScheduler.SECONDS, TimeUnit.SECONDS);
     }
 
     TestScheduler dial() {

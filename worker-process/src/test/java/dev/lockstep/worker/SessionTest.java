@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 
 class SessionTest extends TinyWorkerSetting {
@@ -78,7 +79,14 @@ class SessionTest extends TinyWorkerSetting {
             assertEquals(Optional.empty(), plain.logprobs());
             assertTrue(
                     StepMessages.toProto(
-                                    new StepOutcome(1, 1, List.of(), List.of(plain), List.of(), 0))
+                                    new StepOutcome(
+                                            1,
+                                            1,
+                                            List.of(),
+                                            List.of(plain),
+                                            List.of(),
+                                            OptionalInt.empty(),
+                                            0))
                             .getSampled(0)
                             .getLogprobs()
                             .isEmpty());

@@ -118,7 +118,7 @@ class StepSimulationTest {
                 case Reply.Joined joined -> {
                     return joined.names();
                 }
-                case Reply.Formed formed -> throw new AssertionError(formed);
+                case Reply.Formed _, Reply.Canary _ -> throw new AssertionError(what);
             }
         }
     }

@@ -170,7 +170,14 @@ final class TestWorker implements AutoCloseable {
 
     private static StepRunner.Formation formation(long epoch) {
         return new StepRunner.Formation(
-                epoch, "test", new byte[0], BLOCKS, MAX_SEQUENCES, Optional.of(MAX_TOKENS), false);
+                epoch,
+                "test",
+                new byte[0],
+                BLOCKS,
+                MAX_SEQUENCES,
+                Optional.of(MAX_TOKENS),
+                false,
+                0);
     }
 
     static Step.Admission admission(

@@ -20,7 +20,7 @@ class WarmUpTest extends TinyWorkerSetting {
     private static int warm(int blocks, int maxSequences, Optional<Integer> maxTokens) {
         var formation =
                 new StepRunner.Formation(
-                        1, "test", new byte[0], blocks, maxSequences, maxTokens, false);
+                        1, "test", new byte[0], blocks, maxSequences, maxTokens, false, 0);
         try (Session session = worker.rank.open(formation, () -> "")) {
             int tokens = worker.rank.warm(session, formation).tokens();
             assertEquals(0, session.lastNumber(), "warm-up steps are not numbered");
@@ -53,7 +53,8 @@ class WarmUpTest extends TinyWorkerSetting {
                         TestWorker.BLOCKS,
                         TestWorker.MAX_SEQUENCES,
                         Optional.empty(),
-                        false);
+                        false,
+                        0);
         try (TestWorker fresh = TestWorker.onTinyModel(folder);
                 Session session = fresh.rank.open(formation, () -> "")) {
             Kernels kernels = fresh.rank.kernels();
@@ -97,7 +98,7 @@ class WarmUpTest extends TinyWorkerSetting {
             try (TestWorker small = TestWorker.onTinyModel(folder, maxPositions)) {
                 var formation =
                         new StepRunner.Formation(
-                                1, "test", new byte[0], 2, 3, Optional.empty(), false);
+                                1, "test", new byte[0], 2, 3, Optional.empty(), false, 0);
                 try (Session session = small.rank.open(formation, () -> "")) {
                     int chunk = small.rank.warm(session, formation).tokens();
                     assertTrue(chunk >= 16 && chunk <= TestWorker.MAX_TOKENS, "chunk " + chunk);

@@ -21,6 +21,9 @@ public final class ExitCode {
     /// A device that this process can no longer use: a new process may.
     public static final int DEVICE_LOST = 86;
 
+    /// A rank whose results were wrong: a new process may compute right ones.
+    public static final int EXPELLED = 87;
+
     /// Stopped by SIGINT, in the convention of shells.
     public static final int INTERRUPTED = 130;
 

@@ -17,8 +17,9 @@ import java.util.stream.Collectors;
 ///
 /// Actions are `exit` (ends the process at once, like SIGKILL), `throw`, `hang` (the thread never
 /// returns and ignores interruption, like a stuck native call), `memory` (asks for more than the
-/// heap has) and `sleep:TIME`. `@n` acts only at the n-th hit; without it every hit acts. The
-/// instance without actions, [#NONE], costs one branch.
+/// heap has), `sleep:TIME`, and `trip` at places that have a fault of their own, such as a flipped
+/// bit. `@n` acts only at the n-th hit; without it every hit acts. The instance without actions,
+/// [#NONE], costs one branch.
 public final class Failpoints {
 
     public static final Failpoints NONE = new Failpoints(Map.of());
@@ -30,18 +31,25 @@ public final class Failpoints {
             Set.of("launcher", "coordinator", "scheduler", "worker");
     private static final Pattern ENTRY =
             Pattern.compile(
-                    "([a-z0-9.-]+)=(exit|throw|hang|memory|sleep:(\\d{1,9})(ms|s))(@(\\d{1,9}))?");
+                    "([a-z0-9.-]+)=(exit|throw|hang|memory|trip|sleep:(\\d{1,9})(ms|s))(@(\\d{1,9}))?");
 
     private enum Action {
         EXIT,
         THROW,
         HANG,
         MEMORY,
+        TRIP,
         SLEEP
     }
 
     /// @param nth the hit to act at, 0 for every
-    private record Armed(Action action, Duration sleep, long nth, AtomicLong hits) {}
+    private record Armed(Action action, Duration sleep, long nth, AtomicLong hits) {
+        /// Counts a hit and returns whether it acts.
+        boolean isNext() {
+            long hit = hits.incrementAndGet();
+            return nth == 0 || nth == hit;
+        }
+    }
 
     private final Map<Failpoint, Armed> armed;
 
@@ -67,7 +75,7 @@ public final class Failpoints {
                 throw new SettingsException(
                         "--failpoints: \""
                                 + entry
-                                + "\" is not process.place=exit|throw|hang|memory|sleep:TIME with an optional @hit");
+                                + "\" is not process.place=exit|throw|hang|memory|trip|sleep:TIME with an optional @hit");
             }
             Failpoint point = point(matcher.group(1));
             if (!point.process().equals(process) && PROCESSES.contains(point.process())) {
@@ -115,6 +123,7 @@ public final class Failpoints {
                     case "throw" -> Action.THROW;
                     case "hang" -> Action.HANG;
                     case "memory" -> Action.MEMORY;
+                    case "trip" -> Action.TRIP;
                     default -> Action.SLEEP;
                 };
         return new Armed(action, sleep, nth == null ? 0 : Long.parseLong(nth), new AtomicLong());
@@ -127,20 +136,34 @@ public final class Failpoints {
         }
     }
 
-    private void act(Failpoint point) {
+    /// Executes the action of this failpoint; returns true if it is `trip`: then the caller has its
+    /// own fault.
+    public boolean trips(Failpoint point) {
         Armed here = armed.get(point);
         if (here == null) {
+            return false;
+        }
+        if (here.action() != Action.TRIP) {
+            act(point);
+            return false;
+        }
+        return here.isNext();
+    }
+
+    private void act(Failpoint point) {
+        Armed here = armed.get(point);
+        if (here == null || !here.isNext()) {
             return;
         }
-        long hit = here.hits().incrementAndGet();
-        if (here.nth() != 0 && here.nth() != hit) {
-            return;
-        }
+        long hit = here.hits().get();
         switch (here.action()) {
             case EXIT -> Runtime.getRuntime().halt(EXIT_CODE);
             case THROW -> throw new FailpointException(point, hit);
             case HANG -> hang();
             case MEMORY -> fillHeap();
+            case TRIP ->
+                    throw new IllegalStateException(
+                            "failpoint " + point.name() + " has no fault of its own");
             case SLEEP -> sleep(here.sleep());
         }
     }

@@ -29,6 +29,14 @@ final class FormationNotices {
         }
     }
 
+    /// Reports that ranks were taken out.
+    void wrong(int ranks, String reason) {
+        notices.accept(
+                "group %s: %d %s again: %s"
+                        .formatted(
+                                group, ranks, ranks == 1 ? "rank starts" : "ranks start", reason));
+    }
+
     void formed() {
         if (!lastReason.isEmpty()) {
             notices.accept("group %s is formed".formatted(group));

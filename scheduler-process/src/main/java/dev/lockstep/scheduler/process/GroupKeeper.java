@@ -18,9 +18,11 @@ import dev.lockstep.scheduler.StepResult;
 import io.grpc.Status;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -37,6 +39,7 @@ final class GroupKeeper implements AutoCloseable {
     private static final Duration JOIN_TIMEOUT = Duration.ofSeconds(30);
     // Warm-up measures steps; a rank that hangs in it is detected by its heartbeat.
     private static final Duration FORM_TIMEOUT = Duration.ofMinutes(5);
+    private static final Duration EXPULSION_TIMEOUT = Duration.ofSeconds(2);
     private static final Duration MIN_BACKOFF = Duration.ofMillis(100);
     private static final Duration MAX_BACKOFF = Duration.ofSeconds(2);
     private static final Duration LONG_WAIT = Duration.ofSeconds(30);
@@ -52,6 +55,10 @@ final class GroupKeeper implements AutoCloseable {
     private final Thread thread;
     private final byte[] hashKey;
     private final FormationNotices notices;
+    private final KnownCanary canary = new KnownCanary();
+    // Why processes must not compute any more, by their incarnations: errors in memory and devices
+    // are rare, so that it stays small.
+    private final Map<String, String> expelled = new HashMap<>();
     private final HeapBudget heap = HeapBudget.ofProcess();
     // At most one entry, which says that something changed.
     private final BlockingQueue<Boolean> changes = new LinkedBlockingQueue<>(1);
@@ -133,6 +140,9 @@ final class GroupKeeper implements AutoCloseable {
             return;
         }
         List<Member> members = announcedRanks();
+        if (expel(members, leadership)) {
+            return;
+        }
         String missing = missing(members);
         if (!missing.isEmpty()) {
             inbox.groupUnready(Status.UNAVAILABLE.withDescription(missing));
@@ -157,6 +167,31 @@ final class GroupKeeper implements AutoCloseable {
         } catch (FormationException e) {
             unformed(e);
         }
+    }
+
+    /// Ends the announced processes that must not compute any more. Returns whether there were any;
+    /// then others are awaited.
+    private boolean expel(List<Member> members, Leadership leadership) throws InterruptedException {
+        List<Member> leaving =
+                members.stream()
+                        .filter(member -> expelled.containsKey(member.incarnation()))
+                        .toList();
+        if (leaving.isEmpty()) {
+            return false;
+        }
+        inbox.groupUnready(
+                Status.UNAVAILABLE.withDescription(
+                        leaving.getFirst().describe()
+                                + " starts again: "
+                                + expelled.get(leaving.getFirst().incarnation())));
+        OptionalLong epoch = leadership.nextEpoch(highestEpoch);
+        if (epoch.isPresent()) {
+            highestEpoch = epoch.getAsLong();
+            Expulsion.tell(
+                    config.group(), highestEpoch, leaving, expelled, dialer, EXPULSION_TIMEOUT);
+        }
+        awaitChange(MAX_BACKOFF);
+        return true;
     }
 
     private void unformed(FormationException why) {
@@ -224,9 +259,17 @@ final class GroupKeeper implements AutoCloseable {
     /// Forms the group and keeps it until it is lost or this scheduler no longer leads.
     private void keep(List<Member> members, Leadership leadership)
             throws FormationException, InterruptedException {
-        var listener = new GroupListener();
         try (WorkerGroup workers =
-                WorkerGroup.dial(highestEpoch, members, dialer, clock, listener)) {
+                WorkerGroup.dial(highestEpoch, members, dialer, clock, new GroupListener())) {
+            keep(workers, members, leadership);
+        } finally {
+            announceStarting();
+        }
+    }
+
+    private void keep(WorkerGroup workers, List<Member> members, Leadership leadership)
+            throws FormationException, InterruptedException {
+        try {
             FormedGroup formed = form(workers, members);
             backoff = MIN_BACKOFF;
             notices.formed();
@@ -238,7 +281,11 @@ final class GroupKeeper implements AutoCloseable {
             workers.giveUp("another scheduler leads");
             waitBeforeRetry(MIN_BACKOFF);
         } finally {
-            announceStarting();
+            Map<String, String> wrong = workers.expelled();
+            if (!wrong.isEmpty()) {
+                expelled.putAll(wrong);
+                notices.wrong(wrong.size(), wrong.values().iterator().next());
+            }
         }
     }
 
@@ -281,10 +328,12 @@ final class GroupKeeper implements AutoCloseable {
                                 config.maxBatchedTokens().orElse(0))
                         .toBuilder()
                         .setKeepBlocks(!held.blocks().isEmpty())
+                        .setCheckInterval(config.checkInterval())
                         .build();
         Joined first = joined.getFirst();
         heap.requireRoomFor(form.getKvBlocks(), first.getBlockSize(), kvGroups(first));
         List<Formed> formed = workers.form(form, FORM_TIMEOUT);
+        requireRight(workers, joined, CanaryAnswer.of(formed));
         FormedGroup group = group(workers, first, form, formed, held);
         LOG.info(
                 "group {} is formed in epoch {}: {} blocks, {} of them kept, {} sequences, {} tokens a step, {} ms",
@@ -298,6 +347,17 @@ final class GroupKeeper implements AutoCloseable {
                         : group.shape().maxBatchedTokens(),
                 Duration.ofNanos(clock.nanoTime() - startNanos).toMillis());
         return group;
+    }
+
+    /// Gives up a group whose first canary step is wrong.
+    private void requireRight(WorkerGroup workers, List<Joined> joined, CanaryAnswer found)
+            throws FormationException {
+        Optional<WrongResult> wrong = canary.check(joined, found);
+        if (wrong.isPresent()) {
+            workers.lose(wrong.get());
+            throw FormationException.lost(wrong.get().reason());
+        }
+        workers.expectCanary(found);
     }
 
     private static FormedGroup group(

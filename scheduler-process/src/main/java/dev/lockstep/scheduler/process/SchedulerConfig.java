@@ -30,6 +30,8 @@ public record SchedulerConfig(
         Optional<Integer> maxBatchedTokens,
         WaitingLimits waiting,
         Policies policies,
+        int checkInterval,
+        Duration canaryInterval,
         Optional<Path> record,
         Duration drainTimeout,
         Duration resumeWindow,
@@ -84,6 +86,20 @@ public record SchedulerConfig(
     static final Key<Switch> PREFIX_CACHE =
             Key.choice("prefix-cache", Switch.class, "whether requests share computed prefixes")
                     .orElse("on");
+    static final Key<Integer> CHECK_INTERVAL =
+            Key.integer(
+                            "check-interval",
+                            0,
+                            1 << 20,
+                            "steps from one comparison of the ranks' residuals to the next, 0 for none")
+                    .orElse("64");
+    static final Key<Duration> CANARY_INTERVAL =
+            Key.duration(
+                            "canary-interval",
+                            Duration.ZERO,
+                            Duration.ofHours(1),
+                            "time without a step until a group runs one whose token is known, 0 for none")
+                    .orElse("15s");
     static final Key<String> RECORD =
             Key.text("record", "FILE", "record all calls and plans of the scheduler, for replay")
                     .orElseComputed("nothing is recorded");
@@ -111,6 +127,8 @@ public record SchedulerConfig(
                     WAITING_ORDER,
                     TENANT_WEIGHTS,
                     PREFIX_CACHE,
+                    CHECK_INTERVAL,
+                    CANARY_INTERVAL,
                     RECORD,
                     ProcessKeys.DRAIN_TIMEOUT,
                     ProcessKeys.RESUME_WINDOW,
@@ -129,6 +147,8 @@ public record SchedulerConfig(
                     WAITING_ORDER,
                     TENANT_WEIGHTS,
                     PREFIX_CACHE,
+                    CHECK_INTERVAL,
+                    CANARY_INTERVAL,
                     RECORD);
 
     /// Values of [#PREFIX_CACHE].
@@ -189,6 +209,8 @@ public record SchedulerConfig(
                         settings.value(MAX_WAITING_TOKENS),
                         settings.value(MAX_QUEUE_DELAY).toNanos()),
                 policies(settings),
+                settings.value(CHECK_INTERVAL),
+                settings.value(CANARY_INTERVAL),
                 settings.find(RECORD).map(Path::of),
                 settings.value(ProcessKeys.DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.RESUME_WINDOW),

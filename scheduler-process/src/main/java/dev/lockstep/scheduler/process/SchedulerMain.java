@@ -69,6 +69,7 @@ public final class SchedulerMain {
                                 config.waiting(),
                                 config.policies(),
                                 config.resumeWindow(),
+                                config.canaryInterval(),
                                 hashKey,
                                 journal,
                                 config.record().map(Recording::to),

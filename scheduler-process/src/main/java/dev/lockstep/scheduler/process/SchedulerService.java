@@ -251,7 +251,9 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                         .setFormations(history.formations())
                         .setMigrations(history.migrations())
                         .setPoisoned(history.poisoned())
-                        .setParked(history.parked());
+                        .setParked(history.parked())
+                        .setCanarySteps(status.canarySteps())
+                        .setExpelledRanks(status.expelledRanks());
         status.group()
                 .ifPresent(
                         formed ->

@@ -10,6 +10,8 @@ import java.util.Optional;
 /// @param draining whether it accepts no new requests
 /// @param stepTokens tokens that a step may have now
 /// @param stepBytes bytes of all steps on the wire, to one rank
+/// @param canarySteps those that found what is known
+/// @param expelledRanks ranks that were taken out because their results were wrong
 record SchedulerStatus(
         Optional<FormedGroup> group,
         String reason,
@@ -18,7 +20,9 @@ record SchedulerStatus(
         GroupHistory history,
         int stepTokens,
         long stepBytes,
-        int waitingLimit) {
+        int waitingLimit,
+        long canarySteps,
+        long expelledRanks) {
     boolean ready() {
         return group.isPresent() && reason.isEmpty();
     }

@@ -53,6 +53,7 @@ final class StepLoop implements AutoCloseable {
     private final Consumer<Throwable> fatal;
     private final BlockJournal journal;
     private final Timeline timeline = new Timeline(TIMELINE_EVENTS);
+    private final CanaryTimer canaries;
     private final Epochs epochs;
     private final Requests requests;
     private final Thread thread;
@@ -63,6 +64,7 @@ final class StepLoop implements AutoCloseable {
     private @Nullable Epoch epoch;
     private Status unready = Status.UNAVAILABLE.withDescription("the scheduler is starting");
     private long stepBytes;
+    private long expelled;
     private long tickNanos;
     private long publishedNanos;
     private boolean changed;
@@ -76,6 +78,7 @@ final class StepLoop implements AutoCloseable {
             WaitingLimits limits,
             Policies policies,
             Duration resumeWindow,
+            Duration canaryInterval,
             byte[] hashKey,
             BlockJournal journal,
             Optional<Recording> recording,
@@ -88,6 +91,7 @@ final class StepLoop implements AutoCloseable {
         this.inbox = new StepLoopInbox(gate);
         this.journal = journal;
         this.epochs = new Epochs(limits, policies, hashKey, journal, recording, timeline, clock);
+        this.canaries = new CanaryTimer(canaryInterval);
         this.requests = new Requests(clock, resumeWindow);
         this.clock = clock;
         this.failpoints = failpoints;
@@ -169,6 +173,7 @@ final class StepLoop implements AutoCloseable {
             }
             failpoints.hit(BEFORE_SEND);
             stepBytes += epoch.group().workers().send(plan);
+            canaries.worked(clock.nanoTime());
             failpoints.hit(AFTER_SEND);
         }
     }
@@ -255,15 +260,19 @@ final class StepLoop implements AutoCloseable {
         }
         Epoch fresh = epochs.begin(group);
         epoch = fresh;
+        canaries.worked(clock.nanoTime());
         unready = Status.OK;
         requests.formed(group, fresh.scheduler());
         publish();
     }
 
     private void lost(WorkerGroup group, GroupLoss loss) {
+        // Also of a group that was not formed yet.
+        expelled += loss.expelled();
         if (epoch == null || !epoch.isOf(group)) {
             return;
         }
+        canaries.lost(group);
         LostSequences lost = epochs.end(epoch, loss.rankFailed());
         String digest = epoch.group().modelDigest();
         epoch = null;
@@ -320,6 +329,9 @@ final class StepLoop implements AutoCloseable {
             tickNanos = now + TICK_NANOS;
             if (epoch != null) {
                 epoch.group().workers().beat();
+                if (requests.isEmpty()) {
+                    canaries.idle(epoch.group().workers(), now);
+                }
             }
             requests.endWaitingTooLong(unready);
             requests.endUnread();
@@ -354,7 +366,9 @@ final class StepLoop implements AutoCloseable {
                         requests.parkedCount()),
                 epoch == null ? 0 : epoch.scheduler().stepTokens(),
                 stepBytes,
-                limits.sequences());
+                limits.sequences(),
+                epoch == null ? canaries.good() : canaries.good(epoch),
+                expelled);
     }
 
     private SchedulerFacts facts() {

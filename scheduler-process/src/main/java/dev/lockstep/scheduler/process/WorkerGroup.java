@@ -4,6 +4,9 @@ package dev.lockstep.scheduler.process;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.proto.v1.Canary;
+import dev.lockstep.proto.v1.CanaryResult;
+import dev.lockstep.proto.v1.CanaryStep;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.Formed;
 import dev.lockstep.proto.v1.Heartbeat;
@@ -18,8 +21,11 @@ import io.grpc.Status;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -56,6 +62,9 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     private long beatNanos;
     private long sent;
     private long completed;
+    private Map<String, String> expelled = Map.of();
+    private CanaryAnswer knownCanary = new CanaryAnswer(0, List.of(), false);
+    private long canaries;
 
     private final class Rank {
         final int number;
@@ -64,6 +73,10 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         final CompletableFuture<Joined> joined = new CompletableFuture<>();
         final CompletableFuture<Formed> formed = new CompletableFuture<>();
         long answered;
+        // Of the steps that this rank has answered and others have not.
+        final ArrayDeque<OptionalInt> checksums = new ArrayDeque<>();
+        long canaries;
+        Canary canary = Canary.getDefaultInstance();
         long receivedNanos;
         long progress;
         long progressNanos;
@@ -141,6 +154,32 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     List<Formed> form(Form form, Duration timeout) throws FormationException, InterruptedException {
         sendToAll(SchedulerMessage.newBuilder().setForm(form).build());
         return await("form", rank -> rank.formed, timeout);
+    }
+
+    /// Takes over what the canary step of the formation found, with which later ones are compared.
+    synchronized void expectCanary(CanaryAnswer known) {
+        knownCanary = known;
+    }
+
+    /// Sends a canary step, unless one is outstanding. Returns whether it did.
+    boolean sendCanary() {
+        CanaryStep.Builder step;
+        synchronized (this) {
+            if (lost.isPresent() || ranks.stream().anyMatch(rank -> rank.canaries < canaries)) {
+                return false;
+            }
+            canaries++;
+            long now = clock.nanoTime();
+            ranks.forEach(rank -> rank.progressNanos = now);
+            step = CanaryStep.newBuilder().setEpoch(epoch).setNumber(canaries);
+        }
+        sendToAll(SchedulerMessage.newBuilder().setCanary(step).build());
+        return true;
+    }
+
+    /// Returns the number of canary steps that found what is known.
+    synchronized long goodCanaries() {
+        return ranks.stream().mapToLong(rank -> rank.canaries).min().orElse(0);
     }
 
     private <T> List<T> await(
@@ -224,6 +263,10 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             ranks.forEach(rank -> rank.progressNanos = now);
             return Optional.empty();
         }
+        Optional<String> stuck = findStuckInCanary(now);
+        if (stuck.isPresent()) {
+            return stuck;
+        }
         for (Rank rank : ranks) {
             // Before it joined, a rank may be loading; the time limit of joining covers that.
             if (rank.joined.isDone() && now - rank.receivedNanos > HUNG.toNanos()) {
@@ -240,6 +283,29 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             }
         }
         return Optional.empty();
+    }
+
+    /// Returns which ranks have not answered a canary step in time: they must end, since nobody
+    /// asks them for anything else.
+    private Optional<String> findStuckInCanary(long now) {
+        // The others wait for a rank that is silent, which is found next.
+        if (ranks.stream().anyMatch(rank -> now - rank.receivedNanos > PAUSED.toNanos())) {
+            return Optional.empty();
+        }
+        List<Integer> stuck =
+                ranks.stream()
+                        .filter(rank -> rank.canaries < canaries)
+                        .filter(rank -> now - rank.progressNanos > HUNG.toNanos())
+                        .map(rank -> rank.number)
+                        .toList();
+        return stuck.isEmpty()
+                ? Optional.empty()
+                : Optional.of(
+                        expel(
+                                new WrongResult(
+                                        stuck,
+                                        "no progress in a canary step for %d s"
+                                                .formatted(HUNG.toSeconds()))));
     }
 
     @Override
@@ -261,10 +327,13 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
                             progressed(rank, message.getHeartbeat().getProgress());
                             yield Optional.empty();
                         }
+                        case CANARY -> canary(rank, message.getCanary());
                         case ERROR -> Optional.of(message.getError().getMessage());
                         case MESSAGE_NOT_SET -> Optional.of("sent an empty message");
                     };
-            fault = fault.map(text -> rank.name() + ": " + text);
+            if (expelled.isEmpty()) {
+                fault = fault.map(text -> rank.name() + ": " + text);
+            }
         }
         done.forEach(result -> listener.stepCompleted(this, result));
         fault.ifPresent(this::lose);
@@ -309,14 +378,87 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         }
         rank.answered++;
         rank.progressNanos = rank.receivedNanos;
+        rank.checksums.add(
+                result.hasChecksum() ? OptionalInt.of(result.getChecksum()) : OptionalInt.empty());
         if (rank.number == 0) {
             results.add(RankStream.fromProto(result));
         }
         while (completed < minAnswered()) {
+            Optional<String> wrong = wrongChecksum(completed + 1);
+            if (wrong.isPresent()) {
+                return wrong;
+            }
+            ranks.forEach(each -> each.checksums.remove());
             completed++;
             done.add(results.remove());
         }
         return Optional.empty();
+    }
+
+    /// Returns why the oldest step that all ranks have answered is wrong. It stays the oldest one:
+    /// neither it nor a later one completes.
+    private Optional<String> wrongChecksum(long number) {
+        List<Integer> checksums =
+                ranks.stream()
+                        .flatMapToInt(rank -> rank.checksums.element().stream())
+                        .boxed()
+                        .toList();
+        if (checksums.isEmpty()) {
+            return Optional.empty();
+        }
+        if (checksums.size() < ranks.size()) {
+            return Optional.of("some ranks sent no checksum of step " + number);
+        }
+        return WrongResult.ofChecksums("the checksum of step " + number, checksums)
+                .map(this::expel);
+    }
+
+    private Optional<String> canary(Rank rank, CanaryResult result) {
+        if (result.getEpoch() != epoch
+                || result.getNumber() != rank.canaries + 1
+                || result.getNumber() > canaries) {
+            return Optional.of(
+                    "answered canary step " + result.getNumber() + ", which was not sent");
+        }
+        rank.canary = result.getCanary();
+        rank.progressNanos = rank.receivedNanos;
+        if (ranks.stream().allMatch(each -> each == rank || each.canaries == result.getNumber())) {
+            var found =
+                    new CanaryAnswer(
+                            ranks.getFirst().canary.getToken(),
+                            ranks.stream().map(each -> each.canary.getChecksum()).toList(),
+                            knownCanary.repeats());
+            Optional<String> wrong = WrongResult.ofCanary(knownCanary, found).map(this::expel);
+            if (wrong.isPresent()) {
+                return wrong;
+            }
+        }
+        rank.canaries++;
+        return Optional.empty();
+    }
+
+    /// Notes the processes that must not compute any more, and returns why the group is lost.
+    private String expel(WrongResult wrong) {
+        Map<String, String> named = new HashMap<>();
+        for (int rank : wrong.suspects()) {
+            named.put(ranks.get(rank).member.incarnation(), wrong.reason());
+        }
+        expelled = Map.copyOf(named);
+        return wrong.reason() + "; " + wrong.names() + " must start again";
+    }
+
+    /// Returns why processes must not compute any more, by their incarnations.
+    synchronized Map<String, String> expelled() {
+        return expelled;
+    }
+
+    /// Gives up the group because ranks have computed something wrong.
+    void lose(WrongResult wrong) {
+        String reason;
+        synchronized (this) {
+            reason = expel(wrong);
+        }
+        lose(reason);
     }
 
     private long minAnswered() {
@@ -378,7 +520,10 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             rank.joined.completeExceptionally(why);
             rank.formed.completeExceptionally(why);
         }
-        listener.groupLost(this, new GroupLoss(String.valueOf(why.getMessage()), rankFailed));
+        int wrong = expelled().size();
+        listener.groupLost(
+                this,
+                new GroupLoss(String.valueOf(why.getMessage()), rankFailed && wrong == 0, wrong));
     }
 
     synchronized boolean isLost() {

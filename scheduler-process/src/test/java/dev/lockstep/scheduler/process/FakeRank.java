@@ -8,6 +8,9 @@ import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.WorkerProtocol;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
+import dev.lockstep.proto.v1.Canary;
+import dev.lockstep.proto.v1.CanaryResult;
+import dev.lockstep.proto.v1.CanaryStep;
 import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.Formed;
@@ -46,6 +49,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -69,6 +73,9 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     private boolean holding;
     private boolean stalled;
     private boolean silent;
+    private Canary canary = Canary.newBuilder().setToken(7).setChecksum(11).build();
+    private OptionalInt checksum = OptionalInt.empty();
+    private String expelled = "";
     private List<Integer> poison = List.of();
     private Consumer<dev.lockstep.proto.v1.StepResult.Builder> distortion = _ -> {};
 
@@ -200,9 +207,39 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                     run(message.getStep());
                 }
             }
+            case CANARY -> canary(message.getCanary());
             case HEARTBEAT -> beat();
             case MESSAGE_NOT_SET -> throw new IllegalStateException("an empty message");
         }
+    }
+
+    private void canary(CanaryStep step) {
+        if (!stalled) {
+            send(
+                    WorkerMessage.newBuilder()
+                            .setCanary(
+                                    CanaryResult.newBuilder()
+                                            .setEpoch(step.getEpoch())
+                                            .setNumber(step.getNumber())
+                                            .setCanary(canary))
+                            .build());
+        }
+    }
+
+    /// Sets what this rank finds in canary steps from now on.
+    synchronized void find(int token, int checksum) {
+        canary = Canary.newBuilder().setToken(token).setChecksum(checksum).build();
+    }
+
+    /// Sets the checksum of all steps from now on.
+    synchronized FakeRank report(int value) {
+        checksum = OptionalInt.of(value);
+        return this;
+    }
+
+    /// Returns why this rank was told to end; empty if it was not.
+    synchronized String expelled() {
+        return expelled;
     }
 
     private void beat() {
@@ -228,6 +265,11 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         forget();
         joins++;
         highestEpoch = join.getEpoch();
+        if (!join.getExpelled().isEmpty()) {
+            expelled = join.getExpelled();
+            answers.onError(Status.ABORTED.withDescription("leaves").asRuntimeException());
+            return;
+        }
         out = answers;
         Joined.Builder joined = traits.apply(joined(member).setEpoch(join.getEpoch()));
         answers.onNext(WorkerMessage.newBuilder().setJoined(joined).build());
@@ -271,6 +313,8 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                         .setFormed(
                                 Formed.newBuilder()
                                         .setEpoch(form.getEpoch())
+                                        .setCanary(canary)
+                                        .setCanaryRepeats(true)
                                         .setMaxNumBatchedTokens(32 + member.rank())
                                         .setInfo(RankInfo.newBuilder().setRank(member.rank())))
                         .build());
@@ -311,6 +355,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                                 .setOutputs(toProto(one.values())));
             }
         }
+        checksum.ifPresent(proto::setChecksum);
         distortion.accept(proto);
         distortion = _ -> {};
         send(WorkerMessage.newBuilder().setResult(proto).build());

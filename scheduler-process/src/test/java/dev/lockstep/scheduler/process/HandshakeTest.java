@@ -65,7 +65,7 @@ class HandshakeTest {
         refused(rank -> rank.setComputeType("bf16"), "compute type", "f32", "bf16");
         refused(rank -> rank.setKvType("f16"), "KV type", "f32", "f16");
         refused(rank -> rank.setHost("there"), "host", "here", "there");
-        refused(rank -> rank.setProtocolVersion("1"), "protocol version", "6", "rank 1 has 1");
+        refused(rank -> rank.setProtocolVersion("1"), "protocol version", "7", "rank 1 has 1");
         refused(rank -> rank.setBuild("b2"), "build", "b2");
         refused(rank -> rank.setVocabSize(41), "vocabulary", "40", "41");
         refused(rank -> rank.setMaxModelLen(64), "max-model-len", "120", "64");
@@ -82,7 +82,7 @@ class HandshakeTest {
         for (String version : List.of("1", "3", "9")) {
             Joined.Builder bare = Joined.newBuilder().setRank(0).setProtocolVersion(version);
             assertEquals(
-                    "protocol version differs: the scheduler has 6, rank 0 has "
+                    "protocol version differs: the scheduler has 7, rank 0 has "
                             + version
                             + "; a group's processes must be of the same version of Lockstep",
                     refusal(bare, rank(1)).getMessage());

@@ -33,6 +33,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -43,6 +44,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     private final List<Server> servers = new ArrayList<>();
     private final List<StepResult> results = new ArrayList<>();
     private final List<String> losses = new ArrayList<>();
+    private boolean rankFailed = true;
 
     @BeforeEach
     void startRanks() throws IOException {
@@ -72,6 +74,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     @Override
     public void groupLost(WorkerGroup group, GroupLoss loss) {
         losses.add(loss.reason());
+        rankFailed = loss.rankFailed();
     }
 
     private WorkerGroup dial(long epoch) throws FormationException {
@@ -90,7 +93,9 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     private WorkerGroup formed() throws FormationException, InterruptedException {
         WorkerGroup group = dial(1);
         List<Joined> joined = group.join("g", FakeWorker.KEY, Eventually.TIMEOUT);
-        group.form(Handshake.agree(joined, "r", 8, 0), Eventually.TIMEOUT);
+        group.expectCanary(
+                CanaryAnswer.of(
+                        group.form(Handshake.agree(joined, "r", 8, 0), Eventually.TIMEOUT)));
         return group;
     }
 
@@ -153,6 +158,51 @@ class WorkerGroupTest implements WorkerGroup.Listener {
             pass(group, 1);
             assertTrue(losses.getFirst().contains("rank 1"), losses.toString());
             assertTrue(losses.getFirst().contains("no progress in step 1"), losses.toString());
+        }
+    }
+
+    @Test
+    void aStepWhoseChecksumDiffersIsNotCompletedAndItsRanksMustEnd() throws Exception {
+        try (WorkerGroup group = formed()) {
+            for (FakeRank rank : ranks) {
+                rank.distortNext(result -> result.setChecksum(rank.member.rank()));
+            }
+            group.send(step());
+            assertEquals(List.of(), results);
+            assertEquals(
+                    List.of(
+                            "the checksum of step 1 differs between ranks, of which any may be wrong: 00000000, 00000001; ranks 0, 1 must start again"),
+                    losses);
+            assertFalse(rankFailed, "no request has caused it");
+            assertEquals(2, group.expelled().size());
+        }
+    }
+
+    @Test
+    void aStepWithEqualChecksumsIsComplete() throws Exception {
+        try (WorkerGroup group = formed()) {
+            ranks.forEach(rank -> rank.distortNext(result -> result.setChecksum(5)));
+            group.send(step());
+            assertEquals(1, results.size());
+        }
+    }
+
+    @Test
+    void oneCanaryStepIsOutstandingAndItsDeadlineNamesTheRank() throws Exception {
+        try (WorkerGroup group = formed()) {
+            assertTrue(group.sendCanary());
+            assertEquals(1, group.goodCanaries());
+            ranks.get(1).stall();
+            assertTrue(group.sendCanary());
+            assertFalse(group.sendCanary(), "one is outstanding");
+            pass(group, 5);
+            assertFalse(group.isLost());
+            pass(group, 1);
+            assertTrue(losses.getFirst().contains("rank 1"), losses.toString());
+            assertTrue(losses.getFirst().contains("in a canary step"), losses.toString());
+            Set<String> stuck = Set.of(ranks.get(1).member.incarnation());
+            assertEquals(stuck, group.expelled().keySet());
+            assertEquals(1, group.goodCanaries());
         }
     }
 
