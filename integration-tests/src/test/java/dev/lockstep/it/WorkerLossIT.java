@@ -216,7 +216,11 @@ final class WorkerLossIT {
     void aReplacedSchedulerReusesTheBlocksThatTheWorkersHold() throws Exception {
         Sandbox sandbox = Sandbox.quick();
         try (ServedCluster cluster =
-                ServedCluster.start(sandbox, Models.tiny(sandbox, 4), "--tensor-parallel=2")) {
+                ServedCluster.start(
+                        sandbox,
+                        Models.tiny(sandbox, 4),
+                        "--tensor-parallel=2",
+                        "--canary-interval=1s")) {
             Api api = cluster.api();
             List<Integer> prompt = new ArrayList<>();
             for (int i = 0; i < 60; i++) {
@@ -224,6 +228,8 @@ final class WorkerLossIT {
             }
             JsonNode body = CompletionBodies.greedy(prompt, 20);
             Generated before = Generated.of(api.post(CompletionBodies.COMPLETIONS, body).ok());
+            BoundedWait.await(
+                    "the idle group runs canary steps", () -> cluster.group().getCanarySteps() > 0);
             long epoch = cluster.group().getEpoch();
             PosixSignals.send("KILL", Long.toString(sandbox.processIdOf("scheduler")));
             BoundedWait.await("another scheduler leads", () -> isReadyAfter(epoch, cluster));
