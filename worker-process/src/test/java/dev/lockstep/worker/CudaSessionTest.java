@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -158,6 +159,28 @@ final class CudaSessionTest {
             stepsOfEveryKind(new Sequences(session));
             assertEquals(before, preparing());
             assertEquals(allocated, worker.rank.kernels().allocatedBytes());
+        }
+    }
+
+    @Test
+    void aCanaryStepGivesTheTokenOfACpuBetweenRecordedSteps() throws IOException {
+        TinyCheckpoint.write(folder, 7);
+        int known;
+        try (TestWorker cpu = TestWorker.onModel(folder, TestWorker.MAX_POSITIONS);
+                Session session = cpu.open(1)) {
+            known = session.canary().token();
+        }
+        try (TestWorker worker = TestWorker.onGpu(folder, DType.F32, true);
+                Session session = worker.openWarm(1)) {
+            assertEquals(known, session.canary().token());
+            Map<String, Long> before = preparing();
+            int[] prompt = {5, 6, 7};
+            List<StepOutcome.Sampled> sampled =
+                    TestWorker.generate(session, prompt, NONE, 4, TestWorker.seeded(1));
+            assertEquals(known, session.canary().token());
+            TestWorker.assertSame(
+                    sampled, TestWorker.generate(session, prompt, NONE, 4, TestWorker.seeded(1)));
+            assertEquals(before, preparing(), "the first canary step prepares for all");
         }
     }
 
