@@ -183,13 +183,20 @@ public final class ZooKeeperCluster implements Cluster {
     /// keeps this process's session beside its socket, at which it listens already, so that the
     /// process that replaces it need not wait for the end of the session.
     public void handOverSession(Path socket) {
-        sessionFile = Optional.of(SessionFile.beside(socket));
-        tasks.execute(this::endDeadSessions);
+        SessionFile own = SessionFile.beside(socket);
+        sessionFile = Optional.of(own);
+        tasks.execute(() -> endDeadSessions(own));
         refreshSoon();
     }
 
-    private void endDeadSessions() {
-        for (SessionFile.Session dead : sessionFile.orElseThrow().takeDead()) {
+    /// Ends the sessions of killed processes whose sockets were in the same folder as `socket`, for
+    /// a process that learns of their end first.
+    public void endSessionsOfKilled(Path socket) {
+        tasks.execute(() -> endDeadSessions(SessionFile.beside(socket)));
+    }
+
+    private void endDeadSessions(SessionFile own) {
+        for (SessionFile.Session dead : own.takeDead()) {
             try {
                 tree.end(dead);
             } catch (InterruptedException e) {

@@ -363,4 +363,38 @@ class ZooKeeperClusterTest extends ClusterContract {
             killed.close();
         }
     }
+
+    /// The standby does not know that the leader was killed; the process that started both does.
+    @Test
+    void aStandbyLeadsWithoutASessionTimeout(@TempDir Path sockets) throws Exception {
+        ZooKeeperCluster killed = ZooKeeperCluster.connect(server.connectString(), name, ACCESS);
+        Path none = sockets.resolve("none.sock");
+        try (ZooKeeperCluster standby =
+                        ZooKeeperCluster.connect(server.connectString(), name, ACCESS);
+                ZooKeeperCluster starter =
+                        ZooKeeperCluster.connect(server.connectString(), name, ACCESS)) {
+            long session;
+            Leadership next;
+            try (ServerSocketChannel listener =
+                    ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+                Path socket = sockets.resolve("scheduler-1.sock");
+                listener.bind(UnixDomainSocketAddress.of(socket));
+                Leadership lost = killed.contend("g", "killed", new RecordingListener());
+                killed.handOverSession(socket);
+                Eventually.await("it leads", lost::leading);
+                Eventually.await(
+                        "its session is kept",
+                        () -> Files.exists(sockets.resolve("scheduler-1.sock.session")));
+                next = standby.contend("g", "standby", new RecordingListener());
+                session = killed.session();
+                starter.endSessionsOfKilled(none);
+                assertFalse(next.leading(), "the leader listens");
+            }
+            starter.endSessionsOfKilled(none);
+            Eventually.await("the standby leads", next::leading);
+            Eventually.await("the session has ended", () -> killed.session() != session);
+        } finally {
+            killed.close();
+        }
+    }
 }

@@ -267,12 +267,12 @@ final class Completion {
             case EngineEvent.Tokens tokens -> {
                 begin(tokens.call());
                 int position = runs.get(tokens.call()).position(tokens.choice());
-                runs.get(tokens.call()).commit(tokens);
+                List<GeneratedToken> fresh = runs.get(tokens.call()).commit(tokens);
                 if (tokens.choice() == 0) {
                     cached(tokens.call(), tokens.cachedTokens());
                 }
                 usage = usage.withMigrations(runs.get(tokens.call()).moves() + tokens.migrations());
-                push(tokens, position);
+                push(tokens, fresh, position);
                 next(tokens.call());
             }
             case EngineEvent.Outputs outputs -> {
@@ -321,14 +321,15 @@ final class Completion {
     /// Sends the text of tokens: that of several at once where it is one part, and each for itself
     /// where the client may have the one before.
     ///
+    /// @param fresh those of them that are new
     /// @param position of the first one
-    private void push(EngineEvent.Tokens tokens, int position) {
+    private void push(EngineEvent.Tokens tokens, List<GeneratedToken> fresh, int position) {
         ChoiceAnswer choice = choice(tokens.call(), tokens.choice());
         int index = choiceIndex(tokens.call(), tokens.choice());
         int known = request.resumed().map(resumed -> resumed.from().position(index)).orElse(-1);
         int at = position;
         Delta delta = Delta.EMPTY;
-        for (GeneratedToken token : tokens.tokens()) {
+        for (GeneratedToken token : fresh) {
             if (choice.finish().isPresent()) {
                 break;
             }
@@ -363,6 +364,7 @@ final class Completion {
                 choiceIndex(call, choice), choice(call, choice).finish().orElseThrow(), usage);
         openChoices--;
         PromptRun run = runs.get(call);
+        run.finish(choice);
         if (run.done()) {
             done++;
             // The engine does not know of stop strings, and would go on.

@@ -5,6 +5,7 @@ import dev.lockstep.coordinator.engine.EngineEvent;
 import dev.lockstep.coordinator.engine.EngineRequest;
 import dev.lockstep.coordinator.engine.Failure;
 import dev.lockstep.coordinator.engine.GeneratedToken;
+import dev.lockstep.coordinator.engine.RequestProgress;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.PositionOutputs;
@@ -15,17 +16,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// One prompt in the engine: its call, and what it has committed of each choice, from which another
+/// One prompt in the engine: its call, and what has arrived of each choice, from which another
 /// scheduler goes on when the one that accepted it is gone.
 final class PromptRun {
-    /// The longest time that an accepted request waits for another scheduler.
-    private static final Duration MAX_LOST = Duration.ofSeconds(60);
-
-    /// A request that moves more often without a new token may be the reason.
-    private static final int MAX_MOVES_IN_PLACE = 4;
-
-    private static final int MAX_MOVES = 100;
-
     final EngineRequest request;
     final Set<String> refusedBy = new HashSet<>();
     Optional<Failure> refusal = Optional.empty();
@@ -41,43 +34,39 @@ final class PromptRun {
     /// Whether its call does so, and was not accepted yet.
     boolean attaching;
 
-    private boolean accepted;
-    private Optional<Long> lostNanos = Optional.empty();
-    private int moves;
-    private int movesInPlace;
+    private final RequestProgress progress;
 
     private final List<ChoiceRun> choices = new ArrayList<>();
 
     private static final class ChoiceRun {
         final ChoiceAnswer answer;
-        final CommittedChoice.Builder committed;
         int tokensFrom;
         int statesFrom;
 
-        ChoiceRun(int index, ChoiceAnswer answer) {
+        ChoiceRun(ChoiceAnswer answer) {
             this.answer = answer;
-            this.committed = CommittedChoice.newBuilder().setChoice(index);
         }
     }
 
     PromptRun(EngineRequest request, List<ChoiceAnswer> answers) {
         this.request = request;
-        answers.forEach(answer -> choices.add(new ChoiceRun(choices.size(), answer)));
+        this.progress = new RequestProgress(answers.size());
+        answers.forEach(answer -> choices.add(new ChoiceRun(answer)));
     }
 
     /// Whether a scheduler has accepted it.
     boolean isAccepted() {
-        return accepted;
+        return progress.isAccepted();
     }
 
     /// Whether the scheduler that had accepted it is lost, and no other has accepted it yet.
     boolean isLost() {
-        return lostNanos.isPresent();
+        return progress.isLost();
     }
 
     /// How often it has gone on at another scheduler.
     int moves() {
-        return moves;
+        return progress.moves();
     }
 
     /// Begins to wait until a scheduler accepts it.
@@ -88,37 +77,25 @@ final class PromptRun {
     /// Adds to the time for which its call has neither been accepted nor refused, and returns it;
     /// zero once it was accepted.
     Duration waits(Duration more) {
-        unanswered = accepted && !isLost() ? Duration.ZERO : unanswered.plus(more);
+        unanswered = isAccepted() && !isLost() ? Duration.ZERO : unanswered.plus(more);
         return unanswered;
     }
 
-    /// Counts it as accepted. Returns whether it was lost.
+    /// As [RequestProgress#accept].
     boolean accept() {
-        boolean found = isLost();
-        accepted = true;
         attaching = false;
-        lostNanos = Optional.empty();
-        return found;
+        return progress.accept();
     }
 
-    /// Counts the loss of the scheduler that had accepted it; no effect while it is lost. Returns
-    /// whether it counted.
+    /// As [RequestProgress#lose]; the call has ended.
     boolean lose(long nanos) {
         call = Optional.empty();
-        if (isLost()) {
-            return false;
-        }
-        lostNanos = Optional.of(nanos);
-        moves++;
-        movesInPlace++;
-        return true;
+        return progress.lose(nanos);
     }
 
     /// Whether a lost one may still go on.
     boolean mayGoOn(long nanos) {
-        return moves <= MAX_MOVES
-                && movesInPlace <= MAX_MOVES_IN_PLACE
-                && nanos - lostNanos.orElse(nanos) <= MAX_LOST.toNanos();
+        return progress.mayGoOn(nanos);
     }
 
     ChoiceAnswer answer(int choice) {
@@ -130,41 +107,31 @@ final class PromptRun {
     }
 
     boolean done() {
-        return choices.stream().allMatch(choice -> choice.answer.finish().isPresent());
+        return progress.done();
     }
 
     /// Returns how many tokens of a choice are committed.
     int position(int choice) {
-        return choices.get(choice).committed.getIdsCount();
+        return progress.committedIds(choice);
     }
 
-    /// Returns the choices that another scheduler goes on with; empty as long as none had accepted
-    /// the request.
+    /// Marks a choice as complete.
+    void finish(int choice) {
+        progress.finish(choice);
+    }
+
+    /// As [RequestProgress#goOnWith].
     List<CommittedChoice> committed() {
-        if (!accepted) {
-            return List.of();
-        }
-        return choices.stream()
-                .filter(choice -> choice.answer.finish().isEmpty())
-                .map(choice -> choice.committed.build())
-                .toList();
+        return progress.goOnWith();
     }
 
-    /// Commits tokens.
+    /// Commits tokens, and returns those that are new.
     ///
-    /// @throws IllegalStateException when they are not the next ones of the choice
-    void commit(EngineEvent.Tokens tokens) {
-        CommittedChoice.Builder committed = choices.get(tokens.choice()).committed;
-        if (tokens.position() != committed.getIdsCount()) {
-            throw new IllegalStateException(
-                    "tokens at position %d of choice %d, which has %d"
-                            .formatted(
-                                    tokens.position(), tokens.choice(), committed.getIdsCount()));
-        }
-        movesInPlace = 0;
-        for (GeneratedToken token : tokens.tokens()) {
-            committed.addIds(token.id());
-        }
+    /// @throws IllegalStateException when tokens before them are missing
+    List<GeneratedToken> commit(EngineEvent.Tokens tokens) {
+        List<Integer> ids = tokens.tokens().stream().map(GeneratedToken::id).toList();
+        int repeats = progress.commit(tokens.choice(), tokens.position(), ids);
+        return tokens.tokens().subList(repeats, ids.size());
     }
 
     /// Returns the part of outputs that has not arrived before, which is committed, possibly

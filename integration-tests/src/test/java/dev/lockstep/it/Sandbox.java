@@ -182,16 +182,25 @@ final class Sandbox implements AutoCloseable {
 
     /// Returns the process that runs a command, such as `scheduler`.
     long processIdOf(String command) {
-        return findProcess(command).orElseThrow();
+        return processIdWith(command).orElseThrow();
     }
 
     /// Returns the process that runs a command if there is one.
     Optional<Long> findProcess(String command) {
+        return processIdWith(command);
+    }
+
+    /// Returns the child that `serve` calls by this name, such as `scheduler-2`.
+    long processIdNamed(String child) {
+        return processIdWith("-Dlockstep.process=" + child).orElseThrow();
+    }
+
+    private Optional<Long> processIdWith(String word) {
         return processIds().stream()
                 .filter(
                         id ->
                                 commandLine(PROC.resolve(Long.toString(id)))
-                                        .contains("\0" + command + "\0"))
+                                        .contains("\0" + word + "\0"))
                 .findFirst();
     }
 

@@ -10,6 +10,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -210,6 +212,42 @@ final class WorkerLossIT {
             String errors = cluster.launcher().errors();
             assertFalse(errors.contains("ended with exit code"), errors);
         }
+    }
+
+    @Test
+    void noRequestIsLostWithALeaderThatHasAStandby() throws Exception {
+        Sandbox sandbox = Sandbox.quick();
+        try (ServedCluster cluster =
+                ServedCluster.start(
+                        sandbox,
+                        Models.tiny(sandbox, 4),
+                        "--tensor-parallel=2",
+                        "--standby",
+                        SLOW)) {
+            StreamMix mix = StreamMix.undisturbed(cluster.api(), TOKENS);
+            GroupStatus before = cluster.group();
+            String leader = hasLed(sandbox, "scheduler") ? "scheduler" : "scheduler-2";
+            String standby = leader.equals("scheduler") ? "scheduler-2" : "scheduler";
+            assertFalse(hasLed(sandbox, standby));
+            long standbyId = sandbox.processIdNamed(standby);
+            List<StreamMix.Running> streams = mix.begin(cluster.api());
+            PosixSignals.send("KILL", Long.toString(sandbox.processIdNamed(leader)));
+            List<Integer> migrations = mix.requireUndisturbed(streams);
+            assertTrue(migrations.contains(1), () -> "a stream went on: " + migrations);
+            assertTrue(hasLed(sandbox, standby), "the one that waited leads");
+            assertEquals(standbyId, sandbox.processIdNamed(standby), "it is the same process");
+            GroupStatus after = cluster.group();
+            assertTrue(after.getEpoch() > before.getEpoch());
+            assertEquals(
+                    before.getRanksList().stream().map(RankInfo::getPid).toList(),
+                    after.getRanksList().stream().map(RankInfo::getPid).toList(),
+                    "the workers survive");
+        }
+    }
+
+    private static boolean hasLed(Sandbox sandbox, String scheduler) throws IOException {
+        return Files.readString(sandbox.folder().resolve(scheduler + ".log"))
+                .contains("this scheduler leads group");
     }
 
     @Test

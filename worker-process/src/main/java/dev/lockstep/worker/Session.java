@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.cluster.StepOrder;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Mark;
@@ -57,7 +58,7 @@ final class Session implements AutoCloseable {
     private final DecodeGraphs graphs;
     private final Owned owned = new Owned();
     private final AtomicBoolean aborted = new AtomicBoolean();
-    private long lastNumber;
+    private final StepOrder order;
     private long lastEndNanos = System.nanoTime();
 
     Session(
@@ -81,6 +82,7 @@ final class Session implements AutoCloseable {
             SessionLimits limits,
             ResidualChecks given) {
         this.epoch = epoch;
+        this.order = new StepOrder(epoch);
         this.model = model;
         this.kernels = kernels;
         this.communicator = communicator;
@@ -141,19 +143,15 @@ final class Session implements AutoCloseable {
     }
 
     long lastNumber() {
-        return lastNumber;
+        return order.last();
     }
 
     /// Launches the next step of the epoch: calls its ops, without waiting for them. Throws if the
     /// step is not the next one.
     LaunchedStep launch(Step step) {
-        if (step.epoch() != epoch || step.number() != lastNumber + 1) {
-            throw new IllegalStateException(
-                    "step (%d, %d) after (%d, %d)"
-                            .formatted(step.epoch(), step.number(), epoch, lastNumber));
-        }
+        order.require(step.epoch(), step.number());
         LaunchedStep launched = enqueue(step);
-        lastNumber = step.number();
+        order.ran();
         return launched;
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.cluster.StreamFence;
 import dev.lockstep.proto.v1.CanaryResult;
 import dev.lockstep.proto.v1.CanaryStep;
 import dev.lockstep.proto.v1.Formed;
@@ -23,7 +24,6 @@ import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
-import org.jspecify.annotations.Nullable;
 
 /// The gRPC service for the group's scheduler and the epoch fence: it serves one stream at a time,
 /// that of the highest epoch.
@@ -42,8 +42,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     private final LongSupplier progress;
     private final ScheduledExecutorService timer;
     private final Consumer<Boolean> serving;
-    private @Nullable Connection current;
-    private long highestEpoch;
+    private final StreamFence<Connection> fence = new StreamFence<>();
 
     /// Creates a service without a stream.
     ///
@@ -86,34 +85,30 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     }
 
     private synchronized long highestEpoch() {
-        return highestEpoch;
+        return fence.highestEpoch();
     }
 
     /// Adopts an epoch for a connection, or returns the highest epoch seen.
     private synchronized Optional<Long> refuse(Join join, Connection connection) {
-        if (join.getEpoch() <= highestEpoch) {
-            return Optional.of(highestEpoch);
+        Optional<Connection> previous = fence.current();
+        if (!fence.adopt(join.getEpoch(), connection)) {
+            return Optional.of(fence.highestEpoch());
         }
-        highestEpoch = join.getEpoch();
-        Connection previous = current;
-        current = connection;
         serving.accept(false);
-        if (previous != null && previous != connection) {
-            previous.replaced(join.getEpoch());
-        }
+        previous.filter(other -> other != connection)
+                .ifPresent(other -> other.replaced(join.getEpoch()));
         return Optional.empty();
     }
 
     /// Announces a formed group, unless its stream has ended or was replaced meanwhile.
     private synchronized void ready(Connection connection) {
-        if (current == connection) {
+        if (fence.admits(connection)) {
             serving.accept(true);
         }
     }
 
     private synchronized void gone(Connection connection) {
-        if (current == connection) {
-            current = null;
+        if (fence.release(connection)) {
             runner.abort("the scheduler's stream has ended");
             serving.accept(false);
         }

@@ -4,7 +4,6 @@ package dev.lockstep.cli.launch;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.client.LockstepClient;
-import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.ClusterSecret;
 import dev.lockstep.cluster.EmbeddedZooKeeper;
@@ -59,9 +58,9 @@ import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// Starts and watches the processes of a host: one worker per rank, a scheduler and a coordinator;
-/// embeds a ZooKeeper server if none is configured. It never handles a request. The creator closes
-/// it.
+/// Starts and watches the processes of a host: one worker per rank, a scheduler, with a standby if
+/// that is asked for, and a coordinator; embeds a ZooKeeper server if none is configured. It never
+/// handles a request. The creator closes it.
 public final class Launcher {
     private static final Logger LOG = LogManager.getLogger(Launcher.class);
     private static final Duration QUICK = Duration.ofSeconds(1);
@@ -102,9 +101,9 @@ public final class Launcher {
     private final Optional<String> apiKey;
     private final Optional<Path> ownSecret;
     private final String connectString;
-    private final Cluster cluster;
+    private final ZooKeeperCluster cluster;
     private final List<Child> workers = new ArrayList<>();
-    private final Child scheduler;
+    private final List<Child> schedulers = new ArrayList<>();
     private final Child coordinator;
     private final CommonProgress loading = new CommonProgress();
     private volatile Optional<ChildrenWatch> watch = Optional.empty();
@@ -142,7 +141,7 @@ public final class Launcher {
         int size = settings.value(ProcessKeys.TENSOR_PARALLEL);
         ModelSource source = ModelSource.open(config.model().path()).requireLoadable(size);
         // Fails where the folder's path is too long for the sockets of the children.
-        var _ = InternalAddress.unix(config.runFolder(), JavaProcess.Role.SCHEDULER.name());
+        var _ = address(config.runFolder());
         this.parameters = source.parameterCount();
         this.text =
                 TextCheck.of(TextSettings.of(settings).requireToolFormat(), config.model().path());
@@ -176,15 +175,11 @@ public final class Launcher {
         for (int rank = 0; rank < size; rank++) {
             workers.add(worker(rank));
         }
-        this.scheduler =
-                child(
-                        JavaProcess.Role.SCHEDULER,
-                        "scheduler",
-                        SchedulerConfig.SPEC,
-                        List.of(
-                                "--port=0",
-                                "--admin-port=" + schedulerAdminPort(settings),
-                                "--max-num-seqs=" + memory.maxNumSeqs()));
+        int adminPort = schedulerAdminPort(settings);
+        schedulers.add(scheduler("scheduler", adminPort));
+        if (settings.value(LauncherConfig.STANDBY)) {
+            schedulers.add(scheduler("scheduler-2", adminPort == 0 ? 0 : adminPort + 1));
+        }
         this.coordinator =
                 child(
                         JavaProcess.Role.COORDINATOR,
@@ -222,6 +217,11 @@ public final class Launcher {
         return port == 0 ? 0 : port + 1;
     }
 
+    /// Returns an address like those of the children.
+    private static InternalAddress address(Path runFolder) {
+        return InternalAddress.unix(runFolder, JavaProcess.Role.SCHEDULER.name());
+    }
+
     private static String lowerCase(Enum<?> value) {
         return value.name().toLowerCase(Locale.ROOT);
     }
@@ -256,7 +256,7 @@ public final class Launcher {
     public Ready start() throws InterruptedException {
         workers.forEach(Child::start);
         coordinator.start();
-        scheduler.start();
+        schedulers.forEach(Child::start);
         watch = Optional.of(new ChildrenWatch(children()));
         long patienceEnds = System.nanoTime() + UNANSWERED.toNanos();
         boolean waits = false;
@@ -289,7 +289,7 @@ public final class Launcher {
 
     private List<Child> children() {
         List<Child> all = new ArrayList<>(workers);
-        all.add(scheduler);
+        all.addAll(schedulers);
         all.add(coordinator);
         return all;
     }
@@ -315,7 +315,7 @@ public final class Launcher {
         var stopping =
                 new Stopping(
                         coordinator,
-                        scheduler,
+                        schedulers,
                         workers,
                         // A child in a training run writes its cache when it exits.
                         config.training().isPresent() ? drain : STEP_DOWN);
@@ -352,6 +352,17 @@ public final class Launcher {
         } finally {
             channel.shutdownNow();
         }
+    }
+
+    private Child scheduler(String name, int adminPort) {
+        return child(
+                JavaProcess.Role.SCHEDULER,
+                name,
+                SchedulerConfig.SPEC,
+                List.of(
+                        "--port=0",
+                        "--admin-port=" + adminPort,
+                        "--max-num-seqs=" + memory.maxNumSeqs()));
     }
 
     private Child worker(int rank) {
@@ -490,6 +501,8 @@ public final class Launcher {
                     return false;
                 }
             }
+            // A standby is elected at once.
+            cluster.endSessionsOfKilled(address(config.runFolder()).socket());
             // The last line of a child that was killed is about something else.
             String why = exitCode < KILLED ? ": " + strip(lastLine) : "";
             terminal.say(

@@ -35,6 +35,12 @@ public record LauncherConfig(
             Key.integer("port", 0, 65535, "the port of the public API; 0 chooses a free one")
                     .orElse("8000");
 
+    /// Whether a second scheduler waits to lead when the first one is gone.
+    public static final Key<Boolean> STANDBY =
+            Key.flag(
+                    "standby",
+                    "a second scheduler waits, and leads at once when the first is gone");
+
     public static final SettingsSpec SPEC =
             SettingsSpec.of(
                             ProcessKeys.MODEL,
@@ -72,6 +78,7 @@ public record LauncherConfig(
                             ProcessKeys.DRAIN_TIMEOUT,
                             ProcessKeys.DRAIN_GRACE,
                             ProcessKeys.RESUME_WINDOW,
+                            STANDBY,
                             ProcessKeys.FAILPOINTS)
                     .and(ResponseBounds.KEYS.toArray(Key<?>[]::new))
                     .and(AccessConfig.KEYS.toArray(Key<?>[]::new))
@@ -84,6 +91,14 @@ public record LauncherConfig(
                 && !settings.isGiven(ProcessKeys.ZOOKEEPER)) {
             throw new SettingsException(
                     "--zookeeper-auth is the user of an ensemble: name the ensemble with --zookeeper");
+        }
+    }
+
+    /// Refuses a recording of two schedulers, which would write to the same file.
+    static void requireOneRecorder(Settings settings) {
+        if (settings.value(STANDBY) && settings.isGiven(SchedulerConfig.RECORD)) {
+            throw new SettingsException(
+                    "--record writes the file of one scheduler: leave out --standby, which starts two");
         }
     }
 }

@@ -59,6 +59,7 @@ public record LauncherStart(
     /// Creates a launcher of the model of the settings; the caller closes it.
     public Launcher launcher(int port) throws InterruptedException {
         LauncherConfig.requireEnsembleOfUser(settings);
+        LauncherConfig.requireOneRecorder(settings);
         // Before a download: the coordinator listens last.
         FreePort.require(ProcessKeys.HOST, settings.value(ProcessKeys.HOST), port);
         return launcher(ModelChoice.of(settings, terminal), port, Optional.empty());

@@ -11,10 +11,12 @@ import org.apache.logging.log4j.Logger;
 /// The stop of all processes of a host.
 ///
 /// @param stepDown time for each role to close after the drain
-record Stopping(Child coordinator, Child scheduler, List<Child> workers, Duration stepDown) {
+record Stopping(
+        Child coordinator, List<Child> schedulers, List<Child> workers, Duration stepDown) {
     private static final Logger LOG = LogManager.getLogger(Stopping.class);
 
     Stopping {
+        schedulers = List.copyOf(schedulers);
         workers = List.copyOf(workers);
     }
 
@@ -28,11 +30,13 @@ record Stopping(Child coordinator, Child scheduler, List<Child> workers, Duratio
             coordinator.drain();
             coordinator.awaitEnd(until(end).plus(stepDown));
             // Coordinators of other hosts may have requests here.
-            scheduler.drain();
-            if (!scheduler.ends(until(end))) {
-                scheduler.say(Daemon.HAND_OVER);
+            schedulers.forEach(Child::drain);
+            for (Child scheduler : schedulers) {
+                if (!scheduler.ends(until(end))) {
+                    scheduler.say(Daemon.HAND_OVER);
+                }
+                scheduler.awaitEnd(stepDown);
             }
-            scheduler.awaitEnd(stepDown);
             workers.forEach(Child::drain);
             for (Child worker : workers) {
                 worker.awaitEnd(stepDown);
@@ -47,7 +51,7 @@ record Stopping(Child coordinator, Child scheduler, List<Child> workers, Duratio
     /// Stops all processes at once, and kills those that remain after the time-out.
     void endAll(Duration timeout) {
         List<Child> all = new ArrayList<>(workers);
-        all.add(scheduler);
+        all.addAll(schedulers);
         all.add(coordinator);
         all.forEach(Child::closeInput);
         long end = System.nanoTime() + timeout.toNanos();

@@ -35,6 +35,21 @@ class LauncherConfigTest {
     }
 
     @Test
+    void aStandbyIsNotRecorded() {
+        SettingsException refusal =
+                assertThrows(
+                        SettingsException.class,
+                        () ->
+                                LauncherConfig.requireOneRecorder(
+                                        settings("--standby", "--record=file")));
+        assertEquals(
+                "--record writes the file of one scheduler: leave out --standby, which starts two",
+                refusal.getMessage());
+        LauncherConfig.requireOneRecorder(settings("--standby"));
+        LauncherConfig.requireOneRecorder(settings("--record=file"));
+    }
+
+    @Test
     void theDrainTimeOutOfServeIsATimeOfAnHourAtMost() {
         Duration drain = settings("--drain-timeout=5m").value(ProcessKeys.DRAIN_TIMEOUT);
         assertEquals(Duration.ofMinutes(5), drain);

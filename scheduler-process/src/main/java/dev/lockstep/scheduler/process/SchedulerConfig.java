@@ -100,7 +100,7 @@ public record SchedulerConfig(
                             Duration.ofHours(1),
                             "time without a step until a group runs one whose token is known, 0 for none")
                     .orElse("15s");
-    static final Key<String> RECORD =
+    public static final Key<String> RECORD =
             Key.text("record", "FILE", "record all calls and plans of the scheduler, for replay")
                     .orElseComputed("nothing is recorded");
 
