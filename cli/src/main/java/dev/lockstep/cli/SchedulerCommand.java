@@ -27,10 +27,12 @@ final class SchedulerCommand extends Command {
         Settings settings = settings(arguments);
         String name = "scheduler-" + settings.value(ProcessKeys.GROUP);
         ProcessStart start = ProcessStart.of(name, settings, SchedulerConfig.drainBudget(settings));
+        // A launcher's two schedulers of one group share a folder; their processes have names.
+        String use = System.getProperty("lockstep.process", name);
         InternalPort.requireFree(settings);
         start.daemon().showState(settings.value(ProcessKeys.ADMIN_PORT));
         SchedulerMain.run(
-                SchedulerConfig.of(settings, start.folder(ProcessKeys.RUN_FOLDER, name)),
+                SchedulerConfig.of(settings, start.folder(ProcessKeys.RUN_FOLDER, use)),
                 ClusterAccess.of(settings, Member.Role.SCHEDULER),
                 start.daemon(),
                 start.notices());

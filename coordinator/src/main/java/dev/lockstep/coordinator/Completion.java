@@ -204,7 +204,7 @@ final class Completion {
     /// with them when it is formed again, but that takes longer.
     private void moveFromLostGroups() {
         for (PromptRun run : runs.subList(0, sent)) {
-            if (run.isAccepted() && run.call.isPresent() && !run.done()) {
+            if (run.isAccepted() && run.call.isPresent() && !run.done() && run.mayMove()) {
                 SchedulerCall call = run.call.get();
                 if (environment.schedulers().mustMove(call.scheduler(), run.request.model())) {
                     call.abandon();

@@ -93,6 +93,11 @@ final class PromptRun {
         return progress.lose(nanos);
     }
 
+    /// As [RequestProgress#mayMove].
+    boolean mayMove() {
+        return progress.mayMove();
+    }
+
     /// Whether a lost one may still go on.
     boolean mayGoOn(long nanos) {
         return progress.mayGoOn(nanos);

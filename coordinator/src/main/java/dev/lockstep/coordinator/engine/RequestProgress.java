@@ -71,6 +71,13 @@ public final class RequestProgress {
         return true;
     }
 
+    /// Whether it may leave a scheduler that is forming its group again, for one that serves now:
+    /// not twice without a new token between. It may be what ends the workers, which only a
+    /// scheduler finds out that sees it do so twice, and those that run with it may seem to be.
+    public boolean mayMove() {
+        return movesInPlace == 0;
+    }
+
     /// Whether a lost one may still go on.
     public boolean mayGoOn(long nanos) {
         return moves <= MAX_MOVES

@@ -49,6 +49,21 @@ class RequestProgressTest {
     }
 
     @Test
+    void itStaysWhereItIsParkedAfterAMoveWithoutANewToken() {
+        progress.accept();
+        assertTrue(progress.mayMove());
+        assertTrue(progress.lose(0));
+        progress.accept();
+        assertFalse(progress.mayMove());
+        assertEquals(0, progress.commit(0, 0, List.of(5)));
+        assertTrue(progress.mayMove());
+        assertTrue(progress.lose(0));
+        progress.accept();
+        assertEquals(1, progress.commit(0, 0, List.of(5)));
+        assertFalse(progress.mayMove(), "a repeat is not new");
+    }
+
+    @Test
     void movesAreLimitedInNumberAndTime() {
         progress.accept();
         long limit = RequestProgress.MAX_LOST.toNanos();
