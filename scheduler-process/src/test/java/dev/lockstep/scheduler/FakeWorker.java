@@ -261,6 +261,11 @@ public final class FakeWorker {
             }
         }
         named.putAll(before.named);
+        return held();
+    }
+
+    /// Returns the named blocks.
+    List<Held> held() {
         return named.entrySet().stream()
                 .map(
                         each ->
