@@ -51,6 +51,6 @@ final class QueueDelay {
 
     /// Returns the minimum time of its own prompt in nanoseconds; 0 while nothing was measured.
     long promptNanos(Sequence arriving, long now) {
-        return pace.prefillNanos(arriving.expectedCost, now);
+        return pace.prefillNanos((double) arriving.expectedCost, now);
     }
 }

@@ -115,7 +115,7 @@ final class ShortPrompts {
             }
             if (each.follows == null
                     && each.pending() == 0
-                    && fits(each.expectedCost)
+                    && fits((double) each.expectedCost)
                     && (each == first || order.mayPass(each, first))) {
                 return Optional.of(each);
             }

@@ -107,7 +107,7 @@ final class TimedGroup {
     }
 
     private long load() {
-        return scheduler.load().running() + scheduler.load().waiting();
+        return (long) scheduler.load().running() + scheduler.load().waiting();
     }
 
     private long next(long now) {
