@@ -132,7 +132,7 @@ final class WorkerLossIT {
                         sandbox,
                         Models.tiny(sandbox, 4),
                         "--tensor-parallel=2",
-                        "--canary-interval=0",
+                        "--canary-interval=0s",
                         "--check-interval=" + checked,
                         "--failpoints=worker.flip-bit=trip@2")) {
             StreamMix mix = StreamMix.undisturbed(cluster.api(), TOKENS);

@@ -98,7 +98,7 @@ public record SchedulerConfig(
                             "canary-interval",
                             Duration.ZERO,
                             Duration.ofHours(1),
-                            "time without a step until a group runs one whose token is known, 0 for none")
+                            "time without a step until a group runs one whose token is known, 0s for none")
                     .orElse("15s");
     public static final Key<String> RECORD =
             Key.text("record", "FILE", "record all calls and plans of the scheduler, for replay")
