@@ -134,7 +134,7 @@ final class WorkerLossIT {
                         "--tensor-parallel=2",
                         "--canary-interval=0s",
                         "--check-interval=" + checked,
-                        "--failpoints=worker.flip-bit=trip@2")) {
+                        SLOW + ",worker.flip-bit=trip@2")) {
             StreamMix mix = StreamMix.undisturbed(cluster.api(), TOKENS);
             GroupStatus before = cluster.group();
             assertTrue(before.getSteps() < checked, () -> "steps: " + before.getSteps());
