@@ -250,7 +250,7 @@ final class ClusterSimulation {
 
     void happened(Happening what) {
         counts.merge(what, 1L, Long::sum);
-        trace = FakeWorker.mix(trace, FakeWorker.mix(time.nanos(), what.ordinal()));
+        trace = FakeWorker.mix(trace, FakeWorker.mix(time.nanos(), what.name().hashCode()));
     }
 
     void ended(SimulatedClient client, Happening how) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.lockstep.proto.v1.CommittedChoice;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -31,6 +33,10 @@ final class KeptRequests {
         Kept(RequestRecord record, RequestCall call) {
             this.record = record;
             this.call = Optional.of(call);
+        }
+
+        Output output(int choice) {
+            return requireNonNull(outputs.get(choice));
         }
 
         boolean complete() {
@@ -180,7 +186,7 @@ final class KeptRequests {
                 continue;
             }
             int choice = event.sequence().choice().index();
-            Output output = kept.outputs.get(choice);
+            Output output = kept.output(choice);
             switch (event) {
                 case SequenceEvent.Generated(var _, var position, var token) -> {
                     cluster.require(position == output.ids.size(), "position " + position);
@@ -198,7 +204,7 @@ final class KeptRequests {
                 (kept, choices) ->
                         choices.forEach(
                                 (choice, from) -> {
-                                    Output output = kept.outputs.get(choice);
+                                    Output output = kept.output(choice);
                                     kept.send(
                                             new RequestFrame.Tokens(
                                                     choice,
@@ -211,7 +217,7 @@ final class KeptRequests {
 
     private void end(Kept kept, Sequence sequence) {
         owners.remove(sequence);
-        Output output = kept.outputs.get(sequence.choice().index());
+        Output output = kept.output(sequence.choice().index());
         output.ended = true;
         fresh.computeIfAbsent(kept, any -> new TreeMap<>())
                 .putIfAbsent(sequence.choice().index(), output.ids.size());
