@@ -72,7 +72,9 @@ final class StoppingIT {
                 var clock = new LoadAwareClock()) {
             LockstepProcess launcher =
                     sandbox.start(
-                            "serve", "serve", ServedCluster.flags(sandbox, Models.tiny(sandbox, 3)));
+                            "serve",
+                            "serve",
+                            ServedCluster.flags(sandbox, Models.tiny(sandbox, 3)));
             BoundedWait.await("ZooKeeper starts", () -> !zooKeeperFiles(sandbox).isEmpty());
             launcher.signalGroup("INT");
             sandbox.awaitNothingLeft(CLEAN_UP_LIMIT, clock);

@@ -89,8 +89,8 @@ final class Wire {
 
     /// Ends the stream at one end; the other one learns it, behind what is on its way or at once.
     void close(SimulatedProcess by) {
-        End other = by == client.process ? server : client;
-        End own = by == client.process ? client : server;
+        End other = by.equals(client.process) ? server : client;
+        End own = by.equals(client.process) ? client : server;
         own.told = true;
         by.remove(this);
         if (random.nextBoolean()) {

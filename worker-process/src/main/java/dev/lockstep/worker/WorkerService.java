@@ -75,13 +75,15 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
     /// Tells the scheduler that this worker leaves, unlike one that fails.
     void leave() {
-        Connection connection;
+        Optional<Connection> connection;
         synchronized (this) {
-            connection = current;
+            connection = fence.current();
         }
-        if (connection != null) {
-            connection.refuse(Status.ABORTED.withDescription("this worker stops"), new Metadata());
-        }
+        connection.ifPresent(
+                current ->
+                        current.refuse(
+                                Status.ABORTED.withDescription("this worker stops"),
+                                new Metadata()));
     }
 
     private synchronized long highestEpoch() {

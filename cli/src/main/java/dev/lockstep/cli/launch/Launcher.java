@@ -324,9 +324,7 @@ public final class Launcher {
         }
         watch.ifPresent(ChildrenWatch::close);
         cluster.close();
-        return drains && coordinator.exitCode() != ExitCode.OK
-                ? ExitCode.UNFINISHED
-                : ExitCode.OK;
+        return drains && coordinator.exitCode() != ExitCode.OK ? ExitCode.UNFINISHED : ExitCode.OK;
     }
 
     private Optional<Ready> status(Member coordinator) {

@@ -11,8 +11,7 @@ import org.apache.logging.log4j.Logger;
 /// The stop of all processes of a host.
 ///
 /// @param stepDown time for each role to close after the drain
-record Stopping(
-        Child coordinator, List<Child> schedulers, List<Child> workers, Duration stepDown) {
+record Stopping(Child coordinator, List<Child> schedulers, List<Child> workers, Duration stepDown) {
     private static final Logger LOG = LogManager.getLogger(Stopping.class);
 
     Stopping {
