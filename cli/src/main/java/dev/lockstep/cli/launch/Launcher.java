@@ -16,11 +16,9 @@ import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
-import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.cluster.process.StopReason;
 import dev.lockstep.coordinator.AccessConfig;
 import dev.lockstep.coordinator.ApiKeys;
-import dev.lockstep.coordinator.CoordinatorConfig;
 import dev.lockstep.coordinator.TextSettings;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
@@ -35,7 +33,6 @@ import dev.lockstep.scheduler.process.SchedulerConfig;
 import dev.lockstep.worker.DeviceChoice;
 import dev.lockstep.worker.DeviceSettings;
 import dev.lockstep.worker.MemoryPlan;
-import dev.lockstep.worker.WorkerConfig;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
@@ -45,16 +42,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -81,16 +73,6 @@ public final class Launcher {
     /// Exit codes of processes that a signal ended begin after this one.
     private static final int KILLED = 128;
 
-    /// Variables of NCCL that the user's environment may replace: the ranks of this launcher are on
-    /// one host and meet on its loopback interface; no port is opened for its inspection; its
-    /// warnings are in the log. Sums in switches have not been tested.
-    private static final Map<String, String> NCCL_VARIABLES =
-            Map.of(
-                    "NCCL_DEBUG", "WARN",
-                    "NCCL_SOCKET_IFNAME", "lo",
-                    "NCCL_RAS_ENABLE", "0",
-                    "NCCL_NVLS_ENABLE", "0");
-
     private final LauncherConfig config;
     private final Terminal terminal;
     private final long parameters;
@@ -99,7 +81,6 @@ public final class Launcher {
     private final MemoryPlan memory;
     private final HostPlan plan;
     private final Optional<String> apiKey;
-    private final Optional<Path> ownSecret;
     private final String connectString;
     private final ZooKeeperCluster cluster;
     private final List<Child> workers = new ArrayList<>();
@@ -159,7 +140,8 @@ public final class Launcher {
                         ? Optional.empty()
                         : Optional.of(RunFolder.temporary(freshFolder(config.runFolder())));
         zookeeperFiles.ifPresent(files -> owner.accept(files::remove));
-        this.ownSecret = zookeeperFiles.map(files -> files.path().resolve("cluster-secret"));
+        Optional<Path> ownSecret =
+                zookeeperFiles.map(files -> files.path().resolve("cluster-secret"));
         ClusterAccess access =
                 ownSecret
                         .map(file -> ClusterAccess.of(ClusterSecret.readOrCreate(file)))
@@ -172,20 +154,18 @@ public final class Launcher {
         this.cluster =
                 ZooKeeperCluster.connect(
                         connectString, settings.value(ProcessKeys.CLUSTER), access);
+        var children =
+                new HostChildren(
+                        config, device, memory, plan, connectString, ownSecret, new Watcher());
         for (int rank = 0; rank < size; rank++) {
-            workers.add(worker(rank));
+            workers.add(children.worker(rank));
         }
         int adminPort = schedulerAdminPort(settings);
-        schedulers.add(scheduler("scheduler", adminPort));
+        schedulers.add(children.scheduler("scheduler", adminPort));
         if (settings.value(LauncherConfig.STANDBY)) {
-            schedulers.add(scheduler("scheduler-2", adminPort == 0 ? 0 : adminPort + 1));
+            schedulers.add(children.scheduler("scheduler-2", adminPort == 0 ? 0 : adminPort + 1));
         }
-        this.coordinator =
-                child(
-                        JavaProcess.Role.COORDINATOR,
-                        "coordinator",
-                        CoordinatorConfig.SPEC,
-                        List.of("--port=" + config.port(), "--model=" + config.model().path()));
+        this.coordinator = children.coordinator();
     }
 
     /// Starts a ZooKeeper server and returns its address.
@@ -350,100 +330,6 @@ public final class Launcher {
         } finally {
             channel.shutdownNow();
         }
-    }
-
-    private Child scheduler(String name, int adminPort) {
-        return child(
-                JavaProcess.Role.SCHEDULER,
-                name,
-                SchedulerConfig.SPEC,
-                List.of(
-                        "--port=0",
-                        "--admin-port=" + adminPort,
-                        "--max-num-seqs=" + memory.maxNumSeqs()));
-    }
-
-    private Child worker(int rank) {
-        HostPlan.RankPlan own = plan.ranks().get(rank);
-        List<String> flags = new ArrayList<>();
-        flags.add("--port=0");
-        flags.add("--rank=" + rank);
-        flags.add("--model=" + config.model().path());
-        flags.add("--max-model-len=" + memory.maxModelLen());
-        flags.add("--max-num-seqs=" + memory.maxNumSeqs());
-        switch (device) {
-            case DeviceChoice.Cpu _ -> {
-                flags.add("--device=cpu");
-                flags.add("--kv-memory=" + own.kvBytes());
-                flags.add("--threads=" + own.threads());
-                flags.add("--oversubscribed=" + plan.oversubscribed());
-                if (!own.cpus().isEmpty()) {
-                    flags.add(
-                            "--cpus="
-                                    + own.cpus().stream()
-                                            .map(String::valueOf)
-                                            .collect(Collectors.joining(",")));
-                }
-            }
-            case DeviceChoice.Gpus gpus -> {
-                flags.add("--device=cuda");
-                flags.add("--gpus=" + gpus.gpus().get(rank).ordinal());
-                // Without it, KV blocks take what is left on the GPU.
-                if (config.settings().isGiven(ProcessKeys.KV_MEMORY)) {
-                    flags.add("--kv-memory=" + own.kvBytes());
-                }
-            }
-        }
-        return child(JavaProcess.Role.WORKER, "worker-" + rank, WorkerConfig.SPEC, flags);
-    }
-
-    /// Creates a child whose flags are the settings of `serve` that its specification has, then the
-    /// child's own flags, which take precedence.
-    private Child child(
-            JavaProcess.Role role, String name, SettingsSpec spec, List<String> ownFlags) {
-        List<String> own = new ArrayList<>(ownFlags);
-        own.add("--zookeeper=" + connectString);
-        own.add("--run-folder=" + config.runFolder());
-        own.add("--parent-pipe");
-        ownSecret.ifPresent(file -> own.add("--cluster-secret-file=" + file));
-        if (spec.keyNames().contains(ProcessKeys.SERVED_MODEL_NAME.name())) {
-            own.add(
-                    "--served-model-name="
-                            + config.settings()
-                                    .find(ProcessKeys.SERVED_MODEL_NAME)
-                                    .map(names -> String.join(",", names))
-                                    .orElse(config.model().name()));
-        }
-        Set<String> overridden =
-                own.stream()
-                        .map(flag -> flag.split("=", 2)[0])
-                        .collect(Collectors.toCollection(HashSet::new));
-        overridden.add("--" + ProcessKeys.THREADS.name());
-        overridden.add("--" + ProcessKeys.GPUS.name());
-        ownSecret.ifPresent(_ -> overridden.add("--" + ProcessKeys.ZOOKEEPER_AUTH.name()));
-        List<String> flags = new ArrayList<>();
-        for (String flag : config.settings().commandLineFor(spec)) {
-            if (!overridden.contains(flag.split("=", 2)[0])) {
-                flags.add(flag);
-            }
-        }
-        flags.addAll(own);
-        return new Child(
-                name,
-                JavaProcess.command(role, name, config.logFolder(), config.training(), flags),
-                environment(role, spec),
-                config.logFolder(),
-                new Watcher());
-    }
-
-    private Map<String, String> environment(JavaProcess.Role role, SettingsSpec spec) {
-        var variables = new HashMap<>(config.settings().environmentFor(spec));
-        if (role == JavaProcess.Role.WORKER && device instanceof DeviceChoice.Gpus) {
-            NCCL_VARIABLES.forEach(
-                    (name, value) ->
-                            variables.put(name, System.getenv().getOrDefault(name, value)));
-        }
-        return variables;
     }
 
     /// Creates a new folder: sessions of an earlier run would delay the election of this one.

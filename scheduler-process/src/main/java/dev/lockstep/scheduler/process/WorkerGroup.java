@@ -4,7 +4,6 @@ package dev.lockstep.scheduler.process;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.Clock;
-import dev.lockstep.proto.v1.Canary;
 import dev.lockstep.proto.v1.CanaryResult;
 import dev.lockstep.proto.v1.CanaryStep;
 import dev.lockstep.proto.v1.Form;
@@ -25,7 +24,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -56,45 +54,18 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     private final long epoch;
     private final Clock clock;
     private final Listener listener;
-    private final List<Rank> ranks = new ArrayList<>();
+    private final List<GroupRank> ranks = new ArrayList<>();
+    private final CanarySteps canaries;
     private final ArrayDeque<StepResult> results = new ArrayDeque<>();
     private Optional<FormationException> lost = Optional.empty();
     private long beatNanos;
     private long sent;
     private long completed;
     private Map<String, String> expelled = Map.of();
-    private CanaryAnswer knownCanary = new CanaryAnswer(0, List.of(), false);
-    private long canaries;
 
-    private final class Rank {
-        final int number;
-        final Member member;
-        final RankStream stream;
-        final CompletableFuture<Joined> joined = new CompletableFuture<>();
-        final CompletableFuture<Formed> formed = new CompletableFuture<>();
-        long answered;
-        // Of the steps that this rank has answered and others have not.
-        final ArrayDeque<OptionalInt> checksums = new ArrayDeque<>();
-        long canaries;
-        Canary canary = Canary.getDefaultInstance();
-        long receivedNanos;
-        long progress;
-        long progressNanos;
-
-        Rank(int number, Member member, Dialer dialer) {
-            this.number = number;
-            this.member = member;
-            this.receivedNanos = clock.nanoTime();
-            this.stream = new RankStream(number, dialer.dial(member), WorkerGroup.this);
-        }
-
-        String name() {
-            return "rank " + number + " (" + member.describe() + ", process " + member.pid() + ")";
-        }
-    }
-
-    private WorkerGroup(long epoch, Clock clock, Listener listener) {
+    private WorkerGroup(long epoch, int size, Clock clock, Listener listener) {
         this.epoch = epoch;
+        this.canaries = new CanarySteps(epoch, size);
         this.clock = clock;
         this.listener = listener;
     }
@@ -105,7 +76,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     static WorkerGroup dial(
             long epoch, List<Member> members, Dialer dialer, Clock clock, Listener listener)
             throws FormationException {
-        var group = new WorkerGroup(epoch, clock, listener);
+        var group = new WorkerGroup(epoch, members.size(), clock, listener);
         group.dial(members, dialer);
         return group;
     }
@@ -116,7 +87,8 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             for (int rank = 0; rank < members.size(); rank++) {
                 Member member = members.get(rank);
                 try {
-                    ranks.add(new Rank(rank, member, dialer));
+                    var stream = new RankStream(rank, dialer.dial(member), this);
+                    ranks.add(new GroupRank(rank, member, stream, beatNanos));
                 } catch (RuntimeException e) {
                     ranks.forEach(dialled -> dialled.stream.cancel());
                     throw FormationException.refused(
@@ -135,7 +107,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     /// Requests every rank to join this epoch, and waits for their answers.
     List<Joined> join(String group, byte[] hashKey, Duration timeout)
             throws FormationException, InterruptedException {
-        for (Rank rank : ranks) {
+        for (GroupRank rank : ranks) {
             rank.stream.send(
                     SchedulerMessage.newBuilder()
                             .setJoin(
@@ -158,36 +130,40 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
 
     /// Takes over what the canary step of the formation found, with which later ones are compared.
     synchronized void expectCanary(CanaryAnswer known) {
-        knownCanary = known;
+        canaries.expect(known);
     }
 
     /// Sends a canary step, unless one is outstanding. Returns whether it did.
     boolean sendCanary() {
         CanaryStep.Builder step;
         synchronized (this) {
-            if (lost.isPresent() || ranks.stream().anyMatch(rank -> rank.canaries < canaries)) {
+            Optional<Long> next = lost.isPresent() ? Optional.empty() : canaries.next();
+            if (next.isEmpty()) {
                 return false;
             }
-            canaries++;
-            long now = clock.nanoTime();
-            ranks.forEach(rank -> rank.progressNanos = now);
-            step = CanaryStep.newBuilder().setEpoch(epoch).setNumber(canaries);
+            begin();
+            step = CanaryStep.newBuilder().setEpoch(epoch).setNumber(next.get());
         }
         sendToAll(SchedulerMessage.newBuilder().setCanary(step).build());
         return true;
     }
 
+    private void begin() {
+        long now = clock.nanoTime();
+        ranks.forEach(rank -> rank.begins(now));
+    }
+
     /// Returns the number of canary steps that found what is known.
     synchronized long goodCanaries() {
-        return ranks.stream().mapToLong(rank -> rank.canaries).min().orElse(0);
+        return canaries.good();
     }
 
     private <T> List<T> await(
-            String what, Function<Rank, CompletableFuture<T>> answer, Duration timeout)
+            String what, Function<GroupRank, CompletableFuture<T>> answer, Duration timeout)
             throws FormationException, InterruptedException {
         long deadline = clock.nanoTime() + timeout.toNanos();
         var answers = new ArrayList<T>();
-        for (Rank rank : ranks) {
+        for (GroupRank rank : ranks) {
             while (!answer.apply(rank).isDone()) {
                 throwIfLost();
                 if (clock.nanoTime() >= deadline) {
@@ -225,8 +201,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
                 return 0;
             }
             if (sent == completed) {
-                long now = clock.nanoTime();
-                ranks.forEach(rank -> rank.progressNanos = now);
+                begin();
             }
             sent = plan.number();
         }
@@ -259,24 +234,24 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         beatNanos = now;
         if (paused) {
             // This process itself did not run; what the ranks sent meanwhile is not read yet.
-            ranks.forEach(rank -> rank.receivedNanos = now);
-            ranks.forEach(rank -> rank.progressNanos = now);
+            ranks.forEach(rank -> rank.received(now));
+            ranks.forEach(rank -> rank.begins(now));
             return Optional.empty();
         }
         Optional<String> stuck = findStuckInCanary(now);
         if (stuck.isPresent()) {
             return stuck;
         }
-        for (Rank rank : ranks) {
+        for (GroupRank rank : ranks) {
             // Before it joined, a rank may be loading; the time limit of joining covers that.
-            if (rank.joined.isDone() && now - rank.receivedNanos > HUNG.toNanos()) {
+            if (rank.joined.isDone() && rank.isSilent(now, HUNG)) {
                 return Optional.of(rank.name() + " was silent for " + HUNG.toSeconds() + " s");
             }
-            if (rank.answered < sent && now - rank.progressNanos > HUNG.toNanos()) {
+            if (rank.answered() < sent && rank.isStuck(now, HUNG)) {
                 return Optional.of(
                         rank.name()
                                 + " made no progress in step "
-                                + (rank.answered + 1)
+                                + (rank.answered() + 1)
                                 + " for "
                                 + HUNG.toSeconds()
                                 + " s");
@@ -289,14 +264,12 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     /// asks them for anything else.
     private Optional<String> findStuckInCanary(long now) {
         // The others wait for a rank that is silent, which is found next.
-        if (ranks.stream().anyMatch(rank -> now - rank.receivedNanos > PAUSED.toNanos())) {
+        if (ranks.stream().anyMatch(rank -> rank.isSilent(now, PAUSED))) {
             return Optional.empty();
         }
         List<Integer> stuck =
-                ranks.stream()
-                        .filter(rank -> rank.canaries < canaries)
-                        .filter(rank -> now - rank.progressNanos > HUNG.toNanos())
-                        .map(rank -> rank.number)
+                canaries.owing().stream()
+                        .filter(rank -> ranks.get(rank).isStuck(now, HUNG))
                         .toList();
         return stuck.isEmpty()
                 ? Optional.empty()
@@ -313,18 +286,18 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         var done = new ArrayList<StepResult>();
         Optional<String> fault;
         synchronized (this) {
-            Rank rank = ranks.get(number);
-            rank.receivedNanos = clock.nanoTime();
+            GroupRank rank = ranks.get(number);
+            rank.received(clock.nanoTime());
             fault =
                     switch (message.getMessageCase()) {
-                        case JOINED -> joined(rank, message.getJoined());
+                        case JOINED -> rank.joins(epoch, message.getJoined());
                         case FORMED -> {
                             rank.formed.complete(message.getFormed());
                             yield Optional.empty();
                         }
                         case RESULT -> answered(rank, message.getResult(), done);
                         case HEARTBEAT -> {
-                            progressed(rank, message.getHeartbeat().getProgress());
+                            rank.progressed(message.getHeartbeat().getProgress());
                             yield Optional.empty();
                         }
                         case CANARY -> canary(rank, message.getCanary());
@@ -339,56 +312,21 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         fault.ifPresent(this::lose);
     }
 
-    private Optional<String> joined(Rank rank, Joined joined) {
-        if (joined.getEpoch() != epoch) {
-            return Optional.of("joined epoch " + joined.getEpoch() + ", expected " + epoch);
-        }
-        if (!joined.getIncarnation().equals(rank.member.incarnation())) {
-            return Optional.of(
-                    "is incarnation "
-                            + joined.getIncarnation()
-                            + ", the announced one is "
-                            + rank.member.incarnation());
-        }
-        rank.joined.complete(joined);
-        return Optional.empty();
-    }
-
-    private void progressed(Rank rank, long progress) {
-        if (progress != rank.progress) {
-            rank.progress = progress;
-            rank.progressNanos = rank.receivedNanos;
-        }
-    }
-
     private Optional<String> answered(
-            Rank rank, dev.lockstep.proto.v1.StepResult result, List<StepResult> done) {
-        if (result.getEpoch() != epoch
-                || result.getNumber() != rank.answered + 1
-                || result.getNumber() > sent) {
-            return Optional.of(
-                    "answered step "
-                            + result.getNumber()
-                            + " of epoch "
-                            + result.getEpoch()
-                            + ", expected "
-                            + (rank.answered + 1)
-                            + " of "
-                            + epoch);
+            GroupRank rank, dev.lockstep.proto.v1.StepResult result, List<StepResult> done) {
+        Optional<String> refused = rank.answers(epoch, sent, result);
+        if (refused.isPresent()) {
+            return refused;
         }
-        rank.answered++;
-        rank.progressNanos = rank.receivedNanos;
-        rank.checksums.add(
-                result.hasChecksum() ? OptionalInt.of(result.getChecksum()) : OptionalInt.empty());
         if (rank.number == 0) {
             results.add(RankStream.fromProto(result));
         }
-        while (completed < minAnswered()) {
+        while (ranks.stream().allMatch(each -> each.answered() > completed)) {
             Optional<String> wrong = wrongChecksum(completed + 1);
             if (wrong.isPresent()) {
                 return wrong;
             }
-            ranks.forEach(each -> each.checksums.remove());
+            ranks.forEach(GroupRank::removeOldestChecksum);
             completed++;
             done.add(results.remove());
         }
@@ -400,7 +338,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     private Optional<String> wrongChecksum(long number) {
         List<Integer> checksums =
                 ranks.stream()
-                        .flatMapToInt(rank -> rank.checksums.element().stream())
+                        .flatMapToInt(rank -> rank.oldestChecksum().stream())
                         .boxed()
                         .toList();
         if (checksums.isEmpty()) {
@@ -413,28 +351,13 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
                 .map(this::expel);
     }
 
-    private Optional<String> canary(Rank rank, CanaryResult result) {
-        if (result.getEpoch() != epoch
-                || result.getNumber() != rank.canaries + 1
-                || result.getNumber() > canaries) {
+    private Optional<String> canary(GroupRank rank, CanaryResult result) {
+        if (!canaries.isExpected(rank.number, result)) {
             return Optional.of(
                     "answered canary step " + result.getNumber() + ", which was not sent");
         }
-        rank.canary = result.getCanary();
-        rank.progressNanos = rank.receivedNanos;
-        if (ranks.stream().allMatch(each -> each == rank || each.canaries == result.getNumber())) {
-            var found =
-                    new CanaryAnswer(
-                            ranks.getFirst().canary.getToken(),
-                            ranks.stream().map(each -> each.canary.getChecksum()).toList(),
-                            knownCanary.repeats());
-            Optional<String> wrong = WrongResult.ofCanary(knownCanary, found).map(this::expel);
-            if (wrong.isPresent()) {
-                return wrong;
-            }
-        }
-        rank.canaries++;
-        return Optional.empty();
+        rank.progressed();
+        return canaries.answered(rank.number, result).map(this::expel);
     }
 
     /// Notes the processes that must not compute any more, and returns why the group is lost.
@@ -459,14 +382,6 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             reason = expel(wrong);
         }
         lose(reason);
-    }
-
-    private long minAnswered() {
-        long min = Long.MAX_VALUE;
-        for (Rank rank : ranks) {
-            min = Math.min(min, rank.answered);
-        }
-        return min;
     }
 
     @Override
@@ -515,7 +430,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             }
             lost = Optional.of(why);
         }
-        for (Rank rank : ranks) {
+        for (GroupRank rank : ranks) {
             rank.stream.cancel();
             rank.joined.completeExceptionally(why);
             rank.formed.completeExceptionally(why);
