@@ -10,10 +10,12 @@ import dev.lockstep.kernels.cpu.CpuOptions;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// The default model against outputs recorded in f32: the bounds for 8-bit activations with a scale
 /// per 32 values.
+@Tag("sweep")
 class DefaultModelGoldenTest {
     private static final double SURE_MARGIN = 0.5;
     private static final double MIN_EQUAL_SHARE = 0.96;

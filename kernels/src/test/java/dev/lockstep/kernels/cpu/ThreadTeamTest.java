@@ -19,6 +19,7 @@ import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 final class ThreadTeamTest {
@@ -41,6 +42,7 @@ final class ThreadTeamTest {
     }
 
     @Test
+    @Tag("sweep")
     void parkedThreadsMissNoOp() {
         countRounds(CpuOptions.ofThreads(3).withoutSpinning(), 60_000);
     }
