@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.function.IntConsumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,6 +26,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Tests with broken connections, faulty servers, and hubs that refuse or cannot be reached.
+@Tag("sweep")
 class HubTroubleTest {
     private static final String MODEL = TestHub.MODEL;
     private static final String WEIGHTS = TestHub.WEIGHTS;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
+import org.junit.jupiter.api.Tag;
+
+@Tag("sweep")
 final class NativeAvx512VnniKernelsTest implements CpuKernelsContract {
     @Override
     public InstructionSet instructionSet() {
