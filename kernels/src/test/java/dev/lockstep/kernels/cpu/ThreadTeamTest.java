@@ -37,6 +37,7 @@ final class ThreadTeamTest {
     }
 
     @Test
+    @Tag("sweep")
     void moreThreadsThanCoresRunEveryOpOnce() {
         countRounds(CpuOptions.ofThreads(5), 10_000);
     }
