@@ -47,19 +47,24 @@ final class ClientConnections {
     }
 
     /// Tells clients to leave; their requests are still served.
-    void leave() {
+    synchronized void leave() {
+        if (state == State.CLOSED) {
+            return;
+        }
         state = State.LEAVING;
         open.forEach(ClientConnections::sendGoAway);
     }
 
     /// Ends [#leave].
-    void stay() {
-        state = State.SERVING;
+    synchronized void stay() {
+        if (state == State.LEAVING) {
+            state = State.SERVING;
+        }
     }
 
     /// Accepts no connection any more, and closes those without a request. If no client has ever
     /// connected, the socket is left to the end of the server.
-    void close() {
+    synchronized void close() {
         state = State.CLOSED;
         listening.forEach(
                 socket -> {

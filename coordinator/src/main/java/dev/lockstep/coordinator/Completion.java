@@ -149,10 +149,14 @@ final class Completion {
     private void send(int index) {
         PromptRun run = runs.get(index);
         environment.failpoints().hit(BEFORE_SEND);
-        if (request.options().isExpired(environment.clock().nanoTime())) {
-            throw ApiError.expired("the deadline passed before a scheduler had the request");
+        run.call = attach(run, index);
+        if (run.call.isEmpty()) {
+            // What is kept may have ended before the deadline.
+            if (request.options().isExpired(environment.clock().nanoTime())) {
+                throw ApiError.expired("the deadline passed before a scheduler had the request");
+            }
+            run.call = sendTo(run, index);
         }
-        run.call = attach(run, index).or(() -> sendTo(run, index));
         run.sent();
         if (run.call.isEmpty()) {
             throw run.refusal.map(ApiError::of).orElseGet(this::noGroupIsReady);
@@ -304,7 +308,8 @@ final class Completion {
                 }
             }
             case EngineEvent.Failed failed -> failed(failed.call(), failed.failure());
-            case EngineEvent.Stopped(ApiError error) -> throw error.ending(request.id());
+            case EngineEvent.Stopped(ApiError error) ->
+                    throw request.client().isPresent() ? error.ending(request.id()) : error;
             case EngineEvent.Stopped stopped -> throw stopped.error();
         }
     }

@@ -318,6 +318,21 @@ final class CompletionFactory {
                 resumed.map(response -> response.record().getCreated())
                         .orElseGet(() -> System.currentTimeMillis() / 1000);
         boolean isKept = prompts.stream().noneMatch(prompt -> prompt.outputs().any());
+        // Each prompt brings the body to its scheduler.
+        boolean isSmall =
+                context.origin().filter(origin -> origin.fits(prompts.size())).isPresent();
+        if (isKept
+                && !isSmall
+                && context.origin().filter(RequestOrigin::isRepeatable).isPresent()) {
+            throw ApiError.invalid(
+                    IdempotencyKey.NAME,
+                    "%s is given with %d prompts in a body of %d bytes; their product may be %d at most"
+                            .formatted(
+                                    IdempotencyKey.NAME,
+                                    prompts.size(),
+                                    context.origin().get().body().size(),
+                                    RequestOrigin.MAX_BYTES));
+        }
         if (!isKept && context.origin().filter(RequestOrigin::isRepeatable).isPresent()) {
             throw ApiError.invalid(
                     IdempotencyKey.NAME,
@@ -338,7 +353,7 @@ final class CompletionFactory {
                 params.toBuilder().setSeed(seed).build().toByteString(),
                 constraint(grammar, budget, sampling.badWords()),
                 context.origin()
-                        .filter(_ -> isKept)
+                        .filter(_ -> isKept && isSmall)
                         .map(origin -> client(origin, context, id, created, seed, maxLength)),
                 resumed);
     }

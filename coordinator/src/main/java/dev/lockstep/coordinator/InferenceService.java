@@ -94,7 +94,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
                         (ServerCallStreamObserver<InferenceEvent>) observer, timeouts.slowClient());
         var inbox = new CompletionInbox();
         RequestHeaders headers = ServiceRequestContext.current().request().headers();
-        response.onDisconnect(() -> resumption.left(inbox, headers));
+        response.onDisconnect(() -> resumption.left(inbox, Resumption.RPC, headers));
         RpcWeighing.CallMemory memory = RpcWeighing.currentMemory();
         threads.execute(() -> run(preparation, inbox, response, memory));
     }

@@ -87,7 +87,7 @@ final class OpenAiApi implements HttpService {
                         WireFormat.of(path, request.headers()));
         if (routes.acceptsPost(path) && request.method() == HttpMethod.POST) {
             var inbox = new CompletionInbox();
-            onDisconnect(context, exchange, () -> resumption.left(inbox, request.headers()));
+            onDisconnect(context, exchange, () -> resumption.left(inbox, path, request.headers()));
             RequestContext requestContext =
                     completions.requestContext(exchange.requestId(), request.headers());
             threads.execute(

@@ -11,6 +11,11 @@ record RequestOrigin(String route, ByteString body, String key) {
     /// The limit of a body that is kept for another coordinator.
     static final int MAX_BYTES = 1 << 20;
 
+    /// Whether the bodies that as many prompts bring to their schedulers are within the limit.
+    boolean fits(int prompts) {
+        return (long) prompts * body.size() <= MAX_BYTES;
+    }
+
     boolean isRepeatable() {
         return !key.isEmpty();
     }

@@ -9,6 +9,8 @@ import dev.lockstep.proto.v1.KeptRequest;
 import dev.lockstep.proto.v1.ResponseRecord;
 import io.grpc.Status;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -57,23 +59,18 @@ final class ResponseSearch {
 
     private Optional<ResumedResponse> find(AttachSearchRequest question)
             throws InterruptedException {
-        Map<Integer, Found> found = new HashMap<>();
+        List<Found> found = new ArrayList<>();
         List<SchedulerClient.SearchCall> calls = schedulers.search(question, TIMEOUT);
-        boolean incomplete = false;
+        // Without a scheduler nobody knows.
+        boolean incomplete = calls.isEmpty();
         try {
             for (SchedulerClient.SearchCall each : calls) {
                 try {
                     // The deadline of the call passes first.
                     AttachSearchResponse response =
                             each.response().get(2 * TIMEOUT.toNanos(), TimeUnit.NANOSECONDS);
-                    for (KeptRequest one : response.getRequestsList()) {
-                        // Where a request has moved, its last scheduler has it from the first
-                        // token.
-                        found.merge(
-                                one.getClient().getPrompt(),
-                                new Found(each.scheduler(), one),
-                                (a, b) -> a.request.getAgeMs() <= b.request.getAgeMs() ? a : b);
-                    }
+                    response.getRequestsList()
+                            .forEach(one -> found.add(new Found(each.scheduler(), one)));
                 } catch (ExecutionException e) {
                     Status.Code code = Status.fromThrowable(e).getCode();
                     incomplete |= code != Status.Code.UNIMPLEMENTED;
@@ -88,7 +85,26 @@ final class ResponseSearch {
             throw ApiError.unavailable(
                     "not_ready", "a scheduler that may keep the request does not respond");
         }
-        return found.values().stream().findFirst().map(one -> response(one.request(), found));
+        return found.stream()
+                .map(Found::request)
+                .max(Comparator.comparingLong(KeptRequest::getAgeMs))
+                .map(oldest -> response(oldest, prompts(found, oldest)));
+    }
+
+    /// Returns the prompts of a response. Two first requests with one key may both have run.
+    private static Map<Integer, Found> prompts(List<Found> found, KeptRequest oldest) {
+        Map<Integer, Found> prompts = new HashMap<>();
+        String response = oldest.getClient().getResponseId();
+        for (Found one : found) {
+            if (one.request.getClient().getResponseId().equals(response)) {
+                // Where a request has moved, its last scheduler has it from the first token.
+                prompts.merge(
+                        one.request.getClient().getPrompt(),
+                        one,
+                        (a, b) -> a.request.getAgeMs() <= b.request.getAgeMs() ? a : b);
+            }
+        }
+        return prompts;
     }
 
     private static ResumedResponse response(KeptRequest any, Map<Integer, Found> found) {

@@ -56,8 +56,12 @@ final class Resumption {
 
     /// Stops a completion whose client has left: at once, or after the window if the client can
     /// repeat the request.
-    void left(CompletionInbox inbox, RequestHeaders headers) {
-        if (!window.isZero() && IdempotencyKey.isIn(headers)) {
+    ///
+    /// @param route the path of an HTTP request, or [#RPC]
+    void left(CompletionInbox inbox, String route, RequestHeaders headers) {
+        boolean repeatable =
+                route.equals(RPC) || STREAMS.contains(route) || REPEATABLE.contains(route);
+        if (!window.isZero() && repeatable && IdempotencyKey.isIn(headers)) {
             CompletableFuture.delayedExecutor(window.toNanos(), TimeUnit.NANOSECONDS)
                     .execute(() -> inbox.stop(ApiError.clientDisconnected()));
         } else {
@@ -123,7 +127,10 @@ final class Resumption {
         if (origin.isPresent()) {
             Optional<ResumedResponse> before = repeated(origin.get(), context);
             if (before.isPresent()) {
-                return resumed(before.get(), context, route, exchange, inbox);
+                // Memory for its body is reserved: the two are equal.
+                metrics.countResumed();
+                return route.prepare(
+                        Json.parse(body), context.resuming(before.get()), exchange, inbox);
             }
         }
         return route.prepare(

@@ -68,7 +68,6 @@ final class StoppingTest {
             raw.readUntil("Hel");
             Thread stopping =
                     Thread.ofPlatform().start(() -> tiny.coordinator.stop(StopReason.TERMINATED));
-            tiny.awaitReady(false);
             Eventually.await("nothing listens", () -> !listens(tiny.coordinator.port()));
             assertEquals(
                     List.of(),
@@ -105,7 +104,7 @@ final class StoppingTest {
             shorter.readUntil("Hel");
             Thread stopping =
                     Thread.ofPlatform().start(() -> tiny.coordinator.stop(StopReason.TERMINATED));
-            tiny.awaitReady(false);
+            Eventually.await("nothing listens", () -> !listens(tiny.coordinator.port()));
             resume.countDown();
             List<JsonNode> cut = TestCoordinator.events(longer.readChunkedBody());
             JsonNode error = cut.getLast().path("error");

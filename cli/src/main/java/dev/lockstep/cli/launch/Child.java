@@ -65,6 +65,7 @@ final class Child {
     private @Nullable Process process;
     private boolean stopping;
     private boolean replaced;
+    private @Nullable Process terminated;
     private boolean beats;
     private int missedBeats;
 
@@ -110,6 +111,10 @@ final class Child {
         return name;
     }
 
+    synchronized boolean isAlive() {
+        return process != null && process.isAlive();
+    }
+
     /// Returns whether the child currently has this process id.
     synchronized boolean is(long pid) {
         return process != null && process.pid() == pid;
@@ -118,7 +123,11 @@ final class Child {
     /// Counts a beat as missed, and kills the child when too many are: it stands still, and would
     /// not obey. Called once a second. A process that stops or has not begun to beat is spared.
     synchronized void expectBeat() {
-        if (process == null || stopping || !beats || ++missedBeats <= MISSED_BEATS) {
+        if (process == null
+                || !process.isAlive()
+                || stopping
+                || !beats
+                || ++missedBeats <= MISSED_BEATS) {
             return;
         }
         LOG.error("{} is killed: it has not answered for {} s", name, MISSED_BEATS);
@@ -148,7 +157,8 @@ final class Child {
     ///
     /// @param word [Daemon#DRAIN] or [Daemon#HAND_OVER]
     synchronized void replace(String word) {
-        if (!stopping && process != null && process.isAlive()) {
+        // It may have ended meanwhile: its successor got no signal.
+        if (!stopping && process != null && process.equals(terminated) && process.isAlive()) {
             replaced = true;
             say(word);
         }
@@ -290,6 +300,14 @@ final class Child {
         return started;
     }
 
+    private synchronized boolean isFirstSignal(Process to) {
+        boolean first = to.equals(process) && !to.equals(terminated);
+        if (first) {
+            terminated = to;
+        }
+        return first;
+    }
+
     /// Reads lines of the forms `progress TAB what TAB done TAB total`, `notice TAB text`, `alive`
     /// and `terminated`; ignores other lines.
     private void read(Process from) {
@@ -305,7 +323,9 @@ final class Child {
                 } else if (line.equals(Daemon.ALIVE)) {
                     beat();
                 } else if (line.equals(Daemon.TERMINATED)) {
-                    listener.terminated(this);
+                    if (isFirstSignal(from)) {
+                        listener.terminated(this);
+                    }
                 } else if (words.length == 2 && words[0].equals(NOTICE)) {
                     listener.notice(words[1]);
                 }

@@ -291,6 +291,7 @@ public final class Launcher {
             // Before it was ready, no request runs that could finish.
             drains = reason.drains() && started;
         }
+        boolean served = coordinator.isAlive();
         Duration drain = drainTime(config.settings());
         var stopping =
                 new Stopping(
@@ -304,7 +305,9 @@ public final class Launcher {
         }
         watch.ifPresent(ChildrenWatch::close);
         cluster.close();
-        return drains && coordinator.exitCode() != ExitCode.OK ? ExitCode.UNFINISHED : ExitCode.OK;
+        return drains && served && coordinator.exitCode() != ExitCode.OK
+                ? ExitCode.UNFINISHED
+                : ExitCode.OK;
     }
 
     private Optional<Ready> status(Member coordinator) {

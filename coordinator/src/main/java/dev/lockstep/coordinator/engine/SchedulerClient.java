@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
@@ -181,13 +182,20 @@ public final class SchedulerClient implements AutoCloseable {
         return Optional.of(call);
     }
 
-    /// Asks all live schedulers at the same time which requests of a response they keep.
+    /// Asks all schedulers at the same time which requests of a response they keep. The answer of
+    /// one that is announced and not connected fails at once.
     public List<SearchCall> search(AttachSearchRequest question, Duration timeout) {
         Snapshot now = snapshot;
         List<SearchCall> calls = new ArrayList<>();
         for (GroupView group : now.groups()) {
             SchedulerLink link = now.links().get(group.id());
-            if (group.alive() && link != null) {
+            if (!group.alive() || link == null) {
+                var silent = Status.UNAVAILABLE.withDescription("it is not connected");
+                calls.add(
+                        new SearchCall(
+                                group.id(),
+                                CompletableFuture.failedFuture(silent.asRuntimeException())));
+            } else {
                 calls.add(
                         new SearchCall(
                                 group.id(),

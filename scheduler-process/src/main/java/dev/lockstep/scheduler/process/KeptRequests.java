@@ -21,8 +21,8 @@ import org.apache.logging.log4j.Logger;
 /// The requests that another coordinator may go on with: those that run, those whose reader is
 /// gone, and those that ended not long ago. Owned by the step loop's thread.
 ///
-/// The number of those without a reader and the bytes of all are bounded; beyond that the one that
-/// has been without a reader for longest goes first.
+/// The number of those without a reader and the bytes of all are bounded; beyond that ended ones go
+/// first, and those that have been without a reader for longest.
 final class KeptRequests {
     static final int MAX_IDLE = 4096;
     static final long MAX_BYTES = 32L << 20;
@@ -153,7 +153,8 @@ final class KeptRequests {
 
     private void ended(Kept kept, long nanos) {
         kept.runs = false;
-        boolean repeatable = !kept.client.getKey().isEmpty() && kept.stream.isComplete();
+        // Also one that was interrupted: a stop string ends a response at the coordinator.
+        boolean repeatable = !kept.client.getKey().isEmpty();
         kept.untilNanos = nanos + (repeatable ? KEY_TIME : window).toNanos();
         bytes += kept.stream.bytes() - kept.bytes;
         kept.bytes = kept.stream.bytes();
@@ -171,17 +172,29 @@ final class KeptRequests {
         bytes -= kept.bytes;
     }
 
-    /// Removes those whose time is over or for which there is no room, and returns those of them
-    /// that run.
+    /// Removes those whose time is over or for which there is no room, of these the ended ones
+    /// first, and returns those of them that run.
     List<RequestStream> removeOverdue(long nanos) {
         List<RequestStream> running = new ArrayList<>();
-        int overflow = 0;
+        List<Kept> endedFirst = new ArrayList<>();
+        List<Kept> unread = new ArrayList<>();
         for (Kept kept : List.copyOf(idle)) {
-            boolean tooMuch = idle.size() > MAX_IDLE || bytes > MAX_BYTES;
-            if (!tooMuch && kept.untilNanos - nanos > 0) {
-                continue;
+            if (kept.untilNanos - nanos <= 0) {
+                remove(kept);
+                if (kept.runs) {
+                    running.add(kept.stream);
+                }
+            } else {
+                (kept.runs ? unread : endedFirst).add(kept);
             }
-            overflow += tooMuch ? 1 : 0;
+        }
+        int overflow = 0;
+        endedFirst.addAll(unread);
+        for (Kept kept : endedFirst) {
+            if (!isFull()) {
+                break;
+            }
+            overflow++;
             remove(kept);
             if (kept.runs) {
                 running.add(kept.stream);

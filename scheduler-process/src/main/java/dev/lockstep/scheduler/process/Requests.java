@@ -81,7 +81,9 @@ final class Requests {
             stream.fail(Status.INVALID_ARGUMENT.withDescription(e.getMessage()));
             return;
         }
-        if (stream.request().client().filter(kept::isTaken).isPresent()) {
+        // Two first requests with one key may both have been accepted, and one moves here.
+        if (!stream.request().accepted()
+                && stream.request().client().filter(kept::isTaken).isPresent()) {
             stream.fail(Status.ALREADY_EXISTS.withDescription("another request has the key"));
             return;
         }

@@ -98,8 +98,12 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
         }
         var _ =
                 to.search(request)
-                        .thenAccept(
-                                found -> {
+                        .whenComplete(
+                                (found, failure) -> {
+                                    if (failure != null) {
+                                        observer.onError(failure);
+                                        return;
+                                    }
                                     observer.onNext(found);
                                     observer.onCompleted();
                                 });

@@ -4,7 +4,6 @@ package dev.lockstep.scheduler.process;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
-import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.scheduler.LostSequences;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.StepPlan;
@@ -226,7 +225,7 @@ final class StepLoop implements AutoCloseable {
         if (stream.hasEnded()) {
             return;
         }
-        if (draining) {
+        if (draining && !stream.request().accepted()) {
             stream.fail(Status.UNAVAILABLE.withDescription("the scheduler is draining"));
             return;
         }
@@ -310,7 +309,7 @@ final class StepLoop implements AutoCloseable {
             } else if (left instanceof StepLoopMessage.Attach(var reader, var _, var _)) {
                 reader.out().onError(status.asRuntimeException());
             } else if (left instanceof StepLoopMessage.Search(var _, var answer)) {
-                answer.complete(AttachSearchResponse.getDefaultInstance());
+                answer.completeExceptionally(status.asRuntimeException());
             } else if (left instanceof StepLoopMessage.Describe(var _, var _, var answer)) {
                 answer.complete(List.of());
             } else if (left instanceof StepLoopMessage.Inspect(var answer)) {

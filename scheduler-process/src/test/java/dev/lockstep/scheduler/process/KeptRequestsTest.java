@@ -88,11 +88,11 @@ class KeptRequestsTest {
         assertEquals(List.of(), overdue(29));
         assertTrue(has(plain) && has(cancelled));
         assertEquals(List.of(), overdue(30));
-        assertFalse(has(plain) || has(cancelled));
+        assertFalse(has(plain));
         assertEquals(List.of(), overdue(599));
-        assertTrue(has(keyed));
+        assertTrue(has(keyed) && has(cancelled));
         assertEquals(List.of(), overdue(600));
-        assertFalse(has(keyed));
+        assertFalse(has(keyed) || has(cancelled));
     }
 
     @Test
@@ -136,6 +136,23 @@ class KeptRequestsTest {
         assertFalse(kept.isTaken(client.toBuilder().setOwner("p").setResponseId("x").build()));
         kept.forget(first);
         assertFalse(kept.isTaken(client.toBuilder().setResponseId("another").build()));
+    }
+
+    @Test
+    void beyondItsBytesAnEndedRequestGoesBeforeOneThatRuns() {
+        int third = (int) (KeptRequests.MAX_BYTES / 3 + 1);
+        RequestStream orphan = request("orphan", "", third);
+        RequestStream ended = request("ended", "", third);
+        RequestStream more = request("more", "", third);
+        kept.add(orphan, 0);
+        kept.left(orphan, 0);
+        kept.add(ended, 0);
+        kept.ended(ended, 0);
+        kept.add(more, 0);
+        assertTrue(kept.isFull());
+        assertEquals(List.of(), overdue(1));
+        assertTrue(has(orphan));
+        assertFalse(has(ended));
     }
 
     @Test
