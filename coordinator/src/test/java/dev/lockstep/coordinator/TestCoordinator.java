@@ -163,7 +163,7 @@ public final class TestCoordinator implements AutoCloseable {
     }
 
     /// Lets all requests generate a text, a token at a time, and end.
-    void generate(String text) {
+    public void generate(String text) {
         scheduler.behave(
                 call -> {
                     call.oneByOne(0, ids(text));

@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /// Tests of the responses to clients when schedulers fail.
@@ -34,6 +35,13 @@ final class FailureTest {
     @AfterAll
     static void stop() {
         tiny.close();
+    }
+
+    /// A test before this one may have left while the coordinator still learned of its groups.
+    @BeforeEach
+    void awaitServing() throws Exception {
+        tiny.generate("Hello");
+        Eventually.await("the group serves", () -> chat("").statusCode() == 200);
     }
 
     private static HttpResponse<String> chat(String more) throws Exception {
