@@ -7,11 +7,9 @@ import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -41,7 +39,7 @@ public final class ApiKeys {
     }
 
     static ApiKeys of(Collection<String> keys) {
-        return new ApiKeys(keys.stream().map(ApiKeys::hash).toList());
+        return new ApiKeys(keys.stream().map(Sha256::of).toList());
     }
 
     static ApiKeys of(Settings settings) {
@@ -112,20 +110,11 @@ public final class ApiKeys {
     /// Returns whether a text is one of the keys. The time does not depend on how much of a key is
     /// right.
     boolean acceptsKey(String key) {
-        byte[] hash = hash(key);
+        byte[] hash = Sha256.of(key);
         boolean found = false;
         for (byte[] each : hashes) {
             found |= MessageDigest.isEqual(each, hash);
         }
         return found;
-    }
-
-    private static byte[] hash(String key) {
-        try {
-            return MessageDigest.getInstance("SHA-256")
-                    .digest(key.getBytes(StandardCharsets.UTF_8));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java has SHA-256", e);
-        }
     }
 }

@@ -317,28 +317,7 @@ final class CompletionFactory {
         long created =
                 resumed.map(response -> response.record().getCreated())
                         .orElseGet(() -> System.currentTimeMillis() / 1000);
-        boolean isKept = prompts.stream().noneMatch(prompt -> prompt.outputs().any());
-        // Each prompt brings the body to its scheduler.
-        boolean isSmall =
-                context.origin().filter(origin -> origin.fits(prompts.size())).isPresent();
-        if (isKept
-                && !isSmall
-                && context.origin().filter(RequestOrigin::isRepeatable).isPresent()) {
-            throw ApiError.invalid(
-                    IdempotencyKey.NAME,
-                    "%s is given with %d prompts in a body of %d bytes; their product may be %d at most"
-                            .formatted(
-                                    IdempotencyKey.NAME,
-                                    prompts.size(),
-                                    context.origin().get().body().size(),
-                                    RequestOrigin.MAX_BYTES));
-        }
-        if (!isKept && context.origin().filter(RequestOrigin::isRepeatable).isPresent()) {
-            throw ApiError.invalid(
-                    IdempotencyKey.NAME,
-                    IdempotencyKey.NAME
-                            + " is given, which is not possible with log-probabilities of the prompt and hidden states");
-        }
+        Optional<RequestOrigin> kept = kept(context.origin(), prompts);
         return new PreparedRequest(
                 id,
                 created,
@@ -352,10 +331,37 @@ final class CompletionFactory {
                 answer,
                 params.toBuilder().setSeed(seed).build().toByteString(),
                 constraint(grammar, budget, sampling.badWords()),
-                context.origin()
-                        .filter(_ -> isKept && isSmall)
-                        .map(origin -> client(origin, context, id, created, seed, maxLength)),
+                kept.map(origin -> client(origin, context, id, created, seed, maxLength)),
                 resumed);
+    }
+
+    /// Returns the origin of a request that a scheduler can keep for another coordinator.
+    ///
+    /// @throws ApiError where it cannot, and the client may repeat the request
+    private static Optional<RequestOrigin> kept(
+            Optional<RequestOrigin> origin, List<TokenPrompt> prompts) {
+        String reason =
+                origin.filter(one -> !one.fits(prompts.size()))
+                        .map(
+                                one ->
+                                        "%d prompts in a body of %d bytes, whose product may be %d at most"
+                                                .formatted(
+                                                        prompts.size(),
+                                                        one.body().size(),
+                                                        RequestOrigin.MAX_BYTES))
+                        .orElse("");
+        if (prompts.stream().anyMatch(prompt -> prompt.outputs().any())) {
+            reason = "log-probabilities of the prompt and hidden states";
+        }
+        if (reason.isEmpty()) {
+            return origin;
+        }
+        if (origin.filter(RequestOrigin::isRepeatable).isPresent()) {
+            throw ApiError.invalid(
+                    IdempotencyKey.NAME,
+                    IdempotencyKey.NAME + " is given, which is not possible with " + reason);
+        }
+        return Optional.empty();
     }
 
     /// Returns what another coordinator needs to go on with a response.

@@ -6,9 +6,6 @@ import dev.lockstep.grammar.CompiledGrammar;
 import dev.lockstep.grammar.GrammarException;
 import dev.lockstep.grammar.GrammarLimits;
 import dev.lockstep.proto.v1.TextConstraint;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
@@ -76,7 +73,7 @@ final class ConstraintCompiler implements AutoCloseable {
     ///
     /// @throws ApiError if it is refused, or too many others are being compiled
     ByteString compile(String tenant, ConstraintSource source) {
-        byte[] hash = sha256(source.content());
+        byte[] hash = Sha256.of(source.content());
         var key = new ConstraintCache.Key(tenant, ByteString.copyFrom(hash));
         CompletableFuture<ByteString> compiled;
         synchronized (this) {
@@ -137,7 +134,7 @@ final class ConstraintCompiler implements AutoCloseable {
                     "it compiles to %d bytes, more than %d".formatted(grammar.length, MAX_BYTES));
         }
         return TextConstraint.newBuilder()
-                .setDomain(ByteString.copyFrom(sha256(tenant), 0, DOMAIN_BYTES))
+                .setDomain(ByteString.copyFrom(Sha256.of(tenant), 0, DOMAIN_BYTES))
                 .setGrammar(ByteString.copyFrom(grammar))
                 .build()
                 .toByteString();
@@ -165,15 +162,6 @@ final class ConstraintCompiler implements AutoCloseable {
     private static ApiError overloaded() {
         return ApiError.tooMany(
                 "overloaded", "too many constraints are being compiled", ApiError.SOON);
-    }
-
-    private static byte[] sha256(String text) {
-        try {
-            return MessageDigest.getInstance("SHA-256")
-                    .digest(text.getBytes(StandardCharsets.UTF_8));
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError(e);
-        }
     }
 
     @Override

@@ -2,10 +2,6 @@
 package dev.lockstep.coordinator;
 
 import com.linecorp.armeria.common.RequestHeaders;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
@@ -42,17 +38,6 @@ final class IdempotencyKey {
                             + key.length()
                             + " characters, it must have 1 to 128, which are printable ASCII");
         }
-        return Optional.of(digest(key));
-    }
-
-    private static String digest(String key) {
-        try {
-            return HexFormat.of()
-                    .formatHex(
-                            MessageDigest.getInstance("SHA-256")
-                                    .digest(key.getBytes(StandardCharsets.UTF_8)));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java has SHA-256", e);
-        }
+        return Optional.of(Sha256.hex(key));
     }
 }

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.text.tools.AnswerEvent;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
 
 /// Divides an answer into the content blocks of Anthropic's API: a new block begins where the kind
@@ -33,7 +32,7 @@ final class MessageBlocks {
     }
 
     private final Receiver receiver;
-    private final MessageDigest digest = sha256();
+    private final MessageDigest digest = Sha256.digest();
     private Kind kind = Kind.NONE;
     private int index = -1;
 
@@ -100,13 +99,5 @@ final class MessageBlocks {
         end();
         kind = next;
         receiver.begin(++index, block);
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java has SHA-256", e);
-        }
     }
 }

@@ -7,10 +7,7 @@ import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.tools.AnswerFormat;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Clock;
 import java.time.ZoneId;
 import java.util.Map;
@@ -142,14 +139,7 @@ record ModelAnswers(
     /// Returns an id for a call for which the model writes none, which nobody can guess who does
     /// not know its name.
     String callId(String call) {
-        try {
-            byte[] digest =
-                    MessageDigest.getInstance("SHA-256")
-                            .digest(call.getBytes(StandardCharsets.UTF_8));
-            return callIds.next(Randomness.seeded(ByteBuffer.wrap(digest).getLong()));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java has SHA-256", e);
-        }
+        return callIds.next(Randomness.seeded(ByteBuffer.wrap(Sha256.of(call)).getLong()));
     }
 
     private Optional<AnswerFormat> used(RequestTools tools) {

@@ -30,7 +30,6 @@ import org.apache.logging.log4j.Logger;
 /// requests are served at once, from memory.
 final class OpenAiApi implements HttpService {
     private static final Logger LOG = LogManager.getLogger(OpenAiApi.class);
-    private static final String REQUESTS = "/v1/requests/";
 
     private final CompletionFactory completions;
     private final OpenRequests requests;
@@ -224,17 +223,18 @@ final class OpenAiApi implements HttpService {
             String name = decoded(path.substring(ModelsApi.PATH.length() + 1));
             return Optional.of(to -> to.json(200, models.model(name, to.wire())));
         }
-        if (path.startsWith(REQUESTS)) {
+        if (path.startsWith(Resumption.REQUESTS)) {
             RequestContext context =
                     completions.requestContext(exchange.requestId(), request.headers());
-            return Optional.of(to -> timeline(path.substring(REQUESTS.length()), context, to));
+            return Optional.of(
+                    to -> timeline(path.substring(Resumption.REQUESTS.length()), context, to));
         }
         return routes.read(path);
     }
 
     /// Returns the path by which a route is found: some clients write a `/` at its end.
     private static String withoutTrailingSlash(String path) {
-        return path.length() > 1 && path.endsWith("/") && !path.equals(REQUESTS)
+        return path.length() > 1 && path.endsWith("/") && !path.equals(Resumption.REQUESTS)
                 ? path.substring(0, path.length() - 1)
                 : path;
     }

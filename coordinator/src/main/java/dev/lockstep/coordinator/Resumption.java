@@ -19,7 +19,9 @@ final class Resumption {
     /// The route of a request over gRPC.
     static final String RPC = "Inference.Generate";
 
-    private static final String REQUESTS = "/v1/requests/";
+    /// The beginning of the paths of one request.
+    static final String REQUESTS = "/v1/requests/";
+
     private static final String EVENTS = "/events";
     private static final String LAST_EVENT_ID = "last-event-id";
 

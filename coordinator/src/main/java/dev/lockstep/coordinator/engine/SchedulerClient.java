@@ -196,15 +196,15 @@ public final class SchedulerClient implements AutoCloseable {
                                 group.id(),
                                 CompletableFuture.failedFuture(silent.asRuntimeException())));
             } else {
-                calls.add(
-                        new SearchCall(
-                                group.id(),
-                                SchedulerGrpc.newFutureStub(link.channel())
-                                        .withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS)
-                                        .attachSearch(question)));
+                calls.add(new SearchCall(group.id(), asking(link, timeout).attachSearch(question)));
             }
         }
         return calls;
+    }
+
+    private static SchedulerGrpc.SchedulerFutureStub asking(SchedulerLink link, Duration timeout) {
+        return SchedulerGrpc.newFutureStub(link.channel())
+                .withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS);
     }
 
     /// Starts or ends the drain of a group; blocks.
@@ -239,9 +239,7 @@ public final class SchedulerClient implements AutoCloseable {
                 calls.add(
                         new TimelineCall(
                                 group.status().getGroup(),
-                                SchedulerGrpc.newFutureStub(link.channel())
-                                        .withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS)
-                                        .describeRequest(question)));
+                                asking(link, timeout).describeRequest(question)));
             }
         }
         return calls;
