@@ -21,30 +21,24 @@ import org.junit.jupiter.api.extension.ExtendWith;
 final class ResourceFaultsIT {
     private static final int TOKENS = 150;
 
-    /// The step in which a worker's heap is full: after those of the undisturbed run, and so late
-    /// that the replaced worker does not reach it again.
-    private static final int FULL = 400;
-
     private static final JsonNode SMALL = CompletionBodies.greedy(List.of(9, 8, 7), 4);
 
     @Test
     void aWorkerWithoutMemoryDelaysRequests() throws Exception {
         Sandbox sandbox = Sandbox.quick();
+        Path full = sandbox.folder().resolve("full");
         try (ServedCluster cluster =
                 ServedCluster.start(
                         sandbox,
                         Models.tiny(sandbox, 4),
-                        "--failpoints=worker.before-step=memory@" + FULL)) {
+                        "--failpoints=worker.before-step=sleep:10ms,worker.after-step=memory@"
+                                + full)) {
             StreamMix mix = StreamMix.undisturbed(cluster.api(), TOKENS);
             Baseline baseline = Baseline.of(cluster);
             long pid = sandbox.processIdOf("worker");
-            BoundedWait.await(
-                    "the step is near",
-                    () -> {
-                        cluster.api().post(CompletionBodies.COMPLETIONS, SMALL).ok();
-                        return cluster.group().getSteps() > FULL - TOKENS / 2;
-                    });
-            List<Integer> migrations = mix.requireUndisturbed(mix.begin(cluster.api()));
+            List<StreamMix.Running> streams = mix.begin(cluster.api());
+            Files.createFile(full);
+            List<Integer> migrations = mix.requireUndisturbed(streams);
             assertTrue(migrations.contains(1), () -> "a stream went on: " + migrations);
             assertTrue(pid != sandbox.processIdOf("worker"), "another worker runs");
             String errors = cluster.launcher().errors();

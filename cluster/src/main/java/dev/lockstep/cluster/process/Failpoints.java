@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster.process;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
@@ -18,8 +22,9 @@ import java.util.stream.Collectors;
 /// Actions are `exit` (ends the process at once, like SIGKILL), `throw`, `hang` (the thread never
 /// returns and ignores interruption, like a stuck native call), `memory` (asks for more than the
 /// heap has), `sleep:TIME`, and `trip` at places that have a fault of their own, such as a flipped
-/// bit. `@n` acts only at the n-th hit; without it every hit acts. The instance without actions,
-/// [#NONE], costs one branch.
+/// bit. `@n` acts only at the n-th hit, and `@/FILE` only at the first hit once that file exists,
+/// which removes the file: so a test says when, however fast the processes are, and one process
+/// acts. Without it every hit acts. The instance without actions, [#NONE], costs one branch.
 public final class Failpoints {
 
     public static final Failpoints NONE = new Failpoints(Map.of());
@@ -31,7 +36,7 @@ public final class Failpoints {
             Set.of("launcher", "coordinator", "scheduler", "worker");
     private static final Pattern ENTRY =
             Pattern.compile(
-                    "([a-z0-9.-]+)=(exit|throw|hang|memory|trip|sleep:(\\d{1,9})(ms|s))(@(\\d{1,9}))?");
+                    "([a-z0-9.-]+)=(exit|throw|hang|memory|trip|sleep:(\\d{1,9})(ms|s))(@(\\d{1,9}|/[^,]+))?");
 
     private enum Action {
         EXIT,
@@ -42,12 +47,24 @@ public final class Failpoints {
         SLEEP
     }
 
-    /// @param nth the hit to act at, 0 for every
-    private record Armed(Action action, Duration sleep, long nth, AtomicLong hits) {
+    /// @param when the number of the hit to act at, the path of the file to wait for, or nothing:
+    ///   to act at every hit
+    private record Armed(Action action, Duration sleep, String when, AtomicLong hits) {
         /// Counts a hit and returns whether it acts.
         boolean isNext() {
             long hit = hits.incrementAndGet();
-            return nth == 0 || nth == hit;
+            if (when.startsWith("/")) {
+                return isRemoved(Path.of(when));
+            }
+            return when.isEmpty() || Long.parseLong(when) == hit;
+        }
+
+        private static boolean isRemoved(Path file) {
+            try {
+                return Files.deleteIfExists(file);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
         }
     }
 
@@ -75,7 +92,7 @@ public final class Failpoints {
                 throw new SettingsException(
                         "--failpoints: \""
                                 + entry
-                                + "\" is not process.place=exit|throw|hang|memory|trip|sleep:TIME with an optional @hit");
+                                + "\" is not process.place=exit|throw|hang|memory|trip|sleep:TIME with an optional @hit or @/file");
             }
             Failpoint point = point(matcher.group(1));
             if (!point.process().equals(process) && PROCESSES.contains(point.process())) {
@@ -109,7 +126,7 @@ public final class Failpoints {
     }
 
     private static Armed armed(Matcher entry) {
-        String nth = entry.group(6);
+        String when = entry.group(6);
         String count = entry.group(3);
         Duration sleep =
                 count == null
@@ -126,7 +143,7 @@ public final class Failpoints {
                     case "trip" -> Action.TRIP;
                     default -> Action.SLEEP;
                 };
-        return new Armed(action, sleep, nth == null ? 0 : Long.parseLong(nth), new AtomicLong());
+        return new Armed(action, sleep, when == null ? "" : when, new AtomicLong());
     }
 
     /// Executes the action of this failpoint, usually none.

@@ -8,9 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class FailpointsTest {
 
@@ -42,6 +46,17 @@ class FailpointsTest {
         Failpoints failpoints = parse("worker.after-step=throw");
         assertThrows(Failpoints.FailpointException.class, () -> failpoints.hit(AFTER_STEP));
         assertThrows(Failpoints.FailpointException.class, () -> failpoints.hit(AFTER_STEP));
+    }
+
+    @Test
+    void actsOnceTheNamedFileExists(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("now");
+        Failpoints failpoints = parse("worker.before-step=throw@" + file);
+        failpoints.hit(BEFORE_STEP);
+        Files.createFile(file);
+        assertThrows(Failpoints.FailpointException.class, () -> failpoints.hit(BEFORE_STEP));
+        assertTrue(Files.notExists(file), "no other process acts");
+        failpoints.hit(BEFORE_STEP);
     }
 
     @Test
