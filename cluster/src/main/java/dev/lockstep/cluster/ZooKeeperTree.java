@@ -10,10 +10,10 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.api.CuratorEventType;
+import org.apache.curator.framework.imps.CuratorFrameworkState;
 import org.apache.curator.framework.recipes.leader.LeaderLatch;
 import org.apache.curator.framework.recipes.leader.LeaderLatchListener;
 import org.apache.curator.framework.state.ConnectionState;
@@ -68,9 +68,9 @@ final class ZooKeeperTree implements AutoCloseable {
     private final Runnable changed;
     private final Watcher watcher;
     private final CuratorFramework curator;
+    private final ZooKeeperHandle handle;
     private volatile boolean watched;
     private volatile boolean owned;
-    private final AtomicBoolean loginFailed = new AtomicBoolean();
     private volatile Optional<String> problem = Optional.empty();
 
     /// Creates a tree that does nothing before [#start].
@@ -86,6 +86,7 @@ final class ZooKeeperTree implements AutoCloseable {
         watcher = event -> changed.run();
         CuratorFrameworkFactory.Builder builder = CuratorFrameworkFactory.builder();
         acl.logIn(builder);
+        handle = new ZooKeeperHandle(builder.getZookeeperFactory());
         curator =
                 builder.connectString(servers)
                         .sessionTimeoutMs((int) SESSION_TIMEOUT.toMillis())
@@ -101,6 +102,7 @@ final class ZooKeeperTree implements AutoCloseable {
                         // Otherwise the servers' own addresses replace the given ones.
                         .ensembleTracker(false)
                         .aclProvider(acl)
+                        .zookeeperFactory(handle)
                         .build();
         curator.getConnectionStateListenable()
                 .addListener((client, state) -> connectionChanged(state));
@@ -110,7 +112,6 @@ final class ZooKeeperTree implements AutoCloseable {
                             if (event.getType() == CuratorEventType.WATCHED
                                     && event.getWatchedEvent().getState()
                                             == Watcher.Event.KeeperState.AuthFailed) {
-                                loginFailed.set(true);
                                 refused(
                                         "ZooKeeper at %s does not admit %s: give the processes and lockstep zookeeper the same --cluster-secret-file, or --zookeeper-auth for another ensemble"
                                                 .formatted(servers, auth));
@@ -125,15 +126,11 @@ final class ZooKeeperTree implements AutoCloseable {
         }
     }
 
-    /// Connects again after a failed login, which ends a client of ZooKeeper: another server may
-    /// have had the address for a while.
+    /// Connects again after a login that failed or was broken off, which ends a client of
+    /// ZooKeeper: another server may have had the address for a while.
     void logInAgain() {
-        if (loginFailed.compareAndSet(true, false)) {
-            try {
-                curator.getZookeeperClient().reset();
-            } catch (Exception e) {
-                LOG.warn("cannot connect to ZooKeeper at {} again", servers, e);
-            }
+        if (curator.getState() == CuratorFrameworkState.STARTED && handle.replaceEnded()) {
+            LOG.warn("the client of ZooKeeper at {} had ended, and connects anew", servers);
         }
     }
 

@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
 
 /// A TCP proxy between processes that fails as a network does: it cuts one direction or both,
 /// delays, and breaks connections. The test closes it.
@@ -35,6 +36,8 @@ public final class FaultProxy implements AutoCloseable {
     // Guarded by this.
     private final Set<Direction> cut = EnumSet.noneOf(Direction.class);
     private Duration delay = Duration.ZERO;
+    private boolean breaking;
+    private int broken;
 
     /// Starts to listen on a free port of the loopback interface.
     ///
@@ -58,6 +61,7 @@ public final class FaultProxy implements AutoCloseable {
     public synchronized void heal() {
         cut.clear();
         delay = Duration.ZERO;
+        breaking = false;
         notifyAll();
     }
 
@@ -68,15 +72,42 @@ public final class FaultProxy implements AutoCloseable {
 
     /// Breaks every connection.
     public void reset() {
-        for (Socket socket : sockets) {
-            try {
-                // Both ends see a reset, not an end.
-                socket.setSoLinger(true, 0);
-            } catch (SocketException e) {
-                // It has ended already.
-            }
-            close(socket);
+        sockets.forEach(this::reset);
+    }
+
+    private void reset(Socket socket) {
+        try {
+            // Both ends see a reset, not an end.
+            socket.setSoLinger(true, 0);
+        } catch (SocketException e) {
+            // It has ended already.
         }
+        close(socket);
+    }
+
+    /// Breaks every new connection just after the server's first answer, each a little later than
+    /// the one before, until it heals.
+    public synchronized void breakAfterFirstAnswers() {
+        breaking = true;
+    }
+
+    /// Returns how many connections were broken after their first answer.
+    public synchronized int broken() {
+        return broken;
+    }
+
+    private void breakIfWanted(Socket client, Socket upstream) {
+        long pause;
+        synchronized (this) {
+            if (!breaking) {
+                return;
+            }
+            pause = broken++ % 16 * 20_000L;
+        }
+        // The client has read the answer, and not written again.
+        LockSupport.parkNanos(pause);
+        reset(client);
+        reset(upstream);
     }
 
     private void accept() {
@@ -111,9 +142,14 @@ public final class FaultProxy implements AutoCloseable {
             InputStream in = from.getInputStream();
             OutputStream out = to.getOutputStream();
             var buffer = new byte[BUFFER_BYTES];
+            boolean first = direction == Direction.TO_CLIENT;
             for (int count = read(in, buffer); count >= 0; count = read(in, buffer)) {
                 pass(direction);
                 out.write(buffer, 0, count);
+                if (first) {
+                    breakIfWanted(to, from);
+                    first = false;
+                }
             }
             pass(direction);
         } catch (IOException e) {

@@ -142,6 +142,32 @@ final class ZooKeeperFaultsTest {
         assertEquals(List.of(1), sizes.stream().distinct().toList());
     }
 
+    /// In the moment between the server's answer and the login, which ends ZooKeeper's client
+    /// without an event.
+    @Test
+    void connectionsThatBreakDuringTheirLoginAreMadeAgain() throws Exception {
+        Member member = worker();
+        Registration registration = far.register(member);
+        ClusterContract.awaitMembers(near, member);
+        Leadership leader = lead();
+        for (int i = 1; i <= 3; i++) {
+            int before = proxy.broken();
+            proxy.breakAfterFirstAnswers();
+            proxy.reset();
+            Eventually.await("a login is broken off", () -> proxy.broken() > before);
+            proxy.heal();
+            Member changed = member.withAttributes(Map.of("turn", "" + i));
+            registration.update(changed);
+            ClusterContract.awaitMembers(near, changed);
+        }
+        // In the election too: the next one waits behind it.
+        Leadership next = near.contend("a", "near", nearListener);
+        assertEquals(OptionalLong.of(1), leader.nextEpoch(0));
+        leader.close();
+        nearListener.awaitCalls("elected");
+        assertEquals(OptionalLong.of(2), next.nextEpoch(0));
+    }
+
     /// A second each way: every answer takes two, of a session time-out of six.
     @Test
     void aSlowZooKeeperChangesNoLeaderAndLosesNoMember() throws Exception {
