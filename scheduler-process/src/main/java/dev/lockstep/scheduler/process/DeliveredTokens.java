@@ -15,7 +15,7 @@ final class DeliveredTokens {
     /// Of one event, which with 20 log-probabilities for each token has 400 KiB.
     private static final int MAX_TOKENS = 1024;
 
-    private final int committed;
+    private final boolean partial;
     private final List<Payload> logprobs = new ArrayList<>();
     private int[] ids;
     private int count;
@@ -23,8 +23,9 @@ final class DeliveredTokens {
     private GenerateEvent.@Nullable Finished finished;
 
     /// @param committed tokens that another scheduler had generated
-    DeliveredTokens(List<Integer> committed) {
-        this.committed = committed.size();
+    /// @param logprobs whether each token has log-probabilities
+    DeliveredTokens(List<Integer> committed, boolean logprobs) {
+        this.partial = logprobs && !committed.isEmpty();
         this.ids = new int[committed.size() + 16];
         committed.forEach(this::add);
     }
@@ -50,7 +51,7 @@ final class DeliveredTokens {
 
     /// Returns whether log-probabilities are missing, which another scheduler had sent.
     boolean isPartial() {
-        return committed > 0 && !logprobs.isEmpty();
+        return partial;
     }
 
     long bytes() {

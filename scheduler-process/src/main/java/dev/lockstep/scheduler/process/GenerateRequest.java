@@ -188,10 +188,19 @@ record GenerateRequest(
         }
         Choice choice = choices.getFirst();
         choice.stopTokenIds().forEach(id -> requireToken("stop_token_ids", id, size));
+        sampling()
+                .getLogitBiasList()
+                .forEach(bias -> requireToken("logit_bias", bias.getTokenId(), size));
+    }
+
+    /// Whether each token comes with its log-probability.
+    boolean reportsLogprobs() {
+        return sampling().getLogprobs();
+    }
+
+    private SamplingParams sampling() {
         try {
-            SamplingParams.parseFrom(choice.sampling().bytes())
-                    .getLogitBiasList()
-                    .forEach(bias -> requireToken("logit_bias", bias.getTokenId(), size));
+            return SamplingParams.parseFrom(choices.getFirst().sampling().bytes());
         } catch (InvalidProtocolBufferException e) {
             throw new IllegalArgumentException("sampling is not a SamplingParams message", e);
         }

@@ -88,12 +88,13 @@ final class RequestStream {
 
     /// Keeps all tokens from now on, for readers that come later.
     synchronized void keep() {
+        boolean logprobs = request.reportsLogprobs();
         for (int i = 0; i < outboxes.size(); i++) {
-            delivered.add(new DeliveredTokens(List.of()));
+            delivered.add(new DeliveredTokens(List.of(), logprobs));
         }
         for (int i = 0; i < request.committed().size(); i++) {
             int choice = request.choices().get(i).index();
-            delivered.set(choice, new DeliveredTokens(request.committed().get(i)));
+            delivered.set(choice, new DeliveredTokens(request.committed().get(i), logprobs));
         }
     }
 

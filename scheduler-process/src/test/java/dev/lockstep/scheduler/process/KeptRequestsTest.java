@@ -8,8 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.google.protobuf.ByteString;
 import dev.lockstep.proto.v1.AttachSearchRequest;
 import dev.lockstep.proto.v1.ClientRecord;
+import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.KeptRequest;
+import dev.lockstep.proto.v1.SamplingParams;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -124,6 +126,34 @@ class KeptRequestsTest {
         return kept.search(question.build(), 0).getRequestsList().stream()
                 .map(KeptRequest::getRequestId)
                 .toList();
+    }
+
+    private static RequestStream moved(boolean logprobs, Integer... committed) {
+        SamplingParams sampling = SamplingParams.newBuilder().setLogprobs(logprobs).build();
+        return new RequestStream(
+                GenerateRequest.fromProto(
+                        Rig.request("moved", 3, 1, 9)
+                                .setSampling(sampling.toByteString())
+                                .addCommitted(
+                                        CommittedChoice.newBuilder().addAllIds(List.of(committed)))
+                                .setClient(ClientRecord.newBuilder().setOwner("o").setKey("k"))
+                                .build()),
+                new FakeReader());
+    }
+
+    private boolean isPartial(RequestStream stream) {
+        kept.add(stream, 0);
+        AttachSearchRequest question =
+                AttachSearchRequest.newBuilder().setOwner("o").setKey("k").build();
+        return kept.search(question, 0).getRequests(0).getPartial();
+    }
+
+    /// What another scheduler has reported is known to the readers of that one only.
+    @Test
+    void aRequestThatMovedAfterLogprobsIsPartialBeforeItsFirstToken() {
+        assertTrue(isPartial(moved(true, 7)));
+        assertFalse(isPartial(moved(true)));
+        assertFalse(isPartial(moved(false, 7)));
     }
 
     @Test
