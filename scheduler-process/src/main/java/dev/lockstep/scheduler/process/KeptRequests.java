@@ -7,6 +7,7 @@ import dev.lockstep.proto.v1.ClientRecord;
 import dev.lockstep.proto.v1.KeptRequest;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -22,7 +23,8 @@ import org.apache.logging.log4j.Logger;
 /// gone, and those that ended not long ago. Owned by the step loop's thread.
 ///
 /// The number of those without a reader and the bytes of all are bounded; beyond that ended ones go
-/// first, and those that have been without a reader for longest.
+/// first, then those that have been without a reader for longest, and last the largest of those
+/// with a reader, which run on without being kept.
 final class KeptRequests {
     static final int MAX_IDLE = 4096;
     static final long MAX_BYTES = 32L << 20;
@@ -156,10 +158,16 @@ final class KeptRequests {
         // Also one that was interrupted: a stop string ends a response at the coordinator.
         boolean repeatable = !kept.client.getKey().isEmpty();
         kept.untilNanos = nanos + (repeatable ? KEY_TIME : window).toNanos();
-        bytes += kept.stream.bytes() - kept.bytes;
-        kept.bytes = kept.stream.bytes();
+        count(kept);
         idle.remove(kept);
         idle.add(kept);
+    }
+
+    /// Counts the bytes that a request has now.
+    private void count(Kept kept) {
+        long now = kept.stream.bytes();
+        bytes += now - kept.bytes;
+        kept.bytes = now;
     }
 
     void forget(RequestStream stream) {
@@ -172,33 +180,24 @@ final class KeptRequests {
         bytes -= kept.bytes;
     }
 
-    /// Removes those whose time is over or for which there is no room, of these the ended ones
-    /// first, and returns those of them that run.
+    /// Removes those whose time is over or for which there is no room, and returns those of them
+    /// that run without a reader. Called about once a second: in between the tokens of requests
+    /// that run do not count.
     List<RequestStream> removeOverdue(long nanos) {
+        all.values().stream().filter(kept -> kept.runs).forEach(this::count);
         List<RequestStream> running = new ArrayList<>();
-        List<Kept> endedFirst = new ArrayList<>();
-        List<Kept> unread = new ArrayList<>();
         for (Kept kept : List.copyOf(idle)) {
             if (kept.untilNanos - nanos <= 0) {
-                remove(kept);
-                if (kept.runs) {
-                    running.add(kept.stream);
-                }
-            } else {
-                (kept.runs ? unread : endedFirst).add(kept);
+                remove(kept, running);
             }
         }
         int overflow = 0;
-        endedFirst.addAll(unread);
-        for (Kept kept : endedFirst) {
+        for (Kept kept : isFull() ? inOrderOfRemoval() : List.<Kept>of()) {
             if (!isFull()) {
                 break;
             }
             overflow++;
-            remove(kept);
-            if (kept.runs) {
-                running.add(kept.stream);
-            }
+            remove(kept, running);
         }
         if (overflow > 0) {
             LOG.warn(
@@ -210,8 +209,28 @@ final class KeptRequests {
         return running;
     }
 
+    private List<Kept> inOrderOfRemoval() {
+        List<Kept> order = new ArrayList<>();
+        idle.stream().filter(kept -> !kept.runs).forEach(order::add);
+        idle.stream().filter(kept -> kept.runs).forEach(order::add);
+        all.values().stream()
+                .filter(kept -> !idle.contains(kept))
+                .sorted(Comparator.comparingLong((Kept kept) -> kept.bytes).reversed())
+                .forEach(order::add);
+        return order;
+    }
+
+    /// @param unread gets those that run without a reader
+    private void remove(Kept kept, List<RequestStream> unread) {
+        if (kept.runs && idle.contains(kept)) {
+            unread.add(kept.stream);
+        }
+        remove(kept);
+        kept.stream.keepNoMore();
+    }
+
     /// Whether something must be removed before its time.
     boolean isFull() {
-        return idle.size() > MAX_IDLE || (bytes > MAX_BYTES && !idle.isEmpty());
+        return idle.size() > MAX_IDLE || bytes > MAX_BYTES;
     }
 }

@@ -98,6 +98,11 @@ final class RequestStream {
         }
     }
 
+    /// Ends [#keep], and lets the tokens go.
+    synchronized void keepNoMore() {
+        delivered.clear();
+    }
+
     /// Returns an estimate of the bytes that a kept request holds beside its sequences.
     synchronized long bytes() {
         long bytes = request.client().map(client -> client.getRecord().size()).orElse(0);

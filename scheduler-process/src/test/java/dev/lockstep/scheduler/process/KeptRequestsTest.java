@@ -12,6 +12,8 @@ import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.KeptRequest;
 import dev.lockstep.proto.v1.SamplingParams;
+import dev.lockstep.scheduler.Payload;
+import dev.lockstep.scheduler.SampledToken;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -202,5 +204,44 @@ class KeptRequestsTest {
         assertTrue(has(read) && has(recent));
         kept.add(request("too large", "", (int) KeptRequests.MAX_BYTES + 1), 0);
         assertEquals(Optional.empty(), kept.find("too large"));
+    }
+
+    private static RequestStream generates(RequestStream stream, int bytes) {
+        Payload logprobs = Payload.of(new byte[bytes]);
+        stream.generated(0, 0, new SampledToken(7, Optional.of(logprobs)));
+        return stream;
+    }
+
+    @Test
+    void logprobsOfARequestThatRunsCount() {
+        RequestStream ended = request("ended", "", 10);
+        RequestStream runs = request("runs", "", 10);
+        kept.add(ended, 0);
+        kept.ended(ended, 0);
+        kept.add(runs, 0);
+        generates(runs, (int) KeptRequests.MAX_BYTES - 1000);
+        assertEquals(List.of(), overdue(1));
+        assertTrue(has(ended) && has(runs));
+        generates(runs, 1000);
+        assertEquals(List.of(), overdue(2));
+        assertFalse(has(ended));
+    }
+
+    @Test
+    void beyondItsBytesTheLargestOfThoseWithAReaderAreNotKept() {
+        RequestStream small = request("small", "", 10);
+        RequestStream large = request("large", "", 10);
+        RequestStream larger = request("larger", "", 10);
+        for (RequestStream each : List.of(small, larger, large)) {
+            kept.add(each, 0);
+        }
+        int half = (int) KeptRequests.MAX_BYTES / 2;
+        generates(large, half);
+        generates(larger, half + 1);
+        assertEquals(List.of(), overdue(1), "their readers go on");
+        assertTrue(has(small) && has(large));
+        assertFalse(has(larger));
+        assertTrue(larger.bytes() < 100, "the tokens are let go");
+        assertFalse(kept.isFull());
     }
 }
