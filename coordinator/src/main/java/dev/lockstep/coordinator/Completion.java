@@ -11,6 +11,7 @@ import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.coordinator.engine.SchedulerClient;
 import dev.lockstep.proto.v1.AttachRequest;
+import dev.lockstep.proto.v1.ClientRecord;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -169,7 +170,7 @@ final class Completion {
             return Optional.empty();
         }
         run.attached = true;
-        String owner = request.client().get().getOwner();
+        ClientRecord client = request.client().get();
         Optional<SchedulerCall> call =
                 request.resumed()
                         .flatMap(resumed -> resumed.run(index))
@@ -181,7 +182,8 @@ final class Completion {
                                                         kept.scheduler(),
                                                         AttachRequest.newBuilder()
                                                                 .setRequestId(kept.requestId())
-                                                                .setOwner(owner)
+                                                                .setOwner(client.getOwner())
+                                                                .setReader(client.getReader())
                                                                 .build(),
                                                         index,
                                                         inbox));

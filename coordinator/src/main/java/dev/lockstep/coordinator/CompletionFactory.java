@@ -385,6 +385,7 @@ final class CompletionFactory {
                 .setOwner(context.owner().name())
                 .setResponseId(id)
                 .setKey(origin.key())
+                .setReader(context.resumed().map(ResumedResponse::reader).orElse(0))
                 .setRecord(record.toByteString())
                 .build();
     }

@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BinaryOperator;
 
 /// Finds the responses that the schedulers keep. All schedulers are asked at once, because any
 /// coordinator may have sent a request to any of them.
@@ -31,7 +32,18 @@ final class ResponseSearch {
     }
 
     /// A kept request and who keeps it.
-    private record Found(String scheduler, KeptRequest request) {}
+    private record Found(String scheduler, KeptRequest request) {
+        int reader() {
+            return request.getClient().getReader();
+        }
+    }
+
+    /// Of one request that several schedulers keep: where its last reader has it, and where it has
+    /// moved last, because that scheduler has it from the first token.
+    private static final Comparator<Found> LATEST_FIRST =
+            Comparator.comparingInt(Found::reader)
+                    .reversed()
+                    .thenComparingLong(found -> found.request.getAgeMs());
 
     /// Returns the response that an event belongs to, from this event on.
     ///
@@ -97,11 +109,10 @@ final class ResponseSearch {
         String response = oldest.getClient().getResponseId();
         for (Found one : found) {
             if (one.request.getClient().getResponseId().equals(response)) {
-                // Where a request has moved, its last scheduler has it from the first token.
                 prompts.merge(
                         one.request.getClient().getPrompt(),
                         one,
-                        (a, b) -> a.request.getAgeMs() <= b.request.getAgeMs() ? a : b);
+                        BinaryOperator.minBy(LATEST_FIRST));
             }
         }
         return prompts;
@@ -110,9 +121,11 @@ final class ResponseSearch {
     private static ResumedResponse response(KeptRequest any, Map<Integer, Found> found) {
         Map<Integer, ResumedResponse.Run> runs = new HashMap<>();
         long age = 0;
+        int reader = 0;
         for (Map.Entry<Integer, Found> each : found.entrySet()) {
             KeptRequest request = each.getValue().request();
             age = Math.max(age, request.getAgeMs());
+            reader = Math.max(reader, each.getValue().reader());
             if (!request.getPartial()) {
                 runs.put(
                         each.getKey(),
@@ -125,6 +138,7 @@ final class ResponseSearch {
                     any.getClient().getResponseId(),
                     ResponseRecord.parseFrom(any.getClient().getRecord()),
                     any.getClient().getKey(),
+                    reader + 1,
                     Duration.ofMillis(age),
                     EventPlace.begin(any.getClient().getResponseId()),
                     runs);

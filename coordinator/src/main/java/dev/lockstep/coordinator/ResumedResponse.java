@@ -10,6 +10,7 @@ import java.util.Optional;
 ///
 /// @param record as it was kept at the scheduler
 /// @param key the digest of its idempotency key, or empty
+/// @param reader the number of the new reader, later than those before
 /// @param age since it was begun
 /// @param from what the reader has of it
 /// @param runs where its prompts can be attached to; the others are generated again, with the same
@@ -18,6 +19,7 @@ record ResumedResponse(
         String id,
         ResponseRecord record,
         String key,
+        int reader,
         Duration age,
         EventPlace from,
         Map<Integer, Run> runs) {
@@ -35,6 +37,6 @@ record ResumedResponse(
     }
 
     ResumedResponse from(EventPlace place) {
-        return new ResumedResponse(id, record, key, age, place, runs);
+        return new ResumedResponse(id, record, key, reader, age, place, runs);
     }
 }

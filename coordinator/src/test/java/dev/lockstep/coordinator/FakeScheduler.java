@@ -305,7 +305,10 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             return;
         }
         attached.incrementAndGet();
-        serve(known.toBuilder().clearCommitted().build(), observer);
+        GenerateRequest.Builder again = known.toBuilder();
+        again.getClientBuilder().setReader(request.getReader());
+        kept.put(request.getRequestId(), again.build());
+        serve(again.clearCommitted().build(), observer);
     }
 
     /// Returns how many calls have attached to a request.

@@ -294,6 +294,29 @@ final class ResumptionTest {
         assertTrue(body.contains("\"displaced\""), body);
     }
 
+    /// So an earlier reader that goes on elsewhere later does not displace a later one.
+    @Test
+    void theReadersOfAResponseAreNumbered() throws Exception {
+        generate("Hello there.", false);
+        List<Event> all = events(server.post(CHAT, TestCoordinator.chatBody("\"stream\":true")));
+        assertEquals(0, reader());
+        after(all.get(2).id());
+        assertEquals(1, reader());
+        server.scheduler.keepPartially(true);
+        try {
+            after(all.get(2).id());
+        } finally {
+            server.scheduler.keepPartially(false);
+        }
+        assertEquals(2, reader());
+        after(all.get(2).id());
+        assertEquals(3, reader());
+    }
+
+    private int reader() throws Exception {
+        return server.scheduler.nextCall().request().getClient().getReader();
+    }
+
     @Test
     void onlyItsOwnerGoesOnWithAResponse() throws Exception {
         generate("Hello", false);

@@ -44,8 +44,8 @@ final class KeptRequests {
 
     private static final class Kept {
         final RequestStream stream;
-        final ClientRecord client;
         final long beganNanos;
+        ClientRecord client;
         long bytes;
         long untilNanos;
         boolean runs = true;
@@ -143,9 +143,22 @@ final class KeptRequests {
                 .ifPresent(kept -> kept.untilNanos = nanos + window.toNanos());
     }
 
-    /// A request has a reader again.
-    void attached(RequestStream stream) {
-        kept(stream).filter(kept -> kept.runs).ifPresent(idle::remove);
+    /// Returns whether the reader of the kept request with this one's id is a later one. A
+    /// coordinator that was cut off may send a request again that its client reads elsewhere.
+    boolean hasLaterReader(GenerateRequest request) {
+        Kept kept = all.get(request.id());
+        return kept != null
+                && request.client()
+                        .filter(client -> client.getReader() < kept.client.getReader())
+                        .isPresent();
+    }
+
+    /// Gives a kept request another reader. Returns false if a later one has it.
+    boolean tryAttach(RequestStream stream, int reader) {
+        Optional<Kept> kept = kept(stream).filter(one -> one.client.getReader() <= reader);
+        kept.ifPresent(one -> one.client = one.client.toBuilder().setReader(reader).build());
+        kept.filter(one -> one.runs).ifPresent(idle::remove);
+        return kept.isPresent();
     }
 
     /// A request has ended.

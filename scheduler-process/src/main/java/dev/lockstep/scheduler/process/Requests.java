@@ -2,6 +2,7 @@
 package dev.lockstep.scheduler.process;
 
 import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.proto.v1.AttachRequest;
 import dev.lockstep.proto.v1.AttachSearchRequest;
 import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.proto.v1.FinishReason;
@@ -36,6 +37,7 @@ final class Requests {
     static final Metadata.Key<String> RETRY_AFTER_MS =
             Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
 
+    private static final String LATER_READER = "a later reader has the request";
     private static final Logger LOG = LogManager.getLogger(Requests.class);
 
     private final Clock clock;
@@ -85,6 +87,10 @@ final class Requests {
         if (!stream.request().accepted()
                 && stream.request().client().filter(kept::isTaken).isPresent()) {
             stream.fail(Status.ALREADY_EXISTS.withDescription("another request has the key"));
+            return;
+        }
+        if (kept.hasLaterReader(stream.request())) {
+            stream.fail(Status.ALREADY_EXISTS.withDescription(LATER_READER));
             return;
         }
         kept.find(stream.request().id()).ifPresent(this::replace);
@@ -186,16 +192,24 @@ final class Requests {
     }
 
     /// Goes on with a kept request for another reader.
-    void attach(RequestReader reader, String requestId, String owner) {
-        Optional<RequestStream> found = kept.find(requestId, owner);
+    void attach(RequestReader reader, AttachRequest request) {
+        String requestId = request.getRequestId();
+        Optional<RequestStream> found = kept.find(requestId, request.getOwner());
         if (found.isEmpty()) {
             String unknown = "request " + requestId + " is not kept";
             reader.out().onError(Status.NOT_FOUND.withDescription(unknown).asRuntimeException());
             return;
         }
+        if (!kept.tryAttach(found.get(), request.getReader())) {
+            reader.out()
+                    .onError(
+                            Status.ALREADY_EXISTS
+                                    .withDescription(LATER_READER)
+                                    .asRuntimeException());
+            return;
+        }
         LOG.info("request {} goes on for another reader", requestId);
         reader.read(found.get());
-        kept.attached(found.get());
         found.get().attach(reader.out());
     }
 

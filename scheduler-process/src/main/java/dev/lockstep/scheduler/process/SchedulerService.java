@@ -117,7 +117,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
             out.onError(starting());
             return;
         }
-        to.attach(reader(out, to), request.getRequestId(), request.getOwner());
+        to.attach(reader(out, to), request);
     }
 
     @Override

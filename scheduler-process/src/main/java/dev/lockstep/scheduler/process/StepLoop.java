@@ -181,8 +181,8 @@ final class StepLoop implements AutoCloseable {
         switch (message) {
             case StepLoopMessage.Submit(var stream) -> submit(stream);
             case StepLoopMessage.Left(var reader, var lost) -> requests.left(reader, lost);
-            case StepLoopMessage.Attach(var reader, var id, var owner) ->
-                    requests.attach(reader, id, owner);
+            case StepLoopMessage.Attach(var reader, var request) ->
+                    requests.attach(reader, request);
             case StepLoopMessage.Search(var question, var answer) ->
                     answer.complete(requests.search(question));
             case StepLoopMessage.Describe(var id, var tenant, var answer) -> {
@@ -306,7 +306,7 @@ final class StepLoop implements AutoCloseable {
         for (StepLoopMessage left = inbox.poll(); left != null; left = inbox.poll()) {
             if (left instanceof StepLoopMessage.Submit(var stream)) {
                 stream.fail(status);
-            } else if (left instanceof StepLoopMessage.Attach(var reader, var _, var _)) {
+            } else if (left instanceof StepLoopMessage.Attach(var reader, var _)) {
                 reader.out().onError(status.asRuntimeException());
             } else if (left instanceof StepLoopMessage.Search(var _, var answer)) {
                 answer.completeExceptionally(status.asRuntimeException());

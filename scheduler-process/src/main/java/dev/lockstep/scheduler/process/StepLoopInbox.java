@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.proto.v1.AttachRequest;
 import dev.lockstep.proto.v1.AttachSearchRequest;
 import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.scheduler.StepResult;
@@ -48,8 +49,8 @@ final class StepLoopInbox implements WorkerGroup.Listener {
         messages.add(new StepLoopMessage.Left(reader, lost));
     }
 
-    void attach(RequestReader reader, String requestId, String owner) {
-        messages.add(new StepLoopMessage.Attach(reader, requestId, owner));
+    void attach(RequestReader reader, AttachRequest request) {
+        messages.add(new StepLoopMessage.Attach(reader, request));
     }
 
     /// The kept requests of a response.

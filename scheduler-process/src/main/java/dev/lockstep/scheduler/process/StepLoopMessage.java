@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.proto.v1.AttachRequest;
 import dev.lockstep.proto.v1.AttachSearchRequest;
 import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.scheduler.StepResult;
@@ -18,8 +19,7 @@ sealed interface StepLoopMessage {
     /// @param lost whether its connection broke, rather than that it cancelled
     record Left(RequestReader reader, boolean lost) implements StepLoopMessage {}
 
-    record Attach(RequestReader reader, String requestId, String owner)
-            implements StepLoopMessage {}
+    record Attach(RequestReader reader, AttachRequest request) implements StepLoopMessage {}
 
     record Search(AttachSearchRequest question, CompletableFuture<AttachSearchResponse> answer)
             implements StepLoopMessage {}

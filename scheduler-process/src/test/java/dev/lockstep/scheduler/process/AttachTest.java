@@ -8,7 +8,9 @@ import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.proto.v1.AttachRequest;
 import dev.lockstep.proto.v1.AttachSearchRequest;
+import dev.lockstep.proto.v1.AttachSearchResponse;
 import dev.lockstep.proto.v1.ClientRecord;
+import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.Token;
@@ -38,10 +40,25 @@ class AttachTest {
     }
 
     private static TestCall attach(Rig rig, String id, String owner) {
+        return attach(rig, id, owner, 1);
+    }
+
+    private static TestCall attach(Rig rig, String id, String owner, int number) {
         var call = new TestCall();
-        rig.stub()
-                .attach(AttachRequest.newBuilder().setRequestId(id).setOwner(owner).build(), call);
+        AttachRequest request =
+                AttachRequest.newBuilder()
+                        .setRequestId(id)
+                        .setOwner(owner)
+                        .setReader(number)
+                        .build();
+        rig.stub().attach(request, call);
         return call;
+    }
+
+    private static GenerateRequest ofReader(GenerateRequest request, int number) {
+        GenerateRequest.Builder again = request.toBuilder();
+        again.getClientBuilder().setReader(number);
+        return again.build();
     }
 
     private static void answerUntilTokens(FakeRank rank, TestCall call)
@@ -141,9 +158,13 @@ class AttachTest {
     }
 
     private static boolean isKept(Rig rig, String responseId) throws Exception {
+        return search(rig, responseId).getRequestsCount() > 0;
+    }
+
+    private static AttachSearchResponse search(Rig rig, String responseId) throws Exception {
         AttachSearchRequest question =
                 AttachSearchRequest.newBuilder().setOwner("o").setResponseId(responseId).build();
-        return rig.loop.inbox().search(question).get(1, TimeUnit.MINUTES).getRequestsCount() > 0;
+        return rig.loop.inbox().search(question).get(1, TimeUnit.MINUTES);
     }
 
     private static RequestReader submit(Rig rig, FakeReader out, GenerateRequest request)
@@ -168,6 +189,53 @@ class AttachTest {
             assertWhole(request, attach(rig, "a", "o"));
             rig.assertQuiet();
         }
+    }
+
+    /// A coordinator that was cut off does not know that its client has gone to another one.
+    @Test
+    void anEarlierReaderDoesNotDisplaceALaterOne() throws Exception {
+        try (var rig = new Rig()) {
+            FakeRank rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            GenerateRequest request = kept("a", 40).build();
+            rank.hold();
+            TestCall first = rig.generate(request);
+            answerUntilTokens(rank, first);
+            TestCall later = attach(rig, "a", "o", 2);
+            first.assertFails(Status.Code.ALREADY_EXISTS, "another call");
+            GenerateRequest moved =
+                    request.toBuilder()
+                            .addCommitted(CommittedChoice.newBuilder().setChoice(0))
+                            .addCommitted(CommittedChoice.newBuilder().setChoice(1))
+                            .build();
+            rig.generate(moved).assertFails(Status.Code.ALREADY_EXISTS, "a later reader");
+            attach(rig, "a", "o", 1).assertFails(Status.Code.ALREADY_EXISTS, "a later reader");
+            rank.release();
+            assertWhole(request, later);
+            rig.generate(ofReader(moved, 1))
+                    .assertFails(Status.Code.ALREADY_EXISTS, "a later reader");
+            assertWhole(request, rig.generate(ofReader(moved, 3)));
+            attach(rig, "a", "o", 2).assertFails(Status.Code.ALREADY_EXISTS, "a later reader");
+            assertWhole(request, attach(rig, "a", "o", 3));
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void aSearchSaysWhichReaderARequestHas() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            GenerateRequest request = kept("a", 20).build();
+            assertWhole(request, rig.generate(request));
+            assertEquals(0, reader(rig, "a"));
+            assertWhole(request, attach(rig, "a", "o", 4));
+            assertEquals(4, reader(rig, "a"));
+        }
+    }
+
+    private static int reader(Rig rig, String responseId) throws Exception {
+        return search(rig, responseId).getRequests(0).getClient().getReader();
     }
 
     @Test

@@ -70,7 +70,7 @@ class KeptRequestsTest {
         RequestStream stream = request("a");
         kept.add(stream, 0);
         kept.left(stream, 0);
-        kept.attached(stream);
+        kept.tryAttach(stream, 1);
         assertEquals(List.of(), overdue(1000));
         assertTrue(has(stream));
     }
@@ -87,7 +87,7 @@ class KeptRequestsTest {
         keyed.finished(0, FinishReason.FINISH_REASON_LENGTH, -1);
         for (RequestStream each : List.of(plain, keyed, cancelled)) {
             kept.ended(each, 0);
-            kept.attached(each);
+            kept.tryAttach(each, 1);
         }
         assertEquals(List.of(), overdue(29));
         assertTrue(has(plain) && has(cancelled));
