@@ -11,7 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// The packing of stored rows into tiles on all threads of the team, which reads each source page
-/// once.
+/// once and gives it back: a mapped checkpoint leaves no second copy in this process's memory.
 final class WeightPacker {
     private final MatmulOps ops;
     private final ThreadTeam team;
@@ -71,7 +71,16 @@ final class WeightPacker {
         } finally {
             Reference.reachabilityFence(source);
         }
+        release(source.data());
         return segment;
+    }
+
+    /// Gives the pages of a mapped matrix back. They stay in the page cache of the host, from which
+    /// a look-up of an embedding, or another product of the same matrix, maps them again.
+    private static void release(MemorySegment data) {
+        if (data.isMapped()) {
+            data.unload();
+        }
     }
 
     private static MatmulOps.WeightSource stored(WeightRows source, Arena arena) {
