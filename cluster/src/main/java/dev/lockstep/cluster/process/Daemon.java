@@ -11,6 +11,7 @@ import java.util.Deque;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -48,6 +49,9 @@ public final class Daemon {
 
     private static final Duration BEAT = Duration.ofSeconds(1);
 
+    /// Lines of the parent that are kept until somebody hears them.
+    private static final int UNHEARD = 16;
+
     /// An action of the shutdown.
     @FunctionalInterface
     public interface Closing {
@@ -74,6 +78,8 @@ public final class Daemon {
     private Optional<Thread> closer = Optional.empty();
     private boolean running;
     private boolean obeysParent;
+    private Optional<Consumer<String>> hearer = Optional.empty();
+    private final Deque<String> unheard = new ArrayDeque<>();
     private int exitCode = ExitCode.OK;
     private long deadlineNanos;
 
@@ -155,8 +161,26 @@ public final class Daemon {
         switch (word) {
             case DRAIN -> stop(StopReason.TERMINATED);
             case HAND_OVER -> stop(StopReason.REPLACED);
-            default -> LOG.warn("the parent says something unknown");
+            default -> heard(word);
         }
+    }
+
+    private synchronized void heard(String line) {
+        if (hearer.isPresent()) {
+            hearer.get().accept(line);
+        } else if (unheard.size() < UNHEARD) {
+            unheard.add(line);
+        } else {
+            LOG.warn("nobody hears what the parent says");
+        }
+    }
+
+    /// Sets who hears the lines of the parent that are not about the end of the process, those from
+    /// before included, one at a time; must not block.
+    public synchronized void hear(Consumer<String> listener) {
+        hearer = Optional.of(listener);
+        unheard.forEach(listener);
+        unheard.clear();
     }
 
     /// What `GET /debug/state` shows of this process, apart from what every process has.

@@ -4,7 +4,6 @@ package dev.lockstep.scheduler.process;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.Leadership;
 import dev.lockstep.cluster.Member;
-import dev.lockstep.cluster.Membership;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Randomness;
@@ -17,7 +16,6 @@ import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.StepResult;
 import io.grpc.Status;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -50,6 +48,7 @@ final class GroupKeeper implements AutoCloseable {
     private final Registration registration;
     private final Dialer dialer;
     private final StepLoopInbox inbox;
+    private final GroupSize size;
     private final Clock clock;
     private final Randomness randomness;
     private final Thread thread;
@@ -73,6 +72,7 @@ final class GroupKeeper implements AutoCloseable {
             Registration registration,
             Dialer dialer,
             StepLoopInbox inbox,
+            GroupSize size,
             byte[] hashKey,
             FormationNotices notices,
             Clock clock,
@@ -82,6 +82,7 @@ final class GroupKeeper implements AutoCloseable {
         this.registration = registration;
         this.dialer = dialer;
         this.inbox = inbox;
+        this.size = size;
         this.hashKey = hashKey;
         this.notices = notices;
         this.clock = clock;
@@ -95,6 +96,7 @@ final class GroupKeeper implements AutoCloseable {
 
     private void run() {
         String contender = registration.member().incarnation();
+        size.onChange(this::signalChange);
         try (var _ = cluster.membership().listen(_ -> signalChange());
                 Leadership leadership =
                         cluster.contend(config.group(), contender, new LeadershipListener())) {
@@ -139,24 +141,25 @@ final class GroupKeeper implements AutoCloseable {
             awaitChange(LONG_WAIT);
             return;
         }
-        List<Member> members = announcedRanks();
+        AnnouncedRanks announced =
+                AnnouncedRanks.of(cluster.membership().snapshot(), config.group(), size.ranks());
+        List<Member> members = announced.members();
         if (expel(members, leadership)) {
             return;
         }
-        String missing = missing(members);
-        if (!missing.isEmpty()) {
-            inbox.groupUnready(Status.UNAVAILABLE.withDescription(missing));
+        if (!announced.missing().isEmpty()) {
+            inbox.groupUnready(Status.UNAVAILABLE.withDescription(announced.missing()));
             awaitChange(LONG_WAIT);
             return;
         }
         try {
-            if (incarnations(members).equals(tried)) {
+            if (announced.incarnations().equals(tried)) {
                 awaitChange(remainingBackoff());
                 if (!remainingBackoff().isZero()) {
                     return;
                 }
             }
-            tried = incarnations(members);
+            tried = announced.incarnations();
             OptionalLong epoch = leadership.nextEpoch(highestEpoch);
             if (epoch.isEmpty()) {
                 waitBeforeRetry(MAX_BACKOFF);
@@ -204,6 +207,9 @@ final class GroupKeeper implements AutoCloseable {
         }
         LOG.warn("group {} is not formed: {}", config.group(), why.getMessage());
         notices.failed(why);
+        if (why.isRefusal()) {
+            size.refuse(String.valueOf(why.getMessage()));
+        }
         waitBeforeRetry(why.isRefusal() ? LONG_WAIT : backoff);
         backoff = backoff.multipliedBy(2);
         if (backoff.compareTo(MAX_BACKOFF) > 0) {
@@ -218,42 +224,6 @@ final class GroupKeeper implements AutoCloseable {
 
     private Duration remainingBackoff() {
         return Duration.ofNanos(Math.max(0, retryNanos - clock.nanoTime()));
-    }
-
-    private static List<String> incarnations(List<Member> members) {
-        return members.stream().map(Member::incarnation).toList();
-    }
-
-    /// Returns the newest worker announced for each rank that has one.
-    private List<Member> announcedRanks() {
-        Membership.Snapshot snapshot = cluster.membership().snapshot();
-        var members = new ArrayList<Member>();
-        for (int rank = 0; rank < config.tensorParallel(); rank++) {
-            snapshot.worker(config.group(), rank).ifPresent(members::add);
-        }
-        return members;
-    }
-
-    /// Returns why these are not all ranks; empty when they are.
-    private String missing(List<Member> members) {
-        for (Member member : members) {
-            if (member.size() != config.tensorParallel()) {
-                return member.describe()
-                        + " is one of "
-                        + member.size()
-                        + " ranks, this scheduler has --tensor-parallel "
-                        + config.tensorParallel();
-            }
-        }
-        return members.size() == config.tensorParallel()
-                ? ""
-                : "group "
-                        + config.group()
-                        + " has "
-                        + members.size()
-                        + " of "
-                        + config.tensorParallel()
-                        + " workers";
     }
 
     /// Forms the group and keeps it until it is lost or this scheduler no longer leads.
@@ -275,10 +245,13 @@ final class GroupKeeper implements AutoCloseable {
             notices.formed();
             announce(formed, Member.State.READY);
             inbox.groupFormed(formed);
-            while (!workers.isLost() && leadership.leading()) {
+            while (!workers.isLost() && leadership.leading() && size.ranks() == members.size()) {
                 awaitChange(LONG_WAIT);
             }
-            workers.giveUp("another scheduler leads");
+            workers.giveUp(
+                    leadership.leading()
+                            ? "it is formed anew with %d ranks".formatted(size.ranks())
+                            : "another scheduler leads");
             waitBeforeRetry(MIN_BACKOFF);
         } finally {
             Map<String, String> wrong = workers.expelled();

@@ -14,6 +14,7 @@ import dev.lockstep.cluster.process.Randomness;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -52,7 +53,14 @@ public final class SchedulerMain {
                 daemon.own(ZooKeeperCluster.connect(config.zooKeeper(), config.cluster(), access));
         Randomness randomness = Randomness.secure();
         var journal = new BlockJournal(randomness.nextIncarnation());
-        var service = new SchedulerService(config.group(), journal);
+        var size =
+                new GroupSize(
+                        config.tensorParallel(),
+                        config.parentPipe()
+                                ? Optional.of(System.out::println)
+                                : Optional.empty());
+        daemon.hear(size::hear);
+        var service = new SchedulerService(config.group(), journal, size);
         String incarnation = randomness.nextIncarnation();
         InternalServer server =
                 daemon.own(transport.listen(config.address(), incarnation, service));
@@ -91,6 +99,7 @@ public final class SchedulerMain {
                                 registration,
                                 transport,
                                 loop.inbox(),
+                                size,
                                 hashKey,
                                 new FormationNotices(config.group(), notices),
                                 Clock.SYSTEM,

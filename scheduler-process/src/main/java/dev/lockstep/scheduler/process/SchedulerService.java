@@ -13,6 +13,8 @@ import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.SetDrainingRequest;
 import dev.lockstep.proto.v1.SetDrainingResponse;
+import dev.lockstep.proto.v1.SetRanksRequest;
+import dev.lockstep.proto.v1.SetRanksResponse;
 import dev.lockstep.proto.v1.WatchBlocksRequest;
 import dev.lockstep.proto.v1.WatchGroupRequest;
 import dev.lockstep.scheduler.Load;
@@ -31,14 +33,16 @@ import org.jspecify.annotations.Nullable;
 final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     private final String group;
     private final BlockJournal journal;
+    private final GroupSize size;
     private final List<Watcher> watchers = new CopyOnWriteArrayList<>();
     private final List<BlockWatcher> blockWatchers = new CopyOnWriteArrayList<>();
     private volatile @Nullable StepLoopInbox inbox;
     private volatile GroupStatus status;
 
-    SchedulerService(String group, BlockJournal journal) {
+    SchedulerService(String group, BlockJournal journal, GroupSize size) {
         this.group = group;
         this.journal = journal;
+        this.size = size;
         this.status =
                 GroupStatus.newBuilder()
                         .setGroup(group)
@@ -171,14 +175,32 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
         var _ =
                 to.setDraining(request.getDraining())
                         .thenAccept(
-                                status -> {
-                                    if (status.isOk()) {
-                                        observer.onNext(SetDrainingResponse.getDefaultInstance());
-                                        observer.onCompleted();
-                                    } else {
-                                        observer.onError(status.asRuntimeException());
-                                    }
-                                });
+                                status ->
+                                        answer(
+                                                status,
+                                                SetDrainingResponse.getDefaultInstance(),
+                                                observer));
+    }
+
+    @Override
+    public void setRanks(SetRanksRequest request, StreamObserver<SetRanksResponse> observer) {
+        var _ =
+                size.want(request.getRanks(), status)
+                        .thenAccept(
+                                outcome ->
+                                        answer(
+                                                outcome,
+                                                SetRanksResponse.getDefaultInstance(),
+                                                observer));
+    }
+
+    private static <T> void answer(Status status, T done, StreamObserver<T> observer) {
+        if (status.isOk()) {
+            observer.onNext(done);
+            observer.onCompleted();
+        } else {
+            observer.onError(status.asRuntimeException());
+        }
     }
 
     private static void answer(

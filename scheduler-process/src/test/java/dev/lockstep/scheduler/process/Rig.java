@@ -48,6 +48,8 @@ final class Rig implements AutoCloseable {
     final Randomness randomness = Randomness.secure();
     final List<FakeRank> ranks = new ArrayList<>();
     final BlockingQueue<String> notices = new LinkedBlockingQueue<>();
+    final BlockingQueue<String> wishes = new LinkedBlockingQueue<>();
+    final GroupSize size;
     final StepLoop loop;
     final Registration registration;
     private final List<Server> servers = new ArrayList<>();
@@ -72,7 +74,8 @@ final class Rig implements AutoCloseable {
             throws IOException {
         this.cluster = cluster;
         var journal = new BlockJournal("rig");
-        var service = new SchedulerService("g", journal);
+        this.size = new GroupSize(size, Optional.of(wishes::add));
+        var service = new SchedulerService("g", journal, this.size);
         loop =
                 new StepLoop(
                         limits,
@@ -116,6 +119,7 @@ final class Rig implements AutoCloseable {
                         registration,
                         Rig::dial,
                         loop.inbox(),
+                        this.size,
                         FakeWorker.KEY,
                         new FormationNotices("g", notices::add),
                         Clock.SYSTEM,
