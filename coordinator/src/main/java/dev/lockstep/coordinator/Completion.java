@@ -194,7 +194,7 @@ final class Completion {
     private Optional<SchedulerCall> sendTo(PromptRun run, int index) {
         return environment
                 .schedulers()
-                .send(run.request, run.committed(), index, inbox, run.refusedBy);
+                .send(run.request, run.progress(), index, inbox, run.refusedBy);
     }
 
     /// Returns how long to wait for the next event.
@@ -277,7 +277,7 @@ final class Completion {
                 if (tokens.choice() == 0) {
                     cached(tokens.call(), tokens.cachedTokens());
                 }
-                usage = usage.withMigrations(runs.get(tokens.call()).moves() + tokens.migrations());
+                usage = usage.withMigrations(runs.get(tokens.call()).migrations());
                 push(tokens, fresh, position);
                 next(tokens.call());
             }

@@ -7,7 +7,6 @@ import dev.lockstep.coordinator.engine.Failure;
 import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.coordinator.engine.RequestProgress;
 import dev.lockstep.coordinator.engine.SchedulerCall;
-import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -64,9 +63,13 @@ final class PromptRun {
         return progress.isLost();
     }
 
-    /// How often it has gone on at another scheduler.
-    int moves() {
-        return progress.moves();
+    /// As [RequestProgress#migrations].
+    int migrations() {
+        return progress.migrations();
+    }
+
+    RequestProgress progress() {
+        return progress;
     }
 
     /// Begins to wait until a scheduler accepts it.
@@ -125,15 +128,11 @@ final class PromptRun {
         progress.finish(choice);
     }
 
-    /// As [RequestProgress#goOnWith].
-    List<CommittedChoice> committed() {
-        return progress.goOnWith();
-    }
-
     /// Commits tokens, and returns those that are new.
     ///
     /// @throws IllegalStateException when tokens before them are missing
     List<GeneratedToken> commit(EngineEvent.Tokens tokens) {
+        progress.sawMigrations(tokens.migrations());
         List<Integer> ids = tokens.tokens().stream().map(GeneratedToken::id).toList();
         int repeats = progress.commit(tokens.choice(), tokens.position(), ids);
         return tokens.tokens().subList(repeats, ids.size());

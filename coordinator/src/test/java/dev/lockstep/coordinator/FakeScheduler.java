@@ -344,6 +344,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         private final CountDownLatch cancelled = new CountDownLatch(1);
         private final int[] generated;
         private int unfinished;
+        private int migrations;
 
         Call(GenerateRequest request, ServerCallStreamObserver<GenerateEvent> out) {
             this.request = request;
@@ -379,11 +380,16 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             return cancelled.getCount() == 0;
         }
 
+        /// Goes on in another epoch of the group this many times.
+        public void migrate(int times) {
+            migrations += times;
+        }
+
         /// Sends one event with these tokens. Token i of a choice has log-probability -(i + 1) / 8.
         public void tokens(int choice, int... ids) {
             GenerateEvent.Tokens.Builder tokens =
                     GenerateEvent.Tokens.newBuilder().setChoice(choice);
-            tokens.setPosition(generated[choice]);
+            tokens.setPosition(generated[choice]).setMigrations(migrations);
             if (generated[choice] == 0) {
                 tokens.setCachedTokens(CACHED_TOKENS + choice);
             }

@@ -3,10 +3,8 @@ package dev.lockstep.coordinator.engine;
 
 import com.google.protobuf.ByteString;
 import dev.lockstep.proto.v1.ClientRecord;
-import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.ServiceClass;
-import java.util.List;
 import java.util.Optional;
 
 /// One prompt as it is sent to a scheduler.
@@ -29,9 +27,9 @@ public record EngineRequest(
 
     /// Converts the request for the scheduler.
     ///
-    /// @param committed the choices that go on, where another scheduler had accepted the request
+    /// @param progress where another scheduler had accepted it, the choices that go on
     /// @param nowNanos the time on the clock of the deadline
-    GenerateRequest toProto(List<CommittedChoice> committed, long nowNanos) {
+    GenerateRequest toProto(RequestProgress progress, long nowNanos) {
         int maxTokens = Math.min(sampling.maxTokens().orElse(room), room);
         GenerateRequest.Builder proto =
                 GenerateRequest.newBuilder()
@@ -53,7 +51,8 @@ public record EngineRequest(
                         .setCacheSalt(options.cacheSalt())
                         .setCachePriority(options.cachePriority())
                         .setCacheTtlMs(options.cacheTtlMillis())
-                        .addAllCommitted(committed);
+                        .addAllCommitted(progress.goOnWith())
+                        .setMigrations(progress.migrations());
         client.ifPresent(proto::setClient);
         if (prompt.outputs().any()) {
             proto.setOutputs(prompt.outputs().toProto());

@@ -29,6 +29,7 @@ public final class RequestProgress {
     private Optional<Long> lostNanos = Optional.empty();
     private int moves;
     private int movesInPlace;
+    private int migrations;
 
     /// @param choices number of choices
     public RequestProgress(int choices) {
@@ -51,6 +52,16 @@ public final class RequestProgress {
         return moves;
     }
 
+    /// How often it has gone on elsewhere: at another scheduler, or in another epoch of a group.
+    public int migrations() {
+        return migrations;
+    }
+
+    /// Counts what a scheduler reports, moves before it included.
+    public void sawMigrations(int count) {
+        migrations = Math.max(migrations, count);
+    }
+
     /// Counts it as accepted. Returns whether it was lost.
     public boolean accept() {
         boolean found = isLost();
@@ -68,6 +79,7 @@ public final class RequestProgress {
         lostNanos = Optional.of(nanos);
         moves++;
         movesInPlace++;
+        migrations++;
         return true;
     }
 

@@ -9,7 +9,6 @@ import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.proto.v1.AttachRequest;
 import dev.lockstep.proto.v1.AttachSearchRequest;
 import dev.lockstep.proto.v1.AttachSearchResponse;
-import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
@@ -126,11 +125,11 @@ public final class SchedulerClient implements AutoCloseable {
 
     /// Sends the request to the best group that is not excluded; returns empty if there is none.
     ///
-    /// @param committed the choices that go on, where another scheduler had accepted the request
+    /// @param progress of the request until now
     /// @param index the index of the call in the inbox's completion
     public Optional<SchedulerCall> send(
             EngineRequest request,
-            List<CommittedChoice> committed,
+            RequestProgress progress,
             int index,
             CompletionInbox inbox,
             Set<String> excluded) {
@@ -140,7 +139,7 @@ public final class SchedulerClient implements AutoCloseable {
                         request.model(),
                         excluded,
                         turn.getAndIncrement())
-                .map(chosen -> send(request, committed, index, inbox, chosen, now));
+                .map(chosen -> send(request, progress, index, inbox, chosen, now));
     }
 
     /// Whether the group of this scheduler runs nothing now, and another of the model does.
@@ -263,7 +262,7 @@ public final class SchedulerClient implements AutoCloseable {
 
     private SchedulerCall send(
             EngineRequest request,
-            List<CommittedChoice> committed,
+            RequestProgress progress,
             int index,
             CompletionInbox inbox,
             Router.Candidate chosen,
@@ -279,7 +278,7 @@ public final class SchedulerClient implements AutoCloseable {
                         chosen.cachedTokens());
         var call = new SchedulerCall(index, request.id(), inbox, chosen.id());
         SchedulerGrpc.newStub(link.channel())
-                .generate(request.toProto(committed, clock.nanoTime()), call.observer());
+                .generate(request.toProto(progress, clock.nanoTime()), call.observer());
         inbox.attach(call);
         return call;
     }

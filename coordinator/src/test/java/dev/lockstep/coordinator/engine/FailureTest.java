@@ -128,6 +128,31 @@ final class FailureTest {
         assertEquals(1, answer.at("/usage/lockstep/migrations").asInt());
     }
 
+    /// Also at another scheduler, which has not seen the workers of the first one end.
+    @Test
+    void everyMoveOfARequestCounts() throws Exception {
+        int[] hello = tiny.ids("Hello world");
+        var sent = new AtomicInteger();
+        tiny.scheduler.behave(
+                call -> {
+                    call.accept();
+                    boolean moved = call.request().getCommittedCount() > 0;
+                    sent.addAndGet(call.request().getMigrations());
+                    if (!moved) {
+                        call.oneByOne(0, hello[0]);
+                        call.migrate(2);
+                        call.oneByOne(0, hello[1]);
+                        call.fail(Status.UNAVAILABLE.withDescription("killed"));
+                        return;
+                    }
+                    call.oneByOne(0, Arrays.copyOfRange(hello, 2, hello.length));
+                    call.finishByLength(0);
+                });
+        JsonNode answer = TestCoordinator.json(chat("").body());
+        assertEquals(3, answer.at("/usage/lockstep/migrations").asInt());
+        assertEquals(3, sent.get());
+    }
+
     /// A token that was under way when the request moved is generated again, and counts once.
     @Test
     void aRequestMovesFromALostGroupToOneThatServes() throws Exception {

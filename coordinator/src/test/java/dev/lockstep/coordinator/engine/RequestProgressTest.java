@@ -49,6 +49,19 @@ class RequestProgressTest {
     }
 
     @Test
+    void movesBetweenSchedulersAndWithinOneAddUp() {
+        progress.accept();
+        progress.sawMigrations(2);
+        progress.sawMigrations(1);
+        assertEquals(2, progress.migrations());
+        progress.lose(0);
+        assertEquals(3, progress.migrations());
+        progress.lose(0);
+        progress.sawMigrations(4);
+        assertEquals(4, progress.migrations());
+    }
+
+    @Test
     void itStaysWhereItIsParkedAfterAMoveWithoutANewToken() {
         progress.accept();
         assertTrue(progress.mayMove());

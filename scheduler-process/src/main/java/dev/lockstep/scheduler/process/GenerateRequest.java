@@ -26,6 +26,7 @@ import java.util.concurrent.TimeUnit;
 /// @param promptIds read-only
 /// @param choices all of them, or those that go on where another scheduler had accepted the request
 /// @param committed the ids of each choice that the coordinator has; empty for a new request
+/// @param migrations how often it has gone on elsewhere until now
 /// @param choiceCount the number of all choices
 /// @param client what keeps the request for another coordinator
 record GenerateRequest(
@@ -33,12 +34,14 @@ record GenerateRequest(
         int[] promptIds,
         List<Choice> choices,
         List<List<Integer>> committed,
+        int migrations,
         PromptOutputs outputs,
         Options options,
         int choiceCount,
         Optional<ClientRecord> client) {
     private static final int MAX_CHOICES = 128;
     private static final int MAX_TOP_LOGPROBS = 20;
+    private static final int MAX_MIGRATIONS = 1_000_000;
     private static final long MAX_DEADLINE_MILLIS = TimeUnit.DAYS.toMillis(30);
 
     GenerateRequest {
@@ -73,6 +76,7 @@ record GenerateRequest(
         requireWhole("choices", proto.getChoices(), 1, MAX_CHOICES);
         requireWhole("max_tokens", proto.getMaxTokens(), 0, Integer.MAX_VALUE);
         requireWhole("min_tokens", proto.getMinTokens(), 0, proto.getMaxTokens());
+        requireWhole("migrations", proto.getMigrations(), 0, MAX_MIGRATIONS);
         requireOutputs(proto);
         int[] ids = new int[proto.getPromptIdsCount()];
         for (int i = 0; i < ids.length; i++) {
@@ -84,6 +88,7 @@ record GenerateRequest(
                 ids,
                 choices(proto),
                 proto.getCommittedList().stream().map(CommittedChoice::getIdsList).toList(),
+                proto.getMigrations(),
                 proto.getOutputs(),
                 options(proto),
                 proto.getChoices(),

@@ -55,6 +55,10 @@ final class RequestStream {
         int migrations;
         GenerateEvent.Tokens.@Nullable Builder tokens;
         GenerateEvent.@Nullable Finished finished;
+
+        Outbox(int migrations) {
+            this.migrations = migrations;
+        }
     }
 
     RequestStream(GenerateRequest request, ServerCallStreamObserver<GenerateEvent> out) {
@@ -62,7 +66,7 @@ final class RequestStream {
         this.out = out;
         this.unfinished = request.choices().size();
         for (int i = 0; i <= request.choices().getLast().index(); i++) {
-            outboxes.add(new Outbox());
+            outboxes.add(new Outbox(request.migrations()));
         }
     }
 
@@ -165,9 +169,9 @@ final class RequestStream {
         cachedTokens = choice == 0 ? cached : cachedTokens;
     }
 
-    /// Sets how often a choice has gone on in another epoch.
+    /// Sets how often a choice has gone on in another epoch of this group.
     synchronized void migrated(int choice, int migrations) {
-        outboxes.get(choice).migrations = migrations;
+        outboxes.get(choice).migrations = request.migrations() + migrations;
     }
 
     /// Adds a token. Returns false when too much is unread: then the request must be failed.

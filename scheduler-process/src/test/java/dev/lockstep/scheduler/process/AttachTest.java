@@ -239,6 +239,32 @@ class AttachTest {
     }
 
     @Test
+    void aMovedRequestCountsItsMovesFromThoseBeforeOn() throws Exception {
+        var reader = new FakeReader();
+        reader.ready = true;
+        GenerateRequest request =
+                kept("a", 10)
+                        .addCommitted(CommittedChoice.newBuilder().setChoice(1).addIds(7))
+                        .setMigrations(2)
+                        .build();
+        var stream =
+                new RequestStream(
+                        dev.lockstep.scheduler.process.GenerateRequest.fromProto(request), reader);
+        stream.keep();
+        stream.generated(1, 1, SampledToken.of(8));
+        stream.drain();
+        assertEquals(2, reader.events.getLast().getTokens().getMigrations());
+        stream.migrated(1, 1);
+        stream.generated(1, 2, SampledToken.of(9));
+        stream.drain();
+        assertEquals(3, reader.events.getLast().getTokens().getMigrations());
+        var later = new FakeReader();
+        later.ready = true;
+        stream.attach(later);
+        assertEquals(3, later.events.getLast().getTokens().getMigrations());
+    }
+
+    @Test
     void aSlowReaderGetsEventsOfAtMost1024TokensWithTheirLogprobs() {
         var reader = new FakeReader();
         var stream =

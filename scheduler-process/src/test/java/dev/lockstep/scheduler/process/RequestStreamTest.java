@@ -28,6 +28,7 @@ class RequestStreamTest {
                             new int[3],
                             List.of(Choice.of(9), Choice.of(9).withIndex(1)),
                             List.of(),
+                            0,
                             PromptOutputs.getDefaultInstance(),
                             new GenerateRequest.Options("", 0, false, 0, "", 35, 0),
                             2,
