@@ -63,6 +63,37 @@ final class DrainsTest {
         }
     }
 
+    /// A draining group accepts what it had accepted, and there may be no other.
+    @Test
+    void aRequestOfADrainedGroupWhoseConnectionBreaksGoesOnThere() throws Exception {
+        try (TestCoordinator tiny = TestCoordinator.start();
+                var client = new RpcClient(tiny);
+                var raw = new RawConnection(tiny.coordinator.port())) {
+            AdminGrpc.AdminBlockingStub admin = AdminGrpc.newBlockingStub(client.channel());
+            var drained = new CountDownLatch(1);
+            tiny.scheduler.behave(
+                    call -> {
+                        call.accept();
+                        if (call.request().getCommittedCount() == 0) {
+                            call.oneByOne(0, tiny.ids("Hello"));
+                            drained.await();
+                            call.fail(Status.UNAVAILABLE);
+                            return;
+                        }
+                        call.oneByOne(0, tiny.ids(" world"));
+                        call.finishByLength(0);
+                    });
+            raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            raw.readUntil("Hel");
+            admin.drain(group("default"));
+            tiny.awaitReady(false);
+            drained.countDown();
+            String rest = raw.readChunkedBody();
+            assertTrue(rest.contains("wor") && rest.contains("[DONE]"), rest);
+            assertEquals(503, tiny.post(CHAT, TestCoordinator.chatBody("")).statusCode());
+        }
+    }
+
     @Test
     void aDrainedCoordinatorIsNotReadyAndServesOn() throws Exception {
         try (TestCoordinator tiny = TestCoordinator.start();

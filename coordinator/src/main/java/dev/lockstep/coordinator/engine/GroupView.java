@@ -39,11 +39,12 @@ public record GroupView(
         return new GroupView(id, newAlive, newStatus, newBytesPerStep, blocks, sent);
     }
 
-    Router.Candidate candidate(int cachedTokens) {
+    /// @param open whether it accepts the request
+    Router.Candidate candidate(boolean open, int cachedTokens) {
         return new Router.Candidate(
                 id,
                 status.getModel(),
-                ready(),
+                open,
                 new Router.Load(
                         status.getRunning() + status.getWaiting() + sent.pendingChoices(),
                         status.getMaxNumSeqs(),

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// Chooses the group that serves a request: of those that are ready for the model, the one with the
+/// Chooses the group that serves a request: of those that are open for the model, the one with the
 /// lowest cost. Stateless.
 ///
 /// The cost of a request at a group is measured in tokens of prefill:
@@ -35,8 +35,9 @@ final class Router {
     /// A group as its scheduler last reported it, plus the requests sent to it since.
     ///
     /// @param id identifies the scheduler among the candidates
+    /// @param open whether it accepts the request
     /// @param cachedTokens tokens of the request's prompt in its prefix cache
-    record Candidate(String id, String model, boolean ready, Load load, int cachedTokens) {
+    record Candidate(String id, String model, boolean open, Load load, int cachedTokens) {
 
         double cost() {
             return load.queuedTokens
@@ -58,7 +59,7 @@ final class Router {
                         .thenComparing(each -> each.load().freeBlocks(), Comparator.reverseOrder());
         List<Candidate> eligible =
                 candidates.stream()
-                        .filter(each -> each.ready() && each.model().equals(model))
+                        .filter(each -> each.open() && each.model().equals(model))
                         .filter(each -> !excluded.contains(each.id()))
                         .sorted(order)
                         .toList();

@@ -32,6 +32,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Predicate;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -124,6 +125,7 @@ public final class SchedulerClient implements AutoCloseable {
     }
 
     /// Sends the request to the best group that is not excluded; returns empty if there is none.
+    /// One that a scheduler had accepted goes on at a draining group if no other is ready.
     ///
     /// @param progress of the request until now
     /// @param index the index of the call in the inbox's completion
@@ -134,12 +136,26 @@ public final class SchedulerClient implements AutoCloseable {
             CompletionInbox inbox,
             Set<String> excluded) {
         Snapshot now = snapshot;
-        return Router.choose(
-                        candidates(request, now.groups()),
-                        request.model(),
-                        excluded,
-                        turn.getAndIncrement())
+        return choose(request, now.groups(), GroupView::ready, excluded)
+                .or(
+                        () ->
+                                progress.isAccepted()
+                                        ? choose(request, now.groups(), GroupView::runs, excluded)
+                                        : Optional.empty())
                 .map(chosen -> send(request, progress, index, inbox, chosen, now));
+    }
+
+    /// @param open whether a group accepts the request
+    private Optional<Router.Candidate> choose(
+            EngineRequest request,
+            List<GroupView> groups,
+            Predicate<GroupView> open,
+            Set<String> excluded) {
+        return Router.choose(
+                candidates(request, groups, open),
+                request.model(),
+                excluded,
+                turn.getAndIncrement());
     }
 
     /// Whether the group of this scheduler runs nothing now, and another of the model does.
@@ -244,15 +260,17 @@ public final class SchedulerClient implements AutoCloseable {
         return calls;
     }
 
-    /// Cached prefixes are looked up only if several groups are ready.
-    private List<Router.Candidate> candidates(EngineRequest request, List<GroupView> groups) {
+    /// Cached prefixes are looked up only if several groups are open.
+    private List<Router.Candidate> candidates(
+            EngineRequest request, List<GroupView> groups, Predicate<GroupView> open) {
         var prompt = new PromptBlocks(hasher, request.options(), request.prompt().ids());
-        boolean severalReady = groups.stream().filter(GroupView::ready).count() > 1;
+        boolean severalOpen = groups.stream().filter(open).count() > 1;
         return groups.stream()
                 .map(
                         group ->
                                 group.candidate(
-                                        severalReady
+                                        open.test(group),
+                                        severalOpen
                                                 ? prompt.cachedTokens(
                                                         group.blocks(),
                                                         group.status().getBlockSize())
