@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ServerSocketChannel;
@@ -223,7 +222,7 @@ class ZooKeeperClusterTest extends ClusterContract {
 
     @Test
     void aProcessMayStartBeforeZooKeeper(@TempDir Path folder) throws Exception {
-        int port = freePort();
+        int port = ReservedPorts.next();
         try (Cluster early = ZooKeeperCluster.connect("127.0.0.1:" + port, name, ACCESS)) {
             Member member = worker("a", 0);
             early.register(member);
@@ -313,12 +312,6 @@ class ZooKeeperClusterTest extends ClusterContract {
             return direct.getChildren(path, false).size();
         } catch (KeeperException | InterruptedException e) {
             return 0;
-        }
-    }
-
-    private static int freePort() throws IOException {
-        try (var socket = new ServerSocket(0)) {
-            return socket.getLocalPort();
         }
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.ReservedPorts;
 import dev.lockstep.cluster.process.Randomness;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -26,10 +27,7 @@ final class StaleMembersTest {
                 var silent = new ServerSocket(0, 8, InetAddress.getLoopbackAddress());
                 var foreign = new ServerSocket(0, 8, InetAddress.getLoopbackAddress())) {
             stranger.execute(() -> answerAsAnother(foreign));
-            int dead;
-            try (var socket = new ServerSocket(0)) {
-                dead = socket.getLocalPort();
-            }
+            int dead = ReservedPorts.next();
             for (int port : new int[] {dead, silent.getLocalPort(), foreign.getLocalPort()}) {
                 announce(tiny, port);
             }

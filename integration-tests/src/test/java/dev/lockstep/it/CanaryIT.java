@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.cluster.ReservedPorts;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.InferenceGrpc;
@@ -54,7 +55,7 @@ final class CanaryIT {
     @BeforeAll
     static void start() throws Exception {
         Sandbox sandbox = Sandbox.verbose();
-        adminPort = SeparateProcesses.twoFreePorts();
+        adminPort = ReservedPorts.next(2);
         cluster =
                 ServedCluster.start(
                         sandbox,

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.cluster.ReservedPorts;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.nio.file.Path;
 import java.util.List;
@@ -36,13 +37,13 @@ final class CoordinatorLossIT {
         final Path model;
         final SeparateProcesses processes;
         final LockstepProcess[] coordinators = new LockstepProcess[2];
-        final int[] ports = {SeparateProcesses.freePort(), SeparateProcesses.freePort()};
+        final int[] ports = {ReservedPorts.next(), ReservedPorts.next()};
         final Api[] apis = {new Api(ports[0]), new Api(ports[1])};
         final Admin[] admins = {new Admin(ports[0]), new Admin(ports[1])};
 
         Cluster() throws Exception {
             model = Models.tiny(sandbox, 4);
-            processes = new SeparateProcesses(sandbox, SeparateProcesses.freePort(), "loss");
+            processes = new SeparateProcesses(sandbox, ReservedPorts.next(), "loss");
             processes.zooKeeper("zookeeper");
             processes.scheduler("scheduler", sandbox.group(), 1, WINDOW);
             processes.worker("worker", model, sandbox.group(), 0, 1, SLOW);

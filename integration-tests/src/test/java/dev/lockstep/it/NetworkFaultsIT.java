@@ -12,6 +12,7 @@ import dev.lockstep.cluster.FaultProxy.Direction;
 import dev.lockstep.cluster.Leadership;
 import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.ReservedPorts;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -45,8 +46,8 @@ final class NetworkFaultsIT {
     private static final JsonNode SMALL = CompletionBodies.greedy(List.of(9, 8, 7), 4);
 
     private final Sandbox sandbox = Sandbox.quick();
-    private final int zooKeeperPort = SeparateProcesses.freePort();
-    private final int port = SeparateProcesses.freePort();
+    private final int zooKeeperPort = ReservedPorts.next();
+    private final int port = ReservedPorts.next();
     private final Api api = new Api(port);
     private final Admin admin = new Admin(port);
 

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.it;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,27 +19,6 @@ final class SeparateProcesses {
         this.sandbox = sandbox;
         this.zooKeeperPort = zooKeeperPort;
         this.cluster = cluster;
-    }
-
-    /// Returns a port on which no process listened at the time of the call.
-    static int freePort() {
-        try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
-    /// Returns a port that is free together with the next one.
-    static int twoFreePorts() {
-        while (true) {
-            int port = freePort();
-            try (var _ = new ServerSocket(port + 1, 1, InetAddress.getLoopbackAddress())) {
-                return port;
-            } catch (IOException e) {
-                // Another one may have a free neighbour.
-            }
-        }
     }
 
     /// Starts ZooKeeper.

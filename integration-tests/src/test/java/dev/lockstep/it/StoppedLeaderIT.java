@@ -4,6 +4,7 @@ package dev.lockstep.it;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.ReservedPorts;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,9 +24,9 @@ final class StoppedLeaderIT {
     @Test
     void aLeaderThatWakesUpDoesNotDisturbItsSuccessor() throws Exception {
         Sandbox sandbox = Sandbox.quick();
-        int port = SeparateProcesses.freePort();
+        int port = ReservedPorts.next();
         Path model = Models.tiny(sandbox, 8);
-        var processes = new SeparateProcesses(sandbox, SeparateProcesses.freePort(), "stopped");
+        var processes = new SeparateProcesses(sandbox, ReservedPorts.next(), "stopped");
         try (sandbox;
                 var api = new Api(port);
                 var admin = new Admin(port)) {

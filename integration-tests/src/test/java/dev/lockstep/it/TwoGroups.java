@@ -4,6 +4,7 @@ package dev.lockstep.it;
 import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lockstep.cluster.ReservedPorts;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -22,8 +23,7 @@ final class TwoGroups implements AutoCloseable {
     private final String prefix;
     private final Path model;
     private final List<String> groups;
-    private final List<Integer> ports =
-            List.of(SeparateProcesses.freePort(), SeparateProcesses.freePort());
+    private final List<Integer> ports = List.of(ReservedPorts.next(), ReservedPorts.next());
     private final String[] workerFlags;
     private final Map<String, Callable<LockstepProcess>> starts = new LinkedHashMap<>();
     private final Map<String, LockstepProcess> started = new LinkedHashMap<>();

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.cluster.ReservedPorts;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -40,7 +41,7 @@ final class TwoGroupsIT {
             Pattern.compile("model digest differs: rank 0 has (\\S+), rank 1 has ([^\\s;]+)");
 
     private final Sandbox sandbox = Sandbox.quick();
-    private final int zooKeeperPort = SeparateProcesses.freePort();
+    private final int zooKeeperPort = ReservedPorts.next();
     private final Path model = Models.tiny(sandbox, 6);
     private boolean zooKeeperRuns;
 
@@ -160,7 +161,7 @@ final class TwoGroupsIT {
 
     @Test
     void aWorkerWithAnotherModelIsRefusedNamingBothDigests() throws Exception {
-        int port = SeparateProcesses.freePort();
+        int port = ReservedPorts.next();
         var processes = new SeparateProcesses(sandbox, zooKeeperPort, "wrong-model");
         String group = sandbox.group() + "-c";
         LockstepProcess scheduler = processes.scheduler("wrong-scheduler", group, TwoGroups.RANKS);

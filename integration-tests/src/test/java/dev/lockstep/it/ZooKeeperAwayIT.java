@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.ReservedPorts;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -41,8 +42,8 @@ final class ZooKeeperAwayIT {
     private static final JsonNode SMALL = CompletionBodies.greedy(List.of(9, 8, 7), 8);
 
     private final Sandbox sandbox = Sandbox.quick();
-    private final int zooKeeperPort = SeparateProcesses.freePort();
-    private final int port = SeparateProcesses.freePort();
+    private final int zooKeeperPort = ReservedPorts.next();
+    private final int port = ReservedPorts.next();
     private final SeparateProcesses processes =
             new SeparateProcesses(sandbox, zooKeeperPort, CLUSTER);
     private final Api api = new Api(port);
