@@ -20,7 +20,8 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /// A response as a gRPC stream. The end of the last choice carries the usage, so it is held back
-/// until the response is complete.
+/// until the response is complete: the last by number, which is the same in every run, so that a
+/// client that comes back gets no end twice.
 final class RpcResponse implements ResponseSink {
     /// The trailer with the id of a response that ended and may be asked for elsewhere.
     private static final Metadata.Key<String> RESPONSE_ID =
@@ -31,7 +32,7 @@ final class RpcResponse implements ResponseSink {
     private String id = "";
     private Optional<StreamPlace> place = Optional.empty();
     private boolean named;
-    private int openChoices;
+    private int lastChoice;
     private Optional<InferenceFinished> last = Optional.empty();
     private boolean closed;
     private int status = 200;
@@ -53,9 +54,9 @@ final class RpcResponse implements ResponseSink {
 
     RpcResponse begin(PreparedRequest request) {
         id = request.id();
-        openChoices = request.choices();
+        lastChoice = request.choices() - 1;
         StreamPlace begun = StreamPlace.of(request);
-        for (int choice = 0; choice < openChoices; choice++) {
+        for (int choice = 0; choice <= lastChoice; choice++) {
             begun.open(choice);
         }
         place = Optional.of(begun);
@@ -116,7 +117,7 @@ final class RpcResponse implements ResponseSink {
                         .setStop(stop)
                         .build();
         boolean has = place().count(choice, true);
-        if (--openChoices == 0) {
+        if (choice == lastChoice) {
             last = place().hasEnd() ? Optional.empty() : Optional.of(proto);
         } else if (!has) {
             send(InferenceEvent.newBuilder().setFinished(proto).setPlace(place().id()).build());

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.InferenceEvent;
+import dev.lockstep.proto.v1.InferenceFinished;
 import dev.lockstep.proto.v1.ResumeRequest;
 import io.grpc.Status;
 import java.net.http.HttpRequest;
@@ -443,6 +444,51 @@ final class ResumptionTest {
                 assertEquals(withoutIds(all.subList(i + 1, all.size())), withoutIds(rest));
             }
         }
+    }
+
+    /// The choices of a run do not end in the order in which they ended before.
+    @Test
+    void theEndOfAChoiceOverGrpcIsNotRepeatedByARunWithAnotherOrder() throws Exception {
+        try (var rpc = new RpcClient(server)) {
+            for (int first = 0; first < 2; first++) {
+                endsFirst(first);
+                List<InferenceEvent> all =
+                        rpc.generate(RpcClient.request().setPrompt("Hi").setN(2));
+                endsFirst(1 - first);
+                for (int i = 0; i < all.size(); i++) {
+                    var both = new ArrayList<InferenceEvent>(all.subList(0, i + 1));
+                    rpc.stub()
+                            .withDeadlineAfter(Eventually.TIMEOUT)
+                            .resume(
+                                    ResumeRequest.newBuilder()
+                                            .setAfter(all.get(i).getPlace())
+                                            .build())
+                            .forEachRemaining(both::add);
+                    assertEquals("Hello there.", RpcClient.text(both, 0));
+                    assertEquals("Hello there.", RpcClient.text(both, 1));
+                    List<InferenceFinished> ends =
+                            both.stream()
+                                    .filter(InferenceEvent::hasFinished)
+                                    .map(InferenceEvent::getFinished)
+                                    .toList();
+                    assertEquals(2, ends.size(), ends::toString);
+                    assertNotEquals(ends.get(0).getChoice(), ends.get(1).getChoice());
+                    assertTrue(!ends.get(0).hasUsage() && ends.get(1).hasUsage(), ends::toString);
+                }
+            }
+        }
+    }
+
+    private void endsFirst(int choice) {
+        int[] ids = server.ids("Hello there.");
+        server.scheduler.behave(
+                call -> {
+                    call.accept();
+                    for (int each : new int[] {choice, 1 - choice}) {
+                        call.oneByOne(each, ids);
+                        call.finishByLength(each);
+                    }
+                });
     }
 
     private List<InferenceEvent> withoutIds(List<InferenceEvent> events) {
