@@ -59,7 +59,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
         RequestHeaders headers = ServiceRequestContext.current().request().headers();
         run(
                 observer,
-                (inbox, response) ->
+                (memory, inbox, response) ->
                         prepare(
                                 request,
                                 resumption.ofCall(request, headers, context),
@@ -72,8 +72,11 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
         RequestContext context = completions.currentCall();
         run(
                 observer,
-                (inbox, response) -> {
+                (memory, inbox, response) -> {
                     ResumedResponse resumed = resumption.ofCall(request.getAfter(), context);
+                    memory.reserve(
+                            resumed.record().getBody().toByteArray(),
+                            InferenceRequest.getDescriptor());
                     return prepare(
                             Resumption.message(resumed),
                             context.resuming(resumed),
@@ -85,7 +88,10 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     /// Prepares the completion of a call; may throw an [ApiError].
     @FunctionalInterface
     private interface Preparation {
-        Completion prepare(CompletionInbox inbox, RpcResponse response) throws InterruptedException;
+        /// @param memory of the call, until the message was checked
+        Completion prepare(
+                RpcWeighing.CallMemory memory, CompletionInbox inbox, RpcResponse response)
+                throws InterruptedException;
     }
 
     private void run(StreamObserver<InferenceEvent> observer, Preparation preparation) {
@@ -112,7 +118,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             return;
         }
         try {
-            Completion completion = preparation.prepare(inbox, response);
+            Completion completion = preparation.prepare(memory, inbox, response);
             memory.release();
             completion.run();
         } catch (ApiError e) {
@@ -123,6 +129,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
         } catch (RuntimeException | StackOverflowError e) {
             response.failed(RequestFault.logged("a gRPC request", e));
         } finally {
+            memory.release();
             requests.leave(inbox);
             metrics.countRequest(response.status());
         }

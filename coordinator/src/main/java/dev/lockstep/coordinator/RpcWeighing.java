@@ -45,11 +45,21 @@ final class RpcWeighing implements ServerInterceptor {
 
     /// The memory reserved for the messages of a call.
     static final class CallMemory {
+        private final RequestMemory memory;
         private Optional<RequestMemory.Reservation> reservation = Optional.empty();
 
-        private synchronized void replace(RequestMemory.Reservation next) {
+        private CallMemory(RequestMemory memory) {
+            this.memory = memory;
+        }
+
+        /// Reserves the memory of a message in place of that of the one before.
+        ///
+        /// @throws ApiError if it needs too much, or there is none now
+        synchronized void reserve(byte[] message, Descriptor type) {
+            long weight = ProtoWeight.of(message, type, memory.capacity());
+            memory.requireFits(weight, message.length);
             release();
-            reservation = Optional.of(next);
+            reservation = Optional.of(memory.reserve(weight));
         }
 
         /// Releases the memory once the message was checked and is no longer referenced; a second
@@ -84,7 +94,7 @@ final class RpcWeighing implements ServerInterceptor {
     @Override
     public <Q, A> ServerCall.Listener<Q> interceptCall(
             ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
-        var callMemory = new CallMemory();
+        var callMemory = new CallMemory(memory);
         Descriptor type =
                 Objects.requireNonNull(types.get(call.getMethodDescriptor().getFullMethodName()));
         ServerCall.Listener<Q> inner =
@@ -97,9 +107,7 @@ final class RpcWeighing implements ServerInterceptor {
             public void onMessage(Q message) {
                 var bytes = (byte[]) message;
                 try {
-                    long weight = ProtoWeight.of(bytes, type, memory.capacity());
-                    memory.requireFits(weight, bytes.length);
-                    callMemory.replace(memory.reserve(weight));
+                    callMemory.reserve(bytes, type);
                 } catch (ApiError e) {
                     refused = true;
                     StatusRuntimeException refusal = RpcResponse.status(e);

@@ -246,9 +246,14 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
     @Override
     public void generate(GenerateRequest request, StreamObserver<GenerateEvent> observer) {
         if (request.hasClient()) {
-            kept.put(request.getRequestId(), request);
+            keep(request);
         }
         serve(request, observer);
+    }
+
+    /// Lets it have a request that another coordinator had sent.
+    void keep(GenerateRequest request) {
+        kept.put(request.getRequestId(), request);
     }
 
     private void serve(GenerateRequest request, StreamObserver<GenerateEvent> observer) {

@@ -5,19 +5,25 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.protobuf.ByteString;
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.UnknownFieldSet;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.proto.v1.ChatMessage;
 import dev.lockstep.proto.v1.ChatMessages;
+import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.LogitBias;
+import dev.lockstep.proto.v1.ResponseRecord;
+import dev.lockstep.proto.v1.ResumeRequest;
 import dev.lockstep.proto.v1.TokenIds;
 import dev.lockstep.proto.v1.TokenizeRequest;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -91,6 +97,41 @@ final class RpcLimitsTest {
             assertEquals(Status.Code.INVALID_ARGUMENT, tooLong.getStatus().getCode());
         }
         assertEquals("yes", RpcClient.text(client.generate(RpcClient.request().setPrompt("a")), 0));
+    }
+
+    /// Another coordinator may have accepted larger messages.
+    @Test
+    void aMessageThatGoesOnAndNeedsTooMuchMemoryIsRefused() throws Exception {
+        client.respondWith("yes");
+        List<InferenceEvent> events = client.generate(RpcClient.request().setPrompt("a"));
+        GenerateRequest kept = tiny.scheduler.nextCall().request();
+        ChatMessages.Builder empty = ChatMessages.newBuilder();
+        for (int i = 0; i < TestCoordinator.MAX_BODY; i++) {
+            empty.addMessages(ChatMessage.getDefaultInstance());
+        }
+        ResponseRecord record = ResponseRecord.parseFrom(kept.getClient().getRecord());
+        ByteString heavy = RpcClient.request().setChat(empty).build().toByteString();
+        GenerateRequest.Builder other = kept.toBuilder();
+        other.getClientBuilder()
+                .setRecord(record.toBuilder().setBody(heavy).build().toByteString());
+        tiny.scheduler.keep(other.build());
+        StatusRuntimeException refused =
+                assertThrows(StatusRuntimeException.class, () -> resume(events));
+        assertEquals(Status.Code.RESOURCE_EXHAUSTED, refused.getStatus().getCode());
+        assertTrue(
+                String.valueOf(refused.getStatus().getDescription()).contains("so many values"),
+                refused::toString);
+        tiny.scheduler.keep(kept);
+        assertEquals("yes", RpcClient.text(resume(events), 0));
+    }
+
+    private static List<InferenceEvent> resume(List<InferenceEvent> events) {
+        List<InferenceEvent> again = new ArrayList<>();
+        client.stub()
+                .withDeadlineAfter(Eventually.TIMEOUT)
+                .resume(ResumeRequest.newBuilder().setAfter(events.getFirst().getId()).build())
+                .forEachRemaining(again::add);
+        return again;
     }
 
     /// Returns the field `ids` of [TokenIds], one byte per id.
