@@ -15,6 +15,7 @@ struct Bf16 {
     int pairs = (a.columns + 1) / 2;
     for (int pair = 0; pair < pairs; pair++) {
       __m512i w = _mm512_load_si512(tile + (int64_t)pair * 64);
+      fetch_ahead<64>(tile + (int64_t)pair * 64);
 #ifdef __AVX512BF16__
       for (int t = 0; t < N; t++) {
         __m512i both = _mm512_set1_epi32(((const int*)row[t])[pair]);

@@ -14,6 +14,7 @@ struct F32 {
     const float* weights = (const float*)tile;
     for (int column = 0; column < a.columns; column++) {
       __m512 w = _mm512_load_ps(weights + (int64_t)column * TILE_ROWS);
+      fetch_ahead<4 * TILE_ROWS>((const char*)(weights + (int64_t)column * TILE_ROWS));
       for (int t = 0; t < N; t++) {
         sum[t] = _mm512_fmadd_ps(w, _mm512_set1_ps(row[t][column]), sum[t]);
       }

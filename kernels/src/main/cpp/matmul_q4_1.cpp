@@ -18,6 +18,7 @@ struct Q4_1 {
     for (int block = 0; block < blocks; block++) {
       const char* scales = tile + (int64_t)block * Q4_BLOCK_BYTES;
       const char* weights = scales + Q4_SCALES_BYTES;
+      fetch_ahead<Q4_BLOCK_BYTES>(scales);
       __m512i dot[N];
       for (int t = 0; t < N; t++) {
         dot[t] = _mm512_setzero_si512();

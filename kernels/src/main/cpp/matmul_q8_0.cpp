@@ -17,6 +17,7 @@ struct Q8_0 {
     for (int block = 0; block < blocks; block++) {
       const char* pair = tile + (int64_t)(block / 2) * Q8_PAIR_BYTES;
       const char* weights = pair + Q8_SCALES_BYTES + block % 2 * (BLOCK * TILE_ROWS);
+      fetch_ahead<BLOCK * TILE_ROWS + 2 * TILE_ROWS>(weights);
       __m512i dot[N];
       for (int t = 0; t < N; t++) {
         dot[t] = _mm512_set1_epi32(row[t]->correction);

@@ -32,7 +32,9 @@ struct Scaled {
       for (int t = 0; t < N; t++) {
         dot[t] = _mm512_set1_epi32(-OFFSET * (row[t]->half_sum[0] + row[t]->half_sum[1]));
       }
-      add_dots<Codes, N, 0, STEPS>(row, tile + ScaledPairs<Codes>::codes(block), dot);
+      const char* codes = tile + ScaledPairs<Codes>::codes(block);
+      fetch_ahead<Codes::BYTES + 2 * TILE_ROWS>(codes);
+      add_dots<Codes, N, 0, STEPS>(row, codes, dot);
       __m512 scale = f16x16(tile + ScaledPairs<Codes>::scales(block));
       for (int t = 0; t < N; t++) {
         __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(row[t]->scale));
@@ -62,7 +64,9 @@ struct Q5_1 {
       for (int t = 0; t < N; t++) {
         dot[t] = _mm512_setzero_si512();
       }
-      add_dots<Codes, N, 0, STEPS>(row, tile + ScaledWithMinimum<Codes>::codes(block), dot);
+      const char* codes = tile + ScaledWithMinimum<Codes>::codes(block);
+      fetch_ahead<ScaledWithMinimum<Codes>::BLOCK_BYTES>(codes);
+      add_dots<Codes, N, 0, STEPS>(row, codes, dot);
       const char* scales = tile + ScaledWithMinimum<Codes>::scales(block);
       __m512 scale = f16x16(scales);
       __m512 minimum = f16x16(scales + 2 * TILE_ROWS);
