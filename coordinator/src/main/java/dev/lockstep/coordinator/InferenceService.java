@@ -57,9 +57,12 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     public void generate(InferenceRequest request, StreamObserver<InferenceEvent> observer) {
         RequestContext context = completions.currentCall();
         RequestHeaders headers = ServiceRequestContext.current().request().headers();
+        var inbox = new CompletionInbox();
         run(
                 observer,
-                (memory, inbox, response) ->
+                inbox,
+                resumption.departure(inbox, Resumption.RPC, headers),
+                (memory, response) ->
                         prepare(
                                 request,
                                 resumption.ofCall(request, headers, context),
@@ -70,10 +73,15 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     @Override
     public void resume(ResumeRequest request, StreamObserver<InferenceEvent> observer) {
         RequestContext context = completions.currentCall();
+        var inbox = new CompletionInbox();
+        Departure departure = resumption.departure(inbox);
         run(
                 observer,
-                (memory, inbox, response) -> {
-                    ResumedResponse resumed = resumption.ofCall(request.getAfter(), context);
+                inbox,
+                departure,
+                (memory, response) -> {
+                    ResumedResponse resumed =
+                            resumption.ofCall(request.getAfter(), context, departure);
                     memory.reserve(
                             resumed.record().getBody().toByteArray(),
                             InferenceRequest.getDescriptor());
@@ -89,18 +97,19 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     @FunctionalInterface
     private interface Preparation {
         /// @param memory of the call, until the message was checked
-        Completion prepare(
-                RpcWeighing.CallMemory memory, CompletionInbox inbox, RpcResponse response)
+        Completion prepare(RpcWeighing.CallMemory memory, RpcResponse response)
                 throws InterruptedException;
     }
 
-    private void run(StreamObserver<InferenceEvent> observer, Preparation preparation) {
+    private void run(
+            StreamObserver<InferenceEvent> observer,
+            CompletionInbox inbox,
+            Departure departure,
+            Preparation preparation) {
         var response =
                 new RpcResponse(
                         (ServerCallStreamObserver<InferenceEvent>) observer, timeouts.slowClient());
-        var inbox = new CompletionInbox();
-        RequestHeaders headers = ServiceRequestContext.current().request().headers();
-        response.onDisconnect(() -> resumption.left(inbox, Resumption.RPC, headers));
+        response.onDisconnect(departure::left);
         RpcWeighing.CallMemory memory = RpcWeighing.currentMemory();
         threads.execute(() -> run(preparation, inbox, response, memory));
     }
@@ -118,7 +127,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             return;
         }
         try {
-            Completion completion = preparation.prepare(memory, inbox, response);
+            Completion completion = preparation.prepare(memory, response);
             memory.release();
             completion.run();
         } catch (ApiError e) {

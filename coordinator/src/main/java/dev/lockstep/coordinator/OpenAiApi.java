@@ -86,7 +86,8 @@ final class OpenAiApi implements HttpService {
                         WireFormat.of(path, request.headers()));
         if (routes.acceptsPost(path) && request.method() == HttpMethod.POST) {
             var inbox = new CompletionInbox();
-            onDisconnect(context, exchange, () -> resumption.left(inbox, path, request.headers()));
+            Departure departure = resumption.departure(inbox, path, request.headers());
+            onDisconnect(context, exchange, departure::left);
             RequestContext requestContext =
                     completions.requestContext(exchange.requestId(), request.headers());
             threads.execute(
@@ -103,8 +104,10 @@ final class OpenAiApi implements HttpService {
         Runnable respond;
         if (resumed.isPresent() && request.method() == HttpMethod.GET) {
             var inbox = new CompletionInbox();
-            onDisconnect(context, exchange, () -> inbox.stop(ApiError.clientDisconnected()));
-            respond = () -> events(resumed.get(), context.queryParams(), request, exchange, inbox);
+            Departure departure = resumption.departure(inbox);
+            onDisconnect(context, exchange, departure::left);
+            QueryParams query = context.queryParams();
+            respond = () -> events(resumed.get(), query, request, exchange, inbox, departure);
         } else if (path.startsWith(StoredResponsesApi.PATH)) {
             respond = () -> stored(path, context.queryParams(), request, exchange);
         } else {
@@ -128,7 +131,8 @@ final class OpenAiApi implements HttpService {
             QueryParams query,
             HttpRequest request,
             HttpExchange exchange,
-            CompletionInbox inbox) {
+            CompletionInbox inbox,
+            Departure departure) {
         RequestContext context =
                 completions.requestContext(exchange.requestId(), request.headers());
         threads.execute(
@@ -145,7 +149,8 @@ final class OpenAiApi implements HttpService {
                                                         context,
                                                         routes,
                                                         exchange,
-                                                        inbox)
+                                                        inbox,
+                                                        departure)
                                                 .run()));
     }
 

@@ -32,6 +32,11 @@ record ResumedResponse(
         runs = Map.copyOf(runs);
     }
 
+    /// Whether its client may repeat the request.
+    boolean isRepeatable() {
+        return !key.isEmpty();
+    }
+
     Optional<Run> run(int prompt) {
         return Optional.ofNullable(runs.get(prompt));
     }

@@ -10,8 +10,6 @@ import dev.lockstep.proto.v1.InferenceRequest;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 
 /// What lets a client come back: it goes on with a stream by the id of its last event, and repeats
 /// a request by its idempotency key, at any coordinator.
@@ -56,19 +54,20 @@ final class Resumption {
                 : Optional.empty();
     }
 
-    /// Stops a completion whose client has left: at once, or after the window if the client can
-    /// repeat the request.
+    /// Returns what stops a completion whose client leaves.
+    Departure departure(CompletionInbox inbox) {
+        return new Departure(inbox, window);
+    }
+
+    /// As the other one, for a request that is sent.
     ///
     /// @param route the path of an HTTP request, or [#RPC]
-    void left(CompletionInbox inbox, String route, RequestHeaders headers) {
+    Departure departure(CompletionInbox inbox, String route, RequestHeaders headers) {
         boolean repeatable =
                 route.equals(RPC) || STREAMS.contains(route) || REPEATABLE.contains(route);
-        if (!window.isZero() && repeatable && IdempotencyKey.isIn(headers)) {
-            CompletableFuture.delayedExecutor(window.toNanos(), TimeUnit.NANOSECONDS)
-                    .execute(() -> inbox.stop(ApiError.clientDisconnected()));
-        } else {
-            inbox.stop(ApiError.clientDisconnected());
-        }
+        Departure departure = departure(inbox);
+        departure.repeatable(repeatable && IdempotencyKey.isIn(headers));
+        return departure;
     }
 
     /// Prepares what goes on with the events of a response.
@@ -81,9 +80,11 @@ final class Resumption {
             RequestContext context,
             Routes routes,
             HttpExchange exchange,
-            CompletionInbox inbox)
+            CompletionInbox inbox,
+            Departure departure)
             throws InterruptedException {
         ResumedResponse response = search.require(context.owner(), from(id, headers, query));
+        departure.repeatable(response.isRepeatable());
         String route = response.record().getRoute();
         if (!STREAMS.contains(route)) {
             throw ApiError.refused(
@@ -208,13 +209,15 @@ final class Resumption {
     }
 
     /// Returns the response that goes on after a place over gRPC.
-    ResumedResponse ofCall(String after, RequestContext context) throws InterruptedException {
+    ResumedResponse ofCall(String after, RequestContext context, Departure departure)
+            throws InterruptedException {
         ResumedResponse response =
                 search.require(context.owner(), EventPlace.parse("after", after));
         if (!response.record().getRoute().equals(RPC)) {
             throw ApiError.refused(
                     400, "not_resumable", "the request was made over HTTP; resume it there");
         }
+        departure.repeatable(response.isRepeatable());
         metrics.countResumed();
         return response;
     }

@@ -359,6 +359,37 @@ final class ResumptionTest {
         assertTrue(!server.scheduler.nextCall().request().hasClient());
     }
 
+    /// The key is that of the request, which a reader of its events does not send.
+    @Test
+    void aKeyedResponseGoesOnWhenAReaderOfItsEventsLeaves() throws Exception {
+        try (TestCoordinator patient = TestCoordinator.startWith("--resume-window=10m")) {
+            server = patient;
+            FakeScheduler.Call keyed = callOfAReaderThatLeaves("\r\nIdempotency-Key: read");
+            FakeScheduler.Call unkeyed = callOfAReaderThatLeaves("");
+            assertTrue(unkeyed.awaitCancelled());
+            assertTrue(!keyed.isCancelled());
+        }
+    }
+
+    private FakeScheduler.Call callOfAReaderThatLeaves(String header) throws Exception {
+        server.scheduler.behave(
+                call -> {
+                    call.accept();
+                    call.tokens(0, server.ids("Hello"));
+                    call.awaitCancelled();
+                });
+        try (var first = new RawConnection(server.coordinator.port());
+                var reader = new RawConnection(server.coordinator.port())) {
+            first.post(CHAT, "1.1" + header, TestCoordinator.chatBody("\"stream\":true"));
+            first.readUntil("Hel");
+            FakeScheduler.Call whole = server.scheduler.nextCall();
+            String id = whole.request().getClient().getResponseId();
+            reader.send("GET /v1/requests/" + id + "/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            reader.readUntil("Hel");
+            return server.scheduler.nextCall();
+        }
+    }
+
     private HttpRequest keyed(String path, String key, String body) {
         return HttpRequest.newBuilder(server.uri(path))
                 .header("Content-Type", "application/json")
