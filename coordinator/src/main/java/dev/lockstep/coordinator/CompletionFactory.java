@@ -109,7 +109,7 @@ final class CompletionFactory {
         ServedModel served = model();
         ModelAnswers answers = served.answers();
         answers.requireCalls(request.tools());
-        String prompt = served.render(request.prompt().conversation());
+        String prompt = served.render(request.prompt().conversation(), context.created());
         int[] all = served.encode("messages", prompt, request.prompt().addSpecialTokens());
         int[] ids = request.truncation().of(all, context(context), request.sampling());
         List<TokenPrompt> prompts =
@@ -314,13 +314,10 @@ final class CompletionFactory {
         long seed =
                 resumed.map(response -> response.record().getSeed())
                         .orElseGet(() -> sampling.seed().orElseGet(randomness::nextLong));
-        long created =
-                resumed.map(response -> response.record().getCreated())
-                        .orElseGet(() -> System.currentTimeMillis() / 1000);
         Optional<RequestOrigin> kept = kept(context.origin(), prompts);
         return new PreparedRequest(
                 id,
-                created,
+                context.created(),
                 context.requestId(),
                 model(),
                 prompts,
@@ -331,7 +328,7 @@ final class CompletionFactory {
                 answer,
                 params.toBuilder().setSeed(seed).build().toByteString(),
                 constraint(grammar, budget, sampling.badWords()),
-                kept.map(origin -> client(origin, context, id, created, seed, maxLength)),
+                kept.map(origin -> client(origin, context, id, seed, maxLength)),
                 resumed);
     }
 
@@ -366,17 +363,12 @@ final class CompletionFactory {
 
     /// Returns what another coordinator needs to go on with a response.
     private static ClientRecord client(
-            RequestOrigin origin,
-            RequestContext context,
-            String id,
-            long created,
-            long seed,
-            int maxLength) {
+            RequestOrigin origin, RequestContext context, String id, long seed, int maxLength) {
         ResponseRecord record =
                 ResponseRecord.newBuilder()
                         .setRoute(origin.route())
                         .setBody(origin.body())
-                        .setCreated(created)
+                        .setCreated(context.created())
                         .setSeed(seed)
                         .setContext(maxLength)
                         .setRequestId(context.requestId())

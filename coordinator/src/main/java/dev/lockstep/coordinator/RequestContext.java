@@ -12,6 +12,7 @@ import java.util.regex.Pattern;
 /// @param tenants the values of all its `x-lockstep-tenant` headers, unchecked
 /// @param credential checked before
 /// @param arrivedNanos the time of arrival on the coordinator's clock
+/// @param created of the response, in seconds since 1970
 /// @param origin the request as it was sent, if another coordinator may go on with it
 /// @param resumed the response that goes on; empty for a new one
 record RequestContext(
@@ -19,6 +20,7 @@ record RequestContext(
         List<String> tenants,
         Credential credential,
         long arrivedNanos,
+        long created,
         Optional<RequestOrigin> origin,
         Optional<ResumedResponse> resumed) {
     static final String TENANT = "x-lockstep-tenant";
@@ -30,14 +32,22 @@ record RequestContext(
         tenants = List.copyOf(tenants);
     }
 
+    /// A request that arrives now.
     RequestContext(
             String requestId, List<String> tenants, Credential credential, long arrivedNanos) {
-        this(requestId, tenants, credential, arrivedNanos, Optional.empty(), Optional.empty());
+        this(
+                requestId,
+                tenants,
+                credential,
+                arrivedNanos,
+                System.currentTimeMillis() / 1000,
+                Optional.empty(),
+                Optional.empty());
     }
 
     RequestContext with(RequestOrigin sent) {
         return new RequestContext(
-                requestId, tenants, credential, arrivedNanos, Optional.of(sent), resumed);
+                requestId, tenants, credential, arrivedNanos, created, Optional.of(sent), resumed);
     }
 
     /// Returns the context of a request that goes on with a response.
@@ -50,6 +60,7 @@ record RequestContext(
                 tenants,
                 credential,
                 arrivedNanos - response.age().toNanos(),
+                response.record().getCreated(),
                 Optional.of(sent),
                 Optional.of(response));
     }

@@ -16,6 +16,7 @@ import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Instant;
 import java.time.ZoneId;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -128,11 +129,18 @@ record ServedModel(
         return encode("messages", render(chat.conversation()), chat.addSpecialTokens());
     }
 
-    /// Renders a conversation with the chat template.
+    /// Renders a conversation with the chat template, at this time.
     String render(ChatVariables conversation) {
+        return render(conversation, System.currentTimeMillis() / 1000);
+    }
+
+    /// As the other one, at another time: a response that goes on has the prompt that it had.
+    ///
+    /// @param seconds since 1970
+    String render(ChatVariables conversation, long seconds) {
         requireTokenizer("messages");
-        return new ConversationRenderer(requireTemplate(), Clock.system(ZoneId.systemDefault()))
-                .render(conversation);
+        Clock clock = Clock.fixed(Instant.ofEpochSecond(seconds), ZoneId.systemDefault());
+        return new ConversationRenderer(requireTemplate(), clock).render(conversation);
     }
 
     private ChatTemplate requireTemplate() {

@@ -10,10 +10,14 @@ import dev.lockstep.cluster.Eventually;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.InferenceFinished;
+import dev.lockstep.proto.v1.ResponseRecord;
 import dev.lockstep.proto.v1.ResumeRequest;
+import dev.lockstep.text.ChatTemplate;
+import dev.lockstep.text.ModelTemplate;
 import io.grpc.Status;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -251,6 +255,37 @@ final class ResumptionTest {
         List<Event> all = events(server.post(CHAT, TestCoordinator.chatBody("\"stream\":true")));
         server.scheduler.forgetWhenAsked();
         assertEquals(all.subList(3, all.size()), after(all.get(2).id()));
+    }
+
+    /// A prompt with the present date would be another one than that of the tokens until now.
+    @Test
+    void aTemplateReadsTheTimeAtWhichTheResponseWasCreated() throws Exception {
+        ModelTemplate template =
+                new ModelTemplate.Usable(
+                        ChatTemplate.parse(
+                                "{{ strftime_now('%d %b %Y') }}{{ messages[0].content }}", "", ""));
+        try (TestCoordinator dated =
+                TestCoordinator.start(Models.templated(TestCoordinator.tinyModel(), template))) {
+            server = dated;
+            generate("Hello there.", false);
+            List<Event> all =
+                    events(server.post(CHAT, TestCoordinator.chatBody("\"stream\":true")));
+            GenerateRequest kept = server.scheduler.nextCall().request();
+            ResponseRecord record = ResponseRecord.parseFrom(kept.getClient().getRecord());
+            GenerateRequest.Builder old = kept.toBuilder();
+            Instant created = Instant.parse("1990-06-15T12:00:00Z");
+            old.getClientBuilder()
+                    .setRecord(
+                            record.toBuilder()
+                                    .setCreated(created.getEpochSecond())
+                                    .build()
+                                    .toByteString());
+            server.scheduler.keep(old.build());
+            server.scheduler.keepPartially(true);
+            after(all.get(1).id());
+            String prompt = server.nextPrompt();
+            assertTrue(prompt.contains(" Jun 1990"), prompt);
+        }
     }
 
     @Test
