@@ -9,16 +9,15 @@ import java.util.concurrent.TimeUnit;
 /// Only steps in which prefills fill at least half of the budget count. A step of few tokens costs
 /// more per token, so the estimate is never above what a short prompt takes; a pace measured on
 /// short prompts would refuse long ones, and would never be measured again. For the same reason it
-/// expires after a while.
+/// expires after a while. The fastest of the recent steps counts, as in [StepTime]: a pause of the
+/// machine changes nothing.
 final class PrefillPace {
-    /// Weight of the measurements before a step: about the last ten count.
-    private static final double KEEP = 0.9;
-
     private static final long EXPIRY_NANOS = TimeUnit.MINUTES.toNanos(1);
 
     private final StepTime stepTime;
-    private double cost;
-    private double nanos;
+    private final double[] nanosPerCost = new double[StepTime.WINDOW];
+    private int measurements;
+    private double fastest;
     private long ended;
     private long measured;
 
@@ -33,8 +32,11 @@ final class PrefillPace {
         ended = now;
         double prefills = plan.prefillCount() == 0 ? 0 : stepTime.prefillCost(plan);
         if (prefills > 0 && prefills >= stepTime.cost(0, stepTime.tokens()) / 2) {
-            cost = KEEP * cost + prefills;
-            nanos = KEEP * nanos + (now - began);
+            nanosPerCost[measurements++ % nanosPerCost.length] = (now - began) / prefills;
+            fastest = Double.MAX_VALUE;
+            for (int i = 0; i < Math.min(measurements, nanosPerCost.length); i++) {
+                fastest = Math.min(fastest, nanosPerCost[i]);
+            }
             measured = now;
         }
     }
@@ -55,6 +57,6 @@ final class PrefillPace {
     }
 
     private double measuredNanosPerCost(long now) {
-        return cost > 0 && now - measured < EXPIRY_NANOS ? nanos / cost : 0;
+        return measurements > 0 && now - measured < EXPIRY_NANOS ? fastest : 0;
     }
 }

@@ -120,6 +120,27 @@ class QueueDelayTest {
         assertInstanceOf(Submission.Queued.class, submit(LONG));
     }
 
+    /// Three steps of 1,000 tokens, the last of which the machine slept through.
+    @Test
+    void aPauseOfTheMachineRefusesNothing() {
+        scheduler.submit(List.of(sequence(LONG, "", 0, false)), 0);
+        long now = 0;
+        for (long nanos : new long[] {SECOND / 4, SECOND / 4, 20 * SECOND}) {
+            StepPlan plan = scheduler.plan(now);
+            now += nanos;
+            scheduler.apply(new StepResult(1, plan.number(), List.of(), 0), now);
+        }
+        for (int i = 0; i < 5; i++) {
+            assertInstanceOf(
+                    Submission.Queued.class,
+                    scheduler.submit(List.of(sequence(LONG, "", 0, false)), now),
+                    "number " + i);
+        }
+        assertInstanceOf(
+                Submission.TooLate.class,
+                scheduler.submit(List.of(sequence(LONG, "", 0, false)), now));
+    }
+
     @Test
     void aShortPromptPassesAndIsAccepted() {
         fill("");
