@@ -38,16 +38,6 @@ final class Child {
     /// reach the child first, and this process must receive it, too.
     private static final Duration GRACE = Duration.ofMillis(200);
 
-    private static final Duration FIRST_BACKOFF = Duration.ofMillis(250);
-    private static final Duration MAX_BACKOFF = Duration.ofSeconds(30);
-
-    /// After so many ends in a row a child counts as failed: it is started again with the longest
-    /// back-off, until what ends it is mended.
-    private static final int FAILED_AFTER = 5;
-
-    /// A child that ran longer restarts with the first back-off.
-    private static final Duration STEADY = Duration.ofSeconds(60);
-
     /// Beats that may be missing before a child that has sent one is killed: it sends one a second.
     static final int MISSED_BEATS = 5;
 
@@ -68,6 +58,9 @@ final class Child {
     private @Nullable Process terminated;
     private boolean beats;
     private int missedBeats;
+
+    /// When it was started, or reported how far its start is.
+    private long startedNanos;
 
     /// Receives events of a child, on its watch thread or its reader thread.
     interface Listener {
@@ -224,11 +217,9 @@ final class Child {
     }
 
     private void watch() {
-        Duration backoff = FIRST_BACKOFF;
-        int ends = 0;
+        var restarts = new Restarts();
         try {
             while (true) {
-                long start = System.nanoTime();
                 int exitCode;
                 String line;
                 try {
@@ -253,23 +244,28 @@ final class Child {
                 if (!listener.restart(name, exitCode, line)) {
                     return;
                 }
-                boolean steady = System.nanoTime() - start > STEADY.toNanos();
-                backoff = steady ? FIRST_BACKOFF : backoff;
-                ends = steady ? 1 : ends + 1;
-                if (ends == FAILED_AFTER) {
-                    backoff = MAX_BACKOFF;
+                Duration delay = restarts.ended(runTime());
+                if (restarts.failed()) {
                     listener.notice(
                             "%s has failed: it ended %d times in a row, and is started every %d s until it stays: %s"
-                                    .formatted(name, ends, backoff.toSeconds(), line));
+                                    .formatted(
+                                            name, Restarts.FAILED_AFTER, delay.toSeconds(), line));
                 }
-                if (!pause(backoff)) {
+                if (!pause(delay)) {
                     return;
                 }
-                backoff = min(backoff.multipliedBy(2), MAX_BACKOFF);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    private synchronized Duration runTime() {
+        return Duration.ofNanos(System.nanoTime() - startedNanos);
+    }
+
+    private synchronized void starting() {
+        startedNanos = System.nanoTime();
     }
 
     private synchronized boolean takeReplaced() {
@@ -282,6 +278,7 @@ final class Child {
         if (stopping) {
             return null;
         }
+        starting();
         ProcessBuilder builder = new ProcessBuilder(command).redirectError(emptyErrorFile());
         // The command line has all settings, those of this process's environment included, except
         // for secrets.
@@ -318,6 +315,7 @@ final class Child {
                         && words[0].equals("progress")
                         && isCount(words[2])
                         && isCount(words[3])) {
+                    starting();
                     listener.progress(
                             name, words[1], Long.parseLong(words[2]), Long.parseLong(words[3]));
                 } else if (line.equals(Daemon.ALIVE)) {
@@ -391,9 +389,5 @@ final class Child {
 
     private Path errorFile() {
         return logFolder.resolve(name + ".err");
-    }
-
-    private static Duration min(Duration a, Duration b) {
-        return a.compareTo(b) < 0 ? a : b;
     }
 }
