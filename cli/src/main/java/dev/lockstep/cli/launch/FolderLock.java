@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
@@ -103,6 +104,17 @@ final class FolderLock implements AutoCloseable {
         }
         file.close();
         return Optional.empty();
+    }
+
+    /// Whether the process that had this lock has ended without closing it.
+    static boolean isAbandoned(Path path) throws IOException {
+        // It is written once the lock is taken.
+        if (Files.size(path) == 0) {
+            return false;
+        }
+        Optional<FolderLock> lock = tryTake(path);
+        lock.ifPresent(FolderLock::close);
+        return lock.isPresent();
     }
 
     private static Path real(Path path) throws IOException {

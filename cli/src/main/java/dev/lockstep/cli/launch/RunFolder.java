@@ -8,17 +8,23 @@ import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// The folder of a host's Unix sockets and of its embedded ZooKeeper: the one a setting names,
-/// which is locked and has the logs too, or a private temporary folder, which is removed at the
-/// end.
+/// which has the logs too, or a private temporary folder, which is removed at the end, or by a
+/// later process. It is locked.
 record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
+    private static final String TEMPORARY = "lockstep-";
+    private static final Logger LOG = LogManager.getLogger(RunFolder.class);
 
     /// Creates the folder if it does not exist.
     ///
@@ -34,12 +40,47 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
                         path, false, Optional.of(FolderLock.require(key.name(), path, use)));
             }
             // Short: the path of a Unix socket has at most 107 bytes.
-            return temporary(Files.createTempDirectory("lockstep-", OwnerOnly.FOLDER));
+            Path fresh = Files.createTempDirectory(TEMPORARY, OwnerOnly.FOLDER);
+            removeAbandoned(fresh.getParent());
+            return new RunFolder(
+                    fresh, true, Optional.of(FolderLock.require(key.name(), fresh, use)));
         } catch (IOException e) {
             throw new UncheckedIOException(
                     "--%s: cannot make %s"
                             .formatted(key.name(), chosen.orElse("a temporary folder")),
                     e);
+        }
+    }
+
+    /// Removes the temporary folders of processes that were killed.
+    static void removeAbandoned(Path parent) {
+        try (DirectoryStream<Path> folders =
+                Files.newDirectoryStream(parent, TEMPORARY + "[0-9]*")) {
+            for (Path folder : folders) {
+                if (Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS) && isAbandoned(folder)) {
+                    LOG.info("{} of a process that was killed is removed", folder);
+                    delete(folder);
+                }
+            }
+        } catch (IOException | UncheckedIOException e) {
+            LOG.debug("folders in {} cannot be removed", parent, e);
+        }
+    }
+
+    private static boolean isAbandoned(Path folder) {
+        try (DirectoryStream<Path> locks =
+                Files.newDirectoryStream(folder, "*" + FolderLock.SUFFIX)) {
+            boolean found = false;
+            for (Path lock : locks) {
+                if (!FolderLock.isAbandoned(lock)) {
+                    return false;
+                }
+                found = true;
+            }
+            return found;
+        } catch (IOException e) {
+            LOG.debug("{} belongs to someone else", folder, e);
+            return false;
         }
     }
 
@@ -62,11 +103,17 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
         return new RunFolder(path, true, Optional.empty());
     }
 
-    /// Removes the folder if it is temporary and empty.
+    /// Removes the folder if it is temporary and has no file but its lock.
     void removeIfEmpty() {
-        if (temporary) {
-            // A folder with files is not deleted, which is not an error.
-            var _ = path.toFile().delete();
+        if (!temporary) {
+            return;
+        }
+        try (Stream<Path> files = Files.list(path)) {
+            if (files.allMatch(file -> file.toString().endsWith(FolderLock.SUFFIX))) {
+                remove();
+            }
+        } catch (IOException e) {
+            LOG.debug("{} cannot be read", path, e);
         }
     }
 
