@@ -60,6 +60,7 @@ public record LauncherStart(
     public Launcher launcher(int port) throws InterruptedException {
         LauncherConfig.requireEnsembleOfUser(settings);
         LauncherConfig.requireOneRecorder(settings);
+        LauncherConfig.requireAdminPorts(settings);
         // Before a download: the coordinator listens last.
         FreePort.require(ProcessKeys.HOST, settings.value(ProcessKeys.HOST), port);
         return launcher(ModelChoice.of(settings, terminal), port, Optional.empty());

@@ -40,8 +40,8 @@ public final class ProcessKeys {
             Key.integer(
                             "admin-port",
                             0,
-                            65534,
-                            "the port of GET /debug/state on the loopback address; 0 is none; serve's scheduler has the next one")
+                            65535,
+                            "the port of GET /debug/state on the loopback address; 0 is none; serve's schedulers have the next ones")
                     .orElse("0");
 
     public static final Key<String> ZOOKEEPER_AUTH =
