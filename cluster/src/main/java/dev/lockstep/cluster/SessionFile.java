@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
@@ -59,8 +60,7 @@ record SessionFile(Path path) {
                         path.toAbsolutePath().getParent(), "*" + SOCKET + SUFFIX)) {
             for (Path file : files) {
                 if (!file.equals(path) && isDead(socketOf(file))) {
-                    read(file).ifPresent(dead::add);
-                    Files.deleteIfExists(file);
+                    take(file).ifPresent(dead::add);
                 }
             }
         } catch (IOException e) {
@@ -76,6 +76,17 @@ record SessionFile(Path path) {
     private static Path socketOf(Path file) {
         String name = file.getFileName().toString();
         return file.resolveSibling(name.substring(0, name.length() - SUFFIX.length()));
+    }
+
+    /// Removes one file and returns its session; empty where another process was faster.
+    private static Optional<Session> take(Path file) throws IOException {
+        try {
+            Optional<Session> session = read(file);
+            return Files.deleteIfExists(file) ? session : Optional.empty();
+        } catch (NoSuchFileException e) {
+            LOG.debug("another process ends the session of {}", file);
+            return Optional.empty();
+        }
     }
 
     private static Optional<Session> read(Path file) throws IOException {
