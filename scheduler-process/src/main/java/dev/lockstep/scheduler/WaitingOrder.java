@@ -70,8 +70,8 @@ public interface WaitingOrder {
         return false;
     }
 
-    /// Returns the part of `all`, the prefills of all waiting sequences in tokens, that goes before
-    /// a sequence that arrives.
+    /// Returns the part of `all`, the cost of the prefills of all waiting sequences as
+    /// [StepTime#cost] counts it, that goes before a sequence that arrives.
     default long ahead(Sequence arriving, long all) {
         return all;
     }

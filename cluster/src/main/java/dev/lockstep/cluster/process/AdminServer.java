@@ -24,9 +24,9 @@ import org.apache.logging.log4j.Logger;
 /// `GET /debug/state` on a port of the loopback address: the state of one process as JSON, for
 /// whoever looks for a fault on this host.
 ///
-/// It has threads of its own and reads snapshots, so that it answers when nothing else does. It has
-/// no keys: whoever may open connections on the host may read it. A page in a browser may not,
-/// because the Host header must name the loopback address.
+/// It has threads of its own and its parts wait for the process at most for a moment, so that it
+/// answers when nothing else does. It has no keys: whoever may open connections on the host may
+/// read it. A page in a browser may not, because the Host header must name the loopback address.
 final class AdminServer implements AutoCloseable {
     private static final String PATH = "/debug/state";
     private static final Set<String> HOSTS = Set.of("localhost", "127.0.0.1", "[::1]");

@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
 /// blocks on it.
 ///
 /// Unread requests are bounded by [#MAX_UNREAD_REQUESTS]; other messages are bounded by their
-/// causes: a cancel per request, the steps in flight, and changes of the group.
+/// causes: readers that attach and leave, open calls that ask a question, the steps in flight, and
+/// changes of the group.
 final class StepLoopInbox implements WorkerGroup.Listener {
     private static final int MAX_UNREAD_REQUESTS = 4096;
 
