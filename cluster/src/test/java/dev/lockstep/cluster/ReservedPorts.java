@@ -65,16 +65,18 @@ public final class ReservedPorts {
     }
 
     private static boolean areFree(int first, int count) {
-        for (int port = first; port < first + count; port++) {
-            if (port >= FROM + COUNT) {
-                return false;
-            }
-            try (var _ = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
-                continue;
-            } catch (IOException e) {
-                return false;
-            }
+        boolean free = first + count <= FROM + COUNT;
+        for (int port = first; free && port < first + count; port++) {
+            free = isFree(port);
         }
-        return true;
+        return free;
+    }
+
+    private static boolean isFree(int port) {
+        try (var _ = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
     }
 }
