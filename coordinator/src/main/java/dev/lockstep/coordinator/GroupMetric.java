@@ -120,6 +120,10 @@ public record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<
                             "expelled_ranks",
                             "Ranks that were taken out because their results were wrong",
                             ofStatus(GroupStatus::getExpelledRanks)),
+                    gauge(
+                            "slow_ranks",
+                            "Ranks that the others wait for most of the time",
+                            ofStatus(status -> status.getSlowRank().isEmpty() ? 0 : 1)),
                     counter(
                             "router_requests",
                             "Requests this coordinator sent to the group",
@@ -130,7 +134,8 @@ public record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<
                             view -> view.sent().promptTokens()),
                     counter(
                             "router_cached_tokens",
-                            "Prompt tokens this coordinator knew to be cached in the group, where it had a choice of groups",
+                            "Prompt tokens this coordinator knew to be cached in the group, where"
+                                    + " it had a choice of groups",
                             view -> view.sent().cachedTokens()),
                     gauge(
                             "router_blocks",

@@ -85,7 +85,7 @@ final class TwoGroupsIT {
     }
 
     static LongStream startedInAnyOrderBothGroupsServeAndOneGroupIsEnough() {
-        return LongStream.rangeClosed(1, Boolean.getBoolean("lockstep.long") ? 24 : 5);
+        return LongStream.rangeClosed(1, Boolean.getBoolean("lockstep.long") ? 24 : 2);
     }
 
     /// First the one coordinator and the one group at the same time, then the others. Clients use a
@@ -191,7 +191,13 @@ final class TwoGroupsIT {
             assertEquals(503, api.statusOf("/readyz"));
 
             wrong.terminate();
-            processes.worker("right-worker-1", model, group, 1, TwoGroups.RANKS);
+            processes.worker(
+                    "right-worker-1",
+                    model,
+                    group,
+                    1,
+                    TwoGroups.RANKS,
+                    "--failpoints=worker.before-step=sleep:100ms");
             GroupStatus formed =
                     BoundedWait.find(
                             () -> "the right worker is accepted: " + admin.status(),
@@ -199,6 +205,18 @@ final class TwoGroupsIT {
             assertEquals(refusal.group(1), formed.getModelDigest());
             BoundedWait.await("the coordinator is ready", api::isReady);
             api.post(CompletionBodies.COMPLETIONS, SMALL).ok();
+            // It sleeps in every step, and the other one waits for it.
+            BoundedWait.await(
+                    "the slow rank is named: " + formed,
+                    () -> {
+                        api.post(CompletionBodies.COMPLETIONS, SMALL).ok();
+                        return admin.group(group)
+                                .filter(each -> each.getSlowRank().startsWith("rank 1 ("))
+                                .isPresent();
+                    });
+            assertTrue(
+                    api.text("/metrics").contains("lockstep_slow_ranks{group=\"" + group + "\"} 1"),
+                    () -> api.text("/metrics"));
         }
     }
 

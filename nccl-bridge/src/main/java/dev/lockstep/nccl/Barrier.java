@@ -16,6 +16,7 @@ final class Barrier {
     private final long[] offsets;
     private int arrivals;
     private long callsDone;
+    private long waitedNanos;
     private volatile int awaited = NO_RANK;
 
     Barrier(SharedRegion region, int rank, Waiting waiting) {
@@ -29,6 +30,11 @@ final class Barrier {
     /// Returns the rank that this one waits for, or -1.
     int awaited() {
         return awaited;
+    }
+
+    /// Returns the time for which this rank has waited so far.
+    long waitedNanos() {
+        return waitedNanos;
     }
 
     /// Returns which of its two slots a rank uses in the next exchange.
@@ -69,7 +75,12 @@ final class Barrier {
 
     /// Waits until `peer` has raised the flag to `value`.
     void await(long flag, int value, int peer) {
-        if (region.isReached(flag, value) || (waiting == Waiting.SPIN && spin(flag, value))) {
+        if (region.isReached(flag, value)) {
+            return;
+        }
+        long start = System.nanoTime();
+        if (waiting == Waiting.SPIN && spin(start, flag, value)) {
+            waitedNanos += System.nanoTime() - start;
             return;
         }
         awaited = peer;
@@ -85,11 +96,11 @@ final class Barrier {
             }
         } finally {
             awaited = NO_RANK;
+            waitedNanos += System.nanoTime() - start;
         }
     }
 
-    private boolean spin(long flag, int value) {
-        long start = System.nanoTime();
+    private boolean spin(long start, long flag, int value) {
         while (System.nanoTime() - start < SPIN_NANOS) {
             for (int i = 0; i < 32; i++) {
                 if (region.isReached(flag, value)) {

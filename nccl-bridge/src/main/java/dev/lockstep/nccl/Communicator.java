@@ -13,6 +13,8 @@ import dev.lockstep.kernels.Tensor;
 /// [CommunicatorAbortedException] on every rank, within 5 s once the group has formed.
 public interface Communicator extends AutoCloseable {
 
+    long UNKNOWN = -1;
+
     int rank();
 
     int size();
@@ -58,6 +60,12 @@ public interface Communicator extends AutoCloseable {
     /// Reports that the ranks have warmed up and nothing is left to compile. A communicator that
     /// takes a device without progress for a lost peer is more patient before.
     default void formed() {}
+
+    /// Returns the time for which this rank has waited for others in collectives so far, on its
+    /// step thread; [#UNKNOWN] where a device runs them.
+    default long waitedNanos() {
+        return UNKNOWN;
+    }
 
     /// Makes every current and later collective fail on all ranks. Any thread may call it, more
     /// than once.

@@ -232,6 +232,11 @@ public final class HostCommunicator implements Communicator {
     }
 
     @Override
+    public long waitedNanos() {
+        return barrier.waitedNanos();
+    }
+
+    @Override
     public void barrier() {
         begin();
         barrier.arriveAndWait(CallWord.barrier(), 0);

@@ -11,6 +11,7 @@ import dev.lockstep.kernels.Tolerances;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -74,6 +75,28 @@ final class HostCommunicatorTest implements SumContract, CopyContract, AbortCont
                             assertEquals(
                                     RankValues.rankOrderedSum(round, 3, 1000)[999],
                                     device.floats(x)[999]);
+                        }
+                    });
+        }
+    }
+
+    /// Rank 1 comes late again and again, until rank 0 has waited for it.
+    @Test
+    void aRankKnowsHowLongItWaited() throws Exception {
+        for (Waiting waiting : Waiting.values()) {
+            var waited = new AtomicBoolean();
+            group.onEveryRank(
+                    2,
+                    waiting,
+                    (communicator, _) -> {
+                        assertTrue(communicator.waitedNanos() >= 0);
+                        while (!waited.get()) {
+                            if (communicator.rank() == 1) {
+                                Thread.sleep(2);
+                            } else if (communicator.waitedNanos() > 5_000_000) {
+                                waited.set(true);
+                            }
+                            communicator.barrier();
                         }
                     });
         }

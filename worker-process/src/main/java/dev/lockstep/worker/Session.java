@@ -60,6 +60,7 @@ final class Session implements AutoCloseable {
     private final AtomicBoolean aborted = new AtomicBoolean();
     private final StepOrder order;
     private long lastEndNanos = System.nanoTime();
+    private long waitedNanos;
 
     Session(
             long epoch,
@@ -172,7 +173,22 @@ final class Session implements AutoCloseable {
         long nanos = Math.min(end - step.launchedNanos(), end - lastEndNanos);
         lastEndNanos = end;
         return new StepOutcome(
-                step.epoch(), step.number(), refused, sampled, outputs, checksum, nanos);
+                step.epoch(),
+                step.number(),
+                refused,
+                sampled,
+                outputs,
+                checksum,
+                nanos,
+                waitedSince());
+    }
+
+    /// Returns the time that this rank waited for others since the last call.
+    private long waitedSince() {
+        long all = communicator.waitedNanos();
+        long since = all == Communicator.UNKNOWN ? all : all - waitedNanos;
+        waitedNanos = all;
+        return since;
     }
 
     /// Runs the next step of the epoch to its end, with no other one in flight.

@@ -7,6 +7,7 @@ import com.google.protobuf.Parser;
 import com.google.protobuf.UnsafeByteOperations;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.nccl.Communicator;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
 import dev.lockstep.proto.v1.BlockList;
@@ -171,6 +172,9 @@ final class StepMessages {
                         .setNumber(outcome.number())
                         .setComputeMicros(outcome.computeNanos() / 1000);
         outcome.checksum().ifPresent(result::setChecksum);
+        if (outcome.waitedNanos() != Communicator.UNKNOWN) {
+            result.setWaitedMicros(outcome.waitedNanos() / 1000);
+        }
         for (StepOutcome.Refused refused : outcome.refused()) {
             result.addRefused(
                     RefusedSlot.newBuilder().setSlot(refused.slot()).setReason(refused.reason()));

@@ -8,6 +8,8 @@ import java.util.OptionalInt;
 /// What a worker reports of a completed step; only the rank that samples fills the lists.
 ///
 /// @param checksum of the residual after the last layer, in the steps that report one
+/// @param waitedNanos the part of `computeNanos` that this rank waited for others;
+///   [dev.lockstep.nccl.Communicator#UNKNOWN] where a device runs the collectives
 record StepOutcome(
         long epoch,
         long number,
@@ -15,7 +17,8 @@ record StepOutcome(
         List<Sampled> sampled,
         List<Outputs> outputs,
         OptionalInt checksum,
-        long computeNanos) {
+        long computeNanos,
+        long waitedNanos) {
     StepOutcome {
         refused = List.copyOf(refused);
         sampled = List.copyOf(sampled);

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.nccl.Communicator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -86,7 +87,8 @@ class SessionTest extends TinyWorkerSetting {
                                             List.of(plain),
                                             List.of(),
                                             OptionalInt.empty(),
-                                            0))
+                                            0,
+                                            Communicator.UNKNOWN))
                             .getSampled(0)
                             .getLogprobs()
                             .isEmpty());

@@ -279,7 +279,8 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                         .setPoisoned(history.poisoned())
                         .setParked(history.parked())
                         .setCanarySteps(status.canarySteps())
-                        .setExpelledRanks(status.expelledRanks());
+                        .setExpelledRanks(status.expelledRanks())
+                        .setSlowRank(status.slowRank().orElse(""));
         status.group()
                 .ifPresent(
                         formed ->

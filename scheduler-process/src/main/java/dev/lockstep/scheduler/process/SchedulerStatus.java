@@ -12,6 +12,7 @@ import java.util.Optional;
 /// @param stepBytes bytes of all steps on the wire, to one rank
 /// @param canarySteps those that found what is known
 /// @param expelledRanks ranks that were taken out because their results were wrong
+/// @param slowRank the name of the rank that the others wait for most of the time
 record SchedulerStatus(
         Optional<FormedGroup> group,
         String reason,
@@ -22,7 +23,8 @@ record SchedulerStatus(
         long stepBytes,
         int waitingLimit,
         long canarySteps,
-        long expelledRanks) {
+        long expelledRanks,
+        Optional<String> slowRank) {
     boolean ready() {
         return group.isPresent() && reason.isEmpty();
     }

@@ -367,7 +367,8 @@ final class StepLoop implements AutoCloseable {
                 stepBytes,
                 limits.sequences(),
                 epoch == null ? canaries.good() : canaries.good(epoch),
-                expelled);
+                expelled,
+                current.flatMap(each -> each.group().workers().slowRank()));
     }
 
     private SchedulerFacts facts() {

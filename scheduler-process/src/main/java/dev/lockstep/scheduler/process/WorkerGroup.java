@@ -29,6 +29,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// The ranks of one epoch: one stream each, the same step to all, a result when all have answered.
 /// When a rank is lost, the group is lost for good; the class that created the group closes it.
@@ -36,6 +38,8 @@ import java.util.function.Function;
 /// [GroupKeeper] forms it, then the step loop sends steps and calls [#beat]. Answers arrive on the
 /// transport's thread; state used by both is guarded by this.
 final class WorkerGroup implements RankStream.Listener, AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(WorkerGroup.class);
+
     static final Metadata.Key<String> EPOCH_TRAILER =
             Metadata.Key.of("lockstep-epoch", Metadata.ASCII_STRING_MARSHALLER);
 
@@ -56,6 +60,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     private final Listener listener;
     private final List<GroupRank> ranks = new ArrayList<>();
     private final CanarySteps canaries;
+    private final SlowRank slow;
     private final ArrayDeque<StepResult> results = new ArrayDeque<>();
     private Optional<FormationException> lost = Optional.empty();
     private long beatNanos;
@@ -66,6 +71,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     private WorkerGroup(long epoch, int size, Clock clock, Listener listener) {
         this.epoch = epoch;
         this.canaries = new CanarySteps(epoch, size);
+        this.slow = new SlowRank(size);
         this.clock = clock;
         this.listener = listener;
     }
@@ -318,6 +324,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         if (refused.isPresent()) {
             return refused;
         }
+        slow.answered(rank.number, result);
         if (rank.number == 0) {
             results.add(RankStream.fromProto(result));
         }
@@ -329,8 +336,23 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             ranks.forEach(GroupRank::removeOldestChecksum);
             completed++;
             done.add(results.remove());
+            if (slow.completed(clock.nanoTime())) {
+                logSlow();
+            }
         }
         return Optional.empty();
+    }
+
+    private void logSlow() {
+        slowRank()
+                .ifPresentOrElse(
+                        name -> LOG.warn("{} is slow: the other ranks wait for it", name),
+                        () -> LOG.info("no rank is slow any more"));
+    }
+
+    /// Returns the name of the rank that the others wait for most of the time.
+    synchronized Optional<String> slowRank() {
+        return slow.rank().stream().mapToObj(rank -> ranks.get(rank).name()).findFirst();
     }
 
     /// Returns why the oldest step that all ranks have answered is wrong. It stays the oldest one:
