@@ -10,7 +10,8 @@ import org.junit.jupiter.api.extension.LifecycleMethodExecutionExceptionHandler;
 import org.junit.jupiter.api.extension.TestExecutionExceptionHandler;
 import org.opentest4j.TestAbortedException;
 
-/// Prints the logs of a test's processes when it fails, and removes their folders when it passes.
+/// Prints the logs of a test's processes when it fails, removes their folders when it passes, and
+/// ends what a class leaves.
 final class LogsOnFailure
         implements TestExecutionExceptionHandler,
                 LifecycleMethodExecutionExceptionHandler,
@@ -20,6 +21,9 @@ final class LogsOnFailure
     private static final ThreadLocal<List<Sandbox>> watched =
             ThreadLocal.withInitial(ArrayList::new);
 
+    /// Those whose logs were printed, and whose folders stay.
+    private static final ThreadLocal<List<Sandbox>> left = ThreadLocal.withInitial(ArrayList::new);
+
     static void watch(Sandbox sandbox) {
         watched.get().add(sandbox);
     }
@@ -27,6 +31,7 @@ final class LogsOnFailure
     private static List<Sandbox> take() {
         List<Sandbox> taken = List.copyOf(watched.get());
         watched.get().clear();
+        left.get().addAll(taken);
         return taken;
     }
 
@@ -65,9 +70,14 @@ final class LogsOnFailure
         removeClosed();
     }
 
+    /// Ends the processes that a test left which failed before it could close its sandbox.
     @Override
     public void afterAll(ExtensionContext context) {
         removeClosed();
+        left.get().addAll(watched.get());
+        watched.get().clear();
+        left.get().stream().filter(sandbox -> !sandbox.isClosed()).forEach(Sandbox::close);
+        left.get().clear();
     }
 
     private static void removeClosed() {

@@ -46,6 +46,16 @@ final class ServedCluster implements AutoCloseable {
     /// Starts it by another command, whose last arguments are `serve`.
     static ServedCluster startBy(List<String> by, Sandbox sandbox, Path model, String... flags)
             throws Exception {
+        try {
+            return started(by, sandbox, model, flags);
+        } catch (Exception | AssertionError e) {
+            sandbox.close();
+            throw e;
+        }
+    }
+
+    private static ServedCluster started(
+            List<String> by, Sandbox sandbox, Path model, String... flags) throws Exception {
         LockstepProcess launcher =
                 sandbox.start("serve", "serve", flags(sandbox, model, flags), by);
         int port =
@@ -97,6 +107,14 @@ final class ServedCluster implements AutoCloseable {
     /// Returns the status of the only group.
     GroupStatus group() {
         return admin.group(sandbox.group()).orElseThrow();
+    }
+
+    /// Returns whether the only group serves in a later epoch than then.
+    boolean isReadyAfter(GroupStatus then) {
+        return api.isReady()
+                && admin.group(sandbox.group())
+                        .filter(group -> group.getReady() && group.getEpoch() > then.getEpoch())
+                        .isPresent();
     }
 
     /// Waits until no process and no shared memory is left, until `clock` shows more than `limit`;

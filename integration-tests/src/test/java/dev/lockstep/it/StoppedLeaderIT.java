@@ -40,7 +40,7 @@ final class StoppedLeaderIT {
                         sandbox.group(),
                         rank,
                         RANKS,
-                        "--failpoints=worker.before-step=sleep:5ms");
+                        "--failpoints=worker.before-step=sleep:10ms");
             }
             BoundedWait.await("the coordinator is ready", api::isReady);
             // One folder is for one scheduler of a group.

@@ -19,6 +19,9 @@ import java.util.TreeMap;
 /// fault each must end once, with the same text, ids, log-probabilities, reason and usage, every
 /// position once and in order.
 final class StreamMix {
+    /// Tries in which a fault may find no running stream.
+    private static final int TRIES = 3;
+
     private final List<ObjectNode> bodies;
     private final List<Answer> expected;
 
@@ -88,6 +91,30 @@ final class StreamMix {
     /// Lets streams whose connection breaks go on at another coordinator.
     static void resumeAt(Api other, List<Running> streams) {
         streams.forEach(stream -> stream.other = Optional.of(other));
+    }
+
+    /// A fault that a test causes.
+    @FunctionalInterface
+    interface Fault {
+        void strike() throws Exception;
+    }
+
+    /// Begins the streams, lets the fault strike while they run, and requires the answers of the
+    /// undisturbed run and that a stream went on after the fault. On a busy machine every stream
+    /// may have ended before: then all of it happens again.
+    ///
+    /// @return the number of migrations of each
+    List<Integer> requireUndisturbedBy(Fault fault, Api api) throws Exception {
+        List<Integer> migrations = List.of();
+        for (int i = 0; i < TRIES && migrations.stream().noneMatch(each -> each > 0); i++) {
+            List<Running> streams = begin(api);
+            fault.strike();
+            migrations = requireUndisturbed(streams);
+        }
+        assertTrue(
+                migrations.stream().anyMatch(each -> each > 0),
+                "no stream was running when the fault struck");
+        return migrations;
     }
 
     /// Reads every stream to its end and requires the answers of the undisturbed run. Returns the

@@ -80,18 +80,21 @@ final class VanishedClientIT {
                                                     .toString()))
                             .redirectOutput(events.toFile())
                             .start();
-            BoundedWait.await(
-                    "the stream begins", () -> Files.readString(events).contains("data: "));
-            Duration before = clock.elapsed();
-            assertEquals(0, run(inside, "ip", "link", "set", "lo", "down"));
-            BoundedWait.await(
-                    before.plus(LIMIT),
-                    clock,
-                    () -> "the request is cancelled",
-                    () ->
-                            Files.readString(sandbox.folder().resolve("coordinator.log"))
-                                    .contains("finish=client_gone"));
-            client.destroyForcibly();
+            try {
+                BoundedWait.await(
+                        "the stream begins", () -> Files.readString(events).contains("data: "));
+                Duration before = clock.elapsed();
+                assertEquals(0, run(inside, "ip", "link", "set", "lo", "down"));
+                BoundedWait.await(
+                        before.plus(LIMIT),
+                        clock,
+                        () -> "the request is cancelled",
+                        () ->
+                                Files.readString(sandbox.folder().resolve("coordinator.log"))
+                                        .contains("finish=client_gone"));
+            } finally {
+                client.destroyForcibly();
+            }
         }
     }
 
