@@ -28,12 +28,17 @@ final class DrainCommand extends Command {
     private static final Key<String> API_KEY =
             Key.secret(ApiKeys.API_KEY.name(), "KEY", "the key of the server, if it needs one");
 
+    private static final Key<String> ADMIN_KEY =
+            Key.secret(
+                    ApiKeys.ADMIN_KEY.name(), "KEY", "the admin key of the server, if it has one");
+
     private static final Key<Boolean> UNDO = Key.flag("undo", "bring it back");
 
     private static final Key<Boolean> STATE = Key.flag("state", "only say what its state is");
 
     private static final SettingsSpec SPEC =
-            SettingsSpec.of(COORDINATOR, API_KEY, UNDO, STATE).takingArguments("GROUP|ADDRESS");
+            SettingsSpec.of(COORDINATOR, API_KEY, ADMIN_KEY, UNDO, STATE)
+                    .takingArguments("GROUP|ADDRESS");
 
     DrainCommand() {
         super(
@@ -55,7 +60,10 @@ final class DrainCommand extends Command {
             AdminGrpc.AdminBlockingStub admin =
                     AdminGrpc.newBlockingStub(channel)
                             .withInterceptors(
-                                    LockstepClient.authorization(settings.find(API_KEY).orElse("")))
+                                    LockstepClient.authorization(
+                                            settings.find(ADMIN_KEY)
+                                                    .or(() -> settings.find(API_KEY))
+                                                    .orElse("")))
                             .withDeadlineAfter(DEADLINE_SECONDS, TimeUnit.SECONDS);
             System.out.println(line(ask(admin, settings)));
             return ExitCode.OK;

@@ -53,6 +53,7 @@ public record AccessConfig(
             List.of(
                     ApiKeys.API_KEY,
                     ApiKeys.API_KEY_FILE,
+                    ApiKeys.ADMIN_KEY,
                     INSECURE_BIND,
                     CORS_ORIGINS,
                     ALLOWED_HOSTS);

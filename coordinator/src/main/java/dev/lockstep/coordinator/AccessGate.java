@@ -18,6 +18,7 @@ import com.linecorp.armeria.server.ServiceRequestContext;
 import com.linecorp.armeria.server.cors.CorsService;
 import io.grpc.Status;
 import io.grpc.health.v1.HealthGrpc;
+import java.net.InetAddress;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
@@ -49,6 +50,7 @@ final class AccessGate implements DecoratingHttpServiceFunction {
     private static final Duration CORS_MAX_AGE = Duration.ofMinutes(10);
 
     private final AccessConfig config;
+    private final AdminAccess admins;
     private final Timeouts timeouts;
     private final Function<RequestHeaders, String> requestIds;
 
@@ -56,6 +58,7 @@ final class AccessGate implements DecoratingHttpServiceFunction {
     AccessGate(
             AccessConfig config, Timeouts timeouts, Function<RequestHeaders, String> requestIds) {
         this.config = config;
+        this.admins = new AdminAccess(config.keys());
         this.timeouts = timeouts;
         this.requestIds = requestIds;
     }
@@ -85,7 +88,10 @@ final class AccessGate implements DecoratingHttpServiceFunction {
     public HttpResponse serve(
             HttpService service, ServiceRequestContext context, HttpRequest request)
             throws Exception {
-        Optional<ApiError> refusal = refusal(context.path(), request.headers());
+        InetAddress client = context.remoteAddress().getAddress();
+        Optional<ApiError> refusal =
+                refusal(context.path(), request.headers())
+                        .or(() -> admins.refusal(context.path(), request.headers(), client));
         if (refusal.isEmpty()) {
             return service.serve(context, request);
         }

@@ -11,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -26,6 +25,10 @@ public final class ApiKeys {
     public static final Key<String> API_KEY_FILE =
             Key.text("api-key-file", "FILE", "further keys for --api-key, one a line");
 
+    public static final Key<String> ADMIN_KEY =
+            Key.secret(
+                    "admin-key", "KEY", "the key that may also change the cluster: drain, resize");
+
     /// The header of Anthropic's API, which stands for `Authorization`.
     static final String HEADER = "x-api-key";
 
@@ -33,17 +36,17 @@ public final class ApiKeys {
     private static final Pattern KEY = Pattern.compile("[!-~]+");
 
     private final List<byte[]> hashes;
+    private final Optional<byte[]> admin;
 
-    private ApiKeys(List<byte[]> hashes) {
+    private ApiKeys(List<byte[]> hashes, Optional<byte[]> admin) {
         this.hashes = hashes;
-    }
-
-    static ApiKeys of(Collection<String> keys) {
-        return new ApiKeys(keys.stream().map(Sha256::of).toList());
+        this.admin = admin;
     }
 
     static ApiKeys of(Settings settings) {
-        return of(read(settings));
+        return new ApiKeys(
+                read(settings).stream().map(Sha256::of).toList(),
+                settings.find(ADMIN_KEY).map(key -> Sha256.of(require("--admin-key", key))));
     }
 
     /// Returns a key that the coordinator of these settings accepts; empty if it needs none.
@@ -85,8 +88,17 @@ public final class ApiKeys {
         return key;
     }
 
+    /// Whether every request is accepted; an admin key may be set.
     boolean isEmpty() {
         return hashes.isEmpty();
+    }
+
+    boolean hasAdminKey() {
+        return admin.isPresent();
+    }
+
+    boolean isAdminKey(String key) {
+        return admin.filter(hash -> MessageDigest.isEqual(hash, Sha256.of(key))).isPresent();
     }
 
     /// Returns whether the value of an `Authorization` header has one of the keys.
@@ -107,11 +119,11 @@ public final class ApiKeys {
         return authorization.toLowerCase(Locale.ROOT).startsWith(SCHEME);
     }
 
-    /// Returns whether a text is one of the keys. The time does not depend on how much of a key is
-    /// right.
+    /// Returns whether a text is one of the keys, or the admin key. The time does not depend on how
+    /// much of a key is right.
     boolean acceptsKey(String key) {
         byte[] hash = Sha256.of(key);
-        boolean found = false;
+        boolean found = isAdminKey(key);
         for (byte[] each : hashes) {
             found |= MessageDigest.isEqual(each, hash);
         }

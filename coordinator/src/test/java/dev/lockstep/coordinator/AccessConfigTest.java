@@ -38,6 +38,7 @@ final class AccessConfigTest {
     @CsvSource({
         "--api-key=a b, visible ASCII",
         "--api-key=, is empty",
+        "--admin-key=a b, visible ASCII",
         "--api-key-file=/nowhere, cannot be read",
         "--cors-origins=https://a.example/, is not an origin",
         "--cors-origins=a.example, is not an origin",

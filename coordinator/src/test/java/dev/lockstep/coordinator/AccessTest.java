@@ -7,9 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.linecorp.armeria.common.HttpMethod;
+import com.linecorp.armeria.common.RequestHeaders;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ClusterStatusRequest;
+import dev.lockstep.proto.v1.DrainTarget;
 import dev.lockstep.proto.v1.InferenceGrpc;
 import dev.lockstep.proto.v1.ListModelsRequest;
 import io.grpc.ManagedChannel;
@@ -24,6 +27,7 @@ import io.grpc.reflection.v1.ServerReflectionRequest;
 import io.grpc.reflection.v1.ServerReflectionResponse;
 import io.grpc.stub.MetadataUtils;
 import io.grpc.stub.StreamObserver;
+import java.net.InetAddress;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
@@ -210,6 +214,83 @@ final class AccessTest {
         }
     }
 
+    private static Status drain(TestCoordinator server, String key, boolean wanted) {
+        ManagedChannel channel =
+                NettyChannelBuilder.forAddress("127.0.0.1", server.coordinator.port())
+                        .usePlaintext()
+                        .build();
+        try {
+            AdminGrpc.AdminBlockingStub admin =
+                    AdminGrpc.newBlockingStub(channel)
+                            .withInterceptors(
+                                    MetadataUtils.newAttachHeadersInterceptor(
+                                            authorization("Bearer " + key)))
+                            .withDeadlineAfter(Eventually.TIMEOUT);
+            DrainTarget group = DrainTarget.newBuilder().setGroup("default").build();
+            var _ = admin.drainStatus(group);
+            var _ = wanted ? admin.drain(group) : admin.undrain(group);
+            return Status.OK;
+        } catch (StatusRuntimeException e) {
+            return e.getStatus();
+        } finally {
+            channel.shutdownNow();
+        }
+    }
+
+    private static void assertForbidden(String why, Status status) {
+        assertEquals(Status.Code.PERMISSION_DENIED, status.getCode(), status::toString);
+        assertTrue(String.valueOf(status.getDescription()).contains(why), status::toString);
+    }
+
+    @Test
+    void aDrainNeedsTheAdminKey() throws Exception {
+        assertForbidden("--admin-key sets it", drain(locked, KEY, true));
+        try (TestCoordinator server =
+                TestCoordinator.startWith("--api-key=" + KEY, "--admin-key=sk-admin")) {
+            assertForbidden("needs the admin key", drain(server, KEY, true));
+            assertEquals(Status.Code.UNAUTHENTICATED, drain(server, "sk-no", true).getCode());
+            assertEquals(Status.OK, drain(server, "sk-admin", true));
+            assertForbidden("needs the admin key", drain(server, KEY, false));
+            assertEquals(Status.OK, drain(server, "sk-admin", false));
+            assertEquals(
+                    200,
+                    AccessRequests.send(
+                                    server,
+                                    AccessRequests.tokenize(server).header("x-api-key", "sk-admin"))
+                            .statusCode());
+        }
+    }
+
+    @Test
+    void withoutApiKeysTheAdminKeyIsNeededForDrainsOnly() throws Exception {
+        try (TestCoordinator server = TestCoordinator.startWith("--admin-key=sk-admin")) {
+            assertForbidden("needs the admin key", drain(server, "", true));
+            assertEquals(Status.OK, drain(server, "sk-admin", true));
+            assertEquals(
+                    200, AccessRequests.send(server, AccessRequests.tokenize(server)).statusCode());
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "127.0.0.1, /lockstep.v1.Admin/Drain, true",
+        "::1, /lockstep.v1.Admin/Undrain, true",
+        "10.1.2.3, /lockstep.v1.Admin/Drain, false",
+        "10.1.2.3, /lockstep.v1.Admin/Other, false",
+        "10.1.2.3, /lockstep.v1.Admin/DrainStatus, true",
+        "10.1.2.3, /v1/models, true"
+    })
+    void withoutAnyKeyOnlyTheOwnHostMayDrain(String client, String path, boolean accepted)
+            throws Exception {
+        ApiKeys none = TestCoordinator.config(Path.of("m"), 0).access().keys();
+        RequestHeaders headers = RequestHeaders.of(HttpMethod.POST, path);
+        assertEquals(
+                accepted,
+                new AdminAccess(none)
+                        .refusal(path, headers, InetAddress.getByName(client))
+                        .isEmpty());
+    }
+
     private static void assertUnauthenticated(StatusRuntimeException refused) {
         assertEquals(
                 Status.Code.UNAUTHENTICATED,
@@ -218,15 +299,18 @@ final class AccessTest {
         assertTrue(String.valueOf(refused.getStatus().getDescription()).contains("API key"));
     }
 
-    private static String models(ManagedChannel channel, String authorization) {
+    private static Metadata authorization(String value) {
         var headers = new Metadata();
-        if (!authorization.isEmpty()) {
-            headers.put(
-                    Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER),
-                    authorization);
+        if (!value.isEmpty()) {
+            headers.put(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), value);
         }
+        return headers;
+    }
+
+    private static String models(ManagedChannel channel, String authorization) {
         return InferenceGrpc.newBlockingStub(channel)
-                .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers))
+                .withInterceptors(
+                        MetadataUtils.newAttachHeadersInterceptor(authorization(authorization)))
                 .withDeadlineAfter(Eventually.TIMEOUT)
                 .listModels(ListModelsRequest.getDefaultInstance())
                 .getModels(0)
