@@ -389,7 +389,8 @@ final class Completion {
             lost(run, failure.description());
             return;
         }
-        if (run.isAccepted() && failure.kind() == Failure.Kind.TAKEN) {
+        boolean goesOn = run.isAccepted() || request.resumed().isPresent();
+        if (goesOn && failure.kind() == Failure.Kind.TAKEN) {
             throw ApiError.displaced();
         }
         if (run.isAccepted() || !failure.isRetryable()) {

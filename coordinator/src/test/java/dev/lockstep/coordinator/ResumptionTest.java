@@ -330,6 +330,17 @@ final class ResumptionTest {
         assertTrue(body.contains("\"displaced\""), body);
     }
 
+    @Test
+    void aReaderWhoIsOvertakenByALaterOneIsToldSo() throws Exception {
+        generate("Hello", false);
+        List<Event> all = events(server.post(CHAT, TestCoordinator.chatBody("\"stream\":true")));
+        server.scheduler.behave(call -> call.fail(Status.ALREADY_EXISTS));
+        String response = all.getFirst().id().replaceFirst("/.*", "");
+        HttpResponse<String> late = server.send(resume(response).build());
+        assertEquals(409, late.statusCode());
+        assertTrue(late.body().contains("\"displaced\""), late.body());
+    }
+
     /// So an earlier reader that goes on elsewhere later does not displace a later one.
     @Test
     void theReadersOfAResponseAreNumbered() throws Exception {
