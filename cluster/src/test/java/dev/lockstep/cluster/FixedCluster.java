@@ -4,6 +4,7 @@ package dev.lockstep.cluster;
 import dev.lockstep.cluster.process.Randomness;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -90,6 +91,28 @@ public final class FixedCluster implements Cluster {
                         group.contenders.stream().filter(one -> one.cluster() == this).toList();
                 group.contenders.removeAll(back);
                 group.contenders.addAll(back);
+                group.evaluate();
+            }
+        }
+    }
+
+    /// Simulates that ZooKeeper comes back empty, with new sessions of all processes: contenders
+    /// are in the opposite order, and counters are gone until [#restore].
+    public void wipe() {
+        synchronized (world) {
+            for (Group group : world.groups.values()) {
+                Collections.reverse(group.contenders);
+                group.counter = LeadershipState.Counter.NONE;
+                group.evaluate();
+            }
+        }
+    }
+
+    /// Simulates that leaders have read what [#wipe] left, and write what they know.
+    public void restore() {
+        synchronized (world) {
+            for (Group group : world.groups.values()) {
+                group.contenders.forEach(FixedLeadership::restore);
                 group.evaluate();
             }
         }
@@ -227,6 +250,12 @@ public final class FixedCluster implements Cluster {
                 case NONE -> {}
                 case ELECTED -> events.execute(listener::elected);
                 case DEPOSED -> events.execute(listener::deposed);
+            }
+        }
+
+        void restore() {
+            if (state.counterLags(group.counter)) {
+                group.counter = state.own();
             }
         }
 

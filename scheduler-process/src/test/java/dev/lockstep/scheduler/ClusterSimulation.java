@@ -51,6 +51,7 @@ final class ClusterSimulation {
     private int names;
     private int requests;
     private int begun;
+    private boolean wiped;
 
     /// What happened, and a hash of the order in which it did.
     record Outcome(Map<Happening, Long> counts, long trace) {}
@@ -138,18 +139,37 @@ final class ClusterSimulation {
             choices.add(first.withIndex(choices.size()));
         }
         var record =
-                new RequestRecord(
-                        "r" + begun++,
-                        prompt,
-                        choices,
-                        SchedulingOptions.NONE,
-                        random.nextInt(3) > 0);
+                new RequestRecord("r" + begun++, prompt, choices, options(), random.nextInt(3) > 0);
         var client = new SimulatedClient(this, record, random.nextInt(5) > 0);
         clients.add(client);
         coordinator().ifPresentOrElse(client::begin, client::cancel);
         if (random.nextInt(8) == 0) {
             time.after(time.between(0, 1500), client::cancel);
         }
+    }
+
+    /// Every sixth request has a deadline.
+    private SchedulingOptions options() {
+        SchedulingOptions none = SchedulingOptions.NONE;
+        return random.nextInt(6) > 0
+                ? none
+                : new SchedulingOptions(
+                        none.tenant(),
+                        none.priority(),
+                        none.guaranteed(),
+                        time.nanos() + time.between(50, 5000),
+                        none.cacheDomain(),
+                        none.cachePriority(),
+                        none.cacheTtlSeconds());
+    }
+
+    void wipeZooKeeper() {
+        wiped = true;
+        coordination.wipe();
+    }
+
+    void restoreZooKeeper() {
+        coordination.restore();
     }
 
     /// How long a scheduler keeps a request without a coordinator.
@@ -237,7 +257,9 @@ final class ClusterSimulation {
     /// A rank executes a step.
     void executed(int group, SimulatedRank rank, RankLink link, long number) {
         SimulatedScheduler commander =
-                commanders.computeIfAbsent(group + " " + link.epoch(), _ -> link.scheduler());
+                commanders.computeIfAbsent(
+                        // Ranks that have all started again know no epoch of before a wipe.
+                        (wiped ? rank : group) + " " + link.epoch(), _ -> link.scheduler());
         require(
                 commander == link.scheduler(),
                 "epoch " + link.epoch() + " has commands of two schedulers");
@@ -267,6 +289,7 @@ final class ClusterSimulation {
                 how != Happening.GONE
                         || faults.mayLoseRequests()
                         || counts.containsKey(Happening.WINDOW_ENDED)
+                        || client.record().options().deadlineNanos() <= time.nanos()
                         || (faults.mayBreakClients() && poisoned.isPresent()),
                 id + " is gone although its scheduler was not lost");
         require(how != Happening.BROKEN || faults.mayBreakClients(), id + " has no coordinator");

@@ -11,10 +11,14 @@ import java.util.Set;
 import java.util.function.Predicate;
 
 /// The faults of a simulated cluster: up to six at random times; in every second run all of one
-/// kind, which no accepted request may feel.
+/// kind, which no accepted request may feel. ZooKeeper comes back empty only where nothing else
+/// fails: someone must know the last epoch.
 final class Faults {
     private static final List<Happening> KINDS =
             List.copyOf(EnumSet.range(Happening.RANK_KILLED, Happening.SESSION_LOST));
+
+    private static final List<Happening> KINDS_ALONE =
+            List.copyOf(EnumSet.range(Happening.RANK_KILLED, Happening.ZOOKEEPER_WIPED));
 
     /// What a coordinator notices by the heartbeat of its stream to a scheduler.
     private static final long SILENT = VirtualTime.millis(3_000);
@@ -35,7 +39,7 @@ final class Faults {
         this.random = random;
         this.time = cluster.time();
         boolean alike = random.nextBoolean();
-        Happening kind = KINDS.get(random.nextInt(KINDS.size()));
+        Happening kind = KINDS_ALONE.get(random.nextInt(KINDS_ALONE.size()));
         planned = random.nextInt(alike ? 4 : 7);
         open = planned;
         for (int i = 0; i < planned; i++) {
@@ -137,6 +141,11 @@ final class Faults {
                                         cluster.happened(kind);
                                         one.loseSession();
                                     });
+            case ZOOKEEPER_WIPED -> {
+                cluster.happened(kind);
+                cluster.wipeZooKeeper();
+                later(time.between(0, 5000), cluster::restoreZooKeeper);
+            }
             default -> throw new IllegalStateException(kind + " is no fault");
         }
     }

@@ -15,6 +15,7 @@ enum Happening {
     REQUEST_STREAM_CUT,
     REQUEST_STREAM_STALLED,
     SESSION_LOST,
+    ZOOKEEPER_WIPED,
     // Their circumstances.
     KILLED_WITH_RESULTS_IN_FLIGHT,
     TWO_LEADERS,
@@ -29,10 +30,12 @@ enum Happening {
     KEPT_WITHOUT_COORDINATOR,
     WINDOW_ENDED,
     RESUMED,
+    EXPIRED_WHILE_PARKED,
     // Ends of requests.
     FINISHED,
     FINISHED_AFTER_FAULT,
     POISONED,
+    EXPIRED,
     REFUSED,
     LEFT,
     BROKEN,

@@ -180,6 +180,7 @@ final class KeptRequests {
     /// Sends what a step has for each choice, and its end, as one frame.
     void deliver(List<SequenceEvent> events) {
         fresh.clear();
+        List<Sequence> late = new ArrayList<>();
         for (SequenceEvent event : events) {
             Kept kept = owners.get(event.sequence());
             if (kept == null) {
@@ -196,7 +197,8 @@ final class KeptRequests {
                 }
                 case SequenceEvent.Stopped(var sequence, var _) -> end(kept, sequence);
                 case SequenceEvent.LengthReached(var sequence) -> end(kept, sequence);
-                case SequenceEvent.Computed _, SequenceEvent.Expired _, SequenceEvent.Refused _ ->
+                case SequenceEvent.Expired(var sequence) -> late.add(sequence);
+                case SequenceEvent.Computed _, SequenceEvent.Refused _ ->
                         throw new IllegalStateException("unexpected: " + event);
             }
         }
@@ -213,6 +215,7 @@ final class KeptRequests {
                                                     output.ended));
                                 }));
         fresh.keySet().stream().filter(Kept::complete).forEach(this::completed);
+        late.forEach(sequence -> fail(sequence, RequestFrame.Reason.EXPIRED));
     }
 
     private void end(Kept kept, Sequence sequence) {

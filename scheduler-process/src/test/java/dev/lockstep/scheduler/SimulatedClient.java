@@ -129,7 +129,13 @@ final class SimulatedClient extends SimulatedProcess {
                     case POISONED -> Happening.POISONED;
                     case GONE -> Happening.GONE;
                     case GROUP_LOST -> Happening.GROUP_LOST;
-                    case OVERLOADED, UNAVAILABLE, NOT_LEADER, INVALID, EXPIRED -> {
+                    case EXPIRED -> {
+                        cluster.require(
+                                time.nanos() >= record.options().deadlineNanos(),
+                                record.id() + " expired before its deadline");
+                        yield Happening.EXPIRED;
+                    }
+                    case OVERLOADED, UNAVAILABLE, NOT_LEADER, INVALID -> {
                         cluster.require(
                                 !known || reason == RequestFrame.Reason.INVALID,
                                 record.id() + " was accepted and ends with " + reason);

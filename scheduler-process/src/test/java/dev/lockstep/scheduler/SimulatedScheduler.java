@@ -110,6 +110,12 @@ final class SimulatedScheduler extends SimulatedProcess {
         if (!parked.isEmpty() && time.nanos() - parkedSince > MAX_PARKED) {
             requests.failAll(RequestFrame.Reason.UNAVAILABLE);
         }
+        for (Sequence sequence : List.copyOf(parked)) {
+            if (sequence.options().deadlineNanos() <= time.nanos()) {
+                cluster.happened(Happening.EXPIRED_WHILE_PARKED);
+                requests.fail(sequence, RequestFrame.Reason.EXPIRED);
+            }
+        }
         if (!leads) {
             lose(false);
             requests.failAll(RequestFrame.Reason.NOT_LEADER);
@@ -291,6 +297,10 @@ final class SimulatedScheduler extends SimulatedProcess {
     /// Keeps the workers busy, and checks that blocks and slots match their holders.
     @Override
     void handled() {
+        if (core != null && core.nextDeadline() <= time.nanos()) {
+            requests.deliver(core.expire(time.nanos()));
+            core.checkIntegrity();
+        }
         while (core != null && core.canPlan()) {
             StepPlan plan = core.plan(time.nanos());
             if (plan.isEmpty()) {
