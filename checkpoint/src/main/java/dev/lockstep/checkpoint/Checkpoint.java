@@ -81,6 +81,11 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
     /// covers.
     public abstract String digest();
 
+    /// Returns a hex digest of the sizes of the files of weights and of when they were last written
+    /// to. It tells apart what [#digest] does not: files that differ between its samples. Equal
+    /// copies of a model may have different stamps.
+    public abstract String stamp();
+
     /// Returns the model's tokenizer and chat template.
     public final TokenizerSource tokenizer() {
         return tokenizer;

@@ -82,6 +82,13 @@ final class FolderCheckpoint extends Checkpoint {
         return digest.hex();
     }
 
+    @Override
+    public String stamp() {
+        var digest = new ModelDigest("safetensors stamp");
+        new TreeMap<>(files).values().forEach(file -> digest.stamp(file.file()));
+        return digest.hex();
+    }
+
     private static FolderCheckpoint sharded(Path folder) {
         JsonObject index = JsonObject.read(folder.resolve(INDEX));
         JsonObject weightMap =

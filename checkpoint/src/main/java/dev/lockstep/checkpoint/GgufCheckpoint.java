@@ -80,6 +80,13 @@ final class GgufCheckpoint extends Checkpoint {
         return digest.hex();
     }
 
+    @Override
+    public String stamp() {
+        var digest = new ModelDigest("gguf stamp");
+        files.forEach(file -> digest.stamp(file.file()));
+        return digest.hex();
+    }
+
     private static Path splitPath(GgufFile first, int number, int count) {
         Path path = first.file().path();
         Matcher name = SPLIT.matcher(String.valueOf(path.getFileName()));

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.concurrent.TimeUnit;
 
 /// A SHA-256 digest that distinguishes models, quick even for large files.
 ///
@@ -46,6 +47,11 @@ final class ModelDigest {
             long at = file.size() / PAGES * page;
             update(bytes.asSlice(at, Math.min(PAGE_BYTES, file.size() - at)));
         }
+    }
+
+    /// Adds the size and the time of the last change of a file, and nothing it holds.
+    void stamp(MappedFile file) {
+        label("modified " + file.modified().to(TimeUnit.NANOSECONDS), file.size());
     }
 
     /// Adds a whole small file; a missing one is added as absent.

@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
@@ -164,6 +165,18 @@ class TinyCheckpointTest {
         assertEquals("d", changed.chatTemplate().orElseThrow().text());
         Files.delete(temporary.resolve("tokenizer.json"));
         assertTrue(!changed.hasTokenizer());
+    }
+
+    @Test
+    void theStampChangesWhenAFileIsWrittenTo() throws IOException {
+        TinyCheckpoint.write(temporary, 1);
+        String stamp = Checkpoint.open(temporary).stamp();
+        assertEquals(stamp, Checkpoint.open(temporary).stamp());
+        Path weights = temporary.resolve("model.safetensors");
+        Files.setLastModifiedTime(
+                weights,
+                FileTime.from(Files.getLastModifiedTime(weights).toInstant().plusNanos(1000)));
+        assertNotEquals(stamp, Checkpoint.open(temporary).stamp());
     }
 
     @Test

@@ -42,6 +42,7 @@ final class WallClockTest {
                     "HubClient.java",
                     // The age of a file.
                     "DeadSockets.java",
+                    "PackedFolder.java",
                     "RegionFile.java");
 
     @Test

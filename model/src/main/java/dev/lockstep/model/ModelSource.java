@@ -47,6 +47,11 @@ public final class ModelSource {
         return checkpoint.digest();
     }
 
+    /// Returns a digest of when the files of weights were written: see [Checkpoint#stamp].
+    public String stamp() {
+        return checkpoint.stamp();
+    }
+
     /// Returns the model's tokenizer and chat template.
     public TokenizerSource tokenizer() {
         return checkpoint.tokenizer();

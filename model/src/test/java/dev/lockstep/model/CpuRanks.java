@@ -6,6 +6,7 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.kernels.cpu.InstructionSet;
+import dev.lockstep.kernels.cpu.PackedOptions;
 import dev.lockstep.nccl.Communicator;
 import dev.lockstep.nccl.HostCommunicator;
 import dev.lockstep.nccl.Meeting;
@@ -13,15 +14,35 @@ import dev.lockstep.nccl.Rendezvous;
 import dev.lockstep.nccl.SoloCommunicator;
 import dev.lockstep.nccl.Waiting;
 import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.IntFunction;
 
 /// Ranks on the CPU, which exchange through shared memory.
 final class CpuRanks implements TestRanks {
     private final CpuOptions options;
+    private final IntFunction<Optional<PackedOptions>> kept;
+    private final List<CpuKernels> opened = new CopyOnWriteArrayList<>();
     private final String name = "model-test-" + UUID.randomUUID();
 
     CpuRanks(CpuOptions options) {
+        this(options, _ -> Optional.empty());
+    }
+
+    /// @param kept where each rank keeps its packed weights
+    CpuRanks(CpuOptions options, IntFunction<Optional<PackedOptions>> kept) {
         this.options = options;
+        this.kept = kept;
+    }
+
+    /// Writes the packed weights of every rank to their files.
+    void keepPacked() throws InterruptedException {
+        for (CpuKernels kernels : opened) {
+            kernels.keepPacked();
+            kernels.awaitPacked();
+        }
     }
 
     /// Creates ranks with a thread each.
@@ -36,7 +57,9 @@ final class CpuRanks implements TestRanks {
 
     @Override
     public Kernels open(int rank, ComputeTypes types) {
-        return CpuKernels.open(options);
+        CpuKernels kernels = CpuKernels.open(options, () -> Long.MAX_VALUE, kept.apply(rank));
+        opened.add(kernels);
+        return kernels;
     }
 
     @Override

@@ -52,6 +52,7 @@ public final class CpuKernels implements Kernels {
     private final ThreadTeam team;
     private final CpuMemory memory = new CpuMemory();
     private final CpuOps ops;
+    private final Optional<PackedCache> packed;
     private final Matmul matmul;
     private final RowKernels rows;
     private final ElementKernels elements;
@@ -61,13 +62,19 @@ public final class CpuKernels implements Kernels {
     private final LongSupplier freeBytes;
     private volatile long progress;
 
-    private CpuKernels(InstructionSet set, CpuOps ops, ThreadTeam team, LongSupplier freeBytes) {
+    private CpuKernels(
+            InstructionSet set,
+            CpuOps ops,
+            ThreadTeam team,
+            LongSupplier freeBytes,
+            Optional<PackedOptions> keep) {
         this.set = set;
         this.freeBytes = freeBytes;
         this.ops = ops;
         this.team = team;
         device = new Device(CpuFeatures.current().name(), set.key(), team.size());
-        matmul = new Matmul(ops.matmul(), team, memory);
+        packed = keep.map(options -> new PackedCache(options, ops.matmul().layout(), memory, team));
+        matmul = new Matmul(ops.matmul(), team, memory, packed);
         rows = new RowKernels(ops.rows(), team);
         elements = new ElementKernels(ops.elements(), team);
         experts = new CpuExperts(matmul, rows, elements, this::finished, memory);
@@ -83,9 +90,17 @@ public final class CpuKernels implements Kernels {
     ///
     /// @param freeBytes the free memory of the host, asked each time
     public static CpuKernels open(CpuOptions options, LongSupplier freeBytes) {
+        return open(options, freeBytes, Optional.empty());
+    }
+
+    /// Opens kernels that keep packed weights.
+    ///
+    /// @param keep where they are kept between starts; empty: nowhere
+    public static CpuKernels open(
+            CpuOptions options, LongSupplier freeBytes, Optional<PackedOptions> keep) {
         InstructionSet set = options.instructionSet().orElseGet(InstructionSet::best);
         set.require(CpuFeatures.current());
-        return new CpuKernels(set, CpuOps.of(set), new ThreadTeam(options), freeBytes);
+        return new CpuKernels(set, CpuOps.of(set), new ThreadTeam(options), freeBytes, keep);
     }
 
     @Override
@@ -114,7 +129,20 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public long allocatedBytes() {
-        return memory.allocatedBytes();
+        return memory.allocatedBytes() + packed.map(PackedCache::mappedBytes).orElse(0L);
+    }
+
+    /// Writes the packed weights to their file in the background, if the file has not all of them.
+    /// Call it once everything is prepared and nothing waits for this rank any more.
+    public void keepPacked() {
+        packed.ifPresent(PackedCache::writeLater);
+    }
+
+    /// Waits until the file of [#keepPacked] is written, or is not.
+    public void awaitPacked() throws InterruptedException {
+        if (packed.isPresent()) {
+            packed.get().awaitWritten();
+        }
     }
 
     @Override
@@ -339,6 +367,7 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public void close() {
+        packed.ifPresent(PackedCache::close);
         team.close();
         matmul.close();
         experts.close();

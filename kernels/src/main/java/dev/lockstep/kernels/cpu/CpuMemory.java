@@ -86,6 +86,15 @@ final class CpuMemory implements AutoCloseable {
         return address;
     }
 
+    /// Gives the pages of reserved memory back that is not used after all.
+    void discard(long address, long bytes) {
+        long from = roundUp(address, Libc.PAGE_BYTES);
+        long to = (address + bytes) / Libc.PAGE_BYTES * Libc.PAGE_BYTES;
+        if (from < to) {
+            Libc.discard(from, to - from);
+        }
+    }
+
     @Override
     public synchronized void close() {
         chunks.forEach(DeviceBuffer::close);

@@ -13,8 +13,11 @@ import java.lang.invoke.MethodHandle;
 
 /// The calls into the C library: anonymous memory and thread affinity (Linux).
 final class Libc {
+    static final int PAGE_BYTES = 4096;
+
     private static final int PROT_READ_WRITE = 1 | 2;
     private static final int MAP_PRIVATE_ANONYMOUS = 0x02 | 0x20;
+    private static final int MADV_DONTNEED = 4;
     private static final int MADV_HUGEPAGE = 14;
     private static final int MAX_CPUS = 1024;
 
@@ -62,6 +65,18 @@ final class Libc {
     static void adviseHugePages(long address, long bytes) {
         try {
             int _ = (int) MADVISE.invokeExact(address, bytes, MADV_HUGEPAGE);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    /// Frees the pages of anonymous memory, which then is zero.
+    static void discard(long address, long bytes) {
+        try {
+            int result = (int) MADVISE.invokeExact(address, bytes, MADV_DONTNEED);
+            if (result != 0) {
+                throw new IllegalStateException("madvise of %d bytes failed".formatted(bytes));
+            }
         } catch (Throwable failure) {
             throw NativeLibrary.rethrow(failure);
         }

@@ -9,6 +9,7 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 
 /// The driver of matmul: checks sizes, prepares the activations once per op, and divides the output
 /// rows among the team.
@@ -36,10 +37,10 @@ final class Matmul implements AutoCloseable {
     private CpuWeight weight;
     private WeightFormat preparing = WeightFormat.F32;
 
-    Matmul(MatmulOps ops, ThreadTeam team, CpuMemory memory) {
+    Matmul(MatmulOps ops, ThreadTeam team, CpuMemory memory, Optional<PackedCache> packed) {
         this.ops = ops;
         this.team = team;
-        packer = new WeightPacker(ops, team, memory);
+        packer = new WeightPacker(ops, team, memory, packed);
         f32 = new Activations(memory);
         bf16 = new Activations(memory);
         int8 = new Activations(memory);

@@ -25,6 +25,10 @@ import dev.lockstep.checkpoint.TensorType;
 interface MatmulOps {
     int TILE_ROWS = 16;
 
+    /// Returns the layout of packed tiles. Its version is raised by whoever changes a byte of them:
+    /// files of packed weights outlive a build. `PackedLayoutTest` notices.
+    PackedLayout layout();
+
     /// Returns the bytes of one packed tile, a multiple of 64.
     ///
     /// @param skipped columns of the first stored block that precede the segment's first

@@ -30,6 +30,7 @@ final class NativeMatmulOps implements MatmulOps {
         JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG
     };
 
+    private final PackedLayout layout;
     private final boolean hasBf16;
     private final MethodHandle prepareBf16;
     private final MethodHandle prepareInt8;
@@ -37,6 +38,7 @@ final class NativeMatmulOps implements MatmulOps {
     private final Map<WeightFormat, MethodHandle> multiply = new EnumMap<>(WeightFormat.class);
 
     NativeMatmulOps(NativeLibrary library) {
+        layout = new PackedLayout(library.instructionSet().key(), 1);
         hasBf16 = library.instructionSet().hasBf16();
         prepareBf16 = library.function("lockstep_activations_bf16", PREPARE);
         prepareInt8 = library.function("lockstep_activations_int8", PREPARE);
@@ -52,6 +54,11 @@ final class NativeMatmulOps implements MatmulOps {
             case F32, BF16, Q8_0, Q4_1 -> name;
             case Q4_0, Q5_0, Q5_1, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K -> "quantized";
         };
+    }
+
+    @Override
+    public PackedLayout layout() {
+        return layout;
     }
 
     @Override

@@ -15,6 +15,11 @@ final class VectorMatmulOps implements MatmulOps {
     private final VectorTile q6K = new VectorHalves8Tile();
 
     @Override
+    public PackedLayout layout() {
+        return new PackedLayout(InstructionSet.VECTOR_API.key(), 1);
+    }
+
+    @Override
     public long tileBytes(WeightFormat format, int columns, int skipped) {
         long blocks = columns / VectorInt8.BLOCK;
         return switch (format) {

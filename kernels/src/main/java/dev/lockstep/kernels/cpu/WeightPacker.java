@@ -9,6 +9,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// The packing of stored rows into tiles on all threads of the team, which reads each source page
 /// once and gives it back: a mapped checkpoint leaves no second copy in this process's memory.
@@ -16,11 +17,13 @@ final class WeightPacker {
     private final MatmulOps ops;
     private final ThreadTeam team;
     private final CpuMemory memory;
+    private final Optional<PackedCache> packed;
 
-    WeightPacker(MatmulOps ops, ThreadTeam team, CpuMemory memory) {
+    WeightPacker(MatmulOps ops, ThreadTeam team, CpuMemory memory, Optional<PackedCache> packed) {
         this.ops = ops;
         this.team = team;
         this.memory = memory;
+        this.packed = packed;
     }
 
     CpuWeight pack(List<WeightRows> sources, DType compute) {
@@ -51,12 +54,24 @@ final class WeightPacker {
 
     private CpuWeight.Segment pack(WeightRows source, WeightFormat format, int row, int tile) {
         int tiles = (source.rows().length + MatmulOps.TILE_ROWS - 1) / MatmulOps.TILE_ROWS;
-        long target =
-                memory.reserve(
-                        tiles * ops.tileBytes(format, source.columns(), source.skippedColumns()));
-        var segment =
-                new CpuWeight.Segment(
-                        format, target, source.skippedColumns(), row, source.rows().length, tile);
+        long bytes = tiles * ops.tileBytes(format, source.columns(), source.skippedColumns());
+        long address =
+                packed.map(
+                                cache ->
+                                        cache.segment(
+                                                source,
+                                                format,
+                                                bytes,
+                                                () -> pack(source, format, tiles, bytes)))
+                        .orElseGet(() -> pack(source, format, tiles, bytes));
+        release(source.data());
+        return new CpuWeight.Segment(
+                format, address, source.skippedColumns(), row, source.rows().length, tile);
+    }
+
+    /// Returns the address of the packed tiles.
+    private long pack(WeightRows source, WeightFormat format, int tiles, long bytes) {
+        long target = memory.reserve(bytes);
         try (Arena arena = Arena.ofShared()) {
             MatmulOps.WeightSource stored = stored(source, arena);
             team.run(
@@ -71,8 +86,7 @@ final class WeightPacker {
         } finally {
             Reference.reachabilityFence(source);
         }
-        release(source.data());
-        return segment;
+        return target;
     }
 
     /// Gives the pages of a mapped matrix back. They stay in the page cache of the host, from which

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cpu;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.FileChannel;
+
+/// Maps the file, whose pages belong to the page cache of the host.
+final class MappedPlacement implements PackedPlacement {
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment mapped;
+    private final PieceChecks checks;
+    private long bytes;
+
+    MappedPlacement(PackedFile file, ThreadTeam team) throws IOException {
+        try {
+            mapped =
+                    file.channel()
+                            .map(FileChannel.MapMode.READ_ONLY, 0, file.channel().size(), arena);
+        } catch (IOException | RuntimeException failure) {
+            arena.close();
+            throw failure;
+        }
+        checks = new PieceChecks(team);
+    }
+
+    @Override
+    public long place(PackedFile.Segment segment) throws IOException {
+        checks.run(
+                segment,
+                piece ->
+                        mapped.asSlice(
+                                        segment.offset() + (long) piece * PackedFile.PIECE_BYTES,
+                                        segment.pieceBytes(piece))
+                                .asByteBuffer());
+        bytes += segment.bytes();
+        return mapped.address() + segment.offset();
+    }
+
+    @Override
+    public long mappedBytes() {
+        return bytes;
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

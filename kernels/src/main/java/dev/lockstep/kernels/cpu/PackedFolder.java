@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cpu;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+
+/// The folder of a user's packed weights. Everything in it can be deleted at any time: a process
+/// that has a file open keeps it.
+public record PackedFolder(Path path) {
+    static final String SUFFIX = ".packed";
+    static final String UNFINISHED = ".unfinished";
+
+    /// What was used within this time is not deleted for something else.
+    private static final Duration IN_USE = Duration.ofDays(1);
+
+    /// A writer locks its file within this time.
+    private static final Duration FRESH = Duration.ofMinutes(1);
+
+    /// A file of packed weights.
+    ///
+    /// @param shard empty if the file is not one of this version of Lockstep
+    /// @param kernels the key of the instruction set, or the reason why the file is not used
+    public record Held(
+            Path file, long bytes, Instant lastUsed, Optional<PackedShard> shard, String kernels) {}
+
+    /// Returns the files, the least recently used first; none if there is no folder.
+    public List<Held> list() throws IOException {
+        var held = new ArrayList<Held>();
+        for (Path file : matching(SUFFIX)) {
+            try {
+                held.add(held(file));
+            } catch (NoSuchFileException _) {
+                // Deleted meanwhile.
+            }
+        }
+        held.sort(Comparator.comparing(Held::lastUsed));
+        return held;
+    }
+
+    private static Held held(Path file) throws IOException {
+        long bytes = Files.size(file);
+        Instant lastUsed = Files.getLastModifiedTime(file).toInstant();
+        try {
+            PackedLabel label = PackedFile.label(file);
+            return new Held(
+                    file, bytes, lastUsed, Optional.of(label.shard()), label.layout().kernels());
+        } catch (PackedFileException unusable) {
+            return new Held(file, bytes, lastUsed, Optional.empty(), unusable.reason());
+        }
+    }
+
+    /// Deletes a file; processes that use it keep it.
+    public void delete(Held held) throws IOException {
+        Files.deleteIfExists(held.file());
+    }
+
+    /// Makes the folder, which nobody else reads, and deletes what writers that were killed left.
+    void prepare() throws IOException {
+        Files.createDirectories(
+                path,
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        for (Path file : matching(UNFINISHED)) {
+            deleteIfAbandoned(file);
+        }
+    }
+
+    /// Notes that a file is used now, if it can be noted.
+    static void use(Path file) {
+        try {
+            Files.setLastModifiedTime(file, FileTime.from(Instant.now()));
+        } catch (IOException _) {
+            // A folder that cannot be written: nothing in it is deleted for something else either.
+        }
+    }
+
+    /// Makes room for a file: packed weights take at most half of what they and the free space of
+    /// the file system make together. What was not used for a day is deleted for it, the least
+    /// recently used first.
+    ///
+    /// @throws IOException with the numbers if there is too little
+    void makeRoom(Path file, long bytes) throws IOException {
+        makeRoom(file, bytes, Files.getFileStore(path).getUsableSpace());
+    }
+
+    void makeRoom(Path file, long bytes, long free) throws IOException {
+        List<Held> all = list();
+        long room = (all.stream().mapToLong(Held::bytes).sum() + free) / 2;
+        List<Held> others = all.stream().filter(each -> !each.file().equals(file)).toList();
+        long held = others.stream().mapToLong(Held::bytes).sum();
+        Instant unused = Instant.now().minus(IN_USE);
+        for (Held other : others) {
+            if (held + bytes > room && other.lastUsed().isBefore(unused)) {
+                Files.deleteIfExists(other.file());
+                held -= other.bytes();
+            }
+        }
+        if (held + bytes > room) {
+            throw new IOException(
+                    "%,d MiB are needed beside %,d MiB of other packed weights, all of them may take %,d MiB, half of the free space"
+                            .formatted(bytes >> 20, held >> 20, room >> 20));
+        }
+    }
+
+    private List<Path> matching(String suffix) throws IOException {
+        if (!Files.isDirectory(path)) {
+            return List.of();
+        }
+        var files = new ArrayList<Path>();
+        try (DirectoryStream<Path> stream = Files.newDirectoryStream(path, "*" + suffix)) {
+            stream.forEach(files::add);
+        }
+        files.sort(null);
+        return files;
+    }
+
+    private static void deleteIfAbandoned(Path file) throws IOException {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE);
+                FileLock lock = channel.tryLock()) {
+            Instant written = Files.getLastModifiedTime(file).toInstant();
+            if (lock != null && written.isBefore(Instant.now().minus(FRESH))) {
+                Files.deleteIfExists(file);
+            }
+        } catch (OverlappingFileLockException | NoSuchFileException _) {
+            // Another thread of this process writes it, or its writer has finished.
+        }
+    }
+}
