@@ -9,9 +9,12 @@ import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.kernels.cpu.PackedFolder;
+import dev.lockstep.worker.CacheFolders;
 import java.util.List;
 
-/// Lists the models known by name, and whether each is on this machine.
+/// Lists the models known by name, whether each is on this machine, and the packed weights of
+/// models that were served on it.
 final class ModelsCommand extends Command {
     private static final Key<String> FETCH =
             Key.text(
@@ -19,10 +22,20 @@ final class ModelsCommand extends Command {
                     "NAME",
                     "fetch this model, a known name or org/name of a hub, as serve does");
 
-    private static final SettingsSpec SPEC = SettingsSpec.of(FETCH);
+    private static final Key<String> REMOVE_PACKED =
+            Key.text(
+                    "remove-packed",
+                    "NAME|all",
+                    "remove the packed weights that workers keep: of a model, one file, or all");
+
+    private static final SettingsSpec SPEC = SettingsSpec.of(FETCH, REMOVE_PACKED);
 
     ModelsCommand() {
-        super("models", "", "list the models known by name, or fetch one", SPEC);
+        super(
+                "models",
+                "",
+                "list the models known by name and the packed weights, or fetch or remove some",
+                SPEC);
     }
 
     @Override
@@ -34,6 +47,14 @@ final class ModelsCommand extends Command {
                     ModelChoice.ofUser("--fetch", settings.value(FETCH), terminal).path());
             return ExitCode.OK;
         }
+        var packed =
+                new PackedListing(
+                        new PackedFolder(CacheFolders.ofUser(System.getenv()).packed()),
+                        System.out);
+        if (settings.isGiven(REMOVE_PACKED)) {
+            packed.remove(settings.value(REMOVE_PACKED));
+            return ExitCode.OK;
+        }
         ModelCache cache = ModelCache.ofUser(System.getenv(), terminal);
         for (KnownModel model : KnownModel.ALL) {
             String place =
@@ -42,6 +63,7 @@ final class ModelsCommand extends Command {
                             : "not fetched yet, " + Terminal.bytes(model.bytes());
             System.out.printf("%-24s %s (%s)%n", model.name(), model.about(), place);
         }
+        packed.print();
         return ExitCode.OK;
     }
 }

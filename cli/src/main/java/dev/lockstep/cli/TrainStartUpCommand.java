@@ -37,8 +37,8 @@ final class TrainStartUpCommand extends Command {
 
     @Override
     int run(List<String> arguments) throws IOException, InterruptedException {
-        // A build has no use for a GPU.
-        List<String> onCpus = new ArrayList<>(List.of("--device=cpu"));
+        // A build has no use for a GPU, nor for the weights of a random model.
+        List<String> onCpus = new ArrayList<>(List.of("--device=cpu", "--packed-cache=off"));
         onCpus.addAll(arguments);
         Settings settings = settings(onCpus);
         if (settings.arguments().size() != 1) {

@@ -102,6 +102,7 @@ class LockstepTest {
                         "--threads",
                         "--dtype",
                         "--kv-dtype",
+                        "--packed-cache",
                         "--max-model-len",
                         "--kv-memory",
                         "--max-num-seqs",

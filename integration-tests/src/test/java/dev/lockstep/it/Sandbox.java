@@ -146,7 +146,11 @@ final class Sandbox implements AutoCloseable {
                         name,
                         folder,
                         words,
-                        Map.of("XDG_STATE_HOME", stateFolder().toString()),
+                        Map.of(
+                                "XDG_STATE_HOME",
+                                stateFolder().toString(),
+                                "XDG_CACHE_HOME",
+                                folder.resolve("cache").toString()),
                         jvmOptions);
         processes.add(process);
         return process;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
@@ -41,8 +42,10 @@ public record DeviceSettings(
                         libraries(settings),
                         settings.value(ProcessKeys.GPU_MEMORY_UTILIZATION),
                         !settings.value(ProcessKeys.DISABLE_CUDA_GRAPH));
-        if (settings.isGiven(ProcessKeys.THREADS)) {
-            device.requireCpu("--" + ProcessKeys.THREADS.name());
+        for (Key<?> key : List.of(ProcessKeys.THREADS, ProcessKeys.PACKED_CACHE)) {
+            if (settings.isGiven(key)) {
+                device.requireCpu("--" + key.name());
+            }
         }
         return device;
     }

@@ -9,7 +9,6 @@ import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.apache.logging.log4j.LogManager;
@@ -17,19 +16,20 @@ import org.apache.logging.log4j.Logger;
 
 /// A rank with its weights on its device and its KV blocks counted, and how it answers a Join.
 /// Closing it closes the device.
-record LoadedRank(Rank rank, JoinReply joinReply, Kernels kernels) implements AutoCloseable {
+///
+/// @param keepPacked keeps the packed weights for the next start, once the rank serves
+record LoadedRank(Rank rank, JoinReply joinReply, Kernels kernels, Runnable keepPacked)
+        implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(LoadedRank.class);
 
     /// Opens the device, plans its memory, loads the shard, and counts the KV blocks.
-    ///
-    /// @param cache the folder of what a GPU needs compiled
     static LoadedRank load(
             WorkerConfig config,
             ModelSource source,
-            Path cache,
+            CacheFolders folders,
             String incarnation,
             LoadSettings.Progress progress) {
-        WorkerDevice device = WorkerDevice.of(config, source, cache);
+        WorkerDevice device = WorkerDevice.of(config, source, folders);
         ComputeTypes types =
                 source.computeTypes(config.dtype(), config.kvDtype(), device.capabilities());
         WorkerDevice.Opened opened = device.open(types);
@@ -110,7 +110,7 @@ record LoadedRank(Rank rank, JoinReply joinReply, Kernels kernels) implements Au
                         rank,
                         plan.maxModelLen(),
                         bill.activations());
-        return new LoadedRank(rank, joinReply, kernels);
+        return new LoadedRank(rank, joinReply, kernels, opened.keepPacked());
     }
 
     /// Plans this rank's memory. The ranks of a group must have the same limits, so one of several

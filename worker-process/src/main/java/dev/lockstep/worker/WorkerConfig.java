@@ -21,6 +21,7 @@ import java.util.Optional;
 /// @param cpus the CPUs that the threads are pinned to; empty: the threads are not pinned
 /// @param oversubscribed whether the host has more compute threads than cores, so that no thread
 ///   spins
+/// @param packedCache how packed weights are kept between starts, on CPUs
 /// @param maxModelLen empty: the model's context
 /// @param kvMemory empty: computed from the free memory
 /// @param maxNumBatchedTokens empty: measured
@@ -40,6 +41,7 @@ public record WorkerConfig(
         Optional<String> instructionSet,
         String dtype,
         String kvDtype,
+        ProcessKeys.PackedCache packedCache,
         Optional<Integer> maxModelLen,
         Optional<Long> kvMemory,
         int maxNumSeqs,
@@ -92,6 +94,7 @@ public record WorkerConfig(
                     INSTRUCTION_SET,
                     ProcessKeys.DTYPE,
                     ProcessKeys.KV_DTYPE,
+                    ProcessKeys.PACKED_CACHE,
                     ProcessKeys.MAX_MODEL_LEN,
                     ProcessKeys.KV_MEMORY,
                     ProcessKeys.MAX_NUM_SEQS,
@@ -131,6 +134,7 @@ public record WorkerConfig(
                 settings.find(INSTRUCTION_SET),
                 word(settings.value(ProcessKeys.DTYPE)),
                 word(settings.value(ProcessKeys.KV_DTYPE)),
+                settings.value(ProcessKeys.PACKED_CACHE),
                 settings.find(ProcessKeys.MAX_MODEL_LEN),
                 settings.find(ProcessKeys.KV_MEMORY),
                 settings.value(ProcessKeys.MAX_NUM_SEQS),

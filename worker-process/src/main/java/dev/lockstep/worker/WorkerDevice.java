@@ -4,11 +4,14 @@ package dev.lockstep.worker;
 import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.kernels.cpu.InstructionSet;
+import dev.lockstep.kernels.cpu.PackedOptions;
+import dev.lockstep.kernels.cpu.PackedShard;
 import dev.lockstep.kernels.cuda.CudaDevice;
 import dev.lockstep.kernels.cuda.CudaKernels;
 import dev.lockstep.kernels.cuda.CudaOptions;
@@ -17,7 +20,9 @@ import dev.lockstep.kernels.cuda.LibrarySearch;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.ModelSource;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.function.Function;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -34,9 +39,18 @@ sealed interface WorkerDevice {
     Opened open(ComputeTypes types);
 
     /// An open device and how its rank meets the others.
-    record Opened(Kernels kernels, Connector connector) {}
+    ///
+    /// @param keepPacked keeps the packed weights for the next start, once the rank serves
+    record Opened(Kernels kernels, Connector connector, Runnable keepPacked) {}
 
-    record Cpu(WorkerConfig config, InstructionSet set) implements WorkerDevice {
+    /// The cores of this host.
+    ///
+    /// @param packed where packed weights are kept, by the compute type
+    record Cpu(
+            WorkerConfig config,
+            InstructionSet set,
+            Function<DType, Optional<PackedOptions>> packed)
+            implements WorkerDevice {
         @Override
         public DeviceCapabilities capabilities() {
             return set.capabilities();
@@ -58,8 +72,10 @@ sealed interface WorkerDevice {
             var options =
                     new CpuOptions(
                             threads, config.cpus(), Optional.of(set), !config.oversubscribed());
-            Kernels kernels = CpuKernels.open(options, HostMemory::availableBytes);
-            return new Opened(kernels, new HostConnector(config, kernels));
+            CpuKernels kernels =
+                    CpuKernels.open(
+                            options, HostMemory::availableBytes, packed.apply(types.compute()));
+            return new Opened(kernels, new HostConnector(config, kernels), kernels::keepPacked);
         }
     }
 
@@ -88,7 +104,7 @@ sealed interface WorkerDevice {
                             cache,
                             config.tensorParallel() > 1);
             CudaKernels kernels = CudaKernels.open(options);
-            return new Opened(kernels, new NcclConnector(config, kernels));
+            return new Opened(kernels, new NcclConnector(config, kernels), () -> {});
         }
 
         GpuMemory memory(Kernels kernels, int vocabularySize) {
@@ -105,9 +121,7 @@ sealed interface WorkerDevice {
     }
 
     /// Chooses the device of a worker, in whose process the driver may be loaded.
-    ///
-    /// @param cache the folder of what a GPU needs compiled
-    static WorkerDevice of(WorkerConfig config, ModelSource source, Path cache) {
+    static WorkerDevice of(WorkerConfig config, ModelSource source, CacheFolders folders) {
         DeviceSettings settings = config.device();
         DeviceChoice choice =
                 DeviceChoice.of(
@@ -125,7 +139,8 @@ sealed interface WorkerDevice {
                             config,
                             config.instructionSet()
                                     .map(WorkerDevice::instructionSet)
-                                    .orElseGet(InstructionSet::best));
+                                    .orElseGet(InstructionSet::best),
+                            compute -> packed(config, source, folders.packed(), compute));
             case DeviceChoice.Gpus gpus -> {
                 config.instructionSet()
                         .ifPresent(
@@ -134,8 +149,33 @@ sealed interface WorkerDevice {
                                             "--" + WorkerConfig.INSTRUCTION_SET.name());
                                 });
                 gpus.require(source.headSize(), config.threads().isPresent());
-                yield new Gpu(config, settings.search(), gpus.gpus().getFirst(), cache);
+                yield new Gpu(config, settings.search(), gpus.gpus().getFirst(), folders.cuda());
             }
+        };
+    }
+
+    private static Optional<PackedOptions> packed(
+            WorkerConfig config, ModelSource source, Path folder, DType compute) {
+        return access(config)
+                .map(
+                        access ->
+                                new PackedOptions(
+                                        folder,
+                                        new PackedShard(
+                                                config.servedModelName(),
+                                                source.digest(),
+                                                source.stamp(),
+                                                config.rank(),
+                                                config.tensorParallel(),
+                                                compute.name().toLowerCase(Locale.ROOT)),
+                                        access));
+    }
+
+    private static Optional<PackedOptions.Access> access(WorkerConfig config) {
+        return switch (config.packedCache()) {
+            case READ -> Optional.of(PackedOptions.Access.READ);
+            case MAP -> Optional.of(PackedOptions.Access.MAP);
+            case OFF -> Optional.empty();
         };
     }
 

@@ -11,7 +11,6 @@ import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.cluster.process.Randomness;
-import dev.lockstep.cluster.process.StateFolder;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.ModelSource;
@@ -57,7 +56,7 @@ public final class WorkerMain {
                         LoadedRank.load(
                                 config,
                                 source,
-                                StateFolder.of(System.getenv()).resolve("cuda"),
+                                CacheFolders.ofUser(System.getenv()),
                                 Randomness.secure().nextIncarnation(),
                                 progress));
         Optional<Constraints> constraints =
@@ -102,6 +101,7 @@ public final class WorkerMain {
                             // measurements of warm-up.
                             if (formed) {
                                 constraints.ifPresent(Constraints::prepareLater);
+                                loaded.keepPacked().run();
                             }
                         });
         runner.start();

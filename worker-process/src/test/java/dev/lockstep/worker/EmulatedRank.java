@@ -54,7 +54,7 @@ final class EmulatedRank {
         return LoadedRank.load(
                 config,
                 ModelSource.open(model),
-                cache,
+                new CacheFolders(cache, cache),
                 TestWorker.INCARNATION,
                 LoadSettings.Progress.none());
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.hub;
 
+import dev.lockstep.cluster.process.CacheFolder;
 import dev.lockstep.cluster.process.SettingsException;
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -48,7 +49,7 @@ record HubConfig(
         Path home =
                 given(environment, "HF_HOME")
                         .map(Path::of)
-                        .orElseGet(() -> userCache(environment).resolve("huggingface"));
+                        .orElseGet(() -> CacheFolder.ofUser(environment).resolve("huggingface"));
         return new HubConfig(
                 endpoint(given(environment, "HF_ENDPOINT").orElse(DEFAULT_ENDPOINT)),
                 HubToken.of(environment, home),
@@ -59,13 +60,6 @@ record HubConfig(
                         .orElse(home.resolve("hub"))
                         .toAbsolutePath(),
                 timeouts);
-    }
-
-    /// Returns `$XDG_CACHE_HOME` or `~/.cache`.
-    static Path userCache(Map<String, String> environment) {
-        return given(environment, "XDG_CACHE_HOME")
-                .map(Path::of)
-                .orElseGet(() -> Path.of(System.getProperty("user.home"), ".cache"));
     }
 
     /// Returns the stripped value of a variable, unless it is empty.

@@ -4,6 +4,7 @@ package dev.lockstep.cli.hub;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.Transfer;
 import dev.lockstep.cli.console.UnusableException;
+import dev.lockstep.cluster.process.CacheFolder;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -45,7 +46,7 @@ public final class ModelCache {
     /// Creates a cache in `$XDG_CACHE_HOME/lockstep/models`, or `~/.cache/lockstep/models`.
     public static ModelCache ofUser(Map<String, String> environment, Terminal terminal) {
         return new ModelCache(
-                HubConfig.userCache(environment).resolve(Path.of("lockstep", "models")),
+                CacheFolder.of(environment).resolve("models"),
                 terminal,
                 List.of("python3", "python"));
     }

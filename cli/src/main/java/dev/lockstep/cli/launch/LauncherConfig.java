@@ -65,6 +65,7 @@ public record LauncherConfig(
                             ProcessKeys.THREADS,
                             ProcessKeys.DTYPE,
                             ProcessKeys.KV_DTYPE,
+                            ProcessKeys.PACKED_CACHE,
                             ProcessKeys.MAX_MODEL_LEN,
                             ProcessKeys.KV_MEMORY,
                             ProcessKeys.MAX_NUM_SEQS,

@@ -177,6 +177,13 @@ public final class ProcessKeys {
     public static final Key<KvDtype> KV_DTYPE =
             Key.choice("kv-dtype", KvDtype.class, "type of keys and values").orElse("auto");
 
+    public static final Key<PackedCache> PACKED_CACHE =
+            Key.choice(
+                            "packed-cache",
+                            PackedCache.class,
+                            "packed weights in the user's cache folder: a later start reads them into its memory, or maps the file")
+                    .orElse("read");
+
     public static final Key<Integer> MAX_MODEL_LEN =
             Key.integer("max-model-len", 2, 1 << 24, "tokens of a sequence, prompt and output")
                     .orElseComputed("the model's context, or less where KV memory holds less");
@@ -218,6 +225,13 @@ public final class ProcessKeys {
         F32,
         F16,
         BF16
+    }
+
+    /// Values of [#PACKED_CACHE].
+    public enum PackedCache {
+        READ,
+        MAP,
+        OFF
     }
 
     /// Values of [#GENERATION_CONFIG].
