@@ -33,7 +33,13 @@ final class JavaProcess {
                 "-Xms24m",
                 "-XX:MaxNewSize=64m",
                 "-Xmx" + SchedulerHeap.mebibytes() + "m"),
-        WORKER("worker", "-Xmx1g", "--add-modules=jdk.incubator.vector");
+        // Its weights and blocks are no part of the heap, whose default size grows with the host's.
+        WORKER(
+                "worker",
+                "-Xms40m",
+                "-XX:MaxNewSize=48m",
+                "-Xmx1g",
+                "--add-modules=jdk.incubator.vector");
 
         private final String command;
         private final ImmutableList<String> flags;
