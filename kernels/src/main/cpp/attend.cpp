@@ -27,13 +27,21 @@ constexpr int SCORE_VECTORS = 8, SUM_VECTORS = 4, SUM_PARTS = 4;
 // The state of a vector, as floats: [maximum, 15 unused][16 sums of weights][padded head].
 constexpr int WEIGHTS = LANES, VALUES = 2 * LANES;
 
-// Scores of 16 tokens for M vectors, added in ascending dimension.
+// Asks for the line of memory that is read next where `at` is read now: the blocks of a sequence follow each other in no
+// order that the processor could foresee, so the next one is asked for bit by bit while this one is computed.
+template <typename T>
+inline void fetch(const T* at) {
+  _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
+}
+
+// Scores of 16 tokens for M vectors, added in ascending dimension; `next` are the keys of the next block.
 template <typename T, int M>
-void scores(const float* q, int64_t q_stride, const T* k, int head_size, float* out) {
+void scores(const float* q, int64_t q_stride, const T* k, const T* next, int head_size, float* out) {
   Lanes sums[M];
   for (int m = 0; m < M; m++) sums[m] = broadcast(0);
   for (int d = 0; d < head_size; d++) {
     Lanes keys = load(k + d * BLOCK);
+    fetch(next + d * BLOCK);
     for (int m = 0; m < M; m++) {
       sums[m] = fma(broadcast(q[m * q_stride + d]), keys, sums[m]);
     }
@@ -42,22 +50,23 @@ void scores(const float* q, int64_t q_stride, const T* k, int head_size, float* 
 }
 
 template <typename T>
-void all_scores(const float* q, int64_t q_stride, const T* k, int head_size, int vectors,
-                float* out) {
+void all_scores(const float* q, int64_t q_stride, const T* k, const T* next, int head_size,
+                int vectors, float* out) {
   int m = 0;
   for (; m + SCORE_VECTORS <= vectors; m += SCORE_VECTORS) {
-    scores<T, SCORE_VECTORS>(q + m * q_stride, q_stride, k, head_size, out + m * BLOCK);
+    scores<T, SCORE_VECTORS>(q + m * q_stride, q_stride, k, next, head_size,
+                             out + m * BLOCK);
   }
   const float* rest = q + m * q_stride;
   float* rest_out = out + m * BLOCK;
   switch (vectors - m) {
-    case 1: scores<T, 1>(rest, q_stride, k, head_size, rest_out); break;
-    case 2: scores<T, 2>(rest, q_stride, k, head_size, rest_out); break;
-    case 3: scores<T, 3>(rest, q_stride, k, head_size, rest_out); break;
-    case 4: scores<T, 4>(rest, q_stride, k, head_size, rest_out); break;
-    case 5: scores<T, 5>(rest, q_stride, k, head_size, rest_out); break;
-    case 6: scores<T, 6>(rest, q_stride, k, head_size, rest_out); break;
-    case 7: scores<T, 7>(rest, q_stride, k, head_size, rest_out); break;
+    case 1: scores<T, 1>(rest, q_stride, k, next, head_size, rest_out); break;
+    case 2: scores<T, 2>(rest, q_stride, k, next, head_size, rest_out); break;
+    case 3: scores<T, 3>(rest, q_stride, k, next, head_size, rest_out); break;
+    case 4: scores<T, 4>(rest, q_stride, k, next, head_size, rest_out); break;
+    case 5: scores<T, 5>(rest, q_stride, k, next, head_size, rest_out); break;
+    case 6: scores<T, 6>(rest, q_stride, k, next, head_size, rest_out); break;
+    case 7: scores<T, 7>(rest, q_stride, k, next, head_size, rest_out); break;
   }
 }
 
@@ -84,10 +93,11 @@ float weigh(float* scores, int begin, int end, float soft_cap, float* state) {
   return lanes[0];
 }
 
-// Adds P · 16 columns of weighted values for M vectors, in ascending token order.
+// Adds P · 16 columns of weighted values for M vectors, in ascending token order; `next` are the values of the next block.
 template <typename T, int M, int P>
-void add_values(const float* weights, const float* factors, const T* v, int head_size, int begin,
-                int end, float* values, int64_t stride) {
+void add_values(const float* weights, const float* factors, const T* v, const T* next, int head_size,
+                int begin, int end, float* values, int64_t stride) {
+  constexpr int LINE_PARTS = sizeof(T) * LANES < 64 ? 64 / (sizeof(T) * LANES) : 1;
   Lanes sums[M][P];
   for (int m = 0; m < M; m++) {
     Lanes factor = broadcast(factors[m]);
@@ -98,6 +108,7 @@ void add_values(const float* weights, const float* factors, const T* v, int head
   for (int t = begin; t < end; t++) {
     Lanes row[P];
     for (int p = 0; p < P; p++) row[p] = load(v + t * head_size + p * LANES);
+    for (int p = 0; p < P; p += LINE_PARTS) fetch(next + t * head_size + p * LANES);
     for (int m = 0; m < M; m++) {
       Lanes weight = broadcast(weights[m * BLOCK + t]);
       for (int p = 0; p < P; p++) sums[m][p] = fma(weight, row[p], sums[m][p]);
@@ -109,15 +120,15 @@ void add_values(const float* weights, const float* factors, const T* v, int head
 }
 
 template <typename T, int M>
-void add_all_parts(const float* weights, const float* factors, const T* v, int head_size,
-                   int begin, int end, float* values, int64_t stride) {
+void add_all_parts(const float* weights, const float* factors, const T* v, const T* next,
+                   int head_size, int begin, int end, float* values, int64_t stride) {
   int c = 0;
   for (; c + SUM_PARTS * LANES <= head_size; c += SUM_PARTS * LANES) {
-    add_values<T, M, SUM_PARTS>(weights, factors, v + c, head_size, begin, end, values + c,
+    add_values<T, M, SUM_PARTS>(weights, factors, v + c, next + c, head_size, begin, end, values + c,
                                 stride);
   }
   for (; c < head_size; c += LANES) {
-    add_values<T, M, 1>(weights, factors, v + c, head_size, begin, end, values + c, stride);
+    add_values<T, M, 1>(weights, factors, v + c, next + c, head_size, begin, end, values + c, stride);
   }
 }
 
@@ -159,11 +170,14 @@ struct Tile {
     return token * heads < vectors ? static_cast<int>(token) * heads : vectors;
   }
 
-  void add_block(int block, float* states) const {
-    const T* k = reinterpret_cast<const T*>(kv + block_table[block] * block_bytes);
-    const T* v = k + BLOCK * head_size;
+  const T* keys(int block) const { return reinterpret_cast<const T*>(kv + block_table[block] * block_bytes); }
+
+  // `next` is the block that is added after this one.
+  void add_block(int block, int next, float* states) const {
+    const T* k = keys(block);
+    const T* next_k = keys(next);
     int first = first_vector(block), last = end_vector(block);
-    all_scores(queries + first * padded, padded, k, head_size, last - first,
+    all_scores(queries + first * padded, padded, k, next_k, head_size, last - first,
                weights + first * BLOCK);
     for (int m = first; m < last; m++) {
       factors[m] = weigh(weights + m * BLOCK, seen_from(m, block), seen_to(m, block), soft_cap,
@@ -178,19 +192,20 @@ struct Tile {
       }
       float* values = states + m * state_size() + VALUES;
       switch (same - m) {
-        case 1: add_parts<1>(m, v, begin, end, values); break;
-        case 2: add_parts<2>(m, v, begin, end, values); break;
-        case 3: add_parts<3>(m, v, begin, end, values); break;
-        case 4: add_parts<4>(m, v, begin, end, values); break;
+        case 1: add_parts<1>(m, k, next_k, begin, end, values); break;
+        case 2: add_parts<2>(m, k, next_k, begin, end, values); break;
+        case 3: add_parts<3>(m, k, next_k, begin, end, values); break;
+        case 4: add_parts<4>(m, k, next_k, begin, end, values); break;
       }
       m = same;
     }
   }
 
   template <int M>
-  void add_parts(int m, const T* v, int begin, int end, float* values) const {
-    add_all_parts<T, M>(weights + m * BLOCK, factors + m, v, head_size, begin, end, values,
-                        state_size());
+  void add_parts(int m, const T* k, const T* next_k, int begin, int end, float* values) const {
+    const int64_t to_values = BLOCK * head_size;
+    add_all_parts<T, M>(weights + m * BLOCK, factors + m, k + to_values, next_k + to_values, head_size,
+                        begin, end, values, state_size());
   }
 
   void compute_segment(int segment, float* states) const {
@@ -205,7 +220,7 @@ struct Tile {
     int last = (first_position + (vectors - 1) / heads) / BLOCK;
     int end = (segment + 1) * SEGMENT_BLOCKS - 1;
     for (int block = first; block <= (end < last ? end : last); block++) {
-      add_block(block, states);
+      add_block(block, block < last ? block + 1 : block, states);
     }
   }
 };
