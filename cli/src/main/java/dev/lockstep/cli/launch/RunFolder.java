@@ -16,15 +16,12 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.Optional;
 import java.util.stream.Stream;
-import org.apache.logging.log4j.LogManager;
-import org.apache.logging.log4j.Logger;
 
 /// The folder of a host's Unix sockets and of its embedded ZooKeeper: the one a setting names,
 /// which has the logs too, or a private temporary folder, which is removed at the end, or by a
 /// later process. It is locked.
 record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
     private static final String TEMPORARY = "lockstep-";
-    private static final Logger LOG = LogManager.getLogger(RunFolder.class);
 
     /// Creates the folder if it does not exist.
     ///
@@ -58,12 +55,11 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
                 Files.newDirectoryStream(parent, TEMPORARY + "[0-9]*")) {
             for (Path folder : folders) {
                 if (Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS) && isAbandoned(folder)) {
-                    LOG.info("{} of a process that was killed is removed", folder);
                     delete(folder);
                 }
             }
         } catch (IOException | UncheckedIOException e) {
-            LOG.debug("folders in {} cannot be removed", parent, e);
+            // A later process tries again.
         }
     }
 
@@ -79,7 +75,7 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
             }
             return found;
         } catch (IOException e) {
-            LOG.debug("{} belongs to someone else", folder, e);
+            // It belongs to someone else.
             return false;
         }
     }
@@ -113,7 +109,7 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
                 remove();
             }
         } catch (IOException e) {
-            LOG.debug("{} cannot be read", path, e);
+            // Then it stays.
         }
     }
 
