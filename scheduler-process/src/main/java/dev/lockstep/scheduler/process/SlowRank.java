@@ -26,7 +26,6 @@ final class SlowRank {
     // Of the current span.
     private final long[] compute;
     private final long[] waited;
-    private final double[] shares;
     private boolean measured = true;
     private long began;
     private boolean begun;
@@ -38,7 +37,6 @@ final class SlowRank {
     SlowRank(int ranks) {
         compute = new long[ranks];
         waited = new long[ranks];
-        shares = new double[ranks];
     }
 
     /// The rank that is slow now.
@@ -63,7 +61,7 @@ final class SlowRank {
         if (nanos - began < SPAN_NANOS) {
             return false;
         }
-        int found = measured && shares.length > 1 ? waitedFor() : NONE;
+        int found = measured && waited.length > 1 ? waitedFor() : NONE;
         began = nanos;
         measured = true;
         Arrays.fill(compute, 0);
@@ -81,15 +79,17 @@ final class SlowRank {
         return slow != before;
     }
 
-    /// Returns the rank that all others waited for since the span began.
+    /// Returns the rank that all others waited for since the span began. One that begins a step
+    /// late measures only what is left of it: the longest time is that of the step.
     private int waitedFor() {
         int least = 0;
-        for (int i = 0; i < shares.length; i++) {
-            shares[i] = waited[i] / (double) Math.max(1, compute[i]);
-            least = shares[i] < shares[least] ? i : least;
+        long longest = 0;
+        for (int i = 0; i < waited.length; i++) {
+            longest = Math.max(longest, compute[i]);
+            least = waited[i] < waited[least] ? i : least;
         }
-        for (int i = 0; i < shares.length; i++) {
-            if (i != least && shares[i] - shares[least] <= WAITING) {
+        for (int i = 0; i < waited.length; i++) {
+            if (i != least && waited[i] - waited[least] <= WAITING * longest) {
                 return NONE;
             }
         }

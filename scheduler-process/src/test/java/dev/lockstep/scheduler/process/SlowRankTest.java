@@ -18,12 +18,7 @@ final class SlowRankTest {
     private void step(long... own) {
         long whole = Arrays.stream(own).max().orElseThrow();
         for (int rank = 0; rank < own.length; rank++) {
-            slow.answered(
-                    rank,
-                    StepResult.newBuilder()
-                            .setComputeMicros(1000 * whole)
-                            .setWaitedMicros(1000 * (whole - own[rank]))
-                            .build());
+            slow.answered(rank, measured(whole, whole - own[rank]));
         }
         millis += whole;
         changes += slow.completed(1_000_000 * millis) ? 1 : 0;
@@ -48,6 +43,26 @@ final class SlowRankTest {
         steps(SlowRank.IN_A_ROW + 1, 10, 11, 10);
         assertEquals(OptionalInt.empty(), slow.rank());
         assertEquals(2, changes);
+    }
+
+    /// It measures less than the others, and waits for them too once it has begun.
+    @Test
+    void aRankThatBeginsLateIsNamed() {
+        while (millis < 12_000) {
+            slow.answered(0, measured(100, 96));
+            slow.answered(1, measured(8, 5));
+            slow.answered(2, measured(100, 97));
+            millis += 100;
+            slow.completed(1_000_000 * millis);
+        }
+        assertEquals(OptionalInt.of(1), slow.rank());
+    }
+
+    private static StepResult measured(long compute, long waited) {
+        return StepResult.newBuilder()
+                .setComputeMicros(1000 * compute)
+                .setWaitedMicros(1000 * waited)
+                .build();
     }
 
     @Test
