@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.CommittedOutputs;
 import dev.lockstep.coordinator.engine.EngineEvent;
 import dev.lockstep.coordinator.engine.EngineRequest;
 import dev.lockstep.coordinator.engine.Failure;
@@ -39,8 +40,7 @@ final class PromptRun {
 
     private static final class ChoiceRun {
         final ChoiceAnswer answer;
-        int tokensFrom;
-        int statesFrom;
+        final CommittedOutputs outputs = new CommittedOutputs();
 
         ChoiceRun(ChoiceAnswer answer) {
             this.answer = answer;
@@ -140,27 +140,7 @@ final class PromptRun {
 
     /// Returns the part of outputs that has not arrived before, which is committed, possibly
     /// nothing: a scheduler that goes on computes them again.
-    PositionOutputs commit(int index, PositionOutputs outputs) {
-        ChoiceRun choice = choices.get(index);
-        int tokens = outputs.getNextTokensCount();
-        int values = outputs.getHiddenStatesCount();
-        int states = values == 0 ? 0 : values / outputs.getHiddenSize();
-        int position = outputs.getPosition();
-        int oldTokens = Math.clamp(choice.tokensFrom - position, 0, tokens);
-        int oldStates = Math.clamp(choice.statesFrom - position, 0, states);
-        choice.tokensFrom = tokens == 0 ? choice.tokensFrom : position + tokens;
-        choice.statesFrom = states == 0 ? choice.statesFrom : position + states;
-        if (oldTokens == 0 && oldStates == 0) {
-            return outputs;
-        }
-        PositionOutputs.Builder fresh = outputs.toBuilder();
-        fresh.setPosition(position + Math.max(oldTokens, oldStates));
-        fresh.clearNextTokens()
-                .addAllNextTokens(outputs.getNextTokensList().subList(oldTokens, tokens));
-        fresh.clearHiddenStates()
-                .addAllHiddenStates(
-                        outputs.getHiddenStatesList()
-                                .subList(oldStates * outputs.getHiddenSize(), values));
-        return fresh.build();
+    PositionOutputs commit(int choice, PositionOutputs outputs) {
+        return choices.get(choice).outputs.commit(outputs);
     }
 }

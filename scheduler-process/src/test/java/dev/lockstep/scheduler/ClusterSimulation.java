@@ -138,8 +138,16 @@ final class ClusterSimulation {
         for (int n = random.nextInt(4) == 0 ? 2 : 1; choices.size() < n; ) {
             choices.add(first.withIndex(choices.size()));
         }
+        // Some want the values of their prompt and nothing else; nobody keeps those.
+        boolean outputs = random.nextInt(6) == 0;
         var record =
-                new RequestRecord("r" + begun++, prompt, choices, options(), random.nextInt(3) > 0);
+                new RequestRecord(
+                        "r" + begun++,
+                        prompt,
+                        outputs ? List.of(Choice.of(0)) : choices,
+                        options(),
+                        outputs ? FakeWorker.wanted(0, false, true, false) : WantedOutputs.NONE,
+                        !outputs && random.nextInt(3) > 0);
         var client = new SimulatedClient(this, record, random.nextInt(5) > 0);
         clients.add(client);
         coordinator().ifPresentOrElse(client::begin, client::cancel);

@@ -31,6 +31,7 @@ enum Happening {
     WINDOW_ENDED,
     RESUMED,
     EXPIRED_WHILE_PARKED,
+    OUTPUTS_REPEATED,
     // Ends of requests.
     FINISHED,
     FINISHED_AFTER_FAULT,

@@ -90,7 +90,7 @@ final class KeptRequests {
                             record.id(),
                             record.prompt(),
                             choice,
-                            WantedOutputs.NONE,
+                            record.wanted(),
                             record.options(),
                             kept.sequences.isEmpty()
                                     ? Optional.empty()
@@ -198,7 +198,15 @@ final class KeptRequests {
                 case SequenceEvent.Stopped(var sequence, var _) -> end(kept, sequence);
                 case SequenceEvent.LengthReached(var sequence) -> end(kept, sequence);
                 case SequenceEvent.Expired(var sequence) -> late.add(sequence);
-                case SequenceEvent.Computed _, SequenceEvent.Refused _ ->
+                case SequenceEvent.Computed(var _, var outputs) ->
+                        kept.send(
+                                new RequestFrame.Outputs(
+                                        choice,
+                                        outputs.position(),
+                                        outputs.hiddenStates().stream()
+                                                .map(FakeWorker::value)
+                                                .toList()));
+                case SequenceEvent.Refused _ ->
                         throw new IllegalStateException("unexpected: " + event);
             }
         }

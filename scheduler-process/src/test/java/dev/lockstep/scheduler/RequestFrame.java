@@ -17,6 +17,13 @@ sealed interface RequestFrame {
         }
     }
 
+    /// Values of consecutive positions of one choice.
+    record Outputs(int choice, int position, List<Float> values) implements RequestFrame {
+        public Outputs {
+            values = List.copyOf(values);
+        }
+    }
+
     /// A kept request that another coordinator had sent; all of its tokens follow.
     record Attached(RequestRecord record) implements RequestFrame {}
 

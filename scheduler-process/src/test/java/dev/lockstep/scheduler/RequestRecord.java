@@ -11,6 +11,7 @@ record RequestRecord(
         int[] prompt,
         List<Choice> choices,
         SchedulingOptions options,
+        WantedOutputs wanted,
         boolean resumable) {
     RequestRecord {
         choices = List.copyOf(choices);

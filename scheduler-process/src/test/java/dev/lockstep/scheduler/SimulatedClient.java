@@ -2,6 +2,7 @@
 package dev.lockstep.scheduler;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -13,6 +14,7 @@ final class SimulatedClient extends SimulatedProcess {
     private final boolean comesBack;
     private final List<List<Integer>> texts = new ArrayList<>();
     private final List<Boolean> ended = new ArrayList<>();
+    private final List<Float> values = new ArrayList<>();
     private Optional<Connection> connection = Optional.empty();
     private Optional<Happening> end = Optional.empty();
     private boolean known;
@@ -68,6 +70,8 @@ final class SimulatedClient extends SimulatedProcess {
                         wire.toClient(() -> tokens(this, choice, position + from, fresh, last));
                     }
                 }
+                case RequestFrame.Outputs(var _, var position, var fresh) ->
+                        wire.toClient(() -> outputs(this, position, fresh));
                 case RequestFrame.Failed(var reason) -> wire.toClient(() -> failed(this, reason));
                 case RequestFrame.Accepted _, RequestFrame.Attached _ ->
                         throw new IllegalStateException("not for clients: " + frame);
@@ -85,6 +89,17 @@ final class SimulatedClient extends SimulatedProcess {
         connection = Optional.of(fresh);
         connections++;
         return fresh;
+    }
+
+    private void outputs(Connection from, int position, List<Float> fresh) {
+        if (connection.equals(Optional.of(from)) && end.isEmpty()) {
+            known = true;
+            cluster.require(
+                    position == values.size(),
+                    "values of position %d of %s, which has %d"
+                            .formatted(position, record.id(), values.size()));
+            values.addAll(fresh);
+        }
     }
 
     private void tokens(
@@ -106,6 +121,12 @@ final class SimulatedClient extends SimulatedProcess {
         text.addAll(ids);
         if (last && !ended.get(choice)) {
             ended.set(choice, true);
+            cluster.require(
+                    !record.wanted().any()
+                            || values.equals(
+                                    FakeWorker.values(
+                                            Arrays.stream(record.prompt()).boxed().toList())),
+                    "the values of " + record.id() + " are " + values);
             List<Integer> expected =
                     FakeWorker.expected(record.prompt(), record.choices().get(choice));
             if (!text.equals(expected)) {

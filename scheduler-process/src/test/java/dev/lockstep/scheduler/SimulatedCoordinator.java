@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
+import dev.lockstep.coordinator.engine.CommittedOutputs;
 import dev.lockstep.coordinator.engine.RequestProgress;
+import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -26,6 +28,10 @@ final class SimulatedCoordinator extends SimulatedProcess {
         final String id;
         Optional<RequestRecord> record;
         Optional<RequestProgress> progress = Optional.empty();
+
+        /// Of the only choice of a request that wants outputs.
+        final CommittedOutputs outputs = new CommittedOutputs();
+
         Optional<RequestCall> call = Optional.empty();
         final Set<SimulatedScheduler> refusedBy = new HashSet<>();
         Optional<RequestFrame.Reason> refusal = Optional.empty();
@@ -122,6 +128,7 @@ final class SimulatedCoordinator extends SimulatedProcess {
                 }
             }
             case RequestFrame.Tokens tokens -> commit(run, call, tokens);
+            case RequestFrame.Outputs outputs -> commit(run, call, outputs);
             case RequestFrame.Failed(var reason) -> failed(run, call, reason);
         }
     }
@@ -131,6 +138,25 @@ final class SimulatedCoordinator extends SimulatedProcess {
         run.lastAttempt = call.attempt();
         run.progress().accept();
         run.client.accepted();
+    }
+
+    private void commit(Run run, RequestCall call, RequestFrame.Outputs outputs) {
+        accept(run, call);
+        PositionOutputs fresh =
+                run.outputs.commit(
+                        PositionOutputs.newBuilder()
+                                .setPosition(outputs.position())
+                                .setHiddenSize(1)
+                                .addAllHiddenStates(outputs.values())
+                                .build());
+        if (fresh.getHiddenStatesCount() < outputs.values().size()) {
+            cluster.happened(Happening.OUTPUTS_REPEATED);
+        }
+        if (fresh.getHiddenStatesCount() > 0) {
+            run.client.send(
+                    new RequestFrame.Outputs(
+                            outputs.choice(), fresh.getPosition(), fresh.getHiddenStatesList()));
+        }
     }
 
     private void commit(Run run, RequestCall call, RequestFrame.Tokens tokens) {
