@@ -32,6 +32,7 @@ final class PackedCache implements AutoCloseable {
     private final PackedMemory segments = new PackedMemory();
     private Optional<Source> source;
     private volatile boolean complete = true;
+    private boolean damaged;
     private @Nullable Thread writer;
 
     private record Source(PackedFile file, PackedPlacement placement) {}
@@ -149,16 +150,19 @@ final class PackedCache implements AutoCloseable {
         }
         try {
             return source.get().placement().place(found.get());
-        } catch (IOException damaged) {
-            reportUnusable(damaged);
-            delete();
+        } catch (IOException failure) {
+            if (!damaged) {
+                damaged = true;
+                reportUnusable(failure);
+                delete();
+            }
             return 0;
         }
     }
 
     private void reportUnusable(IOException failure) {
         report.accept(
-                "%s is not used, the weights are packed anew: %s"
+                "%s is made anew: %s"
                         .formatted(
                                 file,
                                 failure instanceof PackedFileException refusal
