@@ -109,8 +109,12 @@ final class KeptRequests {
                 kept.sequences.forEach(sequence -> owners.put(sequence, kept));
                 kept.send(new RequestFrame.Accepted());
             }
-            case Submission.QueueFull _, Submission.TooLate _ ->
+            case Submission.QueueFull _, Submission.TooLate _ -> {
+                // Of a stream that brings its request twice the first one counts.
+                if (all.stream().noneMatch(one -> one.call.equals(Optional.of(call)))) {
                     call.reply(new RequestFrame.Failed(RequestFrame.Reason.OVERLOADED));
+                }
+            }
             case Submission.Unservable _ ->
                     call.reply(new RequestFrame.Failed(RequestFrame.Reason.INVALID));
         }
