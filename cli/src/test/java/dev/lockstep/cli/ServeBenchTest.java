@@ -27,6 +27,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 class ServeBenchTest {
@@ -147,6 +148,7 @@ class ServeBenchTest {
         assertEquals(List.of("a"), tenants.stream().distinct().toList());
     }
 
+    @Tag("sweep")
     @Test
     void aRefusedRequestIsCountedAndItsClientWaitsAsLongAsRetryAfterSays() throws Exception {
         events = List.of(tokens(7));

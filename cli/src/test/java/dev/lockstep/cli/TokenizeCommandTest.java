@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -52,6 +53,7 @@ class TokenizeCommandTest {
                 new int[] {1, 15043}, tokenize(file, List.of("Hello"), "--add-special").getFirst());
     }
 
+    @Tag("sweep")
     @ParameterizedTest
     @ValueSource(strings = {"gpt-2", "starcoder", "falcon", "deepseek-llm", "llama-spm", "phi-3"})
     void aVocabularyFileGivesTheRecordedIds(String name) throws Exception {

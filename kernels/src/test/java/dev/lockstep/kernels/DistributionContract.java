@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Random;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// The contract of the distribution of sampled tokens.
@@ -25,6 +26,7 @@ public interface DistributionContract extends KernelsContract {
         }
     }
 
+    @Tag("sweep")
     @Test
     default void frequenciesMatchTheFilteredDistribution() {
         float[] logits = TestValues.normal(new Random(12), VOCABULARY);

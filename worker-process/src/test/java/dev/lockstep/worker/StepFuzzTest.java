@@ -18,9 +18,11 @@ import dev.lockstep.proto.v1.Step;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// Whatever a step contains, the worker runs it or refuses it with a message, and serves on.
+@Tag("sweep")
 class StepFuzzTest extends TinyWorkerSetting {
     private static final int STEPS = 1200;
 

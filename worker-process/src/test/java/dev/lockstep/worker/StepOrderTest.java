@@ -21,6 +21,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -240,6 +241,7 @@ class StepOrderTest {
                 new Step.Row(0, 0, 17, List.of(new int[] {5, 6}), List.of(NAME)));
     }
 
+    @Tag("sweep")
     @Test
     void aDeviceThatDoesNotFinishIsGivenUpWithItsMemory() throws Exception {
         send(prefill(1, 1, TestWorker.seeded(3)));

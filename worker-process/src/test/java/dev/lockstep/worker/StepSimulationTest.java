@@ -17,11 +17,13 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// Steps that end at random times, while others are launched, have the outcomes of steps that run
 /// one after the other; an epoch that is aborted leaves the names of completed steps alone.
+@Tag("sweep")
 class StepSimulationTest {
     private static final int SEEDS = 30;
     private static final int STEPS = 24;

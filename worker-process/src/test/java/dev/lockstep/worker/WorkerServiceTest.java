@@ -24,6 +24,7 @@ import io.grpc.Status;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// The worker as a scheduler sees it, through a real stream.
@@ -185,6 +186,7 @@ class WorkerServiceTest extends TinyWorkerSetting {
     }
 
     /// The result of a step that ends after its scheduler disconnected is dropped.
+    @Tag("sweep")
     @Test
     void streamsThatBreakDuringStepsNeverStopTheStepThread() throws Exception {
         try (var served = new ServedWorker(worker, folder, "worker.after-step=sleep:20ms")) {
@@ -205,15 +207,21 @@ class WorkerServiceTest extends TinyWorkerSetting {
 
     @Test
     void moreStepsThanTheInboxHoldsAreRefused() throws Exception {
-        try (var served = new ServedWorker(worker, folder, "worker.before-step=sleep:3s@1");
+        var device = new LateKernels(TestWorker.openKernels());
+        try (TestWorker busy =
+                        TestWorker.onModel(folder, TestWorker.MAX_POSITIONS, device.kernels());
+                var served = new ServedWorker(busy, folder, "");
                 TestScheduler scheduler = served.dial()) {
             scheduler.begin(1);
-            for (int number = 1; number <= 30; number++) {
-                scheduler.send(step(1, number));
+            device.late(true);
+            scheduler.send(prefill(1));
+            for (int number = 2; number <= 30; number++) {
+                scheduler.send(step(1, number).addRows(row(0, 8 + number, 1)));
             }
             WorkerError error = scheduler.error();
             assertContains(error.getMessage(), "too many steps in flight");
             assertTrue(error.getNumber() > 2, error::toString);
+            device.late(false);
         }
     }
 
