@@ -266,12 +266,13 @@ public final class AttentionRun {
         int[] bits = output(sequence, position, 0);
         assertEquals(expected.length, bits.length);
         for (int i = 0; i < bits.length; i++) {
+            int element = i;
             Rounding.requireClose(
                     expected[i],
                     Float.intBitsToFloat(bits[i]),
                     bound(contract),
                     device.activationType(),
-                    "element " + i);
+                    () -> "element " + element);
         }
     }
 

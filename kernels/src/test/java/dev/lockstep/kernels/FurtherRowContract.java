@@ -150,8 +150,9 @@ public interface FurtherRowContract extends KernelsContract {
                     float[] product = device.floats(gated);
                     float[] single = device.floats(plain);
                     for (int i = 0; i < product.length; i++) {
-                        int gate = i / width * 2 * width + i % width;
-                        double expected = reference(activation, gateUp[gate]);
+                        int at = i / width * 2 * width + i % width;
+                        float gate = gateUp[at];
+                        double expected = reference(activation, gate);
                         // Rounding of e^-y grows with y: 2e-6 of a value of 30 at most, where the
                         // rest vanishes.
                         double bound =
@@ -161,8 +162,8 @@ public interface FurtherRowContract extends KernelsContract {
                                 single[i],
                                 bound,
                                 plain.type(),
-                                activation + " of " + gateUp[gate]);
-                        float up = gateUp[gate + width];
+                                () -> activation + " of " + gate);
+                        float up = gateUp[at + width];
                         Rounding.requireClose(
                                 expected * up, product[i], 2 * bound * Math.abs(up), gated.type());
                     }

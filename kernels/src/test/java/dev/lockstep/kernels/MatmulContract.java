@@ -11,7 +11,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -79,8 +81,14 @@ public interface MatmulContract extends KernelsContract {
             for (int t = 0; t < 3; t++) {
                 for (int r = 0; r < picked.length; r++) {
                     Product product =
-                            product(stored, picked[r], compute, x.type(), inputs, t * 160, 160);
-                    product.check(sum[t * picked.length + r], DType.F32, type + " shard");
+                            product(
+                                    StoredRow.of(stored, picked[r]),
+                                    compute,
+                                    x.type(),
+                                    inputs,
+                                    t * 160,
+                                    160);
+                    product.check(sum[t * picked.length + r], DType.F32, () -> type + " shard");
                 }
             }
         }
@@ -122,11 +130,11 @@ public interface MatmulContract extends KernelsContract {
                 int column = 0;
                 for (StoredMatrix segment : segments) {
                     for (int r = 0; r < segment.rows(); r++) {
-                        product(segment, r, compute, x.type(), inputs, t * 64, 64)
+                        product(StoredRow.of(segment, r), compute, x.type(), inputs, t * 64, 64)
                                 .check(
                                         outputs[t * 62 + column++],
                                         out.type(),
-                                        segment.type() + " segment");
+                                        () -> segment.type() + " segment");
                     }
                 }
             }
@@ -275,33 +283,36 @@ public interface MatmulContract extends KernelsContract {
         PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), compute);
         Tensor x = activations(device, tokens, columns, tokens);
         float[] inputs = device.floats(x);
+        List<Product> products = new ArrayList<>();
+        List<StoredRow> decoded =
+                IntStream.range(0, rows).mapToObj(r -> StoredRow.of(stored, r)).toList();
+        for (int t = 0; t < tokens; t++) {
+            for (StoredRow row : decoded) {
+                products.add(product(row, compute, x.type(), inputs, t * columns, columns));
+            }
+        }
         for (DType result : device.floatTypes()) {
             Tensor out = device.zeros(result, tokens, rows);
             device.kernels().matmul(x, weight, out);
             float[] outputs = device.floats(out);
-            for (int t = 0; t < tokens; t++) {
-                for (int r = 0; r < rows; r++) {
-                    product(stored, r, compute, x.type(), inputs, t * columns, columns)
-                            .check(
-                                    outputs[t * rows + r],
-                                    result,
-                                    "%s rows %d columns %d tokens %d at [%d, %d]"
-                                            .formatted(type, rows, columns, tokens, t, r));
-                }
+            for (int i = 0; i < outputs.length; i++) {
+                int t = i / rows;
+                int r = i % rows;
+                products.get(i)
+                        .check(
+                                outputs[i],
+                                result,
+                                () ->
+                                        "%s rows %d columns %d tokens %d at [%d, %d]"
+                                                .formatted(type, rows, columns, tokens, t, r));
             }
         }
     }
 
     private Product product(
-            StoredMatrix stored,
-            int row,
-            DType compute,
-            DType activation,
-            float[] x,
-            int at,
-            int columns) {
-        boolean int8 = stored.type().isQuantized() && quantizesActivations();
-        Product product = Product.of(stored, row, int8, compute, activation, x, at, columns);
+            StoredRow row, DType compute, DType activation, float[] x, int at, int columns) {
+        boolean int8 = row.type().isQuantized() && quantizesActivations();
+        Product product = Product.of(row, int8, compute, activation, x, at, columns);
         return new Product(product.value(), product.bound() * tolerances().products());
     }
 
@@ -313,8 +324,7 @@ public interface MatmulContract extends KernelsContract {
         ///
         /// @param int8 whether the activations are quantized to int8 for it
         static Product of(
-                StoredMatrix stored,
-                int row,
+                StoredRow row,
                 boolean int8,
                 DType compute,
                 DType activation,
@@ -324,19 +334,21 @@ public interface MatmulContract extends KernelsContract {
             double value = 0;
             double magnitude = 0;
             double rounding = 0;
+            double halfStep = 0;
             for (int column = 0; column < columns; column++) {
-                double w = stored.at(row, column);
+                double w = row.values()[column];
                 value += w * x[at + column];
                 magnitude += Math.abs(w * x[at + column]);
                 if (int8) {
-                    rounding += Math.abs(w) * halfStep(x, at + column / 32 * 32);
+                    halfStep = column % 32 == 0 ? halfStep(x, at + column) : halfStep;
+                    rounding += Math.abs(w) * halfStep;
                 }
             }
             double f32 = Rounding.unit(DType.F32);
             // Every addition rounds once; a quantized block rounds its few terms, which may cancel.
             double bound = magnitude * f32 * (columns + 8) + rounding * 1.0001;
-            if (stored.type().isQuantized()) {
-                bound += cancelled(stored, row, x, at, columns) * f32 * 8;
+            if (row.type().isQuantized()) {
+                bound += cancelled(row, x, at, columns) * f32 * 8;
             }
             if (compute == DType.BF16 && !int8) {
                 // The weight is rounded, and so are activations of a longer type; products of both
@@ -347,7 +359,7 @@ public interface MatmulContract extends KernelsContract {
             return new Product(value, bound);
         }
 
-        void check(double actual, DType stored, String what) {
+        void check(double actual, DType stored, Supplier<@Nullable String> what) {
             Rounding.requireClose(value, actual, bound, stored, what);
         }
 
@@ -361,14 +373,14 @@ public interface MatmulContract extends KernelsContract {
         }
 
         // Scale and minimum terms, which are added one after the other, by magnitude.
-        private static double cancelled(
-                StoredMatrix stored, int row, float[] x, int at, int columns) {
+        private static double cancelled(StoredRow row, float[] x, int at, int columns) {
             double sum = 0;
             for (int column = 0; column < columns; column++) {
-                StoredElement element = stored.element(row, column);
-                double minimum = Math.abs((double) element.min() * element.subMin());
+                double minimum = row.minima()[column];
                 if (minimum > 0) {
-                    sum += Math.abs(x[at + column]) * (Math.abs(element.value()) + 2 * minimum);
+                    sum +=
+                            Math.abs(x[at + column])
+                                    * (Math.abs(row.values()[column]) + 2 * minimum);
                 }
             }
             return sum * columns / 32;

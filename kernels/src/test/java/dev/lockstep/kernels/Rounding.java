@@ -3,6 +3,9 @@ package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
 /// The rounding of values to the float types of tensors, half to even.
 public final class Rounding {
     private Rounding() {}
@@ -40,14 +43,18 @@ public final class Rounding {
     ///
     /// @param bound of F32 arithmetic, with the rounding of its result to F32
     public static void requireClose(
-            double expected, double actual, double bound, DType stored, String what) {
+            double expected,
+            double actual,
+            double bound,
+            DType stored,
+            Supplier<@Nullable String> what) {
         double tolerance =
                 stored == DType.F32 ? bound : bound + unit(stored) * (Math.abs(expected) + bound);
         assertEquals(expected, actual, tolerance, what);
     }
 
     public static void requireClose(double expected, double actual, double bound, DType stored) {
-        requireClose(expected, actual, bound, stored, "stored as " + stored);
+        requireClose(expected, actual, bound, stored, () -> "stored as " + stored);
     }
 
     /// Returns the bits of the nearest bf16.

@@ -150,7 +150,7 @@ public interface RowContract extends KernelsContract {
                             actual[i],
                             tolerances().elements() * bound,
                             out.type(),
-                            type.name());
+                            type::name);
                 }
                 for (int wrong : new int[] {5, -1}) {
                     Tensor outside = device.ints(1, 6, 0, 0, 0, 0, 0, wrong);
