@@ -41,6 +41,7 @@ public final class Lockstep {
                     new WorkerCommand(),
                     new ZooKeeperCommand(),
                     new DrainCommand(),
+                    new ResizeCommand(),
                     new CertificatesCommand(),
                     new DoctorCommand(),
                     new DevicesCommand(),

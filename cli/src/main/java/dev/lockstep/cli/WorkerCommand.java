@@ -37,6 +37,8 @@ final class WorkerCommand extends Command {
                                 settings.value(ProcessKeys.GROUP),
                                 settings.value(ProcessKeys.RANK));
         ProcessStart start = ProcessStart.of(name, settings, DRAIN_BUDGET);
+        // Those of two numbers of ranks share a folder; a launcher's processes have names.
+        String use = System.getProperty("lockstep.process", name);
         // Before the weights are loaded.
         InternalPort.requireFree(settings);
         ModelChoice model = start.model();
@@ -45,7 +47,7 @@ final class WorkerCommand extends Command {
                         start.settings(),
                         model.path(),
                         model.name(),
-                        start.folder(ProcessKeys.RUN_FOLDER, name)),
+                        start.folder(ProcessKeys.RUN_FOLDER, use)),
                 ClusterAccess.of(start.settings(), Member.Role.WORKER),
                 start.daemon(),
                 (done, total) ->

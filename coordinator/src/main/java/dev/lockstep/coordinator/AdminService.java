@@ -12,15 +12,21 @@ import dev.lockstep.proto.v1.DrainTarget;
 import dev.lockstep.proto.v1.MemberStatus;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.RequestTimelineRequest;
+import dev.lockstep.proto.v1.ResizeRequest;
+import dev.lockstep.proto.v1.ResizeResponse;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
+import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.Executor;
 import java.util.function.Supplier;
 
 /// The gRPC service for operators: the state of the cluster as this coordinator knows it, timelines
-/// of requests, and drains.
+/// of requests, drains, and the number of ranks of a group.
 final class AdminService extends AdminGrpc.AdminImplBase {
+    /// A launcher gives up earlier.
+    private static final Duration RESIZE = Duration.ofMinutes(15);
+
     private final Readiness readiness;
     private final SchedulerClient schedulers;
     private final Drains drains;
@@ -83,18 +89,29 @@ final class AdminService extends AdminGrpc.AdminImplBase {
         answer(observer, () -> drains.status(target));
     }
 
+    @Override
+    public void resize(ResizeRequest request, StreamObserver<ResizeResponse> observer) {
+        answer(
+                observer,
+                () -> {
+                    GroupView group = LedGroup.named(schedulers, request.getGroup());
+                    schedulers.setRanks(group.id(), request.getRanks(), RESIZE);
+                    return ResizeResponse.getDefaultInstance();
+                });
+    }
+
     /// Answers with what a scheduler may refuse.
-    private void answer(StreamObserver<DrainState> observer, Supplier<DrainState> work) {
+    private <T> void answer(StreamObserver<T> observer, Supplier<T> work) {
         threads.execute(
                 () -> {
-                    DrainState state;
+                    T answer;
                     try {
-                        state = work.get();
+                        answer = work.get();
                     } catch (StatusRuntimeException e) {
                         observer.onError(e.getStatus().asRuntimeException());
                         return;
                     }
-                    var _ = UnaryResponse.send(observer, () -> state);
+                    var _ = UnaryResponse.send(observer, () -> answer);
                 });
     }
 

@@ -90,7 +90,7 @@ final class Drains {
 
     private Drained find(DrainTarget target) {
         return switch (target.getTargetCase()) {
-            case GROUP -> new Drained.OfGroup(group(target.getGroup()));
+            case GROUP -> new Drained.OfGroup(LedGroup.named(schedulers, target.getGroup()));
             case MEMBER -> member(target.getMember());
             case TARGET_NOT_SET ->
                     throw refused(Status.INVALID_ARGUMENT, "name a group or a member");
@@ -108,7 +108,7 @@ final class Drains {
                                                 Status.NOT_FOUND,
                                                 "no member is at " + Json.quoted(address)));
         if (member.role() != Member.Role.COORDINATOR) {
-            return new Drained.OfGroup(group(member.group()));
+            return new Drained.OfGroup(LedGroup.named(schedulers, member.group()));
         }
         if (!member.incarnation().equals(incarnation)) {
             throw refused(
@@ -116,23 +116,6 @@ final class Drains {
                     "another coordinator is at " + address + ": ask that one");
         }
         return new Drained.OfThisCoordinator();
-    }
-
-    private GroupView group(String name) {
-        GroupView view =
-                GroupView.byGroup(schedulers.groups()).stream()
-                        .filter(each -> each.status().getGroup().equals(name))
-                        .findFirst()
-                        .orElseThrow(
-                                () ->
-                                        refused(
-                                                Status.NOT_FOUND,
-                                                "no group is named " + Json.quoted(name)));
-        if (!view.alive()) {
-            throw refused(
-                    Status.UNAVAILABLE, "the scheduler of group " + name + " does not answer");
-        }
-        return view;
     }
 
     private static StatusRuntimeException refused(Status status, String why) {

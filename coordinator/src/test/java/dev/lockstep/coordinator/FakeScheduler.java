@@ -26,6 +26,8 @@ import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.SetDrainingRequest;
 import dev.lockstep.proto.v1.SetDrainingResponse;
+import dev.lockstep.proto.v1.SetRanksRequest;
+import dev.lockstep.proto.v1.SetRanksResponse;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TopLogprob;
 import dev.lockstep.proto.v1.Usage;
@@ -43,6 +45,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
@@ -141,6 +144,26 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
 
     public void busy(int running, long waitingTokens) {
         publish(status.toBuilder().setRunning(running).setWaitingTokens(waitingTokens).build());
+    }
+
+    /// Has any number of ranks below 9.
+    @Override
+    public void setRanks(SetRanksRequest request, StreamObserver<SetRanksResponse> observer) {
+        int ranks = request.getRanks();
+        if (ranks > 8) {
+            observer.onError(
+                    Status.FAILED_PRECONDITION
+                            .withDescription("no shard has less than one of 8 heads")
+                            .asRuntimeException());
+            return;
+        }
+        publish(
+                status.toBuilder()
+                        .clearRanks()
+                        .addAllRanks(Collections.nCopies(ranks, RankInfo.getDefaultInstance()))
+                        .build());
+        observer.onNext(SetRanksResponse.getDefaultInstance());
+        observer.onCompleted();
     }
 
     /// Sets its status and sends it to all coordinators.

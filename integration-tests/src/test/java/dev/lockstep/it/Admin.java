@@ -5,6 +5,7 @@ import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ClusterStatusRequest;
 import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.ResizeRequest;
 import io.grpc.ManagedChannel;
 import io.grpc.netty.NettyChannelBuilder;
 import java.util.Optional;
@@ -33,6 +34,14 @@ final class Admin implements AutoCloseable {
         return status().getGroupsList().stream()
                 .filter(group -> group.getGroup().equals(name))
                 .findFirst();
+    }
+
+    /// Forms a group anew with another number of ranks.
+    void resize(String group, int ranks) {
+        var _ =
+                AdminGrpc.newBlockingStub(channel)
+                        .withDeadlineAfter(BoundedWait.TIMEOUT)
+                        .resize(ResizeRequest.newBuilder().setGroup(group).setRanks(ranks).build());
     }
 
     @Override

@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
+import java.util.stream.IntStream;
 
 /// Streams of every kind whose answers are known from an undisturbed run: greedy, sampled with a
 /// seed, several choices, log-probabilities, penalties, a stop string, a constraint. After any
@@ -29,6 +31,22 @@ final class StreamMix {
     record Answer(Map<Integer, Generated> choices, JsonNode usage, int migrations) {
         boolean sameAs(Answer other) {
             return choices.equals(other.choices) && usage.equals(other.usage);
+        }
+
+        /// Whether all but the bits of log-probabilities is the same.
+        boolean readsAs(Answer other) {
+            return withoutLogprobs().sameAs(other.withoutLogprobs());
+        }
+
+        private Answer withoutLogprobs() {
+            var read = new TreeMap<Integer, Generated>();
+            choices.forEach(
+                    (index, one) ->
+                            read.put(
+                                    index,
+                                    new Generated(
+                                            one.text(), one.ids(), List.of(), one.finishReason())));
+            return new Answer(read, usage, migrations);
         }
     }
 
@@ -128,6 +146,33 @@ final class StreamMix {
                     expected.get(i).sameAs(answer),
                     "stream " + i + ": " + answer + ", undisturbed: " + expected.get(i));
             migrations.add(answer.migrations());
+        }
+        return migrations;
+    }
+
+    /// Streams every body, one time after the other as long as `goesOn` says so, and requires what
+    /// the undisturbed run says, apart from the bits of log-probabilities. Requests are refused
+    /// while no group is formed. Returns how often a stream went on in another epoch.
+    int repeat(Api api, BooleanSupplier goesOn) throws Exception {
+        List<Integer> streams = IntStream.range(0, bodies.size()).boxed().toList();
+        return Together.map(streams, stream -> repeat(api, stream, goesOn)).stream()
+                .mapToInt(Integer::intValue)
+                .sum();
+    }
+
+    private int repeat(Api api, int stream, BooleanSupplier goesOn) {
+        int migrations = 0;
+        while (goesOn.getAsBoolean()) {
+            EventReader events = api.stream(CompletionBodies.COMPLETIONS, bodies.get(stream));
+            if (events.status() == 503) {
+                events.close();
+                continue;
+            }
+            Answer answer = read(events);
+            assertTrue(
+                    expected.get(stream).readsAs(answer),
+                    "stream " + stream + ": " + answer + ", undisturbed: " + expected.get(stream));
+            migrations += answer.migrations();
         }
         return migrations;
     }

@@ -3,21 +3,17 @@ package dev.lockstep.cli.launch;
 
 import dev.lockstep.cluster.process.Daemon;
 import dev.lockstep.cluster.process.ExitCode;
-import dev.lockstep.cluster.process.OwnerOnly;
+import dev.lockstep.cluster.process.RankLine;
 import dev.lockstep.cluster.process.Settings;
 import java.io.BufferedReader;
-import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.channels.Channels;
-import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -29,9 +25,6 @@ final class Child {
     /// The first word of a line on standard output that is for the person who started the cluster.
     static final String NOTICE = "notice";
 
-    /// The beginning of a message of a Lockstep process in its error output.
-    private static final String MESSAGE = "lockstep ";
-
     private static final Logger LOG = LogManager.getLogger(Child.class);
 
     /// The delay before the end of a child is reported: a signal to the whole process group may
@@ -41,17 +34,14 @@ final class Child {
     /// Beats that may be missing before a child that has sent one is killed: it sends one a second.
     static final int MISSED_BEATS = 5;
 
-    /// The bytes of a log in which its last line is searched.
-    private static final int END_BYTES = 1 << 16;
-
     private final String name;
-    private final List<String> command;
     private final Map<String, String> environment;
-    private final Path logFolder;
+    private final ErrorOutput errors;
     private final Listener listener;
     private final Thread watch;
 
     // Guarded by this.
+    private final List<String> command;
     private @Nullable Process process;
     private boolean stopping;
     private boolean replaced;
@@ -69,6 +59,9 @@ final class Child {
 
         /// Reports a line for the person who started the cluster.
         void notice(String line);
+
+        /// Takes a line of a scheduler about the number of ranks; must not block.
+        void ranks(Child scheduler, RankLine line);
 
         /// Reports that it got SIGTERM, which it leaves to this process: [#drain] or [#replace].
         void terminated(Child child);
@@ -89,9 +82,9 @@ final class Child {
             Path logFolder,
             Listener listener) {
         this.name = name;
-        this.command = List.copyOf(command);
+        this.command = new ArrayList<>(command);
         this.environment = Map.copyOf(environment);
-        this.logFolder = logFolder;
+        this.errors = new ErrorOutput(logFolder, name);
         this.listener = listener;
         this.watch = Thread.ofPlatform().daemon().name("watch-" + name).unstarted(this::watch);
     }
@@ -171,6 +164,13 @@ final class Child {
         }
     }
 
+    /// Gives a flag of its command another value from now on, and says a line to the process that
+    /// has the old one.
+    synchronized void change(String flag, String value, String line) {
+        command.replaceAll(word -> word.startsWith(flag + "=") ? flag + "=" + value : word);
+        say(line);
+    }
+
     /// Closes its standard input, which stops it without a drain.
     synchronized void closeInput() {
         stopping = true;
@@ -232,7 +232,7 @@ final class Child {
                         LOG.info("{} ended with exit code {} and is replaced", name, exitCode);
                         continue;
                     }
-                    line = lastLine(exitCode);
+                    line = errors.lastLine(exitCode);
                 } catch (IOException e) {
                     exitCode = ExitCode.FAILED;
                     line = "cannot be started: " + e.getMessage();
@@ -279,7 +279,7 @@ final class Child {
             return null;
         }
         starting();
-        ProcessBuilder builder = new ProcessBuilder(command).redirectError(emptyErrorFile());
+        ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.emptyFile());
         // The command line has all settings, those of this process's environment included, except
         // for secrets.
         builder.environment()
@@ -305,8 +305,8 @@ final class Child {
         return first;
     }
 
-    /// Reads lines of the forms `progress TAB what TAB done TAB total`, `notice TAB text`, `alive`
-    /// and `terminated`; ignores other lines.
+    /// Reads lines of the forms `progress TAB what TAB done TAB total`, `notice TAB text`, `alive`,
+    /// `terminated` and those of [RankLine]; ignores other lines.
     private void read(Process from) {
         try (BufferedReader reader = from.inputReader()) {
             for (String line = reader.readLine(); line != null; line = reader.readLine()) {
@@ -326,6 +326,8 @@ final class Child {
                     }
                 } else if (words.length == 2 && words[0].equals(NOTICE)) {
                     listener.notice(words[1]);
+                } else {
+                    RankLine.parse(line).ifPresent(said -> listener.ranks(this, said));
                 }
             }
         } catch (IOException e) {
@@ -343,51 +345,5 @@ final class Child {
             TimeUnit.NANOSECONDS.timedWait(this, left);
         }
         return !stopping;
-    }
-
-    /// Returns the last message of a Lockstep process in its error output, else the last non-blank
-    /// line there, else that of its log. A library may have written behind the message.
-    private String lastLine(int exitCode) {
-        List<String> errors = lines(errorFile());
-        return last(errors.stream().filter(line -> line.startsWith(MESSAGE)).toList())
-                .or(() -> last(errors))
-                .or(() -> last(lines(logFolder.resolve(name + ".log"))))
-                .orElse("ended with exit code " + exitCode + " without a message");
-    }
-
-    private static Optional<String> last(List<String> lines) {
-        return lines.isEmpty() ? Optional.empty() : Optional.of(lines.getLast());
-    }
-
-    /// Returns the last lines of a file that are not blank, none if it cannot be read.
-    private List<String> lines(Path file) {
-        try {
-            return end(file).lines().filter(line -> !line.isBlank()).toList();
-        } catch (IOException e) {
-            LOG.debug("{}: cannot read {}", name, file, e);
-            return List.of();
-        }
-    }
-
-    /// Returns the end of a file that may be long.
-    private static String end(Path file) throws IOException {
-        try (SeekableByteChannel channel = Files.newByteChannel(file)) {
-            channel.position(Math.max(0, channel.size() - END_BYTES));
-            return new String(
-                    Channels.newInputStream(channel).readNBytes(END_BYTES), StandardCharsets.UTF_8);
-        }
-    }
-
-    /// Creates the file for its error output, which only this user reads: a crash may print what a
-    /// client sent.
-    private File emptyErrorFile() throws IOException {
-        Path file = errorFile();
-        Files.deleteIfExists(file);
-        Files.createFile(file, OwnerOnly.FILE);
-        return file.toFile();
-    }
-
-    private Path errorFile() {
-        return logFolder.resolve(name + ".err");
     }
 }

@@ -3,6 +3,7 @@ package dev.lockstep.cli.launch;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.function.Supplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -13,11 +14,12 @@ final class ChildrenWatch implements AutoCloseable {
     private static final Duration PAUSED = Duration.ofSeconds(2);
     private static final Logger LOG = LogManager.getLogger(ChildrenWatch.class);
 
-    private final List<Child> children;
+    private final Supplier<List<Child>> children;
     private final Thread thread;
 
-    ChildrenWatch(List<Child> children) {
-        this.children = List.copyOf(children);
+    /// @param children those of the moment
+    ChildrenWatch(Supplier<List<Child>> children) {
+        this.children = children;
         this.thread = Thread.ofPlatform().daemon().name("children").start(this::watch);
     }
 
@@ -27,7 +29,7 @@ final class ChildrenWatch implements AutoCloseable {
                 long before = System.nanoTime();
                 Thread.sleep(TICK);
                 boolean paused = System.nanoTime() - before > PAUSED.toNanos();
-                children.forEach(paused ? Child::excuseBeats : Child::expectBeat);
+                children.get().forEach(paused ? Child::excuseBeats : Child::expectBeat);
             }
         } catch (InterruptedException e) {
             LOG.debug("the children are not watched any more");

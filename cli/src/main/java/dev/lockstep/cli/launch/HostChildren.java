@@ -6,7 +6,6 @@ import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.coordinator.CoordinatorConfig;
 import dev.lockstep.scheduler.process.SchedulerConfig;
 import dev.lockstep.worker.DeviceChoice;
-import dev.lockstep.worker.MemoryPlan;
 import dev.lockstep.worker.WorkerConfig;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,9 +22,7 @@ import java.util.stream.Collectors;
 /// @param ownSecret the file of a secret that this launcher made for its cluster
 record HostChildren(
         LauncherConfig config,
-        DeviceChoice device,
-        MemoryPlan memory,
-        HostPlan plan,
+        Shape shape,
         String connectString,
         Optional<Path> ownSecret,
         Child.Listener listener) {
@@ -38,6 +35,15 @@ record HostChildren(
                     "NCCL_SOCKET_IFNAME", "lo",
                     "NCCL_RAS_ENABLE", "0",
                     "NCCL_NVLS_ENABLE", "0");
+
+    /// Returns the children of the same cluster with another shape.
+    HostChildren with(Shape other) {
+        return new HostChildren(config, other, connectString, ownSecret, listener);
+    }
+
+    String groupName() {
+        return config.settings().value(ProcessKeys.GROUP);
+    }
 
     Child coordinator() {
         return child(
@@ -55,23 +61,40 @@ record HostChildren(
                 List.of(
                         "--port=0",
                         "--admin-port=" + adminPort,
-                        "--max-num-seqs=" + memory.maxNumSeqs()));
+                        "--tensor-parallel=" + shape.ranks(),
+                        "--max-num-seqs=" + shape.memory().maxNumSeqs()));
     }
 
-    Child worker(int rank) {
-        HostPlan.RankPlan own = plan.ranks().get(rank);
+    /// Returns a new worker for each rank.
+    List<Child> workers() {
+        List<Child> workers = new ArrayList<>();
+        for (int rank = 0; rank < shape.ranks(); rank++) {
+            workers.add(worker(rank));
+        }
+        return workers;
+    }
+
+    /// Workers of two shapes run at the same time: those that a resize brings have other names.
+    private String workerName(int rank) {
+        boolean first = shape.ranks() == config.settings().value(ProcessKeys.TENSOR_PARALLEL);
+        return first ? "worker-" + rank : "worker-%d-of-%d".formatted(rank, shape.ranks());
+    }
+
+    private Child worker(int rank) {
+        HostPlan.RankPlan own = shape.plan().ranks().get(rank);
         List<String> flags = new ArrayList<>();
         flags.add("--port=0");
         flags.add("--rank=" + rank);
+        flags.add("--tensor-parallel=" + shape.ranks());
         flags.add("--model=" + config.model().path());
-        flags.add("--max-model-len=" + memory.maxModelLen());
-        flags.add("--max-num-seqs=" + memory.maxNumSeqs());
-        switch (device) {
+        flags.add("--max-model-len=" + shape.memory().maxModelLen());
+        flags.add("--max-num-seqs=" + shape.memory().maxNumSeqs());
+        switch (shape.device()) {
             case DeviceChoice.Cpu _ -> {
                 flags.add("--device=cpu");
                 flags.add("--kv-memory=" + own.kvBytes());
                 flags.add("--threads=" + own.threads());
-                flags.add("--oversubscribed=" + plan.oversubscribed());
+                flags.add("--oversubscribed=" + shape.plan().oversubscribed());
                 if (!own.cpus().isEmpty()) {
                     flags.add(
                             "--cpus="
@@ -89,7 +112,7 @@ record HostChildren(
                 }
             }
         }
-        return child(JavaProcess.Role.WORKER, "worker-" + rank, WorkerConfig.SPEC, flags);
+        return child(JavaProcess.Role.WORKER, workerName(rank), WorkerConfig.SPEC, flags);
     }
 
     /// Creates a child whose flags are the settings of `serve` that its specification has, then the
@@ -133,7 +156,7 @@ record HostChildren(
 
     private Map<String, String> environment(JavaProcess.Role role, SettingsSpec spec) {
         var variables = new HashMap<>(config.settings().environmentFor(spec));
-        if (role == JavaProcess.Role.WORKER && device instanceof DeviceChoice.Gpus) {
+        if (role == JavaProcess.Role.WORKER && shape.device() instanceof DeviceChoice.Gpus) {
             NCCL_VARIABLES.forEach(
                     (name, value) ->
                             variables.put(name, System.getenv().getOrDefault(name, value)));

@@ -13,26 +13,19 @@ import dev.lockstep.cluster.MemberAddress;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.cluster.process.Daemon;
 import dev.lockstep.cluster.process.ExitCode;
-import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.RankLine;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.StopReason;
 import dev.lockstep.coordinator.AccessConfig;
 import dev.lockstep.coordinator.ApiKeys;
 import dev.lockstep.coordinator.TextSettings;
-import dev.lockstep.kernels.DType;
-import dev.lockstep.kernels.DeviceCapabilities;
-import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.ModelSource;
-import dev.lockstep.model.Shard;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ClusterStatusRequest;
 import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.scheduler.process.SchedulerConfig;
-import dev.lockstep.worker.DeviceChoice;
-import dev.lockstep.worker.DeviceSettings;
-import dev.lockstep.worker.MemoryPlan;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
@@ -43,7 +36,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -77,13 +69,11 @@ public final class Launcher {
     private final Terminal terminal;
     private final long parameters;
     private final TextCheck text;
-    private final DeviceChoice device;
-    private final MemoryPlan memory;
-    private final HostPlan plan;
+    private final Shape shape;
     private final Optional<String> apiKey;
     private final String connectString;
     private final ZooKeeperCluster cluster;
-    private final List<Child> workers = new ArrayList<>();
+    private final HostWorkers workers;
     private final List<Child> schedulers = new ArrayList<>();
     private final Child coordinator;
     private final CommonProgress loading = new CommonProgress();
@@ -126,15 +116,7 @@ public final class Launcher {
         this.parameters = source.parameterCount();
         this.text =
                 TextCheck.of(TextSettings.of(settings).requireToolFormat(), config.model().path());
-        this.device = device(settings, source, size);
-        DeviceCapabilities capabilities = device.capabilities();
-        ComputeTypes types =
-                source.computeTypes(
-                        lowerCase(settings.value(ProcessKeys.DTYPE)),
-                        lowerCase(settings.value(ProcessKeys.KV_DTYPE)),
-                        capabilities);
-        this.memory = MemoryForecast.of(settings, source, size, types, device);
-        this.plan = plan(settings, source, size, types.kv(), memory.kvBytes());
+        this.shape = Shape.of(settings, source, size);
         Optional<RunFolder> zookeeperFiles =
                 config.zookeeper().isPresent()
                         ? Optional.empty()
@@ -154,18 +136,14 @@ public final class Launcher {
         this.cluster =
                 ZooKeeperCluster.connect(
                         connectString, settings.value(ProcessKeys.CLUSTER), access);
-        var children =
-                new HostChildren(
-                        config, device, memory, plan, connectString, ownSecret, new Watcher());
-        for (int rank = 0; rank < size; rank++) {
-            workers.add(children.worker(rank));
-        }
+        var children = new HostChildren(config, shape, connectString, ownSecret, new Watcher());
         int adminPort = schedulerAdminPort(settings);
         schedulers.add(children.scheduler("scheduler", adminPort));
         if (settings.value(LauncherConfig.STANDBY)) {
             schedulers.add(children.scheduler("scheduler-2", adminPort == 0 ? 0 : adminPort + 1));
         }
         this.coordinator = children.coordinator();
+        this.workers = new HostWorkers(children, schedulers, cluster.membership(), terminal::say);
     }
 
     /// Starts a ZooKeeper server and returns its address.
@@ -181,16 +159,6 @@ public final class Launcher {
         return server.connectString();
     }
 
-    private static DeviceChoice device(Settings settings, ModelSource source, int size) {
-        DeviceChoice choice = DeviceListing.choose(DeviceSettings.of(settings), size);
-        if (choice instanceof DeviceChoice.Gpus gpus) {
-            gpus.require(
-                    source.config().attention().headDim(), settings.isGiven(ProcessKeys.THREADS));
-        }
-        LOG.info("{}", choice.reason());
-        return choice;
-    }
-
     /// The coordinator has the port of the setting.
     private static int schedulerAdminPort(Settings settings) {
         int port = settings.value(ProcessKeys.ADMIN_PORT);
@@ -202,42 +170,24 @@ public final class Launcher {
         return InternalAddress.unix(runFolder, JavaProcess.Role.SCHEDULER.name());
     }
 
-    private static String lowerCase(Enum<?> value) {
-        return value.name().toLowerCase(Locale.ROOT);
-    }
-
-    private static HostPlan plan(
-            Settings settings, ModelSource source, int size, DType kvType, long kvBytes) {
-        List<Long> kvBytesPerToken = new ArrayList<>();
-        for (Shard shard : Shard.cut(source.config(), size)) {
-            kvBytesPerToken.add(source.kvBytesPerToken(shard, kvType));
-        }
-        HostCpus cores = HostCpus.ofProcess();
-        return HostPlan.of(
-                kvBytesPerToken,
-                cores,
-                settings.find(ProcessKeys.THREADS).orElse(cores.count()),
-                kvBytes);
-    }
-
     /// Returns a line for each limit that is below its default because of too little memory.
     public List<String> lowered() {
-        return memory.lowered();
+        return shape.memory().lowered();
     }
 
     /// Returns the start screen, a description of the running cluster.
     public String startScreen(Ready ready, Duration timeToReady) {
-        return StartScreen.text(ready, config, device, plan, memory, text, parameters, timeToReady);
+        return StartScreen.text(ready, config, shape, text, parameters, timeToReady);
     }
 
     /// Starts every process and waits until the cluster serves.
     ///
     /// @throws UnusableException when a process ends before the cluster is ready
     public Ready start() throws InterruptedException {
-        workers.forEach(Child::start);
+        workers.all().forEach(Child::start);
         coordinator.start();
         schedulers.forEach(Child::start);
-        watch = Optional.of(new ChildrenWatch(children()));
+        watch = Optional.of(new ChildrenWatch(this::children));
         long patienceEnds = System.nanoTime() + UNANSWERED.toNanos();
         boolean waits = false;
         while (true) {
@@ -268,7 +218,7 @@ public final class Launcher {
     }
 
     private List<Child> children() {
-        List<Child> all = new ArrayList<>(workers);
+        List<Child> all = new ArrayList<>(workers.all());
         all.addAll(schedulers);
         all.add(coordinator);
         return all;
@@ -291,13 +241,14 @@ public final class Launcher {
             // Before it was ready, no request runs that could finish.
             drains = reason.drains() && started;
         }
+        workers.stop();
         boolean served = coordinator.isAlive();
         Duration drain = drainTime(config.settings());
         var stopping =
                 new Stopping(
                         coordinator,
                         schedulers,
-                        workers,
+                        workers.all(),
                         // A child in a training run writes its cache when it exits.
                         config.training().isPresent() ? drain : STEP_DOWN);
         if (!drains || !stopping.drain(drain)) {
@@ -357,6 +308,11 @@ public final class Launcher {
             terminal.say(line);
         }
 
+        @Override
+        public void ranks(Child scheduler, RankLine line) {
+            workers.hear(scheduler, line);
+        }
+
         /// Replaces a child that got SIGTERM, unless this process gets one too.
         @Override
         public void terminated(Child child) {
@@ -392,9 +348,11 @@ public final class Launcher {
             cluster.endSessionsOfKilled(address(config.runFolder()).socket());
             // The last line of a child that was killed is about something else.
             String why = exitCode < KILLED ? ": " + strip(lastLine) : "";
-            terminal.say(
-                    "%s ended with exit code %d and is restarted%s"
-                            .formatted(child, exitCode, why));
+            String ended = "%s ended with exit code %d".formatted(child, exitCode);
+            if (workers.isLeft(child, ended + why)) {
+                return false;
+            }
+            terminal.say("%s and is restarted%s".formatted(ended, why));
             return true;
         }
 

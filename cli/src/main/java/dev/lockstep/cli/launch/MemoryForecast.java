@@ -41,6 +41,24 @@ final class MemoryForecast {
             int size,
             ComputeTypes types,
             DeviceChoice device) {
+        var asked =
+                new MemoryPlan.Asked(
+                        settings.find(ProcessKeys.MAX_MODEL_LEN),
+                        settings.isGiven(ProcessKeys.MAX_NUM_SEQS)
+                                ? settings.find(ProcessKeys.MAX_NUM_SEQS)
+                                : Optional.empty(),
+                        settings.find(ProcessKeys.KV_MEMORY));
+        return of(settings, asked, source, size, types, device);
+    }
+
+    /// Computes the forecast for limits that may not be those of the settings.
+    static MemoryPlan of(
+            Settings settings,
+            MemoryPlan.Asked asked,
+            ModelSource source,
+            int size,
+            ComputeTypes types,
+            DeviceChoice device) {
         DeviceCapabilities capabilities = device.capabilities();
         WorkerConfig.maxModelLen(settings.find(ProcessKeys.MAX_MODEL_LEN), source);
         int maxTokens =
@@ -57,13 +75,6 @@ final class MemoryForecast {
                             maxTokens));
         }
         MemoryPlan.Needs needs = MemoryPlan.Needs.of(source, ranks);
-        var asked =
-                new MemoryPlan.Asked(
-                        settings.find(ProcessKeys.MAX_MODEL_LEN),
-                        settings.isGiven(ProcessKeys.MAX_NUM_SEQS)
-                                ? settings.find(ProcessKeys.MAX_NUM_SEQS)
-                                : Optional.empty(),
-                        settings.find(ProcessKeys.KV_MEMORY));
         return switch (device) {
             case DeviceChoice.Cpu _ ->
                     MemoryPlan.of(

@@ -21,12 +21,12 @@ public final class StartScreen {
     static String text(
             Launcher.Ready ready,
             LauncherConfig config,
-            DeviceChoice device,
-            HostPlan plan,
-            MemoryPlan memory,
+            Shape shape,
             TextCheck check,
             long parameters,
             Duration timeToReady) {
+        DeviceChoice device = shape.device();
+        MemoryPlan memory = shape.memory();
         GroupStatus group = ready.group();
         RankInfo first = group.getRanks(0);
         var text = new StringBuilder();
@@ -43,7 +43,7 @@ public final class StartScreen {
                 "device",
                 "%s, %s (%s)"
                         .formatted(first.getDevice(), first.getInstructionSet(), device.reason()));
-        row(text, "ranks", ranks(group, device, plan));
+        row(text, "ranks", ranks(group, device, shape.plan()));
         for (RankInfo rank : group.getRanksList()) {
             row(
                     text,

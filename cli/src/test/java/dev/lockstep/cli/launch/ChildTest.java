@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cli.TestTimeout;
+import dev.lockstep.cluster.process.RankLine;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -29,6 +30,8 @@ class ChildTest {
 
         record Notice(String line) implements Event {}
 
+        record Ranks(Child scheduler, RankLine line) implements Event {}
+
         record Terminated(Child child) implements Event {}
 
         record End(int exitCode, String lastLine, long nanos) implements Event {}
@@ -51,6 +54,11 @@ class ChildTest {
         @Override
         public void notice(String line) {
             events.add(new Event.Notice(line));
+        }
+
+        @Override
+        public void ranks(Child scheduler, RankLine line) {
+            events.add(new Event.Ranks(scheduler, line));
         }
 
         @Override

@@ -84,9 +84,7 @@ class StartScreenTest {
         return StartScreen.text(
                 new Launcher.Ready(host, 8000, group.build()),
                 config,
-                new DeviceChoice.Cpu("--device is cpu"),
-                plan,
-                memory,
+                new Shape(new DeviceChoice.Cpu("--device is cpu"), memory, plan),
                 check,
                 134_515_008,
                 Duration.ofMillis(4321));

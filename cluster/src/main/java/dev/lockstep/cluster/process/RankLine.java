@@ -9,8 +9,7 @@ import java.util.regex.Pattern;
 /// group. The launcher decides the number: schedulers come and go.
 public sealed interface RankLine {
     /// The words of a line are a kind, a tab, and a value.
-    Pattern FORM =
-            Pattern.compile("ranks(|-wanted|-unformed|-done|-refused|-failed)\t(.+)");
+    Pattern FORM = Pattern.compile("ranks(|-wanted|-unformed|-done|-refused|-failed)\t(.+)");
 
     /// A scheduler asks for another number of ranks.
     record Wanted(int ranks) implements RankLine {}
@@ -60,9 +59,7 @@ public sealed interface RankLine {
     }
 
     private static Optional<Integer> ranks(String value) {
-        return value.matches("[0-9]{1,9}")
-                ? Optional.of(Integer.valueOf(value))
-                : Optional.empty();
+        return value.matches("[0-9]{1,9}") ? Optional.of(Integer.valueOf(value)) : Optional.empty();
     }
 
     private static String oneLine(String text) {

@@ -26,7 +26,14 @@ class RankLineTest {
     @Test
     void otherLinesAreNotRead() {
         for (String line :
-                List.of("", "drain", "ranks", "ranks\t", "ranks\t-1", "ranks\t1234567890", "x\t1")) {
+                List.of(
+                        "",
+                        "drain",
+                        "ranks",
+                        "ranks\t",
+                        "ranks\t-1",
+                        "ranks\t1234567890",
+                        "x\t1")) {
             assertEquals(Optional.empty(), RankLine.parse(line), line);
         }
     }

@@ -13,6 +13,7 @@ import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.SetDrainingRequest;
+import dev.lockstep.proto.v1.SetRanksRequest;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.netty.channel.EventLoopGroup;
@@ -227,16 +228,30 @@ public final class SchedulerClient implements AutoCloseable {
     /// @param scheduler the leader, [GroupView#id]
     /// @throws io.grpc.StatusRuntimeException when it does not
     public void setDraining(String scheduler, boolean wanted, Duration timeout) {
+        var _ =
+                blocking(scheduler, timeout)
+                        .setDraining(SetDrainingRequest.newBuilder().setDraining(wanted).build());
+    }
+
+    /// Forms a group anew with another number of ranks; blocks until it serves with them.
+    ///
+    /// @param scheduler the leader, [GroupView#id]
+    /// @throws io.grpc.StatusRuntimeException when it does not
+    public void setRanks(String scheduler, int ranks, Duration timeout) {
+        var _ =
+                blocking(scheduler, timeout)
+                        .setRanks(SetRanksRequest.newBuilder().setRanks(ranks).build());
+    }
+
+    private SchedulerGrpc.SchedulerBlockingStub blocking(String scheduler, Duration timeout) {
         SchedulerLink link = snapshot.links().get(scheduler);
         if (link == null) {
             throw Status.UNAVAILABLE
                     .withDescription("its scheduler has just left")
                     .asRuntimeException();
         }
-        var _ =
-                SchedulerGrpc.newBlockingStub(link.channel())
-                        .withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS)
-                        .setDraining(SetDrainingRequest.newBuilder().setDraining(wanted).build());
+        return SchedulerGrpc.newBlockingStub(link.channel())
+                .withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS);
     }
 
     /// Requests the timeline of a tenant's request from all live schedulers at the same time.

@@ -63,8 +63,7 @@ final class GroupSize {
                         "%s is being resized to %d ranks".formatted(group, wish.get().ranks()));
             }
             if (!status.getReady()) {
-                return answer(
-                        Status.UNAVAILABLE, group + " does not serve: " + status.getReason());
+                return answer(Status.UNAVAILABLE, group + " does not serve: " + status.getReason());
             }
             if (wanted == status.getRanksCount()) {
                 return CompletableFuture.completedFuture(Status.OK);

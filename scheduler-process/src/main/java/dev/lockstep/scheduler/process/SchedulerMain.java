@@ -56,9 +56,7 @@ public final class SchedulerMain {
         var size =
                 new GroupSize(
                         config.tensorParallel(),
-                        config.parentPipe()
-                                ? Optional.of(System.out::println)
-                                : Optional.empty());
+                        config.parentPipe() ? Optional.of(System.out::println) : Optional.empty());
         daemon.hear(size::hear);
         var service = new SchedulerService(config.group(), journal, size);
         String incarnation = randomness.nextIncarnation();

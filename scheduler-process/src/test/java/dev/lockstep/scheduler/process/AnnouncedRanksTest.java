@@ -28,8 +28,7 @@ class AnnouncedRanksTest {
         AnnouncedRanks two = of(2, old, second, first, single);
         assertEquals(new AnnouncedRanks(List.of(first, second), ""), two);
         assertEquals(List.of(first.incarnation(), second.incarnation()), two.incarnations());
-        assertEquals(
-                new AnnouncedRanks(List.of(single), ""), of(1, single, old, first, second));
+        assertEquals(new AnnouncedRanks(List.of(single), ""), of(1, single, old, first, second));
     }
 
     @Test
