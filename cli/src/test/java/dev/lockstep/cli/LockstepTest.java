@@ -130,7 +130,7 @@ class LockstepTest {
         assertRefused(
                 ExitCode.USAGE,
                 "lockstep answer: no such command; commands are serve, run, models, inspect, tokenize, render, parse, grammar, coordinator,"
-                        + " scheduler, worker, zookeeper, drain, certificates, doctor, devices, bench, replay, train-start-up",
+                        + " scheduler, worker, zookeeper, drain, resize, certificates, doctor, devices, bench, replay, train-start-up",
                 "answer");
     }
 
