@@ -18,8 +18,6 @@ import dev.lockstep.cluster.process.StopReason;
 import dev.lockstep.coordinator.engine.SchedulerClient;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
-import io.netty.channel.epoll.Epoll;
-import io.netty.channel.epoll.EpollChannelOption;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.BindException;
@@ -43,10 +41,6 @@ import org.apache.logging.log4j.Logger;
 final class Coordinator {
     /// The event loops only move bytes; requests run on virtual threads.
     private static final int EVENT_LOOPS = 2;
-
-    /// The time for which the network may lose all that is sent to a client: then it is gone, and
-    /// its requests are cancelled. Longer than the time for a slow client, which gets an answer.
-    private static final Duration VANISHED = Duration.ofSeconds(40);
 
     /// The time for streams to end with an error at SIGINT, of the 1.5 s of a quick stop.
     private static final Duration STREAM_END_TIMEOUT = Duration.ofMillis(700);
@@ -152,10 +146,7 @@ final class Coordinator {
 
     private Server server(OpenAiApi http, Timeouts timeouts) {
         ServerBuilder builder = builder();
-        if (Epoll.isAvailable()) {
-            builder.childChannelOption(
-                    EpollChannelOption.TCP_USER_TIMEOUT, (int) VANISHED.toMillis());
-        }
+        VanishedClients.watchAll(builder);
         var gate =
                 new AccessGate(
                         config.access(),

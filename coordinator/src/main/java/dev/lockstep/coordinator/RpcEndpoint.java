@@ -92,6 +92,7 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
 
     @Override
     public HttpResponse serve(ServiceRequestContext context, HttpRequest request) throws Exception {
+        VanishedClients.watchRpc(context);
         CompletableFuture<Services> service = created();
         if (service.isDone()) {
             return service.join().of(context).serve(context, bounded(context, request));

@@ -5,6 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.LoadAwareClock;
+import dev.lockstep.proto.v1.InferenceGrpc;
+import dev.lockstep.proto.v1.InferenceRequest;
+import dev.lockstep.proto.v1.TokenIds;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,15 +29,45 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @EnabledIfSystemProperty(
         named = "lockstep.long",
         matches = "true",
-        disabledReason = "waits for 40 s")
+        disabledReason = "waits for a minute")
 final class VanishedClientIT {
-    private static final Duration LIMIT = Duration.ofSeconds(45);
     private static final Pattern PORT = Pattern.compile("OpenAI API +http://127.0.0.1:(\\d+)/v1");
     private static final List<String> NAMESPACE =
             List.of("unshare", "-Urn", "bash", "-c", "ip link set lo up && exec \"$@\"", "bash");
 
     @Test
-    void theRequestOfAClientThatVanishesIsCancelled() throws Exception {
+    void aRequestOverHttpIsCancelledIn45Seconds() throws Exception {
+        String body = CompletionBodies.greedy(List.of(3, 6, 7), 200).put("stream", true).toString();
+        assertCancelled(
+                Duration.ofSeconds(45),
+                "/v1/completions",
+                body.getBytes(StandardCharsets.UTF_8),
+                "content-type: application/json");
+    }
+
+    @Test
+    void aRequestOverGrpcIsCancelledIn20Seconds() throws Exception {
+        byte[] message =
+                InferenceRequest.newBuilder()
+                        .setModel(ServedCluster.MODEL)
+                        .setPromptIds(TokenIds.newBuilder().addIds(3).addIds(6))
+                        .setMaxTokens(200)
+                        .setIgnoreEos(true)
+                        .build()
+                        .toByteArray();
+        // A byte that says that it is not compressed, and its length, precede a message.
+        ByteBuffer framed = ByteBuffer.allocate(5 + message.length).put((byte) 0);
+        framed.putInt(message.length).put(message);
+        assertCancelled(
+                Duration.ofSeconds(20),
+                "/" + InferenceGrpc.getGenerateMethod().getFullMethodName(),
+                framed.array(),
+                "content-type: application/grpc",
+                "te: trailers");
+    }
+
+    private static void assertCancelled(Duration limit, String path, byte[] body, String... headers)
+            throws Exception {
         Assumptions.assumeTrue(
                 run(NAMESPACE, "true") == 0, "this host allows no namespaces of networks");
         try (Sandbox sandbox = Sandbox.quick();
@@ -65,28 +100,22 @@ final class VanishedClientIT {
                             "-n",
                             "--preserve-credentials");
             Path events = sandbox.folder().resolve("events");
-            Process client =
-                    new ProcessBuilder(
-                                    words(
-                                            inside,
-                                            "curl",
-                                            "-sN",
-                                            "http://127.0.0.1:" + port + "/v1/completions",
-                                            "-H",
-                                            "content-type: application/json",
-                                            "-d",
-                                            CompletionBodies.greedy(List.of(3, 6, 7), 200)
-                                                    .put("stream", true)
-                                                    .toString()))
-                            .redirectOutput(events.toFile())
-                            .start();
+            Path sent = Files.write(sandbox.folder().resolve("body"), body);
+            List<String> curl = words(inside, "curl", "-sN", "--data-binary", "@" + sent);
+            for (String header : headers) {
+                curl.addAll(List.of("-H", header));
+            }
+            if (path.contains("Inference")) {
+                curl.add("--http2-prior-knowledge");
+            }
+            curl.add("http://127.0.0.1:" + port + path);
+            Process client = new ProcessBuilder(curl).redirectOutput(events.toFile()).start();
             try {
-                BoundedWait.await(
-                        "the stream begins", () -> Files.readString(events).contains("data: "));
+                BoundedWait.await("the stream begins", () -> Files.size(events) > 0);
                 Duration before = clock.elapsed();
                 assertEquals(0, run(inside, "ip", "link", "set", "lo", "down"));
                 BoundedWait.await(
-                        before.plus(LIMIT),
+                        before.plus(limit),
                         clock,
                         () -> "the request is cancelled",
                         () ->
