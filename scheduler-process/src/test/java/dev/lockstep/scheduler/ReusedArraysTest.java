@@ -61,6 +61,7 @@ class ReusedArraysTest {
                     "LookAhead",
                     "PagedKvCache",
                     "Payload",
+                    "PrefillPace",
                     "PrefixCache",
                     "Reservations",
                     "Scheduler",
