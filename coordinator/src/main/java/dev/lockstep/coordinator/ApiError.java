@@ -117,6 +117,11 @@ public final class ApiError extends RuntimeException {
                 504, SERVER, message, "deadline_ms", "deadline_exceeded", Duration.ZERO);
     }
 
+    /// Returns the error for a request that cannot be made to survive this process.
+    static ApiError notDurable(String reason) {
+        return unavailable("durability_unavailable", reason);
+    }
+
     /// Returns the error for a failure of the server; details are in the log.
     public static ApiError internal(String message) {
         return new ApiError(500, SERVER, message, "", "internal_error", Duration.ZERO);

@@ -10,6 +10,7 @@ import dev.lockstep.coordinator.engine.Failure;
 import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.coordinator.engine.SchedulerClient;
+import dev.lockstep.coordinator.journal.Journal;
 import dev.lockstep.proto.v1.AttachRequest;
 import dev.lockstep.proto.v1.ClientRecord;
 import dev.lockstep.proto.v1.PositionOutputs;
@@ -57,18 +58,21 @@ final class Completion {
     private int lost;
 
     private TokenUsage usage;
+    private Optional<JournalEntry> journal = Optional.empty();
 
     /// The objects that all completions of a process share.
     ///
     /// @param quiet silence after which the response sink is notified
     /// @param unanswered silence after which a scheduler that has not accepted a request is given
     ///   up
+    /// @param journal of accepted requests, where they are to survive this process
     record Environment(
             SchedulerClient schedulers,
             Clock clock,
             Failpoints failpoints,
             Duration quiet,
-            Duration unanswered) {}
+            Duration unanswered,
+            Optional<Journal> journal) {}
 
     Completion(
             PreparedRequest request,
@@ -113,45 +117,67 @@ final class Completion {
             return;
         }
         try {
+            journal = JournalEntry.of(request, environment.journal(), inbox);
             while (openChoices > 0) {
                 while (sent < runs.size() && sent - done < MAX_PROMPTS_IN_FLIGHT) {
                     send(sent++);
                 }
-                Duration waiting = waiting();
-                Optional<EngineEvent> event = inbox.poll(waiting);
-                if (event.isPresent()) {
-                    handle(event.get());
-                    quietSince = environment.clock().nanoTime();
-                } else {
-                    moveFromLostGroups();
-                    giveUpUnanswered(waiting);
-                    if (isQuiet()) {
-                        sink.quiet();
-                        quietSince = environment.clock().nanoTime();
-                    }
+                if (journal.isPresent()) {
+                    journal.get().awaitDurable();
                 }
-                goOn();
+                if (openChoices > 0) {
+                    awaitEvent();
+                    goOn();
+                }
             }
+            journal.ifPresent(JournalEntry::whole);
             sink.completed(usage);
             log(finishReasons());
         } catch (ApiError e) {
+            journal.ifPresent(entry -> entry.failed(e));
             sink.failed(e);
             log(e.code().isEmpty() ? "refused" : e.code());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+            journal.ifPresent(JournalEntry::interrupted);
             sink.failed(ApiError.internal("the request was interrupted"));
         } catch (RuntimeException | StackOverflowError e) {
+            journal.ifPresent(entry -> entry.failed(ApiError.internal("")));
             sink.failed(RequestFault.logged("request " + request.requestId(), e));
         } finally {
             inbox.cancelCalls();
         }
     }
 
+    private void awaitEvent() throws InterruptedException {
+        Duration waiting = waiting();
+        Optional<EngineEvent> event = inbox.poll(waiting);
+        if (event.isPresent()) {
+            handle(event.get());
+            quietSince = environment.clock().nanoTime();
+        } else {
+            moveFromLostGroups();
+            giveUpUnanswered(waiting);
+            if (isQuiet()) {
+                sink.quiet();
+                quietSince = environment.clock().nanoTime();
+            }
+        }
+    }
+
     private void send(int index) {
         PromptRun run = runs.get(index);
         environment.failpoints().hit(BEFORE_SEND);
+        goOnFromJournal(run, index);
+        if (run.done()) {
+            return;
+        }
         run.call = attach(run, index);
         if (run.call.isEmpty()) {
+            journal.ifPresent(JournalEntry::lead);
+            if (run.isAccepted()) {
+                lost(run, "no scheduler keeps it");
+            }
             // What is kept may have ended before the deadline.
             if (request.options().isExpired(environment.clock().nanoTime())) {
                 throw ApiError.expired("the deadline passed before a scheduler had the request");
@@ -159,8 +185,21 @@ final class Completion {
             run.call = sendTo(run, index);
         }
         run.sent();
-        if (run.call.isEmpty()) {
+        if (run.call.isEmpty() && !run.isAccepted()) {
             throw run.refusal.map(ApiError::of).orElseGet(this::noGroupIsReady);
+        }
+    }
+
+    /// Goes on with what the journal has of a prompt.
+    private void goOnFromJournal(PromptRun run, int index) {
+        if (run.attached || request.resumed().isEmpty()) {
+            return;
+        }
+        Optional<List<EngineEvent.Tokens>> known =
+                JournalEntry.known(request.resumed().get(), index);
+        if (known.isPresent()) {
+            accepted(index);
+            known.get().forEach(this::handle);
         }
     }
 
@@ -273,12 +312,18 @@ final class Completion {
             case EngineEvent.Tokens tokens -> {
                 begin(tokens.call());
                 int position = runs.get(tokens.call()).position(tokens.choice());
+                if (tokens.position() > position && runs.get(tokens.call()).attached) {
+                    incomplete(tokens.call());
+                    return;
+                }
                 List<GeneratedToken> fresh = runs.get(tokens.call()).commit(tokens);
+                journal.ifPresent(entry -> entry.commit(tokens));
                 if (tokens.choice() == 0) {
                     cached(tokens.call(), tokens.cachedTokens());
                 }
                 usage = usage.withMigrations(runs.get(tokens.call()).migrations());
                 push(tokens, fresh, position);
+                tokens.end().ifPresent(this::finished);
                 next(tokens.call());
             }
             case EngineEvent.Outputs outputs -> {
@@ -294,18 +339,18 @@ final class Completion {
             }
             case EngineEvent.Finished finished -> {
                 begin(finished.call());
-                cached(finished.call(), finished.cachedTokens());
-                ChoiceAnswer choice = choice(finished.call(), finished.choice());
-                if (choice.finish().isEmpty()) {
-                    int end = runs.get(finished.call()).position(finished.choice()) + 1;
-                    Delta rest = choice.finish(finished.stopped(), finished.stopTokenId());
-                    send(choiceIndex(finished.call(), finished.choice()), rest, end, false);
-                    end(finished.call(), finished.choice(), end);
-                }
+                int position = runs.get(finished.call()).position(finished.choice());
+                journal.ifPresent(entry -> entry.commit(finished, position));
+                finished(finished);
                 next(finished.call());
             }
             case EngineEvent.Ended ended -> {
-                if (!runs.get(ended.call()).done()) {
+                PromptRun run = runs.get(ended.call());
+                if (!run.done()) {
+                    if (run.attached) {
+                        incomplete(ended.call());
+                        return;
+                    }
                     throw ApiError.internal("the scheduler ended the request too early");
                 }
             }
@@ -314,6 +359,24 @@ final class Completion {
                     throw request.client().isPresent() ? error.ending(request.id()) : error;
             case EngineEvent.Stopped stopped -> throw stopped.error();
         }
+    }
+
+    private void finished(EngineEvent.Finished finished) {
+        cached(finished.call(), finished.cachedTokens());
+        ChoiceAnswer choice = choice(finished.call(), finished.choice());
+        if (choice.finish().isEmpty()) {
+            int end = runs.get(finished.call()).position(finished.choice()) + 1;
+            Delta rest = choice.finish(finished.stopped(), finished.stopTokenId());
+            send(choiceIndex(finished.call(), finished.choice()), rest, end, false);
+            end(finished.call(), finished.choice(), end);
+        }
+    }
+
+    /// Leaves a scheduler that keeps a part only of what is missing in the journal.
+    private void incomplete(int index) {
+        PromptRun run = runs.get(index);
+        run.call.ifPresent(SchedulerCall::abandon);
+        lost(run, "it is kept in part");
     }
 
     /// Counts the cached tokens of a prompt once for all of its choices.
@@ -424,6 +487,9 @@ final class Completion {
 
     private void accepted(int index) {
         lost -= runs.get(index).accept() ? 1 : 0;
+        if (runs.get(index).call.isPresent()) {
+            journal.ifPresent(JournalEntry::lead);
+        }
     }
 
     private void begin(int index) {

@@ -16,6 +16,7 @@ import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.StopReason;
 import dev.lockstep.coordinator.engine.SchedulerClient;
+import dev.lockstep.coordinator.journal.Journal;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import java.io.IOException;
@@ -70,6 +71,8 @@ final class Coordinator {
     private final Randomness randomness = Randomness.secure();
     private final String incarnation = randomness.nextIncarnation();
     private final ClientConnections connections = new ClientConnections();
+    private final Optional<Journal> journal;
+    private final Optional<JournalRecovery> recovery;
     private Optional<Thread> keyWaiter = Optional.empty();
 
     /// Creates the server and listens.
@@ -83,6 +86,14 @@ final class Coordinator {
         Failpoints failpoints =
                 Failpoints.parse(config.failpoints(), "coordinator", Completion.FAILPOINTS);
         this.config = config;
+        this.journal =
+                config.journalFolder()
+                        .map(
+                                folder ->
+                                        Journal.open(
+                                                DurabilitySettings.FOLDER.name(),
+                                                folder,
+                                                config.resumeWindow()));
         this.schedulers = new SchedulerClient(Clock.SYSTEM, access, this::update);
         this.metrics = new Metrics(schedulers, requests);
         var environment =
@@ -91,26 +102,22 @@ final class Coordinator {
                         Clock.SYSTEM,
                         failpoints,
                         timeouts.quiet(),
-                        timeouts.unanswered());
+                        timeouts.unanswered(),
+                        journal);
         var completions = new CompletionFactory(model, environment, constraints, randomness);
         this.readiness = new Readiness(completions, schedulers);
         var drains = new Drains(schedulers, readiness, requests, connections, incarnation);
         var memory = new RequestMemory(config.maxBodyBytes());
         var responses = new Responses(ResponseStore.open(config.responses()), memory);
-        var resumption =
-                new Resumption(
-                        new ResponseSearch(schedulers), responses, metrics, config.resumeWindow());
+        var search = new ResponseSearch(schedulers, journal);
+        var resumption = new Resumption(search, responses, metrics, config.resumeWindow());
         var timelines = new TimelineApi(schedulers);
+        var inference =
+                new InferenceService(completions, requests, metrics, timeouts, resumption, threads);
         this.rpc =
                 new RpcEndpoint(
                         List.of(
-                                new InferenceService(
-                                        completions,
-                                        requests,
-                                        metrics,
-                                        timeouts,
-                                        resumption,
-                                        threads),
+                                inference,
                                 new AdminService(
                                         readiness,
                                         schedulers,
@@ -123,20 +130,32 @@ final class Coordinator {
                         config.maxBodyBytes(),
                         memory,
                         threads);
-        this.server =
-                server(
-                        new OpenAiApi(
-                                completions,
-                                readiness,
-                                requests,
-                                metrics,
-                                timelines,
-                                new RequestBodies(config.maxBodyBytes(), memory, timeouts.body()),
-                                responses,
-                                resumption,
-                                timeouts,
-                                threads),
-                        timeouts);
+        var http =
+                new OpenAiApi(
+                        completions,
+                        readiness,
+                        requests,
+                        metrics,
+                        timelines,
+                        new RequestBodies(config.maxBodyBytes(), memory, timeouts.body()),
+                        responses,
+                        resumption,
+                        timeouts,
+                        threads);
+        this.recovery =
+                journal.map(
+                        opened ->
+                                new JournalRecovery(
+                                        opened,
+                                        search,
+                                        (response, context, inbox) ->
+                                                response.record().getRoute().equals(Resumption.RPC)
+                                                        ? inference.unread(response, context, inbox)
+                                                        : http.unread(response, context, inbox),
+                                        () -> readiness.obstacle().isEmpty(),
+                                        Clock.SYSTEM,
+                                        config.resumeWindow()));
+        this.server = server(http, timeouts);
         listen();
         var threadsToWatch = new ArrayList<Executor>(schedulers.threads());
         server.config().workerGroup().forEach(threadsToWatch::add);
@@ -190,6 +209,7 @@ final class Coordinator {
             server.start().join();
         } catch (CompletionException e) {
             schedulers.close();
+            journal.ifPresent(Journal::close);
             Throwable cause = e.getCause() == null ? e : e.getCause();
             String reason =
                     cause instanceof BindException || cause instanceof IOException
@@ -236,6 +256,7 @@ final class Coordinator {
         Registration registered =
                 cluster.register(Member.coordinator(announcedHost(), port(), incarnation));
         readiness.announce(registered);
+        recovery.ifPresent(each -> each.start(threads));
         keyWaiter =
                 Optional.of(
                         Thread.ofVirtual()
@@ -277,6 +298,7 @@ final class Coordinator {
             drain();
         }
         requests.drain();
+        recovery.ifPresent(JournalRecovery::close);
         boolean finished = !reason.drains() || requests.count() == 0;
         requests.stopAll(
                 reason.drains()
@@ -293,6 +315,7 @@ final class Coordinator {
         var _ = server.stop();
         threads.shutdownNow();
         constraints.close();
+        journal.ifPresent(Journal::close);
         return finished;
     }
 

@@ -19,6 +19,7 @@ import java.util.Optional;
 /// @param keepAlive how long a connection without a request stays open
 /// @param resumeWindow how long a request goes on whose client has left and may come back; zero is
 ///   off
+/// @param journalFolder where accepted requests are written; empty for nowhere
 /// @param drainTimeout how long running requests may continue after SIGTERM
 public record CoordinatorConfig(
         String zookeeper,
@@ -34,6 +35,7 @@ public record CoordinatorConfig(
         Duration drainTimeout,
         Duration resumeWindow,
         Optional<Duration> drainGrace,
+        Optional<Path> journalFolder,
         boolean parentPipe,
         String failpoints) {
 
@@ -77,6 +79,8 @@ public record CoordinatorConfig(
                             ProcessKeys.DRAIN_TIMEOUT,
                             ProcessKeys.RESUME_WINDOW,
                             ProcessKeys.DRAIN_GRACE,
+                            DurabilitySettings.DURABILITY,
+                            DurabilitySettings.FOLDER,
                             ProcessKeys.PARENT_PIPE,
                             ProcessKeys.CLUSTER_SECRET_FILE,
                             ProcessKeys.TLS_FOLDER,
@@ -104,6 +108,7 @@ public record CoordinatorConfig(
                 settings.value(ProcessKeys.DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.RESUME_WINDOW),
                 settings.find(ProcessKeys.DRAIN_GRACE),
+                DurabilitySettings.journalFolder(settings, System.getenv()),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 settings.value(ProcessKeys.FAILPOINTS));
     }

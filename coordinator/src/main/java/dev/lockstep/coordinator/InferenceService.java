@@ -149,13 +149,22 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             RequestContext context,
             CompletionInbox inbox,
             RpcResponse response) {
+        PreparedRequest request = prepare(message, context);
+        return completions.completion(request, inbox, response.begin(request));
+    }
+
+    /// Prepares a response that goes on without a reader.
+    Completion unread(ResumedResponse response, RequestContext context, CompletionInbox inbox) {
+        PreparedRequest request = prepare(Resumption.message(response), context);
+        return completions.completion(request, inbox, new NoReader());
+    }
+
+    private PreparedRequest prepare(InferenceRequest message, RequestContext context) {
         ServedModel model = completions.model();
         Fields fields = RpcFields.of(message);
-        PreparedRequest request =
-                message.hasChat()
-                        ? completions.prepare(ChatRequest.parse(fields, model, context), context)
-                        : completions.prepare(TextRequest.parse(fields, model, context), context);
-        return completions.completion(request, inbox, response.begin(request));
+        return message.hasChat()
+                ? completions.prepare(ChatRequest.parse(fields, model, context), context)
+                : completions.prepare(TextRequest.parse(fields, model, context), context);
     }
 
     @Override

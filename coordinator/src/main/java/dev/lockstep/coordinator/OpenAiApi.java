@@ -9,6 +9,7 @@ import com.linecorp.armeria.common.HttpResponse;
 import com.linecorp.armeria.common.HttpResponseWriter;
 import com.linecorp.armeria.common.HttpStatus;
 import com.linecorp.armeria.common.QueryParams;
+import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.lockstep.coordinator.engine.CompletionInbox;
@@ -115,6 +116,20 @@ final class OpenAiApi implements HttpService {
         }
         UnusedBody.discard(request, UnusedBody.MAX_BYTES, timeouts.body(), respond);
         return writer;
+    }
+
+    /// Prepares a response that goes on without a reader.
+    Completion unread(ResumedResponse response, RequestContext context, CompletionInbox inbox) {
+        String route = response.record().getRoute();
+        HttpResponseWriter writer = HttpResponse.streaming();
+        var _ = writer.subscribe();
+        var nobody =
+                new HttpExchange(
+                        writer,
+                        context.requestId(),
+                        timeouts.slowClient(),
+                        WireFormat.of(route, RequestHeaders.of(HttpMethod.POST, route)));
+        return resumption.unread(response, context, routes, nobody, inbox);
     }
 
     private static void onDisconnect(

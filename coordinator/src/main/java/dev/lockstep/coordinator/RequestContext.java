@@ -67,7 +67,8 @@ record RequestContext(
 
     /// Returns whose the responses are that this request stores.
     ResponseOwner owner() {
-        return ResponseOwner.of(tenant(), credential.text());
+        return resumed.map(ResumedResponse::owner)
+                .orElseGet(() -> ResponseOwner.of(tenant(), credential.text()));
     }
 
     /// Returns the tenant, checked. Several are refused, because neither this coordinator nor a

@@ -3,8 +3,11 @@ package dev.lockstep.coordinator;
 
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.coordinator.engine.SchedulerClient;
+import dev.lockstep.coordinator.journal.Journal;
+import dev.lockstep.coordinator.journal.JournaledResponse;
 import dev.lockstep.proto.v1.AttachSearchRequest;
 import dev.lockstep.proto.v1.AttachSearchResponse;
+import dev.lockstep.proto.v1.ClientRecord;
 import dev.lockstep.proto.v1.KeptRequest;
 import dev.lockstep.proto.v1.ResponseRecord;
 import io.grpc.Status;
@@ -20,16 +23,21 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BinaryOperator;
 
-/// Finds the responses that the schedulers keep. All schedulers are asked at once, because any
-/// coordinator may have sent a request to any of them.
+/// Finds the responses that the schedulers keep, and those in the journal. All schedulers are asked
+/// at once, because any coordinator may have sent a request to any of them.
 final class ResponseSearch {
     private static final Duration TIMEOUT = Duration.ofSeconds(2);
 
     private final SchedulerClient schedulers;
+    private final Optional<Journal> journal;
 
-    ResponseSearch(SchedulerClient schedulers) {
+    ResponseSearch(SchedulerClient schedulers, Optional<Journal> journal) {
         this.schedulers = schedulers;
+        this.journal = journal;
     }
+
+    /// @param incomplete whether a scheduler did not answer
+    private record KeptSearch(List<Found> found, boolean incomplete) {}
 
     /// A kept request and who keeps it.
     private record Found(String scheduler, KeptRequest request) {
@@ -64,6 +72,22 @@ final class ResponseSearch {
                 .from(from);
     }
 
+    /// Returns whether a scheduler keeps a response.
+    ///
+    /// @throws ApiError while one does not answer
+    boolean isKept(ResponseOwner owner, String response) throws InterruptedException {
+        KeptSearch kept =
+                ask(
+                        AttachSearchRequest.newBuilder()
+                                .setOwner(owner.name())
+                                .setResponseId(response)
+                                .build());
+        if (kept.found().isEmpty() && kept.incomplete()) {
+            throw incomplete();
+        }
+        return !kept.found().isEmpty();
+    }
+
     /// Returns the response with an idempotency key, from its beginning.
     Optional<ResumedResponse> find(ResponseOwner owner, String key) throws InterruptedException {
         return find(AttachSearchRequest.newBuilder().setOwner(owner.name()).setKey(key).build());
@@ -71,6 +95,46 @@ final class ResponseSearch {
 
     private Optional<ResumedResponse> find(AttachSearchRequest question)
             throws InterruptedException {
+        KeptSearch kept = ask(question);
+        if (kept.found().isEmpty()) {
+            Optional<JournaledResponse> journaled = journal.flatMap(each -> each.find(question));
+            if (journaled.isEmpty() && kept.incomplete()) {
+                throw incomplete();
+            }
+            return journaled.map(ResponseSearch::journaled);
+        }
+        return kept.found().stream()
+                .map(Found::request)
+                .max(Comparator.comparingLong(KeptRequest::getAgeMs))
+                .map(oldest -> response(oldest, prompts(kept.found(), oldest)));
+    }
+
+    private static ApiError incomplete() {
+        return ApiError.unavailable(
+                "not_ready", "a scheduler that may keep the request does not respond");
+    }
+
+    /// Returns a response that only the journal has.
+    private static ResumedResponse journaled(JournaledResponse response) {
+        return resumed(
+                response.client(),
+                response.reader() + 1,
+                response.age(),
+                Map.of(),
+                Optional.of(response));
+    }
+
+    /// Returns a response of the journal that goes on without a reader: every reader is later.
+    static ResumedResponse unread(JournaledResponse response) {
+        return resumed(
+                response.client(),
+                response.client().getReader(),
+                response.age(),
+                Map.of(),
+                Optional.of(response));
+    }
+
+    private KeptSearch ask(AttachSearchRequest question) throws InterruptedException {
         List<Found> found = new ArrayList<>();
         List<SchedulerClient.SearchCall> calls = schedulers.search(question, TIMEOUT);
         // Without a scheduler nobody knows.
@@ -93,14 +157,7 @@ final class ResponseSearch {
         } finally {
             calls.forEach(each -> each.response().cancel(true));
         }
-        if (found.isEmpty() && incomplete) {
-            throw ApiError.unavailable(
-                    "not_ready", "a scheduler that may keep the request does not respond");
-        }
-        return found.stream()
-                .map(Found::request)
-                .max(Comparator.comparingLong(KeptRequest::getAgeMs))
-                .map(oldest -> response(oldest, prompts(found, oldest)));
+        return new KeptSearch(found, incomplete);
     }
 
     /// Returns the prompts of a response. Two first requests with one key may both have run.
@@ -118,7 +175,15 @@ final class ResponseSearch {
         return prompts;
     }
 
-    private static ResumedResponse response(KeptRequest any, Map<Integer, Found> found) {
+    private ResumedResponse response(KeptRequest any, Map<Integer, Found> found) {
+        Optional<JournaledResponse> journaled =
+                journal.flatMap(
+                        each ->
+                                each.find(
+                                        AttachSearchRequest.newBuilder()
+                                                .setOwner(any.getClient().getOwner())
+                                                .setResponseId(any.getClient().getResponseId())
+                                                .build()));
         Map<Integer, ResumedResponse.Run> runs = new HashMap<>();
         long age = 0;
         int reader = 0;
@@ -126,22 +191,35 @@ final class ResponseSearch {
             KeptRequest request = each.getValue().request();
             age = Math.max(age, request.getAgeMs());
             reader = Math.max(reader, each.getValue().reader());
-            if (!request.getPartial()) {
+            // The journal has what is missing.
+            if (!request.getPartial() || journaled.isPresent()) {
                 runs.put(
                         each.getKey(),
                         new ResumedResponse.Run(
                                 each.getValue().scheduler(), request.getRequestId()));
             }
         }
+        int last = Math.max(reader, journaled.map(JournaledResponse::reader).orElse(0));
+        return resumed(any.getClient(), last + 1, Duration.ofMillis(age), runs, journaled);
+    }
+
+    private static ResumedResponse resumed(
+            ClientRecord client,
+            int reader,
+            Duration age,
+            Map<Integer, ResumedResponse.Run> runs,
+            Optional<JournaledResponse> journaled) {
         try {
             return new ResumedResponse(
-                    any.getClient().getResponseId(),
-                    ResponseRecord.parseFrom(any.getClient().getRecord()),
-                    any.getClient().getKey(),
-                    reader + 1,
-                    Duration.ofMillis(age),
-                    EventPlace.begin(any.getClient().getResponseId()),
-                    runs);
+                    client.getResponseId(),
+                    new ResponseOwner(client.getOwner()),
+                    ResponseRecord.parseFrom(client.getRecord()),
+                    client.getKey(),
+                    reader,
+                    age,
+                    EventPlace.begin(client.getResponseId()),
+                    runs,
+                    journaled);
         } catch (InvalidProtocolBufferException e) {
             throw new IllegalStateException("the record of a kept request cannot be read", e);
         }

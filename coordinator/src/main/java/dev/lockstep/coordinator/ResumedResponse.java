@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.journal.JournaledResponse;
 import dev.lockstep.proto.v1.ResponseRecord;
 import java.time.Duration;
 import java.util.Map;
@@ -15,14 +16,17 @@ import java.util.Optional;
 /// @param from what the reader has of it
 /// @param runs where its prompts can be attached to; the others are generated again, with the same
 ///   result
+/// @param journaled what the journal has of it
 record ResumedResponse(
         String id,
+        ResponseOwner owner,
         ResponseRecord record,
         String key,
         int reader,
         Duration age,
         EventPlace from,
-        Map<Integer, Run> runs) {
+        Map<Integer, Run> runs,
+        Optional<JournaledResponse> journaled) {
     /// A kept request.
     ///
     /// @param scheduler the id of the one that keeps it
@@ -42,6 +46,6 @@ record ResumedResponse(
     }
 
     ResumedResponse from(EventPlace place) {
-        return new ResumedResponse(id, record, key, reader, age, place, runs);
+        return new ResumedResponse(id, owner, record, key, reader, age, place, runs, journaled);
     }
 }

@@ -183,7 +183,28 @@ final class Resumption {
         return before;
     }
 
+    /// Prepares a response that goes on without a reader.
+    Completion unread(
+            ResumedResponse response,
+            RequestContext context,
+            Routes routes,
+            HttpExchange nobody,
+            CompletionInbox inbox) {
+        String route = response.record().getRoute();
+        return prepare(response, context, routes.engine(route).orElseThrow(), nobody, inbox);
+    }
+
     private Completion resumed(
+            ResumedResponse response,
+            RequestContext context,
+            Routes.Engine route,
+            HttpExchange exchange,
+            CompletionInbox inbox) {
+        metrics.countResumed();
+        return prepare(response, context, route, exchange, inbox);
+    }
+
+    private Completion prepare(
             ResumedResponse response,
             RequestContext context,
             Routes.Engine route,
@@ -191,7 +212,6 @@ final class Resumption {
             CompletionInbox inbox) {
         byte[] body = response.record().getBody().toByteArray();
         try (RequestMemory.Reservation _ = memory.reserve(body, new byte[0])) {
-            metrics.countResumed();
             return route.prepare(Json.parse(body), context.resuming(response), exchange, inbox);
         }
     }

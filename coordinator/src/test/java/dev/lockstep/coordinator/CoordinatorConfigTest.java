@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -97,6 +98,35 @@ final class CoordinatorConfigTest {
                 assertThrows(
                                 SettingsException.class,
                                 () -> config("--zookeeper=a:1", "--tool-format=" + toolFormat))
+                        .getMessage());
+    }
+
+    @Test
+    void aJournalHasAFolderAndAWindow() {
+        assertEquals(Optional.empty(), config("--zookeeper=a:1").journalFolder());
+        String journal = "--durability=journal";
+        assertTrue(
+                config("--zookeeper=a:1", "--cluster=c", journal)
+                        .journalFolder()
+                        .orElseThrow()
+                        .endsWith("lockstep/journal/c"));
+        assertEquals(
+                Optional.of(Path.of("/f")),
+                config("--zookeeper=a:1", journal, "--journal-folder=/f").journalFolder());
+        assertEquals(
+                "--journal-folder is used by --durability journal: give both or neither",
+                refusalOf("--journal-folder=/f"));
+        assertTrue(refusalOf(journal, "--resume-window=0s").contains("--resume-window 0"));
+        assertEquals(
+                "--durability: \"disk\" is none of memory, journal",
+                refusalOf("--durability=disk"));
+    }
+
+    private static String refusalOf(String... words) {
+        List<String> all = new ArrayList<>(List.of(words));
+        all.add("--zookeeper=a:1");
+        return String.valueOf(
+                assertThrows(SettingsException.class, () -> config(all.toArray(String[]::new)))
                         .getMessage());
     }
 

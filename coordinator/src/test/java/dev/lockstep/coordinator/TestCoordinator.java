@@ -26,6 +26,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /// A real coordinator on a free port with the tokenizer of a tiny model, one fake scheduler, and
@@ -57,8 +58,18 @@ public final class TestCoordinator implements AutoCloseable {
 
     private TestCoordinator(ServedModel model, Timeouts timeouts, String... settings)
             throws IOException {
+        this(model, _ -> {}, timeouts, settings);
+    }
+
+    private TestCoordinator(
+            ServedModel model,
+            Consumer<FakeScheduler> preparation,
+            Timeouts timeouts,
+            String... settings)
+            throws IOException {
         this.model = model;
         scheduler = scheduler("default");
+        preparation.accept(scheduler);
         coordinator =
                 new Coordinator(
                         config(Path.of("unused"), 0, settings),
@@ -90,6 +101,14 @@ public final class TestCoordinator implements AutoCloseable {
     /// Starts a coordinator with settings of its command line.
     static TestCoordinator startWith(String... settings) throws Exception {
         return startWith(LONG_TIMEOUTS, settings);
+    }
+
+    /// Starts a coordinator whose scheduler is prepared before.
+    static TestCoordinator startWith(Consumer<FakeScheduler> preparation, String... settings)
+            throws Exception {
+        var started = new TestCoordinator(tinyModel(), preparation, LONG_TIMEOUTS, settings);
+        started.awaitReady(true);
+        return started;
     }
 
     static TestCoordinator startWith(Timeouts timeouts, String... settings) throws Exception {

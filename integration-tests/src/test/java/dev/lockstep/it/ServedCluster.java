@@ -80,7 +80,9 @@ final class ServedCluster implements AutoCloseable {
         flags.add("--served-model-name=" + MODEL);
         flags.add("--run-folder=" + sandbox.folder());
         flags.add("--group=" + sandbox.group());
-        flags.add("--port=0");
+        if (Stream.of(further).noneMatch(flag -> flag.startsWith("--port="))) {
+            flags.add("--port=0");
+        }
         if (Stream.of(further).noneMatch("--device=cuda"::equals)) {
             flags.addAll(sandbox.threads());
         }

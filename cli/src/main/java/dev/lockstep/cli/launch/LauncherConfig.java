@@ -9,6 +9,7 @@ import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.coordinator.AccessConfig;
 import dev.lockstep.coordinator.CoordinatorConfig;
+import dev.lockstep.coordinator.DurabilitySettings;
 import dev.lockstep.coordinator.ResponseBounds;
 import dev.lockstep.coordinator.TextSettings;
 import dev.lockstep.scheduler.process.SchedulerConfig;
@@ -81,6 +82,8 @@ public record LauncherConfig(
                             ProcessKeys.DRAIN_TIMEOUT,
                             ProcessKeys.DRAIN_GRACE,
                             ProcessKeys.RESUME_WINDOW,
+                            DurabilitySettings.DURABILITY,
+                            DurabilitySettings.FOLDER,
                             STANDBY,
                             ProcessKeys.FAILPOINTS)
                     .and(ResponseBounds.KEYS.toArray(Key<?>[]::new))

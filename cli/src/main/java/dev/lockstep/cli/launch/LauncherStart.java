@@ -7,6 +7,7 @@ import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cluster.process.Daemon;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.coordinator.DurabilitySettings;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -61,6 +62,7 @@ public record LauncherStart(
         LauncherConfig.requireEnsembleOfUser(settings);
         LauncherConfig.requireOneRecorder(settings);
         LauncherConfig.requireAdminPorts(settings);
+        var _ = DurabilitySettings.journalFolder(settings, System.getenv());
         // Before a download: the coordinator listens last.
         FreePort.require(ProcessKeys.HOST, settings.value(ProcessKeys.HOST), port);
         return launcher(ModelChoice.of(settings, terminal), port, Optional.empty());

@@ -2,6 +2,7 @@
 package dev.lockstep.cli.launch;
 
 import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cluster.process.FolderLock;
 import dev.lockstep.cluster.process.OwnerOnly;
 import dev.lockstep.cluster.process.StateFolder;
 import java.io.IOException;

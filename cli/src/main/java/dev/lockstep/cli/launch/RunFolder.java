@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.launch;
 
+import dev.lockstep.cluster.process.FolderLock;
 import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.OwnerOnly;
 import dev.lockstep.cluster.process.ProcessKeys;

@@ -4,7 +4,6 @@ package dev.lockstep.coordinator.engine;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.proto.v1.EncodedOutputs;
-import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.Token;
@@ -145,19 +144,9 @@ public final class SchedulerCall {
             case TOKENS -> {
                 GenerateEvent.Tokens tokens = event.getTokens();
                 tokensArrived.addAndGet(tokens.getIdsCount());
-                put(
-                        new EngineEvent.Tokens(
-                                index,
-                                tokens.getChoice(),
-                                tokens.getPosition(),
-                                GeneratedToken.fromProto(tokens),
-                                tokens.getCachedTokens(),
-                                tokens.getMigrations()));
-                if (tokens.hasFinished()) {
-                    finished(tokens.getFinished());
-                }
+                put(EngineEvent.Tokens.fromProto(index, tokens));
             }
-            case FINISHED -> finished(event.getFinished());
+            case FINISHED -> put(EngineEvent.Finished.fromProto(index, event.getFinished()));
             case OUTPUTS -> {
                 GenerateEvent.Outputs outputs = event.getOutputs();
                 put(
@@ -167,17 +156,6 @@ public final class SchedulerCall {
             // An event that only a newer scheduler sends: ignored.
             case EVENT_NOT_SET -> next();
         }
-    }
-
-    private void finished(GenerateEvent.Finished finished) {
-        inbox.put(
-                this,
-                new EngineEvent.Finished(
-                        index,
-                        finished.getChoice(),
-                        finished.getReason() == FinishReason.FINISH_REASON_STOP,
-                        finished.getStopTokenId(),
-                        finished.getUsage().getCachedTokens()));
     }
 
     private static PositionOutputs decoded(EncodedOutputs outputs)

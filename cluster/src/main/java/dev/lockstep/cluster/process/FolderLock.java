@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.lockstep.cli.launch;
+package dev.lockstep.cluster.process;
 
-import dev.lockstep.cluster.process.OwnerOnly;
-import dev.lockstep.cluster.process.SettingsException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -22,8 +20,8 @@ import java.util.concurrent.TimeUnit;
 
 /// A lock on a folder that one process may use at a time. The kernel releases it when the process
 /// ends, however it ends; the file stays.
-final class FolderLock implements AutoCloseable {
-    static final String SUFFIX = ".lock";
+public final class FolderLock implements AutoCloseable {
+    public static final String SUFFIX = ".lock";
 
     /// An earlier process may be about to end.
     private static final Duration PATIENCE = Duration.ofSeconds(3);
@@ -49,7 +47,7 @@ final class FolderLock implements AutoCloseable {
     /// @param key the setting that names the folder
     /// @param use what the folder is used for, such as `serve`
     /// @throws SettingsException naming that process
-    static FolderLock require(String key, Path folder, String use) {
+    public static FolderLock require(String key, Path folder, String use) {
         return require(key, folder, use, PATIENCE);
     }
 
@@ -78,7 +76,7 @@ final class FolderLock implements AutoCloseable {
     }
 
     /// Takes the lock of a file until it is closed; empty while it is taken.
-    static synchronized Optional<FolderLock> tryTake(Path path) throws IOException {
+    public static synchronized Optional<FolderLock> tryTake(Path path) throws IOException {
         Path real = real(path);
         if (HELD.containsKey(real)) {
             return Optional.empty();
@@ -107,7 +105,7 @@ final class FolderLock implements AutoCloseable {
     }
 
     /// Whether the process that had this lock has ended without closing it.
-    static boolean isAbandoned(Path path) throws IOException {
+    public static boolean isAbandoned(Path path) throws IOException {
         // It is written once the lock is taken.
         if (Files.size(path) == 0) {
             return false;

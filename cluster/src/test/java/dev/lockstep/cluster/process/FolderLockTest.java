@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.lockstep.cli.launch;
+package dev.lockstep.cluster.process;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.cluster.process.SettingsException;
 import java.lang.ref.Cleaner;
 import java.nio.file.Files;
 import java.nio.file.Path;
