@@ -24,7 +24,7 @@ final class WallClockTest {
     private static final Set<String> ALLOWED =
             Set.of(
                     // Fields of responses.
-                    "CompletionFactory.java",
+                    "RequestContext.java",
                     "OllamaAnswer.java",
                     "RunningResponse.java",
                     "ServedModel.java",

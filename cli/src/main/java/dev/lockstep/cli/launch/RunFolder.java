@@ -15,6 +15,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.Comparator;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
 
@@ -39,7 +40,7 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
             }
             // Short: the path of a Unix socket has at most 107 bytes.
             Path fresh = Files.createTempDirectory(TEMPORARY, OwnerOnly.FOLDER);
-            removeAbandoned(fresh.getParent());
+            removeAbandoned(Objects.requireNonNull(fresh.getParent()));
             return new RunFolder(
                     fresh, true, Optional.of(FolderLock.require(key.name(), fresh, use)));
         } catch (IOException e) {
