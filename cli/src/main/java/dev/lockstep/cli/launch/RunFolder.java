@@ -9,11 +9,14 @@ import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.UserPrincipal;
 import java.util.Comparator;
 import java.util.Objects;
 import java.util.Optional;
@@ -23,7 +26,8 @@ import java.util.stream.Stream;
 /// which has the logs too, or a private temporary folder, which is removed at the end, or by a
 /// later process. It is locked.
 record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
-    private static final String TEMPORARY = "lockstep-";
+    /// Folders that users name begin otherwise: these are removed when their lock is abandoned.
+    private static final String TEMPORARY = "lockstep-run-";
 
     /// Creates the folder if it does not exist.
     ///
@@ -40,7 +44,7 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
             }
             // Short: the path of a Unix socket has at most 107 bytes.
             Path fresh = Files.createTempDirectory(TEMPORARY, OwnerOnly.FOLDER);
-            removeAbandoned(Objects.requireNonNull(fresh.getParent()));
+            removeAbandonedBeside(fresh);
             return new RunFolder(
                     fresh, true, Optional.of(FolderLock.require(key.name(), fresh, use)));
         } catch (IOException e) {
@@ -51,18 +55,39 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
         }
     }
 
-    /// Removes the temporary folders of processes that were killed.
-    static void removeAbandoned(Path parent) {
+    /// Removes the temporary folders of processes of this user that were killed.
+    ///
+    /// @param fresh a folder that this process has just created
+    static void removeAbandonedBeside(Path fresh) {
+        Path parent = Objects.requireNonNull(fresh.getParent());
         try (DirectoryStream<Path> folders =
                 Files.newDirectoryStream(parent, TEMPORARY + "[0-9]*")) {
+            UserPrincipal user = attributes(fresh).owner();
             for (Path folder : folders) {
-                if (Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS) && isAbandoned(folder)) {
+                if (isPrivate(folder, user) && isAbandoned(folder)) {
                     delete(folder);
                 }
             }
         } catch (IOException | UncheckedIOException e) {
             // A later process tries again.
         }
+    }
+
+    /// Whether only this user can have put files into a folder.
+    private static boolean isPrivate(Path folder, UserPrincipal user) {
+        try {
+            PosixFileAttributes found = attributes(folder);
+            return found.isDirectory()
+                    && found.owner().equals(user)
+                    && found.permissions().equals(OwnerOnly.FOLDER.value());
+        } catch (IOException e) {
+            // Another process has removed it.
+            return false;
+        }
+    }
+
+    private static PosixFileAttributes attributes(Path path) throws IOException {
+        return Files.readAttributes(path, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
     }
 
     private static boolean isAbandoned(Path folder) {
@@ -76,8 +101,8 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
                 found = true;
             }
             return found;
-        } catch (IOException e) {
-            // It belongs to someone else.
+        } catch (IOException | DirectoryIteratorException e) {
+            // Another process removes it.
             return false;
         }
     }
@@ -115,16 +140,17 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
         }
     }
 
-    /// Removes the folder with its files if it is temporary, else releases its lock.
+    /// Removes the folder with its files if it is temporary, then releases its lock: until then no
+    /// other process removes the folder as an abandoned one.
     void remove() {
-        lock.ifPresent(FolderLock::close);
-        if (!temporary || Files.notExists(path)) {
-            return;
-        }
         try {
-            delete(path);
+            if (temporary && Files.exists(path)) {
+                delete(path);
+            }
         } catch (IOException | UncheckedIOException e) {
             System.err.println("lockstep: " + path + " could not be removed: " + e.getMessage());
+        } finally {
+            lock.ifPresent(FolderLock::close);
         }
     }
 

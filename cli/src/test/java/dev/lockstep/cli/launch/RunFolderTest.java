@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.launch;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.process.FolderLock;
+import dev.lockstep.cluster.process.OwnerOnly;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -35,22 +39,44 @@ final class RunFolderTest {
 
     @Test
     void temporaryFoldersOfKilledProcessesAreRemovedAndNoOthers() throws IOException {
-        Path killed = Files.createDirectory(folder.resolve("lockstep-1"));
-        Files.writeString(killed.resolve("serve.lock"), "4000000\n");
+        Path fresh = temporary("lockstep-run-0");
+        Path killed = abandoned("lockstep-run-1");
         Files.writeString(Files.createDirectory(killed.resolve("zookeeper-1")).resolve("log"), "x");
-        Path runs = Files.createDirectory(folder.resolve("lockstep-2"));
-        Path starts = Files.createDirectory(folder.resolve("lockstep-3"));
+        Path runs = temporary("lockstep-run-2");
+        Path starts = temporary("lockstep-run-3");
         Files.createFile(starts.resolve("serve.lock"));
-        Path other = Files.createDirectory(folder.resolve("lockstep-4"));
-        Path logs = Files.createDirectory(folder.resolve("lockstep-logs-5"));
-        Files.writeString(logs.resolve("serve.lock"), "4000000\n");
+        Path other = temporary("lockstep-run-4");
+        Path named = abandoned("lockstep-8000");
+        Path logs = abandoned("lockstep-logs-5");
         try (FolderLock _ = FolderLock.require("run-folder", runs, "serve")) {
-            RunFolder.removeAbandoned(folder);
+            RunFolder.removeAbandonedBeside(fresh);
         }
         assertFalse(Files.exists(killed));
-        for (Path left : List.of(runs, starts, other, logs)) {
+        for (Path left : List.of(fresh, runs, starts, other, named, logs)) {
             assertTrue(Files.exists(left), left::toString);
         }
+    }
+
+    @Test
+    void aFolderThatOthersMayWriteToIsNotTouched() throws IOException {
+        Path open = abandoned("lockstep-run-1");
+        Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rwxrwxrwx"));
+        Path elsewhere = abandoned("elsewhere");
+        Path link = Files.createSymbolicLink(folder.resolve("lockstep-run-2"), elsewhere);
+        RunFolder.removeAbandonedBeside(temporary("lockstep-run-0"));
+        assertEquals("4000000\n", Files.readString(open.resolve("serve.lock")));
+        assertEquals("4000000\n", Files.readString(link.resolve("serve.lock")));
+    }
+
+    @Test
+    void aLockThatIsALinkIsNotFollowed() throws IOException {
+        Path file = Files.writeString(folder.resolve("file"), "of the user");
+        Path linked = temporary("lockstep-run-1");
+        Path lock = Files.createSymbolicLink(linked.resolve("serve.lock"), file);
+        RunFolder.removeAbandonedBeside(temporary("lockstep-run-0"));
+        assertTrue(Files.exists(lock));
+        assertThrows(IOException.class, () -> FolderLock.tryTake(lock));
+        assertEquals("of the user", Files.readString(file));
     }
 
     @Test
@@ -59,5 +85,16 @@ final class RunFolderTest {
         FolderLock lock = FolderLock.require("run-folder", fresh, "serve");
         new RunFolder(fresh, true, Optional.of(lock)).removeIfEmpty();
         assertFalse(Files.exists(fresh));
+    }
+
+    private Path temporary(String name) throws IOException {
+        return Files.createDirectory(folder.resolve(name), OwnerOnly.FOLDER);
+    }
+
+    /// Returns the folder of a process that was killed.
+    private Path abandoned(String name) throws IOException {
+        Path made = temporary(name);
+        Files.writeString(made.resolve("serve.lock"), "4000000\n");
+        return made;
     }
 }

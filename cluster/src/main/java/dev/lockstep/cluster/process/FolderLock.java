@@ -8,9 +8,13 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -76,16 +80,22 @@ public final class FolderLock implements AutoCloseable {
     }
 
     /// Takes the lock of a file until it is closed; empty while it is taken.
-    public static synchronized Optional<FolderLock> tryTake(Path path) throws IOException {
+    public static Optional<FolderLock> tryTake(Path path) throws IOException {
+        return tryTake(path, Set.of(StandardOpenOption.CREATE));
+    }
+
+    /// @param more options of opening, beside those of every lock
+    private static synchronized Optional<FolderLock> tryTake(Path path, Set<OpenOption> more)
+            throws IOException {
         Path real = real(path);
         if (HELD.containsKey(real)) {
             return Optional.empty();
         }
-        FileChannel file =
-                FileChannel.open(
-                        path,
-                        Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE),
-                        OwnerOnly.FILE);
+        Set<OpenOption> options = new HashSet<>(more);
+        options.add(StandardOpenOption.WRITE);
+        // A link may lead to a file that would be overwritten.
+        options.add(LinkOption.NOFOLLOW_LINKS);
+        FileChannel file = FileChannel.open(path, options, OwnerOnly.FILE);
         try {
             FileLock lock = file.tryLock();
             if (lock != null) {
@@ -106,11 +116,14 @@ public final class FolderLock implements AutoCloseable {
 
     /// Whether the process that had this lock has ended without closing it.
     public static boolean isAbandoned(Path path) throws IOException {
+        BasicFileAttributes found =
+                Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
         // It is written once the lock is taken.
-        if (Files.size(path) == 0) {
+        if (!found.isRegularFile() || found.size() == 0) {
             return false;
         }
-        Optional<FolderLock> lock = tryTake(path);
+        // Its folder may be about to be deleted: no file is created in it.
+        Optional<FolderLock> lock = tryTake(path, Set.of());
         lock.ifPresent(FolderLock::close);
         return lock.isPresent();
     }
