@@ -36,9 +36,9 @@ public record LauncherConfig(
             Key.integer("port", 0, 65535, "the port of the public API; 0 chooses a free one")
                     .orElse("8000");
 
-    /// Whether a second scheduler waits to lead when the first one is gone.
     private static final int LAST_PORT = 65535;
 
+    /// Whether a second scheduler waits to lead when the first one is gone.
     public static final Key<Boolean> STANDBY =
             Key.flag(
                     "standby",
