@@ -90,10 +90,10 @@ class ServedGroupTest {
     @Test
     void theStateOfTheLoopHasEverySequenceAndBlocksThatBalance() throws Exception {
         try (var rig = new Rig()) {
-            FakeRank rank = rig.startRank(0, 1);
             SchedulerFacts starting = rig.loop.inbox().inspect().get();
             assertEquals(0, starting.epoch());
             assertFalse(starting.reason().isEmpty());
+            FakeRank rank = rig.startRank(0, 1);
             rig.awaitReady();
             List<TestCall> running = rig.fillSlots(rank);
             TestCall waiting = rig.generate(Rig.request("w", 3, 9, 30).build());
