@@ -3,6 +3,7 @@ package dev.lockstep.it;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
@@ -28,10 +29,16 @@ final class LogsOnFailure
         watched.get().add(sandbox);
     }
 
+    /// Returns those of the test that failed and those that all tests of the class share: these are
+    /// printed for each failure.
     private static List<Sandbox> take() {
-        List<Sandbox> taken = List.copyOf(watched.get());
+        List<Sandbox> taken =
+                Stream.concat(
+                                watched.get().stream(),
+                                left.get().stream().filter(sandbox -> !sandbox.isClosed()))
+                        .toList();
+        left.get().addAll(watched.get());
         watched.get().clear();
-        left.get().addAll(taken);
         return taken;
     }
 
