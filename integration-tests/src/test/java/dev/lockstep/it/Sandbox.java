@@ -196,7 +196,12 @@ final class Sandbox implements AutoCloseable {
 
     /// Returns the child that `serve` calls by this name, such as `scheduler-2`.
     long processIdNamed(String child) {
-        return processIdWith("-Dlockstep.process=" + child).orElseThrow();
+        return findProcessNamed(child).orElseThrow();
+    }
+
+    /// Returns that child if there is one.
+    Optional<Long> findProcessNamed(String child) {
+        return processIdWith("-Dlockstep.process=" + child);
     }
 
     private Optional<Long> processIdWith(String word) {

@@ -14,8 +14,10 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -74,7 +76,8 @@ final class StandbyIT {
 
     @AfterAll
     void close() {
-        cluster.close();
+        // There is none if its start failed.
+        Optional.ofNullable(cluster).ifPresent(ServedCluster::close);
     }
 
     /// Returns the name of the scheduler that was elected last.
@@ -98,6 +101,18 @@ final class StandbyIT {
         return SCHEDULERS.get(1 - SCHEDULERS.indexOf(scheduler));
     }
 
+    /// A scheduler that waits to lead.
+    ///
+    /// @param election the line of its last one
+    private record Standby(String name, long process, String election) {}
+
+    /// Returns the scheduler that does not lead, once its process runs.
+    private Standby standby() throws Exception {
+        String name = other(leader());
+        long process = BoundedWait.find(() -> name + " runs", () -> sandbox.findProcessNamed(name));
+        return new Standby(name, process, election(name));
+    }
+
     private static List<Integer> processes(GroupStatus group) {
         return group.getRanksList().stream().map(RankInfo::getPid).toList();
     }
@@ -106,14 +121,18 @@ final class StandbyIT {
     @Order(1)
     void noRequestIsLostWithALeaderThatHasAStandby() throws Exception {
         GroupStatus before = cluster.group();
-        String standby = other(leader());
-        assertEquals("", election(standby));
-        long standbyId = sandbox.processIdNamed(standby);
+        assertEquals("", standby().election());
+        // Of the last kill: the first may have found no running stream.
+        List<Standby> waiting = new ArrayList<>();
         mix.requireUndisturbedBy(
-                () -> PosixSignals.send("KILL", Long.toString(sandbox.processIdNamed(leader()))),
+                () -> {
+                    waiting.add(standby());
+                    PosixSignals.send("KILL", Long.toString(sandbox.processIdNamed(leader())));
+                },
                 cluster.api());
-        assertNotEquals("", election(standby), "the one that waited leads");
-        assertEquals(standbyId, sandbox.processIdNamed(standby), "it is the same process");
+        Standby last = waiting.getLast();
+        assertNotEquals(last.election(), election(last.name()), "the one that waited leads");
+        assertEquals(last.process(), sandbox.processIdNamed(last.name()), "it is the same process");
         GroupStatus after = cluster.group();
         assertTrue(after.getEpoch() > before.getEpoch());
         assertEquals(processes(before), processes(after), "the workers survive");
@@ -172,7 +191,8 @@ final class StandbyIT {
         GroupStatus before = cluster.group();
         mix.requireUndisturbedBy(() -> Files.write(flip, new byte[0]), cluster.api());
         GroupStatus after = cluster.group();
-        assertEquals(2, after.getExpelledRanks());
+        // More if the first wrong result came when no stream was running.
+        assertTrue(after.getExpelledRanks() >= 2, after::toString);
         for (int rank = 0; rank < 2; rank++) {
             assertNotEquals(processes(before).get(rank), processes(after).get(rank));
         }

@@ -22,7 +22,7 @@ import java.util.stream.IntStream;
 /// position once and in order.
 final class StreamMix {
     /// Tries in which a fault may find no running stream.
-    private static final int TRIES = 3;
+    static final int TRIES = 3;
 
     private final List<ObjectNode> bodies;
     private final List<Answer> expected;
@@ -95,15 +95,29 @@ final class StreamMix {
         return bodies.size();
     }
 
-    /// Starts every stream and waits for the first event of each.
-    List<Running> begin(Api api) {
+    /// Starts every stream and waits for the first event of each. While the group that serves them
+    /// is not formed again after an earlier fault, they are refused and asked for again.
+    List<Running> begin(Api api) throws Exception {
         List<Running> running = new ArrayList<>();
         for (ObjectNode body : bodies) {
-            var stream = new Running(api.stream(CompletionBodies.COMPLETIONS, body));
+            var stream =
+                    new Running(
+                            BoundedWait.find(
+                                    () -> "a stream is accepted", () -> accepted(api, body)));
             stream.readOne();
             running.add(stream);
         }
         return running;
+    }
+
+    /// Returns a stream, or empty if it is refused because no group is formed.
+    private static Optional<EventReader> accepted(Api api, ObjectNode body) {
+        EventReader events = api.stream(CompletionBodies.COMPLETIONS, body);
+        if (events.status() == 503) {
+            events.close();
+            return Optional.empty();
+        }
+        return Optional.of(events);
     }
 
     /// Lets streams whose connection breaks go on at another coordinator.
@@ -160,15 +174,16 @@ final class StreamMix {
                 .sum();
     }
 
-    private int repeat(Api api, int stream, BooleanSupplier goesOn) {
+    private int repeat(Api api, int stream, BooleanSupplier goesOn) throws Exception {
         int migrations = 0;
         while (goesOn.getAsBoolean()) {
-            EventReader events = api.stream(CompletionBodies.COMPLETIONS, bodies.get(stream));
-            if (events.status() == 503) {
-                events.close();
+            Optional<EventReader> events = accepted(api, bodies.get(stream));
+            if (events.isEmpty()) {
+                BoundedWait.await(
+                        "a group is formed", () -> !goesOn.getAsBoolean() || api.isReady());
                 continue;
             }
-            Answer answer = read(events);
+            Answer answer = read(events.get());
             assertTrue(
                     expected.get(stream).readsAs(answer),
                     "stream " + stream + ": " + answer + ", undisturbed: " + expected.get(stream));

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -51,7 +52,8 @@ final class WorkerLossIT {
 
     @AfterAll
     void close() {
-        cluster.close();
+        // There is none if its start failed.
+        Optional.ofNullable(cluster).ifPresent(ServedCluster::close);
     }
 
     /// One worker, and when the group serves again all of them.
@@ -60,7 +62,7 @@ final class WorkerLossIT {
         Baseline baseline = Baseline.of(cluster);
         List<Integer> migrations = List.of();
         // On a busy machine the streams may end before the second loss.
-        for (int i = 0; i < 3 && !migrations.contains(2); i++) {
+        for (int i = 0; i < StreamMix.TRIES && !migrations.contains(2); i++) {
             migrations = mix.requireUndisturbedBy(this::killWorkersTwice, cluster.api());
         }
         assertTrue(migrations.contains(2), "a stream went on twice: " + migrations);
