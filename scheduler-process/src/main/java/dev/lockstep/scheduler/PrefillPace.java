@@ -26,13 +26,16 @@ final class PrefillPace {
     }
 
     /// Records that a step has ended. With several in flight, it began when the preceding one
-    /// ended.
-    void ended(StepPlan plan, long now) {
+    /// ended. It took at least the time of its worker: two results may arrive together.
+    ///
+    /// @param computeMicros 0 if it is unknown
+    void ended(StepPlan plan, long now, long computeMicros) {
         long began = Math.max(plan.plannedNanos(), ended);
+        long nanos = Math.max(now - began, TimeUnit.MICROSECONDS.toNanos(computeMicros));
         ended = now;
         double prefills = plan.prefillCount() == 0 ? 0 : stepTime.prefillCost(plan);
         if (prefills > 0 && prefills >= stepTime.cost(0, stepTime.tokens()) / 2) {
-            nanosPerCost[measurements++ % nanosPerCost.length] = (now - began) / prefills;
+            nanosPerCost[measurements++ % nanosPerCost.length] = nanos / prefills;
             fastest = Double.MAX_VALUE;
             for (int i = 0; i < Math.min(measurements, nanosPerCost.length); i++) {
                 fastest = Math.min(fastest, nanosPerCost[i]);

@@ -314,7 +314,7 @@ public final class Scheduler {
         List<SequenceEvent> events = generation.apply(plan, result);
         inFlight.remove();
         lookAhead.ended(plan, result, nanos);
-        prefillPace.ended(plan, nanos);
+        prefillPace.ended(plan, nanos, result.computeMicros());
         shortPrompts.ended(plan, result.computeMicros());
         stepTime.ended(plan, running.all().size(), result.computeMicros());
         resources.updateResources(plan);

@@ -141,6 +141,24 @@ class QueueDelayTest {
                 scheduler.submit(List.of(sequence(LONG, "", 0, false)), now));
     }
 
+    /// Each step takes 250 ms; the results of two reach the scheduler within a microsecond.
+    @Test
+    void resultsThatArriveTogetherDoNotSayThatPromptsTakeNoTime() {
+        scheduler.submit(List.of(sequence(LONG, "", 0, false)), 0);
+        StepPlan first = scheduler.plan(0);
+        StepPlan second = scheduler.plan(0);
+        long micros = StepTime.GOAL_MICROS;
+        scheduler.apply(new StepResult(1, first.number(), List.of(), micros), SECOND / 2 - 1000);
+        scheduler.apply(new StepResult(1, second.number(), List.of(), micros), SECOND / 2);
+        int accepted = 0;
+        while (accepted < 100
+                && scheduler.submit(List.of(sequence(LONG, "", 0, false)), SECOND / 2)
+                        instanceof Submission.Queued) {
+            accepted++;
+        }
+        assertEquals(5, accepted, "with the rest of the first 9.5 s wait before the last");
+    }
+
     @Test
     void aShortPromptPassesAndIsAccepted() {
         fill("");
