@@ -134,7 +134,7 @@ final class Completion {
             sink.completed(usage);
             log(finishReasons());
         } catch (ApiError e) {
-            journal.ifPresent(entry -> entry.failed(e));
+            journal.ifPresent(entry -> entry.failed(e, isAccepted()));
             sink.failed(e);
             log(e.code().isEmpty() ? "refused" : e.code());
         } catch (InterruptedException e) {
@@ -142,11 +142,16 @@ final class Completion {
             journal.ifPresent(JournalEntry::interrupted);
             sink.failed(ApiError.internal("the request was interrupted"));
         } catch (RuntimeException | StackOverflowError e) {
-            journal.ifPresent(entry -> entry.failed(ApiError.internal("")));
+            journal.ifPresent(entry -> entry.failed(ApiError.internal(""), isAccepted()));
             sink.failed(RequestFault.logged("request " + request.requestId(), e));
         } finally {
             inbox.cancelCalls();
         }
+    }
+
+    /// Whether a scheduler has accepted a prompt.
+    private boolean isAccepted() {
+        return runs.stream().anyMatch(PromptRun::isAccepted);
     }
 
     private void awaitEvent() throws InterruptedException {

@@ -28,11 +28,14 @@ final class JournalEntry {
     private static final Set<String> GOING_ON = Set.of("draining", "shutting_down");
 
     private final JournaledRun run;
+    private final boolean goesOn;
     private final boolean logprobs;
     private boolean durable;
 
-    private JournalEntry(JournaledRun run, boolean logprobs) {
+    /// @param goesOn whether the journal had it before
+    private JournalEntry(JournaledRun run, boolean goesOn, boolean logprobs) {
         this.run = run;
+        this.goesOn = goesOn;
         this.logprobs = logprobs;
     }
 
@@ -58,7 +61,9 @@ final class JournalEntry {
                             .orElseThrow(ApiError::displaced);
             return Optional.of(
                     new JournalEntry(
-                            run, SamplingParams.parseFrom(request.samplingParams()).getLogprobs()));
+                            run,
+                            request.resumed().flatMap(ResumedResponse::journaled).isPresent(),
+                            SamplingParams.parseFrom(request.samplingParams()).getLogprobs()));
         } catch (JournalUnavailableException e) {
             throw refusal(e);
         } catch (InvalidProtocolBufferException e) {
@@ -128,8 +133,11 @@ final class JournalEntry {
         run.end(true);
     }
 
-    void failed(ApiError error) {
-        if (GOING_ON.contains(error.code())) {
+    /// @param accepted whether a scheduler had accepted it; else it is as if it had not been sent
+    void failed(ApiError error, boolean accepted) {
+        if (!accepted && !goesOn) {
+            run.refuse();
+        } else if (GOING_ON.contains(error.code())) {
             run.leave();
         } else {
             run.end(false);

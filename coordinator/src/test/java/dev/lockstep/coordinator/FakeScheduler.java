@@ -293,6 +293,11 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
                 });
     }
 
+    /// Forgets the requests that it could be attached to, like one that has refused them.
+    void forget() {
+        kept.clear();
+    }
+
     /// Lets requests that are attached to miss what another scheduler had sent.
     void keepPartially(boolean missing) {
         partial = missing;

@@ -13,6 +13,7 @@ import dev.lockstep.proto.v1.CommittedChoice;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.ResumeRequest;
+import io.grpc.Status;
 import java.io.BufferedReader;
 import java.io.InputStream;
 import java.io.InputStreamReader;
@@ -211,6 +212,28 @@ final class JournaledRequestsTest {
         return HttpRequest.newBuilder(server.request(TEXT, body), (_, _) -> true)
                 .header("Idempotency-Key", "k")
                 .build();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"Hi", "Ho"})
+    void aRefusedRequestIsANewOneWhenItComesAgain(String prompt) throws Exception {
+        String body = body("").replace("true", "false");
+        try (TestCoordinator server = start()) {
+            ids = server.ids(WORDS);
+            server.scheduler.behave(
+                    call -> {
+                        server.scheduler.forget();
+                        call.fail(Status.RESOURCE_EXHAUSTED);
+                    });
+            assertEquals(429, server.send(keyed(server, body)).statusCode());
+            server.scheduler.behave(call -> goOn(call, Integer.MAX_VALUE));
+            HttpResponse<String> again = server.send(keyed(server, body.replace("Hi", prompt)));
+            assertEquals(200, again.statusCode(), again::body);
+            JsonNode answer = TestCoordinator.json(again.body());
+            assertEquals(WORDS, answer.at("/choices/0/text").asText());
+            assertTrue(answer.at("/usage/lockstep/migrations").isMissingNode(), again.body());
+            assertEquals(0, server.scheduler.nextCall().request().getCommittedCount());
+        }
     }
 
     @Test

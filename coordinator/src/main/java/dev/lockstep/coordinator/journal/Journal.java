@@ -202,7 +202,9 @@ public final class Journal implements AutoCloseable {
     }
 
     private void forget(JournaledResponse response) {
-        entries.remove(response.accepted.getEntry());
+        if (!entries.remove(response.accepted.getEntry(), response)) {
+            return;
+        }
         byId.remove(response.client().getResponseId(), response);
         bytes -= response.bytes;
         stale = true;
@@ -338,6 +340,15 @@ public final class Journal implements AutoCloseable {
             }
         } else if (!response.state.getWhole() && (whole || response.readers.isEmpty())) {
             log.append(response.change(true, whole, time.millis()));
+        }
+    }
+
+    synchronized void refuse(JournaledRun run) {
+        JournaledResponse response = run.response;
+        if (response.readers.remove(run) && response.readers.isEmpty()) {
+            // With a time that is over.
+            log.append(response.change(true, false, 0));
+            forget(response);
         }
     }
 

@@ -45,6 +45,11 @@ public final class JournaledRun {
         journal.end(this, whole);
     }
 
+    /// The request was refused: the response is forgotten, if no other completion goes on with it.
+    public void refuse() {
+        journal.refuse(this);
+    }
+
     /// The completion ends, and the response does not.
     public void leave() {
         journal.leave(this);

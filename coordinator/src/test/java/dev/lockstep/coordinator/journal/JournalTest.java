@@ -242,6 +242,27 @@ final class JournalTest {
     }
 
     @Test
+    void whatWasRefusedIsForgottenUnlessAnotherGoesOnWithIt() throws Exception {
+        Journal journal = open(disk);
+        AttachSearchRequest byKey =
+                AttachSearchRequest.newBuilder().setOwner(OWNER).setKey("key").build();
+        begin(journal, client("x", "key"), () -> {}).refuse();
+        assertTrue(journal.find(byKey).isEmpty());
+        JournaledRun first = begin(journal, client("y", "key"), () -> {});
+        JournaledRun second = begin(journal, client("y", "key"), () -> {});
+        begin(journal, "z");
+        first.refuse();
+        Journal next = afterDeath();
+        assertEquals(List.of("y", "z"), responses(next));
+        assertEquals("y", next.find(byKey).orElseThrow().client().getResponseId());
+        second.refuse();
+        begin(journal, "last");
+        next = afterDeath();
+        assertEquals(List.of("z", "last"), responses(next));
+        assertTrue(next.find(byKey).isEmpty());
+    }
+
+    @Test
     void whatIsForgottenLeavesTheDisk() throws Exception {
         Journal journal = open(disk, OFTEN);
         begin(journal, "secret").end(true);
