@@ -14,6 +14,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,8 +33,9 @@ public final class Journal implements AutoCloseable {
     /// schedulers.
     static final Duration KEY_TIME = Duration.ofMinutes(10);
 
-    /// The limit of all responses: ended ones go before their time, then new ones are refused.
-    static final long MAX_BYTES = 64 << 20;
+    /// The limit of all responses: ended ones go before their time, then new ones are refused;
+    /// where running ones grow, the largest goes.
+    private static final long MAX_BYTES = 32 << 20;
 
     /// The time between two signs of life, and between two attempts to write again.
     private static final Duration TICK = Duration.ofSeconds(1);
@@ -43,6 +46,7 @@ public final class Journal implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Journal.class);
 
     private final Duration window;
+    private final long maxBytes;
     private final InstantSource time;
     private final JournalLog log;
     private final Optional<FolderLock> lock;
@@ -59,12 +63,14 @@ public final class Journal implements AutoCloseable {
             JournalDisk disk,
             String folder,
             Duration window,
+            long maxBytes,
             InstantSource time,
             Duration tick,
             Duration rewritePause,
             Optional<FolderLock> lock)
             throws IOException {
         this.window = window;
+        this.maxBytes = maxBytes;
         this.time = time;
         this.lock = lock;
         long last = 0;
@@ -93,6 +99,7 @@ public final class Journal implements AutoCloseable {
                         disk,
                         folder.toString(),
                         window,
+                        MAX_BYTES,
                         InstantSource.system(),
                         TICK,
                         REWRITE_PAUSE,
@@ -110,11 +117,13 @@ public final class Journal implements AutoCloseable {
     static Journal open(
             JournalDisk disk,
             Duration window,
+            long maxBytes,
             InstantSource time,
             Duration tick,
             Duration rewritePause)
             throws IOException {
-        return new Journal(disk, "test", window, time, tick, rewritePause, Optional.empty());
+        return new Journal(
+                disk, "test", window, maxBytes, time, tick, rewritePause, Optional.empty());
     }
 
     private synchronized void read(JournalDisk disk, String folder, String name)
@@ -124,7 +133,11 @@ public final class Journal implements AutoCloseable {
         try {
             damage =
                     JournalFrames.read(
-                            disk.read(name), record -> alive[0] = Math.max(alive[0], add(record)));
+                            disk.read(name),
+                            record -> {
+                                alive[0] = Math.max(alive[0], add(record));
+                                removeExcess();
+                            });
         } catch (IOException e) {
             throw new IOException(name + " cannot be read: " + e.getMessage(), e);
         }
@@ -210,6 +223,38 @@ public final class Journal implements AutoCloseable {
         stale = true;
     }
 
+    /// Forgets what is too much, and returns it: ended ones first, then the largest.
+    private List<JournaledResponse> removeExcess() {
+        removeEnded(0);
+        List<JournaledResponse> removed = new ArrayList<>();
+        while (bytes > maxBytes) {
+            JournaledResponse largest =
+                    Collections.max(entries.values(), Comparator.comparingLong(each -> each.bytes));
+            forget(largest);
+            largest.clear();
+            removed.add(largest);
+            LOG.warn(
+                    "request {} would not survive this coordinator any more: the journal has at most {} bytes",
+                    largest.client().getResponseId(),
+                    maxBytes);
+        }
+        return removed;
+    }
+
+    /// Forgets ended ones until there is room.
+    private void removeEnded(long room) {
+        if (bytes + room <= maxBytes) {
+            return;
+        }
+        for (Iterator<JournaledResponse> old = List.copyOf(entries.values()).iterator();
+                bytes + room > maxBytes && old.hasNext(); ) {
+            JournaledResponse each = old.next();
+            if (each.state.getEnded() && each.readers.isEmpty()) {
+                forget(each);
+            }
+        }
+    }
+
     /// Whether the time is over for which a response without a reader is kept.
     private boolean isOver(JournaledResponse response, long nowMillis) {
         boolean repeatable = response.state.getEnded() && !response.client().getKey().isEmpty();
@@ -277,7 +322,6 @@ public final class Journal implements AutoCloseable {
             return join(known, durable, displaced);
         }
         log.requireAvailable();
-        makeRoom();
         JournalAccepted accepted =
                 JournalAccepted.newBuilder()
                         .setEntry(numbers + 1)
@@ -285,6 +329,7 @@ public final class Journal implements AutoCloseable {
                         .setTenant(tenant)
                         .setClient(client)
                         .build();
+        makeRoom(JournaledResponse.bytes(accepted));
         var response = new JournaledResponse(this, accepted);
         response.state = response.state.toBuilder().setChangedMs(time.millis()).build();
         put(response);
@@ -301,23 +346,30 @@ public final class Journal implements AutoCloseable {
         return Optional.of(run);
     }
 
-    private void makeRoom() {
-        for (Iterator<JournaledResponse> old = List.copyOf(entries.values()).iterator();
-                bytes > MAX_BYTES && old.hasNext(); ) {
-            JournaledResponse each = old.next();
-            if (each.state.getEnded() && each.readers.isEmpty()) {
-                forget(each);
-            }
-        }
-        if (bytes > MAX_BYTES) {
+    private void makeRoom(long room) {
+        removeEnded(room);
+        if (bytes + room > maxBytes) {
             throw new JournalUnavailableException(
                     "the journal has %d bytes of running requests, at most %d are possible"
-                            .formatted(bytes, MAX_BYTES));
+                            .formatted(bytes, maxBytes));
         }
     }
 
     synchronized void commit(JournaledResponse response, int prompt, GenerateEvent.Tokens tokens) {
-        add(response, prompt, tokens).ifPresent(log::append);
+        if (isKnown(response)) {
+            add(response, prompt, tokens).ifPresent(log::append);
+            removeExcess().forEach(this::appendOver);
+        }
+    }
+
+    private boolean isKnown(JournaledResponse response) {
+        return response.equals(entries.get(response.accepted.getEntry()));
+    }
+
+    /// Has it written that a response is not to be found any more.
+    private void appendOver(JournaledResponse response) {
+        // With a time that is over.
+        log.append(response.change(true, false, 0));
     }
 
     void lead(JournaledRun run) {
@@ -338,7 +390,9 @@ public final class Journal implements AutoCloseable {
             if (response.readers.isEmpty()) {
                 forget(response);
             }
-        } else if (!response.state.getWhole() && (whole || response.readers.isEmpty())) {
+        } else if (isKnown(response)
+                && !response.state.getWhole()
+                && (whole || response.readers.isEmpty())) {
             log.append(response.change(true, whole, time.millis()));
         }
     }
@@ -346,14 +400,15 @@ public final class Journal implements AutoCloseable {
     synchronized void refuse(JournaledRun run) {
         JournaledResponse response = run.response;
         if (response.readers.remove(run) && response.readers.isEmpty()) {
-            // With a time that is over.
-            log.append(response.change(true, false, 0));
+            appendOver(response);
             forget(response);
         }
     }
 
     synchronized void leave(JournaledRun run) {
-        if (run.response.readers.remove(run) && !run.response.state.getEnded()) {
+        if (run.response.readers.remove(run)
+                && isKnown(run.response)
+                && !run.response.state.getEnded()) {
             log.append(run.response.change(false, false, time.millis()));
         }
     }

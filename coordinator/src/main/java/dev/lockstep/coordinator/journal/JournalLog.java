@@ -60,7 +60,7 @@ final class JournalLog implements AutoCloseable {
         /// Returns everything, with what was appended until now.
         List<JournalRecord> records();
 
-        /// Returns the bytes of [#records].
+        /// Returns the bytes of [#records], or more.
         long bytes();
 
         /// Whether the file has what is to be removed from the disk.

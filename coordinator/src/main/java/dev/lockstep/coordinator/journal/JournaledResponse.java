@@ -22,6 +22,12 @@ public final class JournaledResponse {
 
     private static final int TOKEN_BYTES = 5;
 
+    /// What a response needs in memory beside its request.
+    private static final int RESPONSE_BYTES = 1024;
+
+    /// What a log-probability needs in memory beside its bytes.
+    private static final int LOGPROB_BYTES = 48;
+
     private final Journal journal;
     final JournalAccepted accepted;
     final List<JournaledRun> readers = new ArrayList<>();
@@ -42,13 +48,18 @@ public final class JournaledResponse {
     JournaledResponse(Journal journal, JournalAccepted accepted) {
         this.journal = journal;
         this.accepted = accepted;
-        this.bytes = accepted.getSerializedSize();
+        this.bytes = bytes(accepted);
         this.reader = accepted.getClient().getReader();
         this.state =
                 JournalState.newBuilder()
                         .setEntry(accepted.getEntry())
                         .setChangedMs(accepted.getArrivedMs())
                         .build();
+    }
+
+    /// Returns the bytes of a response without tokens.
+    static long bytes(JournalAccepted accepted) {
+        return RESPONSE_BYTES + accepted.getSerializedSize();
     }
 
     /// Returns what a coordinator needs to go on, as of the first prompt.
@@ -122,8 +133,14 @@ public final class JournaledResponse {
         }
         known.mergeFrom(fresh.build()).clearPosition();
         bytes += (long) TOKEN_BYTES * fresh.getIdsCount();
-        fresh.getLogprobsList().forEach(each -> bytes += each.size());
+        fresh.getLogprobsList().forEach(each -> bytes += LOGPROB_BYTES + each.size());
         return Optional.of(record(prompt, fresh.build()));
+    }
+
+    /// Forgets its tokens.
+    void clear() {
+        tokens.clear();
+        bytes = bytes(accepted);
     }
 
     private JournalRecord record(int prompt, GenerateEvent.Tokens some) {

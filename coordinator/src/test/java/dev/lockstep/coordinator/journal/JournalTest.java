@@ -44,6 +44,7 @@ final class JournalTest {
 
     private final AtomicLong now = new AtomicLong(1_000_000);
     private final List<Journal> opened = new ArrayList<>();
+    private long maxBytes = 1 << 20;
     private final MemoryDisk disk = new MemoryDisk();
 
     @AfterEach
@@ -59,7 +60,12 @@ final class JournalTest {
     private Journal open(JournalDisk on, Duration tick) throws IOException {
         Journal journal =
                 Journal.open(
-                        on, WINDOW, () -> Instant.ofEpochMilli(now.get()), tick, Duration.ZERO);
+                        on,
+                        WINDOW,
+                        maxBytes,
+                        () -> Instant.ofEpochMilli(now.get()),
+                        tick,
+                        Duration.ZERO);
         opened.add(journal);
         return journal;
     }
@@ -276,6 +282,59 @@ final class JournalTest {
 
     private static List<String> responses(Journal journal) {
         return journal.unfinished().stream().map(each -> each.client().getResponseId()).toList();
+    }
+
+    /// Commits tokens with log-probabilities that count as so many bytes.
+    private static void grow(JournaledRun run, int bytes) {
+        GenerateEvent.Tokens.Builder all = GenerateEvent.Tokens.newBuilder();
+        for (int counted = 0; counted < bytes; counted += 55) {
+            all.addIds(1).addLogprobs(ByteString.copyFromUtf8("ab"));
+        }
+        run.commit(0, all.build());
+    }
+
+    @Test
+    void beyondItsLimitTheJournalForgetsEndedResponsesAndThenTheLargest() throws Exception {
+        maxBytes = 100_000;
+        Journal journal = open(disk);
+        JournaledRun ended = begin(journal, "ended");
+        grow(ended, 20_000);
+        ended.end(true);
+        JournaledRun large = begin(journal, "large");
+        grow(large, 60_000);
+        assertTrue(find(journal, "ended").isPresent());
+        JournaledRun small = begin(journal, "small");
+        grow(small, 30_000);
+        assertTrue(find(journal, "ended").isEmpty());
+        assertTrue(find(journal, "large").isPresent());
+        JournalUnavailableException full =
+                assertThrows(
+                        JournalUnavailableException.class,
+                        () -> begin(journal, "x".repeat(20_000)));
+        assertTrue(String.valueOf(full.getMessage()).contains("at most 100000"), full::getMessage);
+        JournaledRun last = begin(journal, "last");
+        grow(last, 20_000);
+        assertTrue(find(journal, "large").isEmpty());
+        large.commit(0, tokens(0, 0, 1));
+        large.end(true);
+        begin(journal, "end");
+        assertEquals(List.of("small", "last", "end"), responses(afterDeath()));
+    }
+
+    @Test
+    void aJournalThatIsTooLargeIsReadWithinItsLimit() throws Exception {
+        Journal journal = open(disk);
+        JournaledRun ended = begin(journal, "ended");
+        grow(ended, 20_000);
+        ended.end(true);
+        grow(begin(journal, "large"), 60_000);
+        grow(begin(journal, "small"), 44_000);
+        begin(journal, "last");
+        maxBytes = 100_000;
+        Journal next = afterDeath();
+        assertTrue(find(next, "ended").isEmpty());
+        assertEquals(List.of("small", "last"), responses(next));
+        assertEquals(44_000 / 55, ids(next, "small").size());
     }
 
     @Test
