@@ -43,7 +43,8 @@ final class PackedListing {
         }
     }
 
-    /// Removes all files, those of a model, or one, and prints how many they were.
+    /// Removes all files, also what killed writers left, those of a model, or one, and prints how
+    /// many they were.
     void remove(String name) {
         List<Held> removed =
                 held().stream()
@@ -57,6 +58,9 @@ final class PackedListing {
         try {
             for (Held file : removed) {
                 folder.delete(file);
+            }
+            if (name.equals(ALL)) {
+                folder.sweep();
             }
         } catch (IOException failure) {
             throw new UnusableException(

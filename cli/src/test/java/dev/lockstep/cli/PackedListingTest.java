@@ -3,6 +3,7 @@ package dev.lockstep.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -96,7 +97,9 @@ final class PackedListingTest {
                 "--remove-packed: %s has no packed weights of that name; lockstep models lists them"
                         .formatted(folder.path()),
                 refusal.getMessage());
+        Path left = Files.writeString(folder.path().resolve("fresh-1.unfinished"), "");
         listing.remove(PackedListing.ALL);
+        assertFalse(Files.exists(left));
         assertEquals(List.of(), folder.list());
         out.reset();
         listing.print();

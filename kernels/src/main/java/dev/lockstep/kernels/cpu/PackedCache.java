@@ -54,6 +54,7 @@ final class PackedCache implements AutoCloseable {
         this.file = folder.path().resolve(label.fileName());
         this.opener = opener;
         this.report = report;
+        sweep();
         source = open(options.access(), memory, team);
     }
 
@@ -120,6 +121,14 @@ final class PackedCache implements AutoCloseable {
         source = Optional.empty();
     }
 
+    private void sweep() {
+        try {
+            folder.sweep();
+        } catch (IOException failure) {
+            LOG.debug("{} cannot be swept", folder.path(), failure);
+        }
+    }
+
     private Optional<Source> open(PackedOptions.Access access, CpuMemory memory, ThreadTeam team) {
         try {
             PackedFile opened = PackedFile.open(file);
@@ -182,18 +191,27 @@ final class PackedCache implements AutoCloseable {
     private void write() {
         try {
             folder.prepare();
-            if (isWrittenByAnother()) {
-                return;
-            }
-            long bytes = segments.bytes();
-            folder.makeRoom(file, bytes);
-            if (new PackedWriter(label, segments, opener).write(file)) {
-                LOG.info("Packed weights are kept in {}, {} MiB", file, bytes >> 20);
+            try (PackedFolder.@Nullable Hold hold = folder.hold(segments).orElse(null)) {
+                if (hold != null) {
+                    writeAlone();
+                }
             }
         } catch (IOException | RuntimeException failure) {
             report.accept(
                     "packed weights are not kept in %s, the next start packs again: %s; free space there or make it writable, name another folder by XDG_CACHE_HOME, or set --packed-cache=off"
                             .formatted(folder.path(), failure));
+        }
+    }
+
+    private void writeAlone() throws IOException {
+        folder.deleteUnfinished();
+        if (isWrittenByAnother()) {
+            return;
+        }
+        long bytes = segments.bytes();
+        folder.makeRoom(file, bytes);
+        if (new PackedWriter(label, segments, opener).write(file)) {
+            LOG.info("Packed weights are kept in {}, {} MiB", file, bytes >> 20);
         }
     }
 

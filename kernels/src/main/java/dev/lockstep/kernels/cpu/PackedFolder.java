@@ -4,7 +4,6 @@ package dev.lockstep.kernels.cpu;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -18,6 +17,9 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /// The folder of a user's packed weights. Everything in it can be deleted at any time: a process
 /// that has a file open keeps it.
@@ -28,8 +30,31 @@ public record PackedFolder(Path path) {
     /// What was used within this time is not deleted for something else.
     private static final Duration IN_USE = Duration.ofDays(1);
 
-    /// A writer locks its file within this time.
-    private static final Duration FRESH = Duration.ofMinutes(1);
+    private static final Duration LOCK_RETRY = Duration.ofMillis(100);
+    private static final String LOCK = "lock";
+
+    /// The folders that this process has locked: locks of files exclude processes, not threads.
+    private static final Set<Path> LOCKED = ConcurrentHashMap.newKeySet();
+
+    /// The right to write to a folder, which one writer of a host has at a time.
+    static final class Hold implements AutoCloseable {
+        private final Path folder;
+        private final FileChannel channel;
+
+        private Hold(Path folder, FileChannel channel) {
+            this.folder = folder;
+            this.channel = channel;
+        }
+
+        @Override
+        public void close() throws IOException {
+            try {
+                channel.close();
+            } finally {
+                LOCKED.remove(folder);
+            }
+        }
+    }
 
     /// A file of packed weights.
     ///
@@ -69,13 +94,76 @@ public record PackedFolder(Path path) {
         Files.deleteIfExists(held.file());
     }
 
-    /// Makes the folder, which nobody else reads, and deletes what writers that were killed left.
+    /// Makes the folder, which nobody else reads.
     void prepare() throws IOException {
         Files.createDirectories(
                 path,
                 PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+    }
+
+    /// Waits until nobody else writes to the folder; empty if the memory to be written is closed.
+    Optional<Hold> hold(PackedMemory memory) throws IOException {
+        do {
+            Optional<Hold> held = tryHold();
+            if (held.isPresent()) {
+                return held;
+            }
+        } while (!memory.awaitClosed(LOCK_RETRY));
+        return Optional.empty();
+    }
+
+    /// Returns the right to write to the folder, unless another writer has it.
+    Optional<Hold> tryHold() throws IOException {
+        Path folder = path.toRealPath();
+        if (!LOCKED.add(folder)) {
+            return Optional.empty();
+        }
+        Optional<Hold> hold = Optional.empty();
+        try {
+            hold = lock(folder);
+        } finally {
+            if (hold.isEmpty()) {
+                LOCKED.remove(folder);
+            }
+        }
+        return hold;
+    }
+
+    private static Optional<Hold> lock(Path folder) throws IOException {
+        FileChannel channel =
+                FileChannel.open(
+                        folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        @Nullable FileLock lock = null;
+        try {
+            lock = channel.tryLock();
+        } finally {
+            if (lock == null) {
+                channel.close();
+            }
+        }
+        return lock == null ? Optional.empty() : Optional.of(new Hold(folder, channel));
+    }
+
+    /// Deletes what writers that were killed left, unless somebody writes now.
+    public void sweep() throws IOException {
+        if (!matching(UNFINISHED).isEmpty()) {
+            try (@Nullable Hold hold = tryHold().orElse(null)) {
+                if (hold != null) {
+                    deleteUnfinished();
+                }
+            }
+        }
+    }
+
+    /// Deletes what writers that were killed left. Only whoever holds the folder calls it: there is
+    /// no other writer.
+    void deleteUnfinished() throws IOException {
         for (Path file : matching(UNFINISHED)) {
-            deleteIfAbandoned(file);
+            try {
+                Files.deleteIfExists(file);
+            } catch (IOException _) {
+                // One that cannot be deleted, such as a folder, is none of a writer.
+            }
         }
     }
 
@@ -126,17 +214,5 @@ public record PackedFolder(Path path) {
         }
         files.sort(null);
         return files;
-    }
-
-    private static void deleteIfAbandoned(Path file) throws IOException {
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE);
-                FileLock lock = channel.tryLock()) {
-            Instant written = Files.getLastModifiedTime(file).toInstant();
-            if (lock != null && written.isBefore(Instant.now().minus(FRESH))) {
-                Files.deleteIfExists(file);
-            }
-        } catch (OverlappingFileLockException | NoSuchFileException _) {
-            // Another thread of this process writes it, or its writer has finished.
-        }
     }
 }

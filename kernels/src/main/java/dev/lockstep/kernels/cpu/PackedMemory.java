@@ -2,8 +2,10 @@
 package dev.lockstep.kernels.cpu;
 
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /// The packed segments of a rank in memory, to be copied from until it is closed: afterwards their
 /// memory may be unmapped. Thread-safe.
@@ -38,8 +40,25 @@ final class PackedMemory implements AutoCloseable {
         return true;
     }
 
+    /// Waits until this is closed, for that time at most; returns whether it is.
+    synchronized boolean awaitClosed(Duration time) {
+        long end = System.nanoTime() + time.toNanos();
+        long left = time.toNanos();
+        try {
+            while (!closed && left > 0) {
+                TimeUnit.NANOSECONDS.timedWait(this, left);
+                left = end - System.nanoTime();
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+            return true;
+        }
+        return closed;
+    }
+
     @Override
     public synchronized void close() {
         closed = true;
+        notifyAll();
     }
 }

@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -14,8 +13,8 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 
-/// Writes a file of packed weights: under another name, locked, then moved to its place, so that a
-/// file with the right name is whole and several writers of one file do not disturb each other.
+/// Writes a file of packed weights: under another name, then moved to its place, so that a file
+/// with the right name is whole. Its caller holds the folder.
 final class PackedWriter {
     private final PackedLabel label;
     private final PackedMemory memory;
@@ -31,8 +30,7 @@ final class PackedWriter {
     boolean write(Path file) throws IOException {
         Path folder = file.toAbsolutePath().resolveSibling("");
         Path fresh = Files.createTempFile(folder, "fresh-", PackedFolder.UNFINISHED);
-        try (FileChannel channel = FileChannel.open(fresh, StandardOpenOption.WRITE);
-                FileLock _ = channel.lock()) {
+        try (FileChannel channel = FileChannel.open(fresh, StandardOpenOption.WRITE)) {
             if (!write(opener.of(channel))) {
                 return false;
             }

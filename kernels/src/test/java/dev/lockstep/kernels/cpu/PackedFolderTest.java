@@ -6,11 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.time.Instant;
@@ -66,15 +63,19 @@ final class PackedFolderTest {
     }
 
     @Test
-    void whatAKilledWriterLeftIsDeleted() throws IOException {
+    void whatAKilledWriterLeftIsDeletedUnlessSomebodyWrites() throws IOException {
         file("old.unfinished", 5, Duration.ofHours(2));
+        Files.createDirectories(folder.path().resolve("a.unfinished/b"));
         file("fresh.unfinished", 5, Duration.ZERO);
-        Path written = file("written.unfinished", 5, Duration.ofHours(2));
-        try (FileChannel channel = FileChannel.open(written, StandardOpenOption.WRITE);
-                FileLock _ = channel.lock()) {
-            folder.prepare();
-            assertEquals(List.of("fresh.unfinished", "written.unfinished"), names());
+        try (PackedFolder.Hold _ = folder.tryHold().orElseThrow()) {
+            assertTrue(folder.tryHold().isEmpty());
+            folder.sweep();
+            assertEquals(
+                    List.of("a.unfinished", "fresh.unfinished", "lock", "old.unfinished"), names());
         }
+        folder.sweep();
+        assertEquals(List.of("a.unfinished", "lock"), names());
+        new PackedFolder(temporary.resolve("none")).sweep();
     }
 
     @Test

@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -160,8 +161,9 @@ final class PackedWriterTest {
                 String key = keys.next(rows, WeightFormat.of(rows.type(), DType.F32));
                 memory.add(new PackedMemory.Segment(key, address, bytes));
             }
-            new PackedFolder(folder).prepare();
-            assertTrue(new PackedWriter(label, memory, PackedOutput::toFile).write(file()));
+            try (PackedFolder.Hold _ = new PackedFolder(folder).hold(memory).orElseThrow()) {
+                assertTrue(new PackedWriter(label, memory, PackedOutput::toFile).write(file()));
+            }
         }
     }
 
@@ -197,6 +199,68 @@ final class PackedWriterTest {
         assertEquals(List.of(), names());
     }
 
+    /// The free space that a writer found is there until it has finished.
+    @Test
+    void ranksThatStartTogetherWriteOneAfterTheOther() throws Exception {
+        var writing = new AtomicInteger();
+        var most = new AtomicInteger();
+        PackedOutput.Opener counting =
+                channel -> {
+                    PackedOutput out = PackedOutput.toFile(channel);
+                    return new PackedOutput() {
+                        @Override
+                        public void write(ByteBuffer bytes, long position) throws IOException {
+                            most.accumulateAndGet(writing.incrementAndGet(), Math::max);
+                            out.write(bytes, position);
+                            Thread.yield();
+                            writing.decrementAndGet();
+                        }
+
+                        @Override
+                        public void force() throws IOException {
+                            out.force();
+                        }
+                    };
+                };
+        var runs = new ArrayList<PackedRun>();
+        for (int rank = 0; rank < 4; rank++) {
+            var shard = new PackedShard("m", SHARD.content(), SHARD.stamp(), rank, 4, "bf16");
+            var options = new PackedOptions(folder, shard, PackedOptions.Access.READ);
+            var run = new PackedRun(options, OPS, 1, OPS.layout(), counting);
+            run.prepare(WEIGHTS, DType.F32);
+            runs.add(run);
+        }
+        runs.forEach(run -> run.cache().writeLater());
+        for (PackedRun run : runs) {
+            run.cache().awaitWritten();
+            assertEquals(List.of(), run.reports());
+            run.close();
+        }
+        assertEquals(1, most.get());
+        assertEquals(4, names().size());
+    }
+
+    @Test
+    void aStartThatEndsWhileAnotherWritesWaitsForNothing() throws Exception {
+        var run = new PackedRun(options(), OPS, 1);
+        run.prepare(WEIGHTS, DType.F32);
+        try (PackedFolder.Hold _ = new PackedFolder(folder).tryHold().orElseThrow()) {
+            run.cache().writeLater();
+            run.close();
+            run.cache().awaitWritten();
+        }
+        assertEquals(List.of(), run.reports());
+        assertEquals(List.of(), names());
+    }
+
+    @Test
+    void aStartDeletesWhatAKilledWriterLeft() throws IOException {
+        Files.writeString(folder.resolve("fresh-1.unfinished"), "");
+        try (var _ = new PackedRun(options(), OPS, 1)) {
+            assertEquals(List.of(), names());
+        }
+    }
+
     private PackedOptions options() {
         return new PackedOptions(folder, SHARD, PackedOptions.Access.READ);
     }
@@ -207,7 +271,10 @@ final class PackedWriterTest {
 
     private List<String> names() throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
-            return files.map(each -> each.getFileName() + "").sorted().toList();
+            return files.map(each -> each.getFileName() + "")
+                    .filter(each -> !each.equals("lock"))
+                    .sorted()
+                    .toList();
         }
     }
 }
