@@ -367,11 +367,13 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public void close() {
-        packed.ifPresent(PackedCache::close);
+        packed.ifPresent(PackedCache::stopWriting);
         team.close();
         matmul.close();
         experts.close();
         attentions.forEach(CpuAttention::close);
+        // A step that still ran until the team was closed reads mapped weights.
+        packed.ifPresent(PackedCache::close);
         memory.close();
     }
 

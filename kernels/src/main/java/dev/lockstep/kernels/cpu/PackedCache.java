@@ -30,7 +30,7 @@ final class PackedCache implements AutoCloseable {
     private final Consumer<String> report;
     private final SegmentKeys keys = new SegmentKeys();
     private final PackedMemory segments = new PackedMemory();
-    private Optional<Source> source;
+    private volatile Optional<Source> source;
     private volatile boolean complete = true;
     private boolean damaged;
     private @Nullable Thread writer;
@@ -78,9 +78,12 @@ final class PackedCache implements AutoCloseable {
         return source.map(each -> each.placement().mappedBytes()).orElse(0L);
     }
 
-    /// Writes the file on a thread of its own, if not every segment came from it. The call after
-    /// the first one does nothing.
+    /// Writes the file on a thread of its own, if not every segment came from it, and closes a file
+    /// that was read: every segment is there. The call after the first one does nothing.
     synchronized void writeLater() {
+        if (source.isPresent() && source.get().placement() instanceof ReadPlacement) {
+            closeSource();
+        }
         if (writer == null && !complete) {
             writer = Thread.ofPlatform().daemon().name("packed-weights").start(this::write);
         }
@@ -98,8 +101,7 @@ final class PackedCache implements AutoCloseable {
     }
 
     /// Ends the writing, which touches no segment afterwards.
-    @Override
-    public void close() {
+    void stopWriting() {
         segments.close();
         @Nullable Thread thread;
         synchronized (this) {
@@ -107,12 +109,22 @@ final class PackedCache implements AutoCloseable {
         }
         if (thread != null) {
             try {
-                // It deletes its unfinished file; what it cannot delete, the next writer does.
+                // It deletes its unfinished file; what it cannot delete, the next start does.
                 var _ = thread.join(TIDYING);
             } catch (InterruptedException _) {
                 Thread.currentThread().interrupt();
             }
         }
+    }
+
+    /// Ends the writing and unmaps the file: no thread computes with its segments any more.
+    @Override
+    public void close() {
+        stopWriting();
+        closeSource();
+    }
+
+    private synchronized void closeSource() {
         source.ifPresent(
                 each -> {
                     each.placement().close();
@@ -149,16 +161,16 @@ final class PackedCache implements AutoCloseable {
     }
 
     private long find(String key, long bytes) {
-        if (source.isEmpty()) {
+        Optional<Source> opened = source;
+        if (opened.isEmpty()) {
             return 0;
         }
-        PackedFile opened = source.get().file();
-        Optional<PackedFile.Segment> found = opened.find(key, bytes);
+        Optional<PackedFile.Segment> found = opened.get().file().find(key, bytes);
         if (found.isEmpty()) {
             return 0;
         }
         try {
-            return source.get().placement().place(found.get());
+            return opened.get().placement().place(found.get());
         } catch (IOException failure) {
             if (!damaged) {
                 damaged = true;

@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cpu;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.TensorType;
@@ -241,6 +242,51 @@ final class PackedCacheTest {
             run.prepare(WEIGHTS, DType.F32);
             assertEquals(0, run.cache().mappedBytes());
             assertTrue(run.memory().allocatedBytes() >= bytes);
+        }
+    }
+
+    /// A file that was removed takes no space any more once its readers have read it.
+    @Test
+    void aFileThatIsReadIsOpenOnlyUntilTheRankServes() throws IOException, InterruptedException {
+        List<byte[]> packed = start(options("bf16"), OPS, WEIGHTS, DType.F32);
+        try (var run = new PackedRun(options("bf16"), OPS, 2)) {
+            run.prepare(WEIGHTS.subList(0, 1), DType.F32);
+            assertTrue(isOpen(file()));
+            run.cache().writeLater();
+            assertFalse(isOpen(file()));
+            // Nothing more is expected: what comes is packed, and the file stays.
+            assertSame(packed.subList(1, 2), run.prepare(WEIGHTS.subList(1, 2), DType.F32));
+            assertEquals(1, run.packs());
+            assertEquals(List.of(), run.reports());
+            assertTrue(Files.exists(file()));
+        }
+    }
+
+    @Test
+    void mappedWeightsAreReadableAfterTheEndOfWriting() throws IOException, InterruptedException {
+        List<byte[]> packed = start(options("bf16"), OPS, WEIGHTS, DType.F32);
+        var options = new PackedOptions(folder, SHARD, PackedOptions.Access.MAP);
+        try (var run = new PackedRun(options, OPS, 2)) {
+            run.cache().stopWriting();
+            assertSame(packed, run.prepare(WEIGHTS, DType.F32));
+            assertEquals(0, run.packs());
+            assertTrue(isOpen(file()));
+        }
+        assertFalse(isOpen(file()));
+    }
+
+    private static boolean isOpen(Path file) throws IOException {
+        Path real = file.toRealPath();
+        try (Stream<Path> descriptors = Files.list(Path.of("/proc/self/fd"))) {
+            return descriptors.anyMatch(
+                    each -> {
+                        try {
+                            return Files.readSymbolicLink(each).equals(real);
+                        } catch (IOException _) {
+                            // The descriptor of the list itself.
+                            return false;
+                        }
+                    });
         }
     }
 

@@ -74,8 +74,9 @@ final class PackedRun implements AutoCloseable {
 
     @Override
     public void close() {
-        cache.close();
+        cache.stopWriting();
         team.close();
+        cache.close();
         memory.close();
     }
 
