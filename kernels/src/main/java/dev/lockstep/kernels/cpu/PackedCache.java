@@ -144,14 +144,21 @@ final class PackedCache implements AutoCloseable {
     private Optional<Source> open(PackedOptions.Access access, CpuMemory memory, ThreadTeam team) {
         try {
             PackedFile opened = PackedFile.open(file);
-            if (opened.label().serves(label)) {
-                PackedPlacement placement = PackedPlacement.of(access, opened, memory, team);
-                PackedFolder.use(file);
-                LOG.info("Packed weights come from {}", file);
-                return Optional.of(new Source(opened, placement));
+            boolean used = false;
+            try {
+                if (opened.label().serves(label)) {
+                    PackedPlacement placement = PackedPlacement.of(access, opened, memory, team);
+                    used = true;
+                    PackedFolder.use(file);
+                    LOG.info("Packed weights come from {}", file);
+                    return Optional.of(new Source(opened, placement));
+                }
+                LOG.info("{} was packed from other files or by other kernels: made anew", file);
+            } finally {
+                if (!used) {
+                    close(opened);
+                }
             }
-            close(opened);
-            LOG.info("{} was packed from other files or by other kernels: made anew", file);
         } catch (NoSuchFileException _) {
             LOG.info("No packed weights in {} yet", file);
         } catch (IOException unusable) {

@@ -26,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 public record PackedFolder(Path path) {
     static final String SUFFIX = ".packed";
     static final String UNFINISHED = ".unfinished";
+    static final String UNREADABLE = "it cannot be read";
 
     /// What was used within this time is not deleted for something else.
     private static final Duration IN_USE = Duration.ofDays(1);
@@ -77,15 +78,21 @@ public record PackedFolder(Path path) {
         return held;
     }
 
-    private static Held held(Path file) throws IOException {
-        long bytes = Files.size(file);
-        Instant lastUsed = Files.getLastModifiedTime(file).toInstant();
+    private static Held held(Path file) throws NoSuchFileException {
+        long bytes = 0;
+        Instant lastUsed = Instant.EPOCH;
         try {
+            bytes = Files.size(file);
+            lastUsed = Files.getLastModifiedTime(file).toInstant();
             PackedLabel label = PackedFile.label(file);
             return new Held(
                     file, bytes, lastUsed, Optional.of(label.shard()), label.layout().kernels());
+        } catch (NoSuchFileException deleted) {
+            throw deleted;
         } catch (PackedFileException unusable) {
             return new Held(file, bytes, lastUsed, Optional.empty(), unusable.reason());
+        } catch (IOException _) {
+            return new Held(file, bytes, lastUsed, Optional.empty(), UNREADABLE);
         }
     }
 
@@ -158,12 +165,16 @@ public record PackedFolder(Path path) {
     /// Deletes what writers that were killed left. Only whoever holds the folder calls it: there is
     /// no other writer.
     void deleteUnfinished() throws IOException {
-        for (Path file : matching(UNFINISHED)) {
-            try {
-                Files.deleteIfExists(file);
-            } catch (IOException _) {
-                // One that cannot be deleted, such as a folder, is none of a writer.
-            }
+        matching(UNFINISHED).forEach(PackedFolder::deleted);
+    }
+
+    /// Deletes a file if it can be deleted; returns whether it is gone.
+    private static boolean deleted(Path file) {
+        try {
+            Files.deleteIfExists(file);
+            return true;
+        } catch (IOException _) {
+            return false;
         }
     }
 
@@ -192,8 +203,7 @@ public record PackedFolder(Path path) {
         long held = others.stream().mapToLong(Held::bytes).sum();
         Instant unused = Instant.now().minus(IN_USE);
         for (Held other : others) {
-            if (held + bytes > room && other.lastUsed().isBefore(unused)) {
-                Files.deleteIfExists(other.file());
+            if (held + bytes > room && other.lastUsed().isBefore(unused) && deleted(other.file())) {
                 held -= other.bytes();
             }
         }

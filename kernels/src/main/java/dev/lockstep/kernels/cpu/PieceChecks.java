@@ -20,7 +20,7 @@ final class PieceChecks {
         ByteBuffer read(int number) throws IOException;
     }
 
-    /// @throws PackedFileException if a piece is damaged
+    /// @throws PackedFileException if a piece is damaged or cannot be read
     void run(PackedFile.Segment segment, Piece piece) throws IOException {
         var failure = new AtomicReference<@Nullable IOException>();
         int[] sums = segment.sums();
@@ -34,6 +34,12 @@ final class PieceChecks {
                             }
                         } catch (IOException failed) {
                             failure.compareAndSet(null, failed);
+                            return;
+                        } catch (InternalError unreadable) {
+                            // What a mapped page throws that the disk cannot give.
+                            var refusal = new PackedFileException(PackedFolder.UNREADABLE);
+                            refusal.initCause(unreadable);
+                            failure.compareAndSet(null, refusal);
                             return;
                         }
                     }

@@ -44,6 +44,15 @@ final class PackedFolderTest {
     }
 
     @Test
+    void whatCannotBeDeletedIsPassedOver() throws IOException {
+        file("a.packed", 10 * MIB, Duration.ofDays(9));
+        Path stuck = Files.createDirectories(folder.path().resolve("b.packed/c")).getParent();
+        Files.setLastModifiedTime(stuck, FileTime.from(Instant.now().minus(Duration.ofDays(10))));
+        folder.makeRoom(folder.path().resolve("d.packed"), 15 * MIB, 25 * MIB);
+        assertEquals(List.of("b.packed"), names());
+    }
+
+    @Test
     void whatWasUsedTodayIsNotDeletedForSomethingElse() throws IOException {
         file("a.packed", 10 * MIB, Duration.ofHours(2));
         Path wanted = folder.path().resolve("d.packed");
@@ -83,9 +92,10 @@ final class PackedFolderTest {
         file("a.packed", 5000, Duration.ofDays(2));
         file("b.packed", 5, Duration.ofDays(1));
         file("c.text", 5, Duration.ofDays(1));
+        Files.createDirectories(folder.path().resolve("d.packed/e"));
         List<PackedFolder.Held> held = folder.list();
         assertEquals(
-                List.of("it is no file of packed weights", "it is truncated"),
+                List.of("it is no file of packed weights", "it is truncated", "it cannot be read"),
                 held.stream().map(PackedFolder.Held::kernels).toList());
         assertTrue(held.stream().allMatch(each -> each.shard().isEmpty()));
         assertEquals(List.of(), new PackedFolder(temporary.resolve("none")).list());
