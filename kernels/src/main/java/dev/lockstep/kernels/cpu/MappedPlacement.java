@@ -4,16 +4,21 @@ package dev.lockstep.kernels.cpu;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 
 /// Maps the file, whose pages belong to the page cache of the host.
 final class MappedPlacement implements PackedPlacement {
+    private final PackedFile file;
+    private final ThreadLocal<ByteBuffer> buffers =
+            ThreadLocal.withInitial(() -> ByteBuffer.allocateDirect(PackedFile.PIECE_BYTES));
     private final Arena arena = Arena.ofShared();
     private final MemorySegment mapped;
     private final PieceChecks checks;
     private long bytes;
 
     MappedPlacement(PackedFile file, ThreadTeam team) throws IOException {
+        this.file = file;
         try {
             mapped =
                     file.channel()
@@ -29,11 +34,16 @@ final class MappedPlacement implements PackedPlacement {
     public long place(PackedFile.Segment segment) throws IOException {
         checks.run(
                 segment,
-                piece ->
-                        mapped.asSlice(
-                                        segment.offset() + (long) piece * PackedFile.PIECE_BYTES,
-                                        segment.pieceBytes(piece))
-                                .asByteBuffer());
+                piece -> {
+                    long at = segment.offset() + (long) piece * PackedFile.PIECE_BYTES;
+                    int length = (int) segment.pieceBytes(piece);
+                    // The page cache has it afterwards. A checksum of the mapped pages would end
+                    // the process where the disk cannot give them.
+                    ByteBuffer read = buffers.get().clear().limit(length);
+                    PackedFile.readFully(file.channel(), read, at);
+                    mapped.asSlice(at, length).load();
+                    return read.flip();
+                });
         bytes += segment.bytes();
         return mapped.address() + segment.offset();
     }

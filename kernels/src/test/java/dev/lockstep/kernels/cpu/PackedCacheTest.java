@@ -18,6 +18,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -259,6 +260,21 @@ final class PackedCacheTest {
             assertEquals(1, run.packs());
             assertEquals(List.of(), run.reports());
             assertTrue(Files.exists(file()));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void whatTheDiskCannotGiveAnyMoreIsPacked(PackedOptions.Access access)
+            throws IOException, InterruptedException {
+        List<byte[]> packed = start(options("bf16"), OPS, WEIGHTS, DType.F32);
+        try (var run = new PackedRun(new PackedOptions(folder, SHARD, access), OPS, 2)) {
+            try (FileChannel channel = FileChannel.open(file(), StandardOpenOption.WRITE)) {
+                channel.truncate(PackedFile.PREAMBLE_BYTES);
+            }
+            assertSame(packed, run.prepare(WEIGHTS, DType.F32));
+            assertEquals(List.of(file() + " is made anew: it is truncated"), run.reports());
+            assertFalse(Files.exists(file()));
         }
     }
 
