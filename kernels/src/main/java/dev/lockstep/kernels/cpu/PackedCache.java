@@ -228,7 +228,7 @@ final class PackedCache implements AutoCloseable {
             return;
         }
         long bytes = segments.bytes();
-        folder.makeRoom(file, bytes);
+        folder.makeRoom(label, bytes);
         if (new PackedWriter(label, segments, opener).write(file)) {
             LOG.info("Packed weights are kept in {}, {} MiB", file, bytes >> 20);
         }

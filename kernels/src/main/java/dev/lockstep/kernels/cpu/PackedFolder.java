@@ -188,18 +188,23 @@ public record PackedFolder(Path path) {
     }
 
     /// Makes room for a file: packed weights take at most half of what they and the free space of
-    /// the file system make together. What was not used for a day is deleted for it, the least
-    /// recently used first.
+    /// the file system make together. What was not used for a day is deleted for it: first what was
+    /// packed from another copy of the same model, then the least recently used.
     ///
     /// @throws IOException with the numbers if there is too little
-    void makeRoom(Path file, long bytes) throws IOException {
-        makeRoom(file, bytes, Files.getFileStore(path).getUsableSpace());
+    void makeRoom(PackedLabel label, long bytes) throws IOException {
+        makeRoom(label, bytes, Files.getFileStore(path).getUsableSpace());
     }
 
-    void makeRoom(Path file, long bytes, long free) throws IOException {
+    void makeRoom(PackedLabel label, long bytes, long free) throws IOException {
+        Path file = path.resolve(label.fileName());
         List<Held> all = list();
         long room = (all.stream().mapToLong(Held::bytes).sum() + free) / 2;
-        List<Held> others = all.stream().filter(each -> !each.file().equals(file)).toList();
+        List<Held> others =
+                all.stream()
+                        .filter(each -> !each.file().equals(file))
+                        .sorted(Comparator.comparing(each -> !isOtherCopy(each, label.shard())))
+                        .toList();
         long held = others.stream().mapToLong(Held::bytes).sum();
         Instant unused = Instant.now().minus(IN_USE);
         for (Held other : others) {
@@ -212,6 +217,13 @@ public record PackedFolder(Path path) {
                     "%,d MiB are needed beside %,d MiB of other packed weights, all of them may take %,d MiB, half of the free space"
                             .formatted(bytes >> 20, held >> 20, room >> 20));
         }
+    }
+
+    private static boolean isOtherCopy(Held held, PackedShard shard) {
+        return held.shard()
+                .filter(each -> each.content().equals(shard.content()))
+                .filter(each -> !each.stamp().equals(shard.stamp()))
+                .isPresent();
     }
 
     private List<Path> matching(String suffix) throws IOException {

@@ -8,12 +8,13 @@ import java.util.Map;
 /// anything is made anew.
 record PackedLabel(PackedShard shard, PackedLayout layout) {
 
-    /// Returns the name of the file. Weights of the same model that were stored again, or are
-    /// packed by a newer version of the kernels, replace it.
+    /// Returns the name of the file. Weights that are packed by a newer version of the kernels
+    /// replace it; each copy of a model has its own.
     String fileName() {
-        return "%s-%dof%d-%s-%s%s"
+        return "%s-%s-%dof%d-%s-%s%s"
                 .formatted(
                         shard.content().substring(0, 16),
+                        shard.stamp().substring(0, 8),
                         shard.rank(),
                         shard.ranks(),
                         shard.compute(),

@@ -172,25 +172,40 @@ final class PackedCacheTest {
     }
 
     @Test
-    void aFileOfAnOlderLayoutOrOfStoredAgainWeightsIsReplaced()
-            throws IOException, InterruptedException {
+    void aFileOfAnOlderLayoutIsReplaced() throws IOException, InterruptedException {
         List<byte[]> packed = start(options("bf16"), OPS, WEIGHTS, DType.F32);
         var newer = new PackedLayout(OPS.layout().kernels(), OPS.layout().version() + 1);
-        var touched =
-                new PackedShard(
-                        SHARD.model(), SHARD.content(), "00000000fedcba98", 0, 1, SHARD.compute());
-        for (int i = 0; i < 2; i++) {
-            PackedLayout layout = i == 0 ? newer : OPS.layout();
-            var options =
-                    new PackedOptions(folder, i == 0 ? SHARD : touched, PackedOptions.Access.READ);
-            try (var run = new PackedRun(options, OPS, 1, layout, PackedOutput::toFile)) {
-                assertSame(packed, run.prepare(WEIGHTS, DType.F32));
-                assertEquals(2, run.packs());
-                assertEquals(List.of(), run.reports());
-                run.write();
-            }
-            assertEquals(new PackedLabel(options.shard(), layout), PackedFile.label(file()));
+        try (var run = new PackedRun(options("bf16"), OPS, 1, newer, PackedOutput::toFile)) {
+            assertSame(packed, run.prepare(WEIGHTS, DType.F32));
+            assertEquals(2, run.packs());
+            assertEquals(List.of(), run.reports());
+            run.write();
         }
+        assertEquals(new PackedLabel(SHARD, newer), PackedFile.label(file()));
+        assertEquals(1, names().size());
+    }
+
+    /// Two starts, of one copy and of the other, pack nothing the second time.
+    @Test
+    void aModelThatWasStoredAgainAndItsCopyKeepTheirFiles()
+            throws IOException, InterruptedException {
+        String stamp = "00000000fedcba98";
+        var copy = new PackedShard(SHARD.model(), SHARD.content(), stamp, 0, 1, SHARD.compute());
+        for (int round = 0; round < 2; round++) {
+            for (PackedShard shard : List.of(SHARD, copy)) {
+                var options = new PackedOptions(folder, shard, PackedOptions.Access.READ);
+                try (var run = new PackedRun(options, OPS, 1)) {
+                    run.prepare(WEIGHTS, DType.F32);
+                    assertEquals(round == 0 ? 2 : 0, run.packs());
+                    run.write();
+                }
+            }
+        }
+        assertEquals(
+                List.of(
+                        "0123456789abcdef-00000000-0of1-bf16-vector_api.packed",
+                        "0123456789abcdef-fedcba98-0of1-bf16-vector_api.packed"),
+                names());
     }
 
     @Test
@@ -207,10 +222,10 @@ final class PackedCacheTest {
         }
         assertEquals(
                 List.of(
-                        "0123456789abcdef-0of1-bf16-vector_api.packed",
-                        "0123456789abcdef-0of1-f32-vector_api.packed",
-                        "0123456789abcdef-0of2-bf16-vector_api.packed",
-                        "0123456789abcdef-1of2-bf16-vector_api.packed"),
+                        "0123456789abcdef-fedcba98-0of1-bf16-vector_api.packed",
+                        "0123456789abcdef-fedcba98-0of1-f32-vector_api.packed",
+                        "0123456789abcdef-fedcba98-0of2-bf16-vector_api.packed",
+                        "0123456789abcdef-fedcba98-1of2-bf16-vector_api.packed"),
                 names());
     }
 
@@ -323,7 +338,7 @@ final class PackedCacheTest {
     }
 
     private Path file() {
-        return folder.resolve("0123456789abcdef-0of1-bf16-vector_api.packed");
+        return folder.resolve("0123456789abcdef-fedcba98-0of1-bf16-vector_api.packed");
     }
 
     private List<String> names() throws IOException {
