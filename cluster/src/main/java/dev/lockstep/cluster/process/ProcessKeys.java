@@ -134,12 +134,14 @@ public final class ProcessKeys {
                             "whether the model's sampling values are the defaults of requests")
                     .orElse("auto");
 
+    public static final int MAX_RANKS = 1024;
+
     public static final Key<Integer> TENSOR_PARALLEL =
-            Key.integer("tensor-parallel", 1, 1024, "ranks that share one copy of the model")
+            Key.integer("tensor-parallel", 1, MAX_RANKS, "ranks that share one copy of the model")
                     .orElse("1");
 
     public static final Key<Integer> RANK =
-            Key.integer("rank", 0, 1023, "the rank of this worker").orElse("0");
+            Key.integer("rank", 0, MAX_RANKS - 1, "the rank of this worker").orElse("0");
 
     public static final Key<Device> DEVICE =
             Key.choice("device", Device.class, "what computes: auto takes a GPU where there is one")

@@ -9,7 +9,9 @@ import java.util.regex.Pattern;
 /// group. The launcher decides the number: schedulers come and go.
 public sealed interface RankLine {
     /// The words of a line are a kind, a tab, and a value.
-    Pattern FORM = Pattern.compile("ranks(|-wanted|-unformed|-done|-refused|-failed)\t(.+)");
+    Pattern FORM =
+            Pattern.compile(
+                    "ranks(|-wanted|-unformed|-done|-refused|-failed)\t(.*)", Pattern.DOTALL);
 
     /// A scheduler asks for another number of ranks.
     record Wanted(int ranks) implements RankLine {}

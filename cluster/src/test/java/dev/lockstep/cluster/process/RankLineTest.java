@@ -17,6 +17,8 @@ class RankLineTest {
                         new RankLine.Ranks(1),
                         new RankLine.Done(1),
                         new RankLine.Refused("too little memory"),
+                        new RankLine.Refused(""),
+                        new RankLine.Failed("of a\u2028library"),
                         new RankLine.Failed("worker-1-of-2: ended"))) {
             assertEquals(Optional.of(line), RankLine.parse(line.text()));
         }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.RankLine;
 import dev.lockstep.proto.v1.GroupStatus;
 import io.grpc.Status;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -49,6 +51,11 @@ final class GroupSize {
         String group = "group " + status.getGroup();
         if (wanted < 1) {
             return answer(Status.INVALID_ARGUMENT, "ranks is " + wanted + ", the least is 1");
+        }
+        if (wanted > ProcessKeys.MAX_RANKS) {
+            return answer(
+                    Status.INVALID_ARGUMENT,
+                    "ranks is %d, the most is %d".formatted(wanted, ProcessKeys.MAX_RANKS));
         }
         if (status.getDraining()) {
             return answer(
@@ -94,10 +101,10 @@ final class GroupSize {
         }
         switch (said.get()) {
             case RankLine.Ranks(int told) -> set(told);
-            case RankLine.Done _ -> end(Status.OK);
+            case RankLine.Done(int told) -> end(wish -> wish.ranks() == told, Status.OK);
             case RankLine.Refused(String why) ->
-                    end(Status.FAILED_PRECONDITION.withDescription(why));
-            case RankLine.Failed(String why) -> end(Status.ABORTED.withDescription(why));
+                    end(_ -> true, Status.FAILED_PRECONDITION.withDescription(why));
+            case RankLine.Failed(String why) -> end(_ -> true, Status.ABORTED.withDescription(why));
             case RankLine.Wanted _, RankLine.Unformed _ ->
                     LOG.warn("the launcher says what only a scheduler says");
         }
@@ -118,11 +125,13 @@ final class GroupSize {
         launcher.ifPresent(it -> it.accept(new RankLine.Unformed(why).text()));
     }
 
-    private void end(Status status) {
+    private void end(Predicate<Wish> answered, Status status) {
         Optional<Wish> ended;
         synchronized (this) {
-            ended = wish;
-            wish = Optional.empty();
+            ended = wish.filter(answered);
+            if (ended.isPresent()) {
+                wish = Optional.empty();
+            }
         }
         ended.ifPresent(it -> it.answer().complete(status));
     }

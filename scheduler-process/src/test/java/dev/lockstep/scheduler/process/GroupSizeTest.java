@@ -68,6 +68,10 @@ class GroupSizeTest {
         assertRefused(
                 Status.Code.INVALID_ARGUMENT, "ranks is 0, the least is 1", size.want(0, ONE_RANK));
         assertRefused(
+                Status.Code.INVALID_ARGUMENT,
+                "ranks is 1025, the most is 1024",
+                size.want(1025, ONE_RANK));
+        assertRefused(
                 Status.Code.FAILED_PRECONDITION,
                 "group g drains: bring it back into service first",
                 size.want(2, ONE_RANK.toBuilder().setReady(false).setDraining(true).build()));
@@ -85,6 +89,16 @@ class GroupSizeTest {
                 "group g was not started by lockstep serve, which starts the workers of another number of ranks: stop its workers and its scheduler, and start them with --tensor-parallel=2",
                 new GroupSize(1, Optional.empty()).want(2, ONE_RANK));
         assertEquals(List.of(), said);
+    }
+
+    /// A launcher that served an earlier scheduler may answer the wish which that one passed on.
+    @Test
+    void aWishIsNotFulfilledByAnotherNumberOfRanks() {
+        CompletableFuture<Status> wish = size.want(2, ONE_RANK);
+        size.hear(new RankLine.Done(3).text());
+        assertFalse(wish.isDone());
+        size.hear(new RankLine.Done(2).text());
+        assertTrue(wish.join().isOk());
     }
 
     @Test
