@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.launch;
 
-import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.cluster.Membership;
 import dev.lockstep.cluster.process.RankLine;
 import dev.lockstep.model.ModelSource;
@@ -15,6 +14,8 @@ import org.apache.logging.log4j.Logger;
 /// The workers of a host, whose number an operator may change while they serve.
 final class HostWorkers {
     private static final Logger LOG = LogManager.getLogger(HostWorkers.class);
+
+    private static final String STOPS = "the cluster stops";
 
     private final List<Child> schedulers;
     private final Membership membership;
@@ -82,27 +83,41 @@ final class HostWorkers {
     }
 
     private RankLine resize(int ranks) {
+        Optional<RankLine> answer = answerWithoutChange(ranks);
+        if (answer.isPresent()) {
+            return answer.get();
+        }
         HostChildren next;
-        ShapeChange begun;
+        List<Child> workers;
         try {
             next = next(ranks);
-            begun = begin(next);
+            workers = next.workers();
         } catch (RuntimeException e) {
             LOG.warn("the group keeps its ranks", e);
             return new RankLine.Refused(String.valueOf(e.getMessage()));
         }
-        Optional<String> failure;
+        ShapeChange begun;
+        synchronized (this) {
+            // Another wish may have come first.
+            answer = answerWithoutChange(ranks);
+            if (answer.isPresent()) {
+                return answer.get();
+            }
+            begun = new ShapeChange(schedulers, membership, serving, workers);
+            change = Optional.of(begun);
+        }
+        Optional<String> failure = Optional.of(STOPS);
         try {
             failure = begun.run();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            failure = Optional.of("the cluster stops");
-        }
-        synchronized (this) {
-            change = Optional.empty();
-            if (failure.isEmpty()) {
-                children = next;
-                serving = begun.next();
+        } finally {
+            synchronized (this) {
+                change = Optional.empty();
+                if (failure.isEmpty()) {
+                    children = next;
+                    serving = begun.next();
+                }
             }
         }
         String group = "group " + next.groupName();
@@ -126,15 +141,14 @@ final class HostWorkers {
         return now.with(shape);
     }
 
-    private synchronized ShapeChange begin(HostChildren next) {
+    /// Returns the answer to a wish that is fulfilled already, or not possible now.
+    private synchronized Optional<RankLine> answerWithoutChange(int ranks) {
         if (stopping) {
-            throw new UnusableException("the cluster stops");
+            return Optional.of(new RankLine.Refused(STOPS));
         }
         if (change.isPresent()) {
-            throw new UnusableException("the group is being resized");
+            return Optional.of(new RankLine.Failed("the group is being resized"));
         }
-        var begun = new ShapeChange(schedulers, membership, serving, next.workers());
-        change = Optional.of(begun);
-        return begun;
+        return serving.size() == ranks ? Optional.of(new RankLine.Done(ranks)) : Optional.empty();
     }
 }

@@ -135,7 +135,9 @@ final class ShapeChange {
                         .flatMap(member -> member.attribute("digest").stream())
                         .distinct()
                         .toList();
-        if (digests.size() > 1) {
+        if (digests.isEmpty()) {
+            fail("the workers are not announced any more");
+        } else if (digests.size() > 1) {
             fail("the files of the model have changed since the start");
         }
         return digests.size() == 1;

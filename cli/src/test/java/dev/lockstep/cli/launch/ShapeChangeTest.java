@@ -97,6 +97,11 @@ class ShapeChangeTest {
     /// Announces a worker once it runs.
     private Registration announce(String worker, int rank, int size, String digest)
             throws Exception {
+        return announce(worker, rank, size, Map.of("digest", digest));
+    }
+
+    private Registration announce(String worker, int rank, int size, Map<String, String> attributes)
+            throws Exception {
         Eventually.await(() -> worker + " does not run", () -> Files.exists(pidOf(worker)));
         long pid = Long.parseLong(Files.readString(pidOf(worker)).strip());
         return cluster.register(
@@ -109,7 +114,7 @@ class ShapeChangeTest {
                         Member.State.STARTING,
                         Randomness.secure().nextIncarnation(),
                         pid,
-                        Map.of("digest", digest)));
+                        attributes));
     }
 
     private CompletableFuture<Optional<String>> change(
@@ -208,6 +213,19 @@ class ShapeChangeTest {
         announce("worker-0-of-2", 0, 2, "another");
         assertEquals(
                 Optional.of("the files of the model have changed since the start"), changed.join());
+        assertTrue(old.isAlive());
+        awaitTold("--tensor-parallel=1");
+    }
+
+    @Test
+    void workersWhoseModelIsNotKnownAreNotUsed() throws Exception {
+        Child scheduler = scheduler();
+        Child old = worker("worker-0");
+        old.start();
+        List<Child> one = List.of(worker("worker-0-of-2"));
+        CompletableFuture<Optional<String>> changed = change(scheduler, List.of(old), one);
+        announce("worker-0-of-2", 0, 2, Map.of());
+        assertEquals(Optional.of("the workers are not announced any more"), changed.join());
         assertTrue(old.isAlive());
         awaitTold("--tensor-parallel=1");
     }
