@@ -82,7 +82,7 @@ final class HostWorkers {
         return change;
     }
 
-    private RankLine resize(int ranks) {
+    RankLine resize(int ranks) {
         Optional<RankLine> answer = answerWithoutChange(ranks);
         if (answer.isPresent()) {
             return answer.get();
