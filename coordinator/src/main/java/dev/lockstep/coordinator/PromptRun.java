@@ -80,7 +80,8 @@ final class PromptRun {
     /// Adds to the time for which its call has neither been accepted nor refused, and returns it;
     /// zero once it was accepted.
     Duration waits(Duration more) {
-        unanswered = isAccepted() && !isLost() ? Duration.ZERO : unanswered.plus(more);
+        unanswered =
+                isAccepted() && !isLost() && !attaching ? Duration.ZERO : unanswered.plus(more);
         return unanswered;
     }
 
@@ -93,6 +94,7 @@ final class PromptRun {
     /// As [RequestProgress#lose]; the call has ended.
     boolean lose(long nanos) {
         call = Optional.empty();
+        attaching = false;
         return progress.lose(nanos);
     }
 

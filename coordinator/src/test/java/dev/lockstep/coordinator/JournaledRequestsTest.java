@@ -22,10 +22,14 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -167,6 +171,69 @@ final class JournaledRequestsTest {
             HttpRequest another =
                     resume(second, response).header(RequestContext.TENANT, "other").build();
             assertEquals(404, second.send(another).statusCode());
+        }
+    }
+
+    /// Returns the id of the last event that a client got from a coordinator which has ended.
+    private String eventOfAnEnded(FakeScheduler.Behaviour behaviour) throws Exception {
+        var read = new Read();
+        try (TestCoordinator first = start()) {
+            ids = first.ids(WORDS);
+            first.scheduler.behave(behaviour);
+            try (BufferedReader lines =
+                    new BufferedReader(
+                            new InputStreamReader(
+                                    stream(first, body("")).body(), StandardCharsets.UTF_8))) {
+                while (read.tokens < 3) {
+                    read.line(String.valueOf(lines.readLine()));
+                }
+                first.coordinator.stop(StopReason.FINISHED);
+            }
+        }
+        return read.id;
+    }
+
+    private TestCoordinator startSoon(Consumer<FakeScheduler> preparation, Timeouts timeouts)
+            throws Exception {
+        return TestCoordinator.startSoon(
+                preparation,
+                timeouts,
+                "--durability=journal",
+                "--journal-folder=" + folder.resolve("journal"));
+    }
+
+    @Test
+    void aSchedulerThatIsSilentAboutAResponseOfTheJournalIsGivenUp() throws Exception {
+        AtomicReference<GenerateRequest> kept = new AtomicReference<>();
+        String last =
+                eventOfAnEnded(
+                        call -> {
+                            kept.set(call.request());
+                            goOn(call, BEFORE);
+                        });
+        Duration never = TestCoordinator.NEVER;
+        var soon = new Timeouts(never, never, never, Duration.ofSeconds(1));
+        var attempts = new AtomicInteger();
+        try (TestCoordinator second =
+                startSoon(
+                        scheduler -> {
+                            scheduler.keep(kept.get());
+                            scheduler.behave(
+                                    call -> {
+                                        if (attempts.getAndIncrement() == 0) {
+                                            call.awaitCancelled();
+                                        } else {
+                                            goOn(call, Integer.MAX_VALUE);
+                                        }
+                                    });
+                        },
+                        soon)) {
+            second.awaitReady(true);
+            String response = last.substring(0, last.indexOf('/'));
+            var whole = new Read().all(second.send(resume(second, response).build()).body());
+            assertEquals(WORDS + "stop", whole.texts[0].toString());
+            assertEquals(0, second.scheduler.nextCall().request().getCommittedCount());
+            assertTrue(second.scheduler.nextCall().request().getCommittedCount() > 0);
         }
     }
 

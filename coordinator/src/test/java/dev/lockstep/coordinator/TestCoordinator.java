@@ -111,6 +111,13 @@ public final class TestCoordinator implements AutoCloseable {
         return started;
     }
 
+    /// As the other one, and does not wait until the coordinator is ready.
+    static TestCoordinator startSoon(
+            Consumer<FakeScheduler> preparation, Timeouts timeouts, String... settings)
+            throws Exception {
+        return new TestCoordinator(tinyModel(), preparation, timeouts, settings);
+    }
+
     static TestCoordinator startWith(Timeouts timeouts, String... settings) throws Exception {
         var started = new TestCoordinator(tinyModel(), timeouts, settings);
         started.awaitReady(true);
