@@ -117,6 +117,7 @@ final class Completion {
             return;
         }
         try {
+            requireGroup();
             journal = JournalEntry.of(request, environment.journal(), inbox);
             while (openChoices > 0) {
                 while (sent < runs.size() && sent - done < MAX_PROMPTS_IN_FLIGHT) {
@@ -146,6 +147,17 @@ final class Completion {
             sink.failed(RequestFault.logged("request " + request.requestId(), e));
         } finally {
             inbox.cancelCalls();
+        }
+    }
+
+    /// Refuses to go on from the journal where no group could: others wait longer for one.
+    void requireGroup() {
+        Optional<ResumedResponse> resumed =
+                request.resumed()
+                        .filter(each -> each.runs().isEmpty())
+                        .filter(each -> each.journaled().filter(one -> !one.isWhole()).isPresent());
+        if (resumed.isPresent() && !environment.schedulers().runs(request.model().name())) {
+            throw noGroupIsReady();
         }
     }
 

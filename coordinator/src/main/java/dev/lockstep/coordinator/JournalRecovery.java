@@ -134,6 +134,12 @@ final class JournalRecovery implements AutoCloseable {
             }
             Thread.sleep(POLL);
         }
+        if (!closed && !taken.get()) {
+            LOG.warn(
+                    "request {} does not go on: no group was ready for {} s",
+                    id(response),
+                    MAX_WAIT.toSeconds());
+        }
     }
 
     private boolean isKept(JournaledResponse response) throws InterruptedException {
@@ -152,6 +158,7 @@ final class JournalRecovery implements AutoCloseable {
         if (closed) {
             stop(inbox);
         }
+        completion.requireGroup();
         LOG.info("request {} goes on from the journal, without a reader", resumed.id());
         CompletableFuture.delayedExecutor(window.toNanos(), TimeUnit.NANOSECONDS)
                 .execute(() -> inbox.stop(ApiError.clientDisconnected()));

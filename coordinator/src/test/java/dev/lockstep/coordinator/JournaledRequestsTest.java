@@ -238,6 +238,28 @@ final class JournaledRequestsTest {
     }
 
     @Test
+    void aClientThatIsBackBeforeTheGroupDoesNotShortenItsTime() throws Exception {
+        String last = eventOfAnEnded(call -> goOn(call, BEFORE));
+        String response = last.substring(0, last.indexOf('/'));
+        try (TestCoordinator second =
+                startSoon(
+                        scheduler -> {
+                            scheduler.behave(call -> goOn(call, Integer.MAX_VALUE));
+                            scheduler.ready(false);
+                        },
+                        TestCoordinator.LONG_TIMEOUTS)) {
+            HttpResponse<String> early = second.send(resume(second, response).build());
+            assertEquals(503, early.statusCode(), early::body);
+            assertEquals(
+                    "not_ready", TestCoordinator.json(early.body()).at("/error/code").asText());
+            second.scheduler.ready(true);
+            assertTrue(second.scheduler.nextCall().request().getCommittedCount() > 0);
+            var whole = new Read().all(second.send(resume(second, response).build()).body());
+            assertEquals(WORDS + "stop", whole.texts[0].toString());
+        }
+    }
+
+    @Test
     void whatHasEndedIsReadFromTheJournal() throws Exception {
         String whole;
         try (TestCoordinator first = start()) {

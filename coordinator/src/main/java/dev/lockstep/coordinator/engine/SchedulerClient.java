@@ -125,6 +125,12 @@ public final class SchedulerClient implements AutoCloseable {
                 .toList();
     }
 
+    /// Whether a group can go on with a request of the model that was accepted.
+    public boolean runs(String model) {
+        return groups().stream()
+                .anyMatch(group -> group.runs() && group.status().getModel().equals(model));
+    }
+
     /// Sends the request to the best group that is not excluded; returns empty if there is none.
     /// One that a scheduler had accepted goes on at a draining group if no other is ready.
     ///

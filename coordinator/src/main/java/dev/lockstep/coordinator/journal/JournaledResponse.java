@@ -93,6 +93,13 @@ public final class JournaledResponse {
         }
     }
 
+    /// Whether it has ended with all its tokens.
+    public boolean isWhole() {
+        synchronized (journal) {
+            return state.getWhole();
+        }
+    }
+
     /// Whether a completion goes on with it.
     public boolean hasReader() {
         synchronized (journal) {
