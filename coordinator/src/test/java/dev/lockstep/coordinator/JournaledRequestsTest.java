@@ -204,7 +204,7 @@ final class JournaledRequestsTest {
 
     @Test
     void aSchedulerThatIsSilentAboutAResponseOfTheJournalIsGivenUp() throws Exception {
-        AtomicReference<GenerateRequest> kept = new AtomicReference<>();
+        var kept = new AtomicReference<GenerateRequest>();
         String last =
                 eventOfAnEnded(
                         call -> {

@@ -55,6 +55,7 @@ public final class Journal implements AutoCloseable {
     private final Map<Long, JournaledResponse> entries = new LinkedHashMap<>();
     private final Map<String, JournaledResponse> byId = new LinkedHashMap<>();
     private List<JournaledResponse> unfinished = List.of();
+    private boolean goesOn;
     private long numbers;
     private long bytes;
     private boolean stale;
@@ -255,8 +256,12 @@ public final class Journal implements AutoCloseable {
         }
     }
 
-    /// Whether the time is over for which a response without a reader is kept.
+    /// Whether the time is over for which a response without a reader is kept; that of one which
+    /// has not ended begins with [#unfinished].
     private boolean isOver(JournaledResponse response, long nowMillis) {
+        if (!goesOn && !response.state.getEnded()) {
+            return false;
+        }
         boolean repeatable = response.state.getEnded() && !response.client().getKey().isEmpty();
         Duration kept = repeatable ? KEY_TIME : window;
         return response.readers.isEmpty()
@@ -267,8 +272,15 @@ public final class Journal implements AutoCloseable {
         return time.millis();
     }
 
-    /// Returns the responses that had not ended when the journal was opened.
+    /// Returns the responses that had not ended when the journal was opened, to go on with them.
     public synchronized List<JournaledResponse> unfinished() {
+        if (!goesOn) {
+            goesOn = true;
+            long now = time.millis();
+            for (JournaledResponse each : unfinished) {
+                each.state = each.state.toBuilder().setChangedMs(now).build();
+            }
+        }
         return unfinished;
     }
 
@@ -456,7 +468,10 @@ public final class Journal implements AutoCloseable {
                         forget(each);
                     }
                 }
-                boolean runs = entries.values().stream().anyMatch(each -> !each.readers.isEmpty());
+                boolean runs =
+                        !(goesOn || unfinished.isEmpty())
+                                || entries.values().stream()
+                                        .anyMatch(each -> !each.readers.isEmpty());
                 return runs ? List.of(alive()) : List.of();
             }
         }

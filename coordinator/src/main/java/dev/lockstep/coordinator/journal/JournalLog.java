@@ -29,6 +29,10 @@ final class JournalLog implements AutoCloseable {
     /// The limit of what waits for the disk.
     static final long MAX_QUEUED_BYTES = 32 << 20;
 
+    /// The limit of the pause between two attempts to write again, in ticks; it doubles from one
+    /// on.
+    private static final int MAX_PAUSE_TICKS = 30;
+
     private static final Duration COMMIT_PAUSE = Duration.ofMillis(10);
     private static final long SPARE_BYTES = 16 << 20;
     private static final Duration MAX_CLOSING = Duration.ofSeconds(5);
@@ -54,6 +58,9 @@ final class JournalLog implements AutoCloseable {
     private long fileBytes;
     private long rewrittenNanos;
     private boolean broken;
+    private int pauseTicks = 1;
+    private int waitedTicks;
+    private boolean undeletable;
 
     /// What is to be kept. Its methods are called by the writer's thread.
     interface State {
@@ -82,7 +89,8 @@ final class JournalLog implements AutoCloseable {
 
     /// @param folder for messages
     /// @param number of the last file
-    /// @param tick the time between two calls of [State#tick], and between two attempts to write
+    /// @param tick the time between two calls of [State#tick], and before the first attempt to
+    ///   write again
     /// @param rewritePause the least time between two files
     JournalLog(
             JournalDisk disk,
@@ -179,8 +187,11 @@ final class JournalLog implements AutoCloseable {
                 tick = System.nanoTime();
                 batch.records.addAll(state.tick());
             }
-            if (due || isAvailable()) {
+            waitedTicks += due ? 1 : 0;
+            if (isAvailable() || waitedTicks >= pauseTicks || !more) {
                 write(batch);
+            } else {
+                refuse(batch);
             }
             pause();
         }
@@ -223,6 +234,7 @@ final class JournalLog implements AutoCloseable {
 
     private void write(Batch batch) {
         // From here on records are queued again, so that none is missing behind a new file.
+        waitedTicks = 0;
         boolean again = endFault() || file == null || isTooLong() || mustForget();
         try {
             if (again) {
@@ -231,11 +243,13 @@ final class JournalLog implements AutoCloseable {
                 append(batch.records);
             }
             batch.written();
+            pauseTicks = 1;
             if (broken) {
                 LOG.info("the journal {}/{} is written again", folder, name(number));
                 broken = false;
             }
         } catch (IOException | RuntimeException e) {
+            pauseTicks = broken ? Math.min(2 * pauseTicks, MAX_PAUSE_TICKS) : 1;
             if (!broken) {
                 LOG.warn(
                         "the journal {}/{} cannot be written, new requests are refused: {}",
@@ -245,8 +259,8 @@ final class JournalLog implements AutoCloseable {
                 broken = true;
             }
             synchronized (this) {
-                fail(batch, "cannot be written");
-                fail(take(), "cannot be written");
+                refuse(batch);
+                refuse(take());
             }
         }
     }
@@ -255,6 +269,10 @@ final class JournalLog implements AutoCloseable {
         boolean had = fault.isPresent();
         fault = Optional.empty();
         return had;
+    }
+
+    private synchronized void refuse(Batch batch) {
+        fail(batch, "cannot be written");
     }
 
     private synchronized void fail(Batch batch, String why) {
@@ -302,7 +320,7 @@ final class JournalLog implements AutoCloseable {
             disk.rename(unfinished, name);
         } catch (IOException | RuntimeException e) {
             next.close();
-            disk.delete(unfinished);
+            delete(unfinished);
             throw e;
         }
         file = next;
@@ -310,7 +328,19 @@ final class JournalLog implements AutoCloseable {
         rewrittenNanos = System.nanoTime();
         for (String other : disk.names()) {
             if (isOurs(other) && !other.equals(name)) {
-                disk.delete(other);
+                delete(other);
+            }
+        }
+    }
+
+    /// Deletes a file that is not read again; the next time too, if it remains.
+    private void delete(String name) {
+        try {
+            disk.delete(name);
+        } catch (IOException e) {
+            if (!undeletable) {
+                LOG.warn("{}/{} of the journal cannot be deleted: {}", folder, name, e.toString());
+                undeletable = true;
             }
         }
     }

@@ -14,6 +14,7 @@ import dev.lockstep.proto.v1.AttachSearchRequest;
 import dev.lockstep.proto.v1.ClientRecord;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.JournalRecord;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -28,6 +29,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -400,6 +402,74 @@ final class JournalTest {
         full.room(Long.MAX_VALUE);
         awaitAccepted(next);
         assertEquals(List.of("x", "accepted"), responses(open(full.copy())));
+    }
+
+    @Test
+    void aFileThatCannotBeDeletedIsLeftBehind() throws Exception {
+        begin(open(disk), "x");
+        MemoryDisk next = disk.copy();
+        next.failDelete(true);
+        Journal journal = open(next, OFTEN);
+        begin(journal, "y");
+        assertEquals(2, next.names().size());
+        assertEquals(List.of("x", "y"), responses(open(next.copy())));
+    }
+
+    /// A file that is written anew while there is no room is as large as the journal.
+    @Test
+    void theLongerTheDiskIsFullTheLessOftenItIsTried() throws Exception {
+        var ticks = new AtomicInteger();
+        JournalLog.State state =
+                new JournalLog.State() {
+                    @Override
+                    public List<JournalRecord> records() {
+                        return List.of(JournalRecord.getDefaultInstance());
+                    }
+
+                    @Override
+                    public long bytes() {
+                        return 0;
+                    }
+
+                    @Override
+                    public boolean isStale() {
+                        return false;
+                    }
+
+                    @Override
+                    public List<JournalRecord> tick() {
+                        ticks.incrementAndGet();
+                        return List.of();
+                    }
+                };
+        var full = new MemoryDisk();
+        full.room(0);
+        try (var log =
+                new JournalLog(full, "test", state, 0, Duration.ofMillis(1), Duration.ZERO)) {
+            log.start();
+            // After 1, 2, 4, 8 and 16 of them, then after 30.
+            Eventually.await("some time", () -> ticks.get() > 1 + 1 + 2 + 4 + 8 + 16 + 30);
+            assertTrue(full.created() <= 2 + 5 + ticks.get() / 30, ticks::toString);
+            full.room(Long.MAX_VALUE);
+            Eventually.await("it is written", () -> full.names().size() == 1 && full.forced() > 0);
+        }
+    }
+
+    @Test
+    void theWindowOfWhatHasNotEndedBeginsWhenItMayGoOn() throws Exception {
+        begin(open(disk), "x");
+        MemoryDisk copy = disk.copy();
+        Journal next = open(copy, OFTEN);
+        now.addAndGet(10 * WINDOW.toMillis());
+        int forced = copy.forced();
+        Eventually.await("signs of life", () -> copy.forced() > forced + 1);
+        assertTrue(find(next, "x").isPresent());
+        assertEquals(List.of("x"), responses(open(copy.copy())));
+        assertEquals(List.of("x"), responses(next));
+        now.addAndGet(WINDOW.toMillis());
+        assertTrue(find(next, "x").isPresent());
+        now.addAndGet(1);
+        assertTrue(find(next, "x").isEmpty());
     }
 
     private static void assertRefused(Journal journal) {

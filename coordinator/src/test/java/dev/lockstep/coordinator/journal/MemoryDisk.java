@@ -19,6 +19,8 @@ final class MemoryDisk implements JournalDisk {
     private final TreeMap<String, ByteArrayOutputStream> files = new TreeMap<>();
     private long room = Long.MAX_VALUE;
     private boolean forceFails;
+    private boolean deleteFails;
+    private int created;
     private int forced;
 
     synchronized void room(long bytes) {
@@ -27,6 +29,15 @@ final class MemoryDisk implements JournalDisk {
 
     synchronized void failForce(boolean fails) {
         forceFails = fails;
+    }
+
+    synchronized void failDelete(boolean fails) {
+        deleteFails = fails;
+    }
+
+    /// Returns how many files were created.
+    synchronized int created() {
+        return created;
     }
 
     /// Returns how often a file was forced.
@@ -85,6 +96,7 @@ final class MemoryDisk implements JournalDisk {
     public synchronized Appender create(String name) throws IOException {
         var bytes = new ByteArrayOutputStream();
         files.put(name, bytes);
+        created++;
         return new Appender() {
             @Override
             public void append(ByteBuffer more) throws IOException {
@@ -127,7 +139,10 @@ final class MemoryDisk implements JournalDisk {
     }
 
     @Override
-    public synchronized void delete(String name) {
+    public synchronized void delete(String name) throws IOException {
+        if (deleteFails) {
+            throw new IOException("Operation not permitted");
+        }
         files.remove(name);
     }
 }
