@@ -19,6 +19,7 @@ import org.apache.curator.framework.recipes.leader.LeaderLatchListener;
 import org.apache.curator.framework.state.ConnectionState;
 import org.apache.curator.framework.state.SessionConnectionStateErrorPolicy;
 import org.apache.curator.retry.RetryOneTime;
+import org.apache.logging.log4j.Level;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.apache.zookeeper.AddWatchMode;
@@ -130,7 +131,11 @@ final class ZooKeeperTree implements AutoCloseable {
     /// ZooKeeper: another server may have had the address for a while.
     void logInAgain() {
         if (curator.getState() == CuratorFrameworkState.STARTED && handle.replaceEnded()) {
-            LOG.warn("the client of ZooKeeper at {} had ended, and connects anew", servers);
+            // A login that is refused again and again has been reported.
+            LOG.log(
+                    problem.isPresent() ? Level.DEBUG : Level.WARN,
+                    "the client of ZooKeeper at {} had ended, and connects anew",
+                    servers);
         }
     }
 

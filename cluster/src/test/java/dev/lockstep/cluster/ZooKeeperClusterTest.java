@@ -19,7 +19,15 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.logging.log4j.Level;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.core.LogEvent;
+import org.apache.logging.log4j.core.Logger;
+import org.apache.logging.log4j.core.appender.AbstractAppender;
+import org.apache.logging.log4j.core.config.Property;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException;
 import org.apache.zookeeper.ZKUtil;
@@ -181,6 +189,45 @@ class ZooKeeperClusterTest extends ClusterContract {
                     assertThrows(IllegalStateException.class, cluster::blockHashKey).toString();
             assertTrue(refusal.contains("--cluster-secret-file"), refusal);
         }
+    }
+
+    /// The line that names the remedy is not followed by others.
+    @Test
+    void aRefusalIsReportedOnce() throws Exception {
+        var levels = new ConcurrentLinkedQueue<Level>();
+        String line =
+                "the client of ZooKeeper at %s had ended, and connects anew"
+                        .formatted(server.connectString());
+        var appender =
+                new AbstractAppender("ended", null, null, true, Property.EMPTY_ARRAY) {
+                    @Override
+                    public void append(LogEvent event) {
+                        if (event.getMessage().getFormattedMessage().equals(line)) {
+                            levels.add(event.getLevel());
+                        }
+                    }
+                };
+        appender.start();
+        var log = (Logger) LogManager.getLogger(ZooKeeperTree.class);
+        Level before = log.getLevel();
+        log.addAppender(appender);
+        log.setLevel(Level.DEBUG);
+        ZooKeeperAuth stranger = ClusterAccess.of(ClusterSecret.random()).zooKeeper();
+        try (var tree =
+                new ZooKeeperTree(server.connectString(), "/lockstep", name, stranger, () -> {})) {
+            tree.start();
+            Eventually.await("a refusal", () -> tree.problem().isPresent());
+            Eventually.await(
+                    "two logins",
+                    () -> {
+                        tree.logInAgain();
+                        return levels.size() >= 2;
+                    });
+        } finally {
+            log.removeAppender(appender);
+            log.setLevel(before);
+        }
+        assertEquals(Set.of(Level.DEBUG), Set.copyOf(levels));
     }
 
     @Test
