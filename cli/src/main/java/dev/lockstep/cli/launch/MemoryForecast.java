@@ -24,8 +24,9 @@ final class MemoryForecast {
     /// Bytes of launcher, coordinator and scheduler together, measured.
     private static final long PROCESS_BYTES = 512L << 20;
 
-    /// Bytes of a worker's JVM without its model.
-    private static final long WORKER_BYTES = 128L << 20;
+    /// Bytes of a worker's process beside weights, blocks and activations: 220 MiB after its first
+    /// requests, measured, and some room for its heap.
+    private static final long WORKER_BYTES = 256L << 20;
 
     /// Bytes of a GPU that the driver takes for a process, an estimate.
     private static final long CONTEXT_BYTES = 512L << 20;
