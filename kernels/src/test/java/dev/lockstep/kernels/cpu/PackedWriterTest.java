@@ -212,7 +212,6 @@ final class PackedWriterTest {
                         public void write(ByteBuffer bytes, long position) throws IOException {
                             most.accumulateAndGet(writing.incrementAndGet(), Math::max);
                             out.write(bytes, position);
-                            Thread.yield();
                             writing.decrementAndGet();
                         }
 
