@@ -30,7 +30,7 @@ class CorruptRankTest {
             rig.leave(ranks.get(1));
             rig.startRank(1, 3).report(5);
             assertEquals(Rig.expected(request, 0), call.await().ids.get(0));
-            assertEquals(1, rig.awaitReady().getExpelledRanks());
+            rig.awaitStatus(status -> status.getReady() && status.getExpelledRanks() == 1);
         }
     }
 
@@ -46,7 +46,7 @@ class CorruptRankTest {
                 rig.leave(rank);
             }
             start(rig, 2);
-            assertEquals(2, rig.awaitReady().getExpelledRanks());
+            rig.awaitStatus(status -> status.getReady() && status.getExpelledRanks() == 2);
         }
     }
 
