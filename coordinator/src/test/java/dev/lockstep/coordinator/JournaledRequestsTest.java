@@ -27,8 +27,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -204,11 +204,11 @@ final class JournaledRequestsTest {
 
     @Test
     void aSchedulerThatIsSilentAboutAResponseOfTheJournalIsGivenUp() throws Exception {
-        var kept = new AtomicReference<GenerateRequest>();
+        List<GenerateRequest> kept = new CopyOnWriteArrayList<>();
         String last =
                 eventOfAnEnded(
                         call -> {
-                            kept.set(call.request());
+                            kept.add(call.request());
                             goOn(call, BEFORE);
                         });
         Duration never = TestCoordinator.NEVER;
@@ -217,7 +217,7 @@ final class JournaledRequestsTest {
         try (TestCoordinator second =
                 startSoon(
                         scheduler -> {
-                            scheduler.keep(kept.get());
+                            scheduler.keep(kept.getFirst());
                             scheduler.behave(
                                     call -> {
                                         if (attempts.getAndIncrement() == 0) {
