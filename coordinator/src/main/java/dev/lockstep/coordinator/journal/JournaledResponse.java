@@ -23,7 +23,7 @@ public final class JournaledResponse {
     private static final int TOKEN_BYTES = 5;
 
     /// What a response needs in memory beside its request.
-    private static final int RESPONSE_BYTES = 1024;
+    private static final long RESPONSE_BYTES = 1024;
 
     /// What a log-probability needs in memory beside its bytes.
     private static final int LOGPROB_BYTES = 48;
