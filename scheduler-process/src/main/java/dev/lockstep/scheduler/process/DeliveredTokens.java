@@ -63,14 +63,17 @@ final class DeliveredTokens {
     /// @param first has the fields that the events have in common
     List<GenerateEvent> events(GenerateEvent.Tokens first, int cachedTokens) {
         List<GenerateEvent> events = new ArrayList<>();
-        for (int from = 0; from < count; from += MAX_TOKENS) {
-            int to = Math.min(count, from + MAX_TOKENS);
+        // The first tokens have none if another scheduler sent them; an event has all or none.
+        int without = count - logprobs.size();
+        int to;
+        for (int from = 0; from < count; from = to) {
+            to = Math.min(from < without ? without : count, from + MAX_TOKENS);
             GenerateEvent.Tokens.Builder tokens = first.toBuilder().setPosition(from);
             tokens.setCachedTokens(from == 0 ? cachedTokens : 0);
             for (int i = from; i < to; i++) {
                 tokens.addIds(ids[i]);
-                if (logprobs.size() == count) {
-                    tokens.addLogprobs(Payloads.toProto(logprobs.get(i)));
+                if (i >= without) {
+                    tokens.addLogprobs(Payloads.toProto(logprobs.get(i - without)));
                 }
             }
             if (to == count && finished != null) {
