@@ -3,6 +3,7 @@ package dev.lockstep.cli;
 
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Key;
+import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
@@ -15,7 +16,8 @@ final class ResizeCommand extends Command {
     private static final Duration DEADLINE = Duration.ofMinutes(15);
 
     private static final Key<Integer> RANKS =
-            Key.integer("ranks", 1, 1024, "ranks that share one copy of the model");
+            Key.integer(
+                    "ranks", 1, ProcessKeys.MAX_RANKS, "ranks that share one copy of the model");
 
     private static final SettingsSpec SPEC =
             SettingsSpec.of(

@@ -81,10 +81,13 @@ final class Baseline {
     }
 
     private static boolean isIdle(GroupStatus group) {
-        return group.getReady()
-                && group.getRunning() == 0
+        return group.getReady() && group.getWaitingTokens() == 0 && isEmpty(group);
+    }
+
+    /// Returns whether a group has no sequence, and all blocks back.
+    static boolean isEmpty(GroupStatus group) {
+        return group.getRunning() == 0
                 && group.getWaiting() == 0
-                && group.getWaitingTokens() == 0
                 && group.getBlocksFree() == group.getBlocksTotal();
     }
 

@@ -178,14 +178,7 @@ final class CoordinatorLossIT {
                     () -> cluster.group(1).orElseThrow().getSteps() > steps + 10);
             BoundedWait.await(
                     "the blocks are back",
-                    () ->
-                            cluster.group(1)
-                                    .filter(
-                                            group ->
-                                                    group.getRunning() == 0
-                                                            && group.getBlocksFree()
-                                                                    == group.getBlocksTotal())
-                                    .isPresent());
+                    () -> cluster.group(1).filter(Baseline::isEmpty).isPresent());
             try (EventReader late =
                     cluster.apis[1].resume(events.id(), CompletionBodies.COMPLETIONS)) {
                 assertEquals(404, late.status());

@@ -88,14 +88,7 @@ final class CudaRanksIT {
     private static void awaitIdle() throws Exception {
         BoundedWait.find(
                 () -> "no sequence runs and all blocks are free: " + cluster.group(),
-                () ->
-                        Optional.of(cluster.group())
-                                .filter(
-                                        group ->
-                                                group.getRunning() == 0
-                                                        && group.getWaiting() == 0
-                                                        && group.getBlocksFree()
-                                                                == group.getBlocksTotal()));
+                () -> Optional.of(cluster.group()).filter(Baseline::isEmpty));
     }
 
     @Test

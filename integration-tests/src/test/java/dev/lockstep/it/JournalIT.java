@@ -76,15 +76,7 @@ final class JournalIT {
         mix.requireUndisturbed(streams);
         BoundedWait.await(
                 "the blocks are back",
-                () ->
-                        cluster.admin()
-                                .group(sandbox.group())
-                                .filter(
-                                        group ->
-                                                group.getRunning() == 0
-                                                        && group.getBlocksFree()
-                                                                == group.getBlocksTotal())
-                                .isPresent());
+                () -> cluster.admin().group(sandbox.group()).filter(Baseline::isEmpty).isPresent());
         return streams.stream().mapToInt(StreamMix.Running::breaks).sum();
     }
 }

@@ -11,7 +11,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -100,7 +99,7 @@ final class OverloadIT {
                                     refusals.summary(sandbox.folder(), warmSince.get())));
             assertFlat(sandbox, warm.get());
             assertTrue(finished.get() > SLOTS && refused > finished.get());
-            BoundedWait.await("the group is idle", () -> isIdle(cluster.group()));
+            BoundedWait.await("the group is idle", () -> Baseline.isEmpty(cluster.group()));
         }
     }
 
@@ -231,12 +230,5 @@ final class OverloadIT {
 
     private static ObjectNode body(List<Integer> prompt) {
         return CompletionBodies.greedy(prompt, 12);
-    }
-
-    private static boolean isIdle(GroupStatus group) {
-        return Optional.of(group)
-                .filter(each -> each.getRunning() == 0 && each.getWaiting() == 0)
-                .filter(each -> each.getBlocksFree() == each.getBlocksTotal())
-                .isPresent();
     }
 }

@@ -75,7 +75,7 @@ final class PreemptionIT {
             GroupStatus after =
                     BoundedWait.find(
                             () -> "all blocks are free: " + cluster.group(),
-                            () -> Optional.of(cluster.group()).filter(PreemptionIT::isIdle));
+                            () -> Optional.of(cluster.group()).filter(Baseline::isEmpty));
             long mixed = after.getMixedSteps() - before.getMixedSteps();
             System.out.println(after.getPreemptions() + " preemptions, " + mixed + " mixed steps");
             assertTrue(after.getPreemptions() > 50, () -> after.getPreemptions() + " preemptions");
@@ -88,12 +88,6 @@ final class PreemptionIT {
         try (EventReader events = api.stream(CompletionBodies.COMPLETIONS, body)) {
             return Generated.of(events);
         }
-    }
-
-    private static boolean isIdle(GroupStatus group) {
-        return group.getRunning() == 0
-                && group.getWaiting() == 0
-                && group.getBlocksFree() == group.getBlocksTotal();
     }
 
     /// Returns a sampled request; different requests use different sampling parameters.

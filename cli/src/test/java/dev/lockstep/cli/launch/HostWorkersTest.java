@@ -47,31 +47,12 @@ class HostWorkersTest {
                                 List.of()),
                         HostPlan.of(List.of(1L), new HostCpus(1, List.of()), 1, 1000));
         var children =
-                new HostChildren(config, shape, "nowhere:1", Optional.empty(), new NoListener());
+                new HostChildren(config, shape, "nowhere:1", Optional.empty(), new QuietListener());
         return new HostWorkers(
                 children,
                 List.of(),
                 new FixedCluster(Runnable::run, Randomness.secure()).membership(),
                 notices::add);
-    }
-
-    private static final class NoListener implements Child.Listener {
-        @Override
-        public void progress(String child, String what, long done, long total) {}
-
-        @Override
-        public void notice(String line) {}
-
-        @Override
-        public void ranks(Child scheduler, RankLine line) {}
-
-        @Override
-        public void terminated(Child child) {}
-
-        @Override
-        public boolean restart(String child, int exitCode, String lastLine) {
-            return false;
-        }
     }
 
     @Test

@@ -11,7 +11,6 @@ import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.MemberAddress;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.process.Randomness;
-import dev.lockstep.cluster.process.RankLine;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -36,19 +35,7 @@ class ShapeChangeTest {
     private Optional<ShapeChange> change = Optional.empty();
 
     /// Does what a launcher does when a worker ends.
-    private final class Listener implements Child.Listener {
-        @Override
-        public void progress(String child, String what, long done, long total) {}
-
-        @Override
-        public void notice(String line) {}
-
-        @Override
-        public void ranks(Child scheduler, RankLine line) {}
-
-        @Override
-        public void terminated(Child child) {}
-
+    private final class Listener extends QuietListener {
         @Override
         public boolean restart(String child, int exitCode, String lastLine) {
             return change.filter(it -> it.isEndedBy(child, child + " ended")).isEmpty();

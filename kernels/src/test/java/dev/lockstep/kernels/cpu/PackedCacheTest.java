@@ -42,15 +42,8 @@ final class PackedCacheTest {
 
     @TempDir Path folder;
 
-    private static List<InstructionSet> runnable() {
-        return Stream.of(InstructionSet.values())
-                .filter(set -> CpuFeatures.current().missing(set).isEmpty())
-                .filter(NativeLibrary::isBuilt)
-                .toList();
-    }
-
     @ParameterizedTest
-    @MethodSource("runnable")
+    @MethodSource("dev.lockstep.kernels.cpu.OpenKernels#runnable")
     void everyFormatAndShardHasTheSameBitsFromTheFile(InstructionSet set)
             throws IOException, InterruptedException {
         MatmulOps ops = CpuOps.of(set).matmul();
@@ -342,12 +335,7 @@ final class PackedCacheTest {
     }
 
     private List<String> names() throws IOException {
-        try (Stream<Path> files = Files.list(folder)) {
-            return files.map(each -> each.getFileName() + "")
-                    .filter(each -> !each.equals("lock"))
-                    .sorted()
-                    .toList();
-        }
+        return PackedRun.names(folder);
     }
 
     static void assertSame(List<byte[]> expected, List<byte[]> actual) {

@@ -11,7 +11,6 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -63,15 +62,8 @@ final class PackedLayoutTest {
             BF16 BF16 85427915
             """;
 
-    private static List<InstructionSet> runnable() {
-        return Stream.of(InstructionSet.values())
-                .filter(set -> CpuFeatures.current().missing(set).isEmpty())
-                .filter(NativeLibrary::isBuilt)
-                .toList();
-    }
-
     @ParameterizedTest
-    @MethodSource("runnable")
+    @MethodSource("dev.lockstep.kernels.cpu.OpenKernels#runnable")
     void packedBytesChangeOnlyWithTheVersionOfTheLayout(InstructionSet set) {
         MatmulOps ops = CpuOps.of(set).matmul();
         var shard = new PackedShard("m", "0".repeat(16), "0".repeat(16), 0, 1, "f32");

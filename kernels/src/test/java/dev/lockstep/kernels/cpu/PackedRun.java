@@ -3,14 +3,18 @@ package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.WeightRows;
+import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 
 /// A start of a worker as far as its packed weights go: what it packs, what it takes from the file,
 /// and what it reports.
@@ -22,6 +26,16 @@ final class PackedRun implements AutoCloseable {
     private final WeightPacker packer;
     private final AtomicInteger packs = new AtomicInteger();
     private final List<String> reports = new CopyOnWriteArrayList<>();
+
+    /// Returns the names of the files of a folder of packed weights, but its lock.
+    static List<String> names(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(each -> each.getFileName() + "")
+                    .filter(each -> !each.equals("lock"))
+                    .sorted()
+                    .toList();
+        }
+    }
 
     PackedRun(PackedOptions options, MatmulOps ops, int threads) {
         this(options, ops, threads, ops.layout(), PackedOutput::toFile);

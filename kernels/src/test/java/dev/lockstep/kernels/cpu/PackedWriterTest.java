@@ -20,7 +20,6 @@ import java.util.List;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -269,11 +268,6 @@ final class PackedWriterTest {
     }
 
     private List<String> names() throws IOException {
-        try (Stream<Path> files = Files.list(folder)) {
-            return files.map(each -> each.getFileName() + "")
-                    .filter(each -> !each.equals("lock"))
-                    .sorted()
-                    .toList();
-        }
+        return PackedRun.names(folder);
     }
 }
