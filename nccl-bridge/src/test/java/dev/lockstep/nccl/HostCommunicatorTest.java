@@ -90,12 +90,16 @@ final class HostCommunicatorTest implements SumContract, CopyContract, AbortCont
                     waiting,
                     (communicator, _) -> {
                         assertTrue(communicator.waitedNanos() >= 0);
-                        while (!waited.get()) {
+                        boolean over = false;
+                        while (!over) {
                             if (communicator.rank() == 1) {
                                 Thread.sleep(2);
                             } else if (communicator.waitedNanos() > 5_000_000) {
                                 waited.set(true);
                             }
+                            communicator.barrier();
+                            over = waited.get();
+                            // Both have read it before rank 0 may set it.
                             communicator.barrier();
                         }
                     });
