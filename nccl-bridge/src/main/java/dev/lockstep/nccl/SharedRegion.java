@@ -9,7 +9,9 @@ import java.lang.invoke.VarHandle;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 
 /// The memory that all ranks of a host share: one mapped file without a name, with flags to wait
 /// for and one word that aborts all ranks.
@@ -20,8 +22,14 @@ final class SharedRegion implements AutoCloseable {
     private static final VarHandle INT = ValueLayout.JAVA_INT.varHandle();
     private static final VarHandle LONG = ValueLayout.JAVA_LONG.varHandle();
 
-    private static final int ABORT_WRITING = 1;
-    private static final int ABORTED = 2;
+    static final int ABORT_WRITING = 1;
+    static final int ABORTED = 2;
+
+    /// How long a rank may take to write why it aborts: it has a core for a microsecond, sooner or
+    /// later.
+    private static final Duration WRITING = Duration.ofSeconds(5);
+
+    private static final long PAUSE_NANOS = 50_000;
 
     private final Arena arena = Arena.ofShared();
     private final MemorySegment memory;
@@ -126,13 +134,14 @@ final class SharedRegion implements AutoCloseable {
         if (!isAborted()) {
             return Optional.empty();
         }
-        // The aborting rank writes the text in a microsecond, unless it is killed while doing so.
-        long deadline = System.nanoTime() + 100_000_000;
+        // Sleeps, because the rank that writes may wait for this core. It ends while it writes only
+        // if it is killed.
+        long deadline = System.nanoTime() + WRITING.toNanos();
         while (readInt(RegionLayout.ABORT) != ABORTED) {
             if (System.nanoTime() - deadline > 0) {
                 return Optional.of("aborted by a rank that ended before it wrote the reason");
             }
-            Thread.onSpinWait();
+            LockSupport.parkNanos(PAUSE_NANOS);
         }
         byte[] text = new byte[readInt(RegionLayout.ABORT_LENGTH)];
         MemorySegment.copy(
