@@ -171,7 +171,7 @@ final class FormationTest {
         for (Path path : List.of(old, foreign)) {
             Files.setLastModifiedTime(path, FileTime.from(Instant.now().minusSeconds(120)));
         }
-        new Formation(group.rendezvous(1), 0, 64, Meeting.within(SHORT)).join().close();
+        new Formation(group.rendezvous(1), 0, 64, HostGroup.MEETING).join().close();
         assertEquals(Set.of(fresh, foreign), Set.copyOf(group.files()));
         Files.delete(fresh);
         Files.delete(foreign);

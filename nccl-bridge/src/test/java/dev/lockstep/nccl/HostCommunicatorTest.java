@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -182,8 +183,19 @@ final class HostCommunicatorTest implements SumContract, CopyContract, AbortCont
                 });
     }
 
+    /// A lost wake-up occurs in every try, while a busy machine makes only some rounds slow.
     @Test
     void lateRanksCauseNoLostWakeUps() throws Exception {
+        int fewest = Integer.MAX_VALUE;
+        for (int tries = 0; tries < 10 && fewest >= 15; tries++) {
+            fewest = Math.min(fewest, slowRounds());
+        }
+        assertTrue(fewest < 15, "at least " + fewest + " of 60 are slow");
+    }
+
+    /// Returns in how many of 60 rounds the rank that waited most often slept for a slice.
+    private int slowRounds() throws Exception {
+        var slowest = new AtomicInteger();
         onEveryRank(
                 3,
                 (communicator, device) -> {
@@ -196,8 +208,8 @@ final class HostCommunicatorTest implements SumContract, CopyContract, AbortCont
                         communicator.barrier();
                         slow += System.nanoTime() - start < SLICE.toNanos() ? 0 : 1;
                     }
-                    // A busy machine makes single rounds as slow.
-                    assertTrue(slow < 15, "slow are " + slow);
+                    slowest.accumulateAndGet(slow, Math::max);
                 });
+        return slowest.get();
     }
 }
