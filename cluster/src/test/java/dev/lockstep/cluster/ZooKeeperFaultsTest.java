@@ -170,7 +170,7 @@ final class ZooKeeperFaultsTest {
         assertEquals(OptionalLong.of(2), next.nextEpoch(0));
     }
 
-    /// A second each way: every answer takes two, of a session time-out of six.
+    /// Half a second to one each way: an answer takes up to two, of a session time-out of six.
     @Test
     void aSlowZooKeeperChangesNoLeaderAndLosesNoMember() throws Exception {
         Member member = worker();
@@ -179,7 +179,7 @@ final class ZooKeeperFaultsTest {
         Leadership leader = lead();
         near.contend("a", "near", nearListener);
         List<Integer> sizes = sizesSeenBy(near);
-        proxy.delay(Duration.ofSeconds(1));
+        proxy.delay(Duration.ofMillis(500));
         long epoch = 0;
         for (int i = 1; i <= 2; i++) {
             Member changed = member.withAttributes(Map.of("turn", "" + i));
