@@ -34,7 +34,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -145,13 +144,13 @@ class InternalServerTest {
                 var goneAway = new CompletableFuture<Void>();
                 channel.notifyWhenStateChanged(
                         ConnectivityState.READY, () -> goneAway.complete(null));
-                // A call that is broken off before its stream begins is not counted, so more are
-                // needed than the limit.
-                for (int i = 0; !goneAway.isDone() && i < 100 * LIMITS.resets(); i++) {
-                    breakOff(channel);
-                    Thread.sleep(1);
-                }
-                goneAway.get(60, TimeUnit.SECONDS);
+                // A call that is broken off before its stream begins is not counted.
+                Eventually.await(
+                        "it is closed",
+                        () -> {
+                            breakOff(channel);
+                            return goneAway.isDone();
+                        });
             } finally {
                 channel.shutdownNow();
             }

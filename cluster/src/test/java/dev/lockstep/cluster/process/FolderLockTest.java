@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.Eventually;
 import java.lang.ref.Cleaner;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,19 +39,25 @@ final class FolderLockTest {
     void aLockLastsThoughNothingRefersToItAndThisProcessAsksAgain() throws Exception {
         Path file = folder.resolve("run.lock");
         assertTrue(FolderLock.tryTake(file).isPresent());
-        assertTrue(isLocked(file));
+        awaitLocked(file);
         for (int i = 0; i < 3; i++) {
             collectGarbage();
         }
-        assertTrue(isLocked(file));
+        awaitLocked(file);
         assertEquals(Optional.empty(), FolderLock.tryTake(file));
         assertThrows(
                 SettingsException.class,
                 () -> FolderLock.require("run-folder", folder, "run", Duration.ZERO));
-        assertTrue(isLocked(file));
+        awaitLocked(file);
     }
 
-    /// Returns whether the kernel has a lock of this process on a file.
+    /// Other processes take and release locks while the kernel lists them, and a line may be
+    /// missing.
+    private static void awaitLocked(Path file) throws Exception {
+        Eventually.await("the lock lasts", () -> isLocked(file));
+    }
+
+    /// Returns whether the kernel lists a lock of this process on a file.
     private static boolean isLocked(Path file) throws Exception {
         String process = " " + ProcessHandle.current().pid() + " ";
         String inode = ":" + Files.getAttribute(file, "unix:ino") + " ";
@@ -62,6 +69,6 @@ final class FolderLockTest {
         var collected = new CountDownLatch(1);
         Cleaner.create().register(new Object(), collected::countDown);
         System.gc();
-        assertTrue(collected.await(10, TimeUnit.SECONDS));
+        assertTrue(collected.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS));
     }
 }
