@@ -67,15 +67,17 @@ class ServeBenchTest {
         exchange.sendResponseHeaders(status, 0);
         try (OutputStream out = exchange.getResponseBody()) {
             awaitConcurrent();
-            for (String event : events) {
+            for (int i = 0; i < events.size(); i++) {
                 Thread.sleep(5);
-                out.write((event + "\n\n").getBytes(StandardCharsets.UTF_8));
+                if (i == events.size() - 1) {
+                    // Its client may send the next request before this thread goes on.
+                    concurrent.decrementAndGet();
+                }
+                out.write((events.get(i) + "\n\n").getBytes(StandardCharsets.UTF_8));
                 out.flush();
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-        } finally {
-            concurrent.decrementAndGet();
         }
     }
 

@@ -12,6 +12,8 @@ import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.Optional;
+import java.util.concurrent.BrokenBarrierException;
+import java.util.concurrent.CyclicBarrier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -82,16 +84,21 @@ class HubBusyTest {
     void parallelDownloadsAnnounceTheSamePauseOnce() throws Exception {
         var pause = new HubPause(TestHub.QUICK, hub.terminal());
         var busy = new HubBusyException("host", 429, Optional.of(Duration.ofSeconds(1)));
+        var together = new CyclicBarrier(2);
         Thread other =
                 Thread.ofPlatform()
                         .start(
                                 () -> {
                                     try {
+                                        together.await();
                                         pause.after(1, busy);
-                                    } catch (IOException | InterruptedException e) {
+                                    } catch (IOException
+                                            | InterruptedException
+                                            | BrokenBarrierException e) {
                                         throw new IllegalStateException(e);
                                     }
                                 });
+        together.await();
         pause.after(1, busy);
         other.join();
         assertEquals("host answers 429 and asks to wait 1 s: waiting\n", hub.output());

@@ -4,6 +4,7 @@ package dev.lockstep.cli.launch;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.ReservedPorts;
 import dev.lockstep.cluster.process.ProcessKeys;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
@@ -26,9 +27,8 @@ final class FreePortTest {
 
     @Test
     void aTakenPortIsRefusedAndAFreeOneIsFreeAfterwards() throws Exception {
-        int port;
-        try (var taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            port = taken.getLocalPort();
+        int port = ReservedPorts.next();
+        try (var _ = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
             assertRefused("127.0.0.1", port, "in use");
         }
         FreePort.require(ProcessKeys.HOST, "127.0.0.1", port);
