@@ -18,11 +18,16 @@ import org.junit.jupiter.api.Test;
 /// up.
 final class UnansweredTest {
     private static final Duration NEVER = TestCoordinator.NEVER;
-    private static final Timeouts SOON = new Timeouts(NEVER, NEVER, NEVER, Duration.ofMillis(1500));
+    private static final Duration SOON = Duration.ofMillis(1500);
+
+    /// Returns time-outs of which only that of a request without an answer is short.
+    private static Timeouts answerWithin(Duration limit) {
+        return new Timeouts(NEVER, NEVER, NEVER, limit);
+    }
 
     @Test
     void aRequestThatNoSchedulerAnswersIsRefusedAndTheNextFindsANewConnection() throws Exception {
-        try (TestCoordinator tiny = TestCoordinator.start(SOON)) {
+        try (TestCoordinator tiny = TestCoordinator.start(answerWithin(SOON))) {
             tiny.scheduler.behave(FakeScheduler.Call::awaitCancelled);
             HttpResponse<String> refused =
                     tiny.post("/v1/chat/completions", TestCoordinator.chatBody(""));
@@ -41,7 +46,11 @@ final class UnansweredTest {
 
     @Test
     void aRequestThatOneSchedulerDoesNotAnswerIsServedByAnother() throws Exception {
-        try (TestCoordinator tiny = TestCoordinator.start(SOON);
+        Patience.growing(SOON, UnansweredTest::isServedByAnother);
+    }
+
+    private static void isServedByAnother(Duration limit) throws Exception {
+        try (TestCoordinator tiny = TestCoordinator.start(answerWithin(limit));
                 FakeScheduler other = TestCoordinator.scheduler("other")) {
             var attempts = new AtomicInteger();
             for (FakeScheduler each : List.of(tiny.scheduler, other)) {
@@ -68,40 +77,44 @@ final class UnansweredTest {
                 List.of(
                         List.of(Direction.TO_SERVER, Direction.TO_CLIENT),
                         List.of(Direction.TO_CLIENT))) {
-            try (TestCoordinator tiny = TestCoordinator.start(SOON);
-                    FakeScheduler far = TestCoordinator.scheduler("far");
-                    var proxy = new FaultProxy(far.member().address().port());
-                    var client = new RawConnection(tiny.coordinator.port())) {
-                var calls = new AtomicInteger();
-                far.behave(
-                        call -> {
-                            call.accept();
-                            if (calls.getAndIncrement() == 0) {
-                                call.oneByOne(0, tiny.ids("Hel"));
-                                call.awaitCancelled();
-                            } else {
-                                call.oneByOne(0, tiny.ids("lo"));
-                                call.finishByLength(0);
-                            }
-                        });
-                tiny.scheduler.die();
-                tiny.awaitReady(false);
-                Member member = far.member();
-                tiny.cluster
-                        .another(Runnable::run)
-                        .register(
-                                Member.scheduler(
-                                        "far", "127.0.0.1", proxy.port(), member.incarnation()));
-                tiny.awaitReady(true);
-                client.post("/v1/chat/completions", TestCoordinator.chatBody("\"stream\":true"));
-                client.readUntil("Hel");
-                proxy.cut(cut.toArray(Direction[]::new));
-                tiny.awaitReady(false);
-                proxy.heal();
-                String rest = client.readUntil("[DONE]");
-                assertTrue(rest.contains("lo") && !rest.contains("error"), rest);
-                assertEquals(2, calls.get());
-            }
+            Patience.growing(SOON, limit -> goesOnAfter(cut, limit));
+        }
+    }
+
+    private static void goesOnAfter(List<Direction> cut, Duration limit) throws Exception {
+        try (TestCoordinator tiny = TestCoordinator.start(answerWithin(limit));
+                FakeScheduler far = TestCoordinator.scheduler("far");
+                var proxy = new FaultProxy(far.member().address().port());
+                var client = new RawConnection(tiny.coordinator.port())) {
+            var calls = new AtomicInteger();
+            far.behave(
+                    call -> {
+                        call.accept();
+                        if (calls.getAndIncrement() == 0) {
+                            call.oneByOne(0, tiny.ids("Hel"));
+                            call.awaitCancelled();
+                        } else {
+                            call.oneByOne(0, tiny.ids("lo"));
+                            call.finishByLength(0);
+                        }
+                    });
+            tiny.scheduler.die();
+            tiny.awaitReady(false);
+            Member member = far.member();
+            tiny.cluster
+                    .another(Runnable::run)
+                    .register(
+                            Member.scheduler(
+                                    "far", "127.0.0.1", proxy.port(), member.incarnation()));
+            tiny.awaitReady(true);
+            client.post("/v1/chat/completions", TestCoordinator.chatBody("\"stream\":true"));
+            client.readUntil("Hel");
+            proxy.cut(cut.toArray(Direction[]::new));
+            tiny.awaitReady(false);
+            proxy.heal();
+            String rest = client.readUntil("[DONE]");
+            assertTrue(rest.contains("lo") && !rest.contains("error"), rest);
+            assertEquals(2, calls.get());
         }
     }
 }

@@ -345,10 +345,10 @@ final class FailureTest {
         HttpResponse<String> refused = chat("\"stream\":true");
         error(refused, 503, "not_ready");
         assertTrue(refused.headers().firstValue("retry-after").isPresent());
-        assertFalse(announced().ready());
+        Eventually.await("it is announced", () -> !announced().ready());
         tiny.scheduler.ready(true);
         tiny.awaitReady(true);
-        assertTrue(announced().ready());
+        Eventually.await("it is announced", () -> announced().ready());
     }
 
     private static Member announced() {
