@@ -22,6 +22,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
@@ -135,11 +136,11 @@ class FormingTest {
 
     @Test
     void anAbortEndsTheWaitForRanksThatDoNotCome() throws Exception {
-        var waiting = new CountDownLatch(1);
+        var waiting = new Semaphore(0);
         Meeting alone =
                 (kernels, abortReason) -> {
                     while (abortReason.get().isEmpty()) {
-                        waiting.countDown();
+                        waiting.release();
                         Thread.sleep(1);
                     }
                     throw new CommunicatorAbortedException(abortReason.get());
@@ -149,8 +150,9 @@ class FormingTest {
             runner.start();
             for (long epoch = 1; epoch <= 2; epoch++) {
                 join(runner, epoch);
+                waiting.drainPermits();
                 runner.form(formation(epoch), replies);
-                assertTrue(waiting.await(TestScheduler.SECONDS, TimeUnit.SECONDS));
+                assertTrue(waiting.tryAcquire(TestScheduler.SECONDS, TimeUnit.SECONDS));
                 runner.abort("the scheduler's stream has ended");
                 assertEquals(
                         "failed %d: the scheduler's stream has ended".formatted(epoch),
