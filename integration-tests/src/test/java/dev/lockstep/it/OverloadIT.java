@@ -137,6 +137,7 @@ final class OverloadIT {
             System.out.println("a burst of " + BURST + ": " + finished + " finished");
             assertTrue(finished >= 16 + 96, () -> finished + " finished");
             baseline.awaitRestored();
+            BoundedWait.await("all are counted", () -> baseline.endedRequests() >= before + BURST);
             assertEquals(BURST, baseline.endedRequests() - before, "counted once each");
         }
     }

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.proto.v1.GroupStatus;
+import java.io.IOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -123,9 +125,17 @@ final class ServedCluster implements AutoCloseable {
     /// then the port must be free.
     void awaitNothingLeft(Duration limit, LoadAwareClock clock) throws Exception {
         sandbox.awaitNothingLeft(limit, clock);
+        // The system may lend it to a connection of another test for a moment.
+        BoundedWait.await("the port is free", this::isPortFree);
+    }
+
+    private boolean isPortFree() throws IOException {
         try (var socket = new ServerSocket()) {
             socket.setReuseAddress(true);
             socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), api.port()));
+            return true;
+        } catch (BindException e) {
+            return false;
         }
     }
 

@@ -186,8 +186,9 @@ final class TwoGroupsIT {
                                             .map(REFUSAL::matcher)
                                             .filter(Matcher::find));
             assertNotEquals(refusal.group(1), refusal.group(2));
-            assertTrue(
-                    scheduler.errors().contains(refusal.group()), "the log contains the refusal");
+            BoundedWait.await(
+                    "the log contains the refusal",
+                    () -> scheduler.errors().contains(refusal.group()));
             assertEquals(503, api.statusOf("/readyz"));
 
             wrong.terminate();
