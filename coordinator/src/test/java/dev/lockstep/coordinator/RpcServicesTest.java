@@ -11,7 +11,7 @@ import dev.lockstep.proto.v1.ClusterStatusResponse;
 import io.grpc.CallOptions;
 import io.grpc.MethodDescriptor;
 import io.grpc.health.v1.HealthCheckRequest;
-import io.grpc.health.v1.HealthCheckResponse;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
 import io.grpc.reflection.v1.ServerReflectionGrpc;
 import io.grpc.reflection.v1.ServerReflectionRequest;
@@ -57,14 +57,20 @@ final class RpcServicesTest {
 
     @Test
     void healthFollowsReadiness() throws Exception {
-        HealthGrpc.HealthBlockingStub health = HealthGrpc.newBlockingStub(client.channel());
-        HealthCheckRequest all = HealthCheckRequest.getDefaultInstance();
-        assertEquals(HealthCheckResponse.ServingStatus.SERVING, health.check(all).getStatus());
+        awaitHealth(ServingStatus.SERVING);
         tiny.scheduler.ready(false);
         tiny.awaitReady(false);
-        assertEquals(HealthCheckResponse.ServingStatus.NOT_SERVING, health.check(all).getStatus());
+        awaitHealth(ServingStatus.NOT_SERVING);
         tiny.scheduler.ready(true);
         tiny.awaitReady(true);
+    }
+
+    /// Probes know it a moment before it is published.
+    private static void awaitHealth(ServingStatus expected) throws Exception {
+        HealthGrpc.HealthBlockingStub health = HealthGrpc.newBlockingStub(client.channel());
+        HealthCheckRequest all = HealthCheckRequest.getDefaultInstance();
+        Eventually.await(
+                "health is " + expected, () -> health.check(all).getStatus() == expected);
     }
 
     @ParameterizedTest
