@@ -69,8 +69,7 @@ final class RpcServicesTest {
     private static void awaitHealth(ServingStatus expected) throws Exception {
         HealthGrpc.HealthBlockingStub health = HealthGrpc.newBlockingStub(client.channel());
         HealthCheckRequest all = HealthCheckRequest.getDefaultInstance();
-        Eventually.await(
-                "health is " + expected, () -> health.check(all).getStatus() == expected);
+        Eventually.await("health is " + expected, () -> health.check(all).getStatus() == expected);
     }
 
     @ParameterizedTest

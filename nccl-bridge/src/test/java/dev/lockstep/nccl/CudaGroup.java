@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
 /// Groups whose ranks are threads of this JVM, each attached to a device of its own where there are
@@ -39,6 +40,14 @@ final class CudaGroup {
     /// @param patience of the watchdog
     static void onEveryRank(int size, DType compute, Duration patience, RankBody body)
             throws Exception {
+        onEveryRank(size, compute, _ -> patience, body);
+    }
+
+    /// Runs `body` on every rank of a new group at once.
+    ///
+    /// @param patience of the watchdog of each rank
+    static void onEveryRank(int size, DType compute, IntFunction<Duration> patience, RankBody body)
+            throws Exception {
         CudaUnderTest.assumeRanks(size);
         byte[] id = newId();
         List<Callable<Void>> ranks = new ArrayList<>();
@@ -46,7 +55,7 @@ final class CudaGroup {
             int rank = i;
             ranks.add(
                     () -> {
-                        run(id, rank, size, compute, patience, body);
+                        run(id, rank, size, compute, patience.apply(rank), body);
                         return null;
                     });
         }

@@ -79,6 +79,12 @@ final class NcclAbortTest implements AbortContract {
     }
 
     @Override
+    public void onEveryRank(int size, int aborting, RankBody body) throws Exception {
+        CudaGroup.onEveryRank(
+                size, DType.F32, rank -> rank == aborting ? HostGroup.TIMEOUT : PATIENCE, body);
+    }
+
+    @Override
     public boolean sumsInRankOrder() {
         return false;
     }
