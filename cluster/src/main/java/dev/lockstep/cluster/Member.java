@@ -38,6 +38,9 @@ public record Member(
     /// whole on every change.
     public static final int MAX_BYTES = 1024;
 
+    /// The attribute of a scheduler with the number of ranks that it serves with.
+    public static final String RANKS = "ranks";
+
     private static final Pattern INCARNATION = Pattern.compile("[0-9a-f]{32}");
 
     public enum Role {

@@ -8,7 +8,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Predicate;
+import java.util.function.BooleanSupplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -20,8 +20,11 @@ final class ShapeChange {
     /// Longest time to load the weights.
     private static final Duration LOADING = Duration.ofMinutes(10);
 
-    /// Longest time to form the group, in which its sequences are parked. They wait for twice that.
-    private static final Duration FORMING = Duration.ofSeconds(30);
+    /// Limits of the time to form the group, in which its sequences wait: as long as the weights
+    /// took to load. They wait for twice the longest.
+    private static final Duration LEAST_FORMING = Duration.ofSeconds(30);
+
+    private static final Duration MOST_FORMING = Duration.ofSeconds(150);
 
     private static final Duration STEP_DOWN = Duration.ofSeconds(3);
     private static final long POLL_MILLIS = 50;
@@ -59,9 +62,11 @@ final class ShapeChange {
     /// ended in any case.
     Optional<String> run() throws InterruptedException {
         next.forEach(Child::start);
-        if (await(LOADING, "the new ranks are not loaded", _ -> true) && sameModel()) {
+        long start = System.nanoTime();
+        if (await(LOADING, "the new ranks are not loaded", this::loaded) && sameModel()) {
+            Duration forming = forming(Duration.ofNanos(System.nanoTime() - start));
             tell(next.size());
-            if (await(FORMING, "the group is not formed with the new ranks", Member::ready)) {
+            if (await(forming, "the group is not formed with the new ranks", this::formed)) {
                 end(before);
                 return Optional.empty();
             }
@@ -102,13 +107,33 @@ final class ShapeChange {
         }
     }
 
-    /// Waits until all new workers are announced in a wanted state. Returns false if the change has
-    /// failed.
-    private synchronized boolean await(Duration limit, String late, Predicate<Member> wanted)
+    static Duration forming(Duration loading) {
+        if (loading.compareTo(LEAST_FORMING) < 0) {
+            return LEAST_FORMING;
+        }
+        return loading.compareTo(MOST_FORMING) > 0 ? MOST_FORMING : loading;
+    }
+
+    private boolean loaded() {
+        return next.stream().allMatch(child -> announced(child).isPresent());
+    }
+
+    /// Whether a scheduler serves with the new ranks: until it has checked what they compute, those
+    /// of before may be needed.
+    private boolean formed() {
+        String ranks = Integer.toString(next.size());
+        return membership.snapshot().members(Member.Role.SCHEDULER).stream()
+                .filter(Member::ready)
+                .filter(member -> member.attribute(Member.RANKS).filter(ranks::equals).isPresent())
+                .anyMatch(member -> schedulers.stream().anyMatch(it -> it.is(member.pid())));
+    }
+
+    /// Waits until something is the case. Returns false if the change has failed.
+    private synchronized boolean await(Duration limit, String late, BooleanSupplier wanted)
             throws InterruptedException {
         long end = System.nanoTime() + limit.toNanos();
         while (failure.isEmpty()) {
-            if (next.stream().allMatch(child -> announced(child).filter(wanted).isPresent())) {
+            if (wanted.getAsBoolean()) {
                 done = told;
                 return true;
             }

@@ -64,8 +64,9 @@ class ShapeChangeTest {
         Child scheduler =
                 child(
                         "scheduler",
-                        "echo \"$@\" >> %s; while read word; do echo \"$word\" >> %s; done"
-                                .replace("%s", "" + told()),
+                        "echo $$ > PID.tmp; mv PID.tmp PID; echo \"$@\" >> %s; while read word; do echo \"$word\" >> %s; done"
+                                .replace("%s", "" + told())
+                                .replace("PID", "" + pidOf("scheduler")),
                         "--tensor-parallel=1");
         scheduler.start();
         return scheduler;
@@ -89,8 +90,7 @@ class ShapeChangeTest {
 
     private Registration announce(String worker, int rank, int size, Map<String, String> attributes)
             throws Exception {
-        Eventually.await(() -> worker + " does not run", () -> Files.exists(pidOf(worker)));
-        long pid = Long.parseLong(Files.readString(pidOf(worker)).strip());
+        long pid = pid(worker);
         return cluster.register(
                 new Member(
                         Member.Role.WORKER,
@@ -102,6 +102,29 @@ class ShapeChangeTest {
                         Randomness.secure().nextIncarnation(),
                         pid,
                         attributes));
+    }
+
+    private long pid(String child) throws Exception {
+        Eventually.await(() -> child + " does not run", () -> Files.exists(pidOf(child)));
+        return Long.parseLong(Files.readString(pidOf(child)).strip());
+    }
+
+    /// Announces that a scheduler serves with so many ranks.
+    private void announceFormed(long pid, int ranks) {
+        Member member =
+                Member.scheduler(
+                        "g", MemberAddress.tcp("h", 1), Randomness.secure().nextIncarnation());
+        cluster.register(
+                new Member(
+                        member.role(),
+                        member.group(),
+                        0,
+                        1,
+                        member.address(),
+                        Member.State.READY,
+                        member.incarnation(),
+                        pid,
+                        Map.of(Member.RANKS, Integer.toString(ranks))));
     }
 
     private CompletableFuture<Optional<String>> change(
@@ -116,10 +139,6 @@ class ShapeChangeTest {
                         throw new CompletionException(e);
                     }
                 });
-    }
-
-    private static void ready(Registration worker) {
-        worker.update(worker.member().withState(Member.State.READY));
     }
 
     @AfterEach
@@ -142,9 +161,14 @@ class ShapeChangeTest {
         awaitTold("--tensor-parallel=1");
         Registration second = announce("worker-1-of-2", 1, 2, "d");
         awaitTold("--tensor-parallel=1", "ranks\t2");
-        ready(first);
-        assertTrue(old.isAlive(), "not all are ready");
-        ready(second);
+        for (Registration rank : List.of(first, second)) {
+            rank.update(rank.member().withState(Member.State.READY));
+        }
+        announceFormed(pid("scheduler"), 1);
+        announceFormed(pid("worker-0"), 2);
+        assertFalse(changed.isDone(), "the group is not formed");
+        assertTrue(old.isAlive());
+        announceFormed(pid("scheduler"), 2);
         assertEquals(Optional.empty(), changed.join());
         assertFalse(old.isAlive());
         assertTrue(two.stream().allMatch(Child::isAlive));
@@ -225,6 +249,13 @@ class ShapeChangeTest {
                 change(scheduler(), List.of(old), List.of(worker("worker-0-of-2")));
         change.orElseThrow().stop();
         assertEquals(Optional.of("the cluster stops"), changed.join());
+    }
+
+    @Test
+    void theGroupMayTakeAsLongToFormAsItsWeightsToLoad() {
+        assertEquals(Duration.ofSeconds(30), ShapeChange.forming(Duration.ofSeconds(2)));
+        assertEquals(Duration.ofSeconds(70), ShapeChange.forming(Duration.ofSeconds(70)));
+        assertEquals(Duration.ofSeconds(150), ShapeChange.forming(Duration.ofMinutes(9)));
     }
 
     private static void kill(Child child) {

@@ -64,12 +64,10 @@ final class Epochs {
     }
 
     /// Ends an epoch whose group is lost.
-    ///
-    /// @param rankFailed as in [Scheduler#lose]
-    LostSequences end(Epoch epoch, boolean rankFailed) {
-        losses++;
+    LostSequences end(Epoch epoch, GroupLoss.Cause cause) {
+        losses += cause == GroupLoss.Cause.RESIZED ? 0 : 1;
         before = before.plus(epoch.scheduler().load().totals());
-        return epoch.scheduler().lose(rankFailed, clock.nanoTime());
+        return epoch.scheduler().lose(cause == GroupLoss.Cause.RANK_FAILED, clock.nanoTime());
     }
 
     /// Returns the load of an epoch, or of none, with the totals of all ended epochs.
@@ -85,7 +83,7 @@ final class Epochs {
         return formations;
     }
 
-    /// Epochs that ended.
+    /// Epochs that ended otherwise than for another number of ranks.
     long losses() {
         return losses;
     }

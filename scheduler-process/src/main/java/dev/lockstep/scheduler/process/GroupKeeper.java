@@ -248,10 +248,11 @@ final class GroupKeeper implements AutoCloseable {
             while (!workers.isLost() && leadership.leading() && size.ranks() == members.size()) {
                 awaitChange(LONG_WAIT);
             }
-            workers.giveUp(
-                    leadership.leading()
-                            ? "it is formed anew with %d ranks".formatted(size.ranks())
-                            : "another scheduler leads");
+            if (leadership.leading()) {
+                workers.resize(size.ranks());
+            } else {
+                workers.giveUp("another scheduler leads");
+            }
             waitBeforeRetry(MIN_BACKOFF);
         } finally {
             Map<String, String> wrong = workers.expelled();
@@ -391,7 +392,13 @@ final class GroupKeeper implements AutoCloseable {
                 registration
                         .member()
                         .withAttributes(
-                                Map.of("model", formed.model(), "digest", formed.modelDigest()))
+                                Map.of(
+                                        "model",
+                                        formed.model(),
+                                        "digest",
+                                        formed.modelDigest(),
+                                        Member.RANKS,
+                                        Integer.toString(formed.ranks().size())))
                         .withState(state));
     }
 

@@ -7,10 +7,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Sequences whose group was lost: they wait for a limited time for the next group of the same
-/// model.
+/// Sequences whose group was lost, and those that join them: they wait for a limited time for the
+/// next group of the same model.
 final class ParkedSequences {
-    /// The longest time that they wait.
+    /// The longest time that they wait after a loss.
     static final Duration MAX_WAIT = Duration.ofSeconds(60);
 
     private final List<Sequence> parked = new ArrayList<>();
@@ -25,6 +25,11 @@ final class ParkedSequences {
     void add(List<Sequence> sequences, String digest, long nanos) {
         modelDigest = digest;
         sinceNanos = nanos;
+        parked.addAll(sequences);
+    }
+
+    /// Adds sequences that no group has begun.
+    void join(List<Sequence> sequences) {
         parked.addAll(sequences);
     }
 
@@ -61,7 +66,7 @@ final class ParkedSequences {
         return modelDigest.equals(digest);
     }
 
-    boolean waitedTooLong(long nanos) {
-        return !parked.isEmpty() && nanos - sinceNanos > MAX_WAIT.toNanos();
+    boolean waitedFor(Duration longest, long nanos) {
+        return !parked.isEmpty() && nanos - sinceNanos > longest.toNanos();
     }
 }

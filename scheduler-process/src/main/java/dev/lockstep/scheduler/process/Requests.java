@@ -14,6 +14,7 @@ import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.SequenceEvent;
 import dev.lockstep.scheduler.SequenceFacts;
 import dev.lockstep.scheduler.Submission;
+import dev.lockstep.scheduler.WaitingLimits;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import java.time.Duration;
@@ -45,6 +46,7 @@ final class Requests {
     private final Map<Sequence, RequestStream> owners = new HashMap<>();
     private final Set<RequestStream> written = new LinkedHashSet<>();
     private final ParkedSequences parked = new ParkedSequences();
+    private final Resizing resizing;
     private final KeptRequests kept;
     private @Nullable Scheduler scheduler;
     private long arrivals;
@@ -52,8 +54,9 @@ final class Requests {
     private long poisoned;
 
     /// @param resumeWindow how long a request is kept without a reader
-    Requests(Clock clock, Duration resumeWindow) {
+    Requests(Clock clock, WaitingLimits limits, Duration resumeWindow) {
         this.clock = clock;
+        this.resizing = new Resizing(limits);
         this.kept = new KeptRequests(resumeWindow);
     }
 
@@ -63,6 +66,11 @@ final class Requests {
 
     int parkedCount() {
         return parked.count();
+    }
+
+    /// The time in which the group gets another number of ranks.
+    Resizing resizing() {
+        return resizing;
     }
 
     /// How often a sequence that had begun went on in another group.
@@ -75,7 +83,8 @@ final class Requests {
         return poisoned;
     }
 
-    /// Queues a request with the group's scheduler, or fails it with the reason.
+    /// Queues a request with the group's scheduler, or fails it with the reason. While the group is
+    /// formed anew with another number of ranks it waits for that.
     void submit(RequestStream stream, FormedGroup group) {
         try {
             stream.request().requireVocabulary(group.vocabularySize());
@@ -94,8 +103,25 @@ final class Requests {
             return;
         }
         kept.find(stream.request().id()).ifPresent(this::replace);
+        if (scheduler == null) {
+            park(stream, group);
+            return;
+        }
         stream.sequences(sequences(stream, group));
-        queue(stream);
+        queue(stream, scheduler, stream.request().accepted());
+    }
+
+    private void park(RequestStream stream, FormedGroup before) {
+        String full = resizing.full(stream);
+        if (!full.isEmpty()) {
+            refuse(stream, full, resizing.queue(retryAfter).retryAfter());
+            return;
+        }
+        stream.sequences(sequences(stream, before));
+        parked.join(stream.sequences());
+        resizing.add(stream);
+        accept(stream);
+        LOG.debug("request {} waits for the resized group", stream.request().id());
     }
 
     private List<Sequence> sequences(RequestStream stream, FormedGroup group) {
@@ -123,33 +149,41 @@ final class Requests {
         return sequences;
     }
 
-    private void queue(RequestStream stream) {
-        if (scheduler == null) {
-            throw new IllegalStateException("no group is formed");
-        }
-        switch (scheduler.submit(
-                stream.sequences(), stream.request().accepted(), clock.nanoTime())) {
+    /// @param accepted whether it was accepted before, here or by another scheduler
+    private void queue(RequestStream stream, Scheduler to, boolean accepted) {
+        switch (to.submit(stream.sequences(), accepted, clock.nanoTime())) {
             case Submission.Queued() -> {
-                stream.accepted();
-                for (Sequence one : stream.sequences()) {
-                    owners.put(one, stream);
-                    migrations += one.outputCount() > 0 ? 1 : 0;
+                if (!resizing.has(stream)) {
+                    accept(stream);
                 }
-                kept.add(stream, clock.nanoTime());
-                endUnreadOverflow();
                 LOG.debug("request {} queued", stream.request().id());
             }
             case Submission.QueueFull(var why) ->
-                    refuse(stream, why, retryAfter.estimate(scheduler.waiting()));
+                    refuse(stream, why, retryAfter.estimate(to.waiting()));
             case Submission.TooLate(var why, var waitNanos) ->
                     refuse(stream, why, retryAfter.within(Duration.ofNanos(waitNanos)));
-            case Submission.Unservable(var why) ->
-                    end(stream, Status.INVALID_ARGUMENT.withDescription(why));
+            case Submission.Unservable(var why) -> {
+                stream.sequences().forEach(owners::remove);
+                end(stream, Status.INVALID_ARGUMENT.withDescription(why));
+            }
         }
+    }
+
+    private void accept(RequestStream stream) {
+        stream.accepted();
+        for (Sequence one : stream.sequences()) {
+            owners.put(one, stream);
+            migrations += one.outputCount() > 0 ? 1 : 0;
+        }
+        kept.add(stream, clock.nanoTime());
+        endUnreadOverflow();
     }
 
     /// Returns the state of the queue for the gate.
     Gate.Queue queue() {
+        if (resizing.before().isPresent()) {
+            return resizing.queue(retryAfter);
+        }
         if (scheduler == null || scheduler.waiting() == 0) {
             return Gate.Queue.OPEN;
         }
@@ -250,6 +284,7 @@ final class Requests {
                 scheduler.cancel(sequence, clock.nanoTime());
             }
         }
+        resizing.remove(stream);
     }
 
     /// Delivers the events of a step to the requests of their sequences. What a step has for a
@@ -323,7 +358,7 @@ final class Requests {
         var unfit = new LinkedHashMap<RequestStream, String>();
         for (Sequence sequence : parked.takeAll()) {
             RequestStream stream = owners.get(sequence);
-            if (stream == null) {
+            if (stream == null || resizing.has(stream)) {
                 continue;
             }
             stream.migrated(sequence.choice().index(), sequence.migrations());
@@ -334,6 +369,11 @@ final class Requests {
             }
         }
         unfit.forEach((stream, why) -> end(stream, Status.UNAVAILABLE.withDescription(why)));
+        for (RequestStream stream : resizing.waiting()) {
+            queue(stream, fresh, true);
+            resizing.remove(stream);
+        }
+        resizing.end();
     }
 
     /// Queues a parked sequence, or returns why the new group cannot run it.
@@ -350,9 +390,12 @@ final class Requests {
     }
 
     /// Parks the sequences of a lost group, and ends the requests that were found to end its ranks.
-    void lost(LostSequences lost, String modelDigest) {
+    void lost(LostSequences lost, FormedGroup group, GroupLoss.Cause cause) {
         scheduler = null;
-        parked.add(lost.parked(), modelDigest, clock.nanoTime());
+        parked.add(lost.parked(), group.modelDigest(), clock.nanoTime());
+        if (cause == GroupLoss.Cause.RESIZED) {
+            resizing.begin(group);
+        }
         poisoned += lost.poisoned().size();
         for (Sequence sequence : lost.poisoned()) {
             RequestStream stream = owners.remove(sequence);
@@ -387,12 +430,13 @@ final class Requests {
 
     /// Fails the requests when the parked sequences have waited too long for the next group.
     void endWaitingTooLong(Status unready) {
-        if (parked.waitedTooLong(clock.nanoTime())) {
+        boolean resized = resizing.before().isPresent();
+        Duration longest = resized ? Resizing.MAX_WAIT : ParkedSequences.MAX_WAIT;
+        if (parked.waitedFor(longest, clock.nanoTime())) {
+            resizing.end();
             failAll(
                     unready.augmentDescription(
-                            "waited "
-                                    + ParkedSequences.MAX_WAIT.toSeconds()
-                                    + " s for the next group"));
+                            "waited " + longest.toSeconds() + " s for the next group"));
         }
     }
 

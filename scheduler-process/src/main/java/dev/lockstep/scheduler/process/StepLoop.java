@@ -91,7 +91,7 @@ final class StepLoop implements AutoCloseable {
         this.journal = journal;
         this.epochs = new Epochs(limits, policies, hashKey, journal, recording, timeline, clock);
         this.canaries = new CanaryTimer(canaryInterval);
-        this.requests = new Requests(clock, resumeWindow);
+        this.requests = new Requests(clock, limits, resumeWindow);
         this.clock = clock;
         this.failpoints = failpoints;
         this.statusListener = statusListener;
@@ -229,11 +229,17 @@ final class StepLoop implements AutoCloseable {
             stream.fail(Status.UNAVAILABLE.withDescription("the scheduler is draining"));
             return;
         }
-        if (epoch == null) {
+        Optional<FormedGroup> group = group();
+        if (group.isPresent()) {
+            requests.submit(stream, group.get());
+        } else {
             stream.fail(unready);
-            return;
         }
-        requests.submit(stream, epoch.group());
+    }
+
+    /// Returns the group that requests run in, or wait for.
+    private Optional<FormedGroup> group() {
+        return epoch == null ? requests.resizing().before() : Optional.of(epoch.group());
     }
 
     private void completed(WorkerGroup group, StepResult result) {
@@ -272,11 +278,11 @@ final class StepLoop implements AutoCloseable {
             return;
         }
         canaries.lost(group);
-        LostSequences lost = epochs.end(epoch, loss.rankFailed());
-        String digest = epoch.group().modelDigest();
+        LostSequences lost = epochs.end(epoch, loss.cause());
+        FormedGroup ended = epoch.group();
         epoch = null;
         unready = Status.UNAVAILABLE.withDescription("the group was lost: " + loss.reason());
-        requests.lost(lost, digest);
+        requests.lost(lost, ended, loss.cause());
         LOG.warn(
                 "epoch {} is lost, {} sequences wait for the next group: {}",
                 group.epoch(),
@@ -292,6 +298,7 @@ final class StepLoop implements AutoCloseable {
         boolean isNew = !status.toString().equals(unready.toString());
         unready = status;
         if (status.getCode() == Status.Code.FAILED_PRECONDITION) {
+            requests.resizing().end();
             requests.failAll(status);
         }
         if (isNew) {
@@ -350,10 +357,10 @@ final class StepLoop implements AutoCloseable {
         String reason =
                 draining
                         ? "draining"
-                        : epoch == null ? String.valueOf(unready.getDescription()) : "";
+                        : group().isEmpty() ? String.valueOf(unready.getDescription()) : "";
         Optional<Epoch> current = Optional.ofNullable(epoch);
         return new SchedulerStatus(
-                current.map(Epoch::group),
+                group(),
                 reason,
                 draining,
                 epochs.load(current, gate.refused()).withParked(requests.parkedCount()),

@@ -438,14 +438,21 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
 
     /// Gives up the group although no rank has failed.
     void giveUp(String reason) {
-        lose(FormationException.lost(reason), false);
+        lose(FormationException.lost(reason), GroupLoss.Cause.GIVEN_UP);
+    }
+
+    /// Gives up the group to form it anew with another number of ranks.
+    void resize(int number) {
+        lose(
+                FormationException.lost("it is formed anew with %d ranks".formatted(number)),
+                GroupLoss.Cause.RESIZED);
     }
 
     private void lose(FormationException why) {
-        lose(why, true);
+        lose(why, GroupLoss.Cause.RANK_FAILED);
     }
 
-    private void lose(FormationException why, boolean rankFailed) {
+    private void lose(FormationException why, GroupLoss.Cause cause) {
         synchronized (this) {
             if (lost.isPresent()) {
                 return;
@@ -460,7 +467,10 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         int wrong = expelled().size();
         listener.groupLost(
                 this,
-                new GroupLoss(String.valueOf(why.getMessage()), rankFailed && wrong == 0, wrong));
+                new GroupLoss(
+                        String.valueOf(why.getMessage()),
+                        wrong > 0 ? GroupLoss.Cause.GIVEN_UP : cause,
+                        wrong));
     }
 
     synchronized boolean isLost() {

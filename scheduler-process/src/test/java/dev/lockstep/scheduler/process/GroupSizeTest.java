@@ -171,7 +171,7 @@ class GroupSizeTest {
             // One that had been suspected before would not have had the second one.
             call.assertFails(Status.Code.ABORTED, "failed for the second time");
             GroupStatus after = rig.awaitStatus(it -> it.getReady() && it.getPoisoned() == 1);
-            assertEquals(3, after.getLosses(), "the resize, and two deaths");
+            assertEquals(2, after.getLosses(), "two deaths, and the resize is none");
         }
     }
 

@@ -74,7 +74,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     @Override
     public void groupLost(WorkerGroup group, GroupLoss loss) {
         losses.add(loss.reason());
-        rankFailed = loss.rankFailed();
+        rankFailed = loss.cause() == GroupLoss.Cause.RANK_FAILED;
     }
 
     private WorkerGroup dial(long epoch) throws FormationException {
