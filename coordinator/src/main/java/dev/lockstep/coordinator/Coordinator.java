@@ -11,6 +11,7 @@ import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Randomness;
@@ -32,6 +33,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.Stream;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -53,6 +55,9 @@ final class Coordinator {
     private static final Duration FLUSH_TIME = Duration.ofMillis(100);
 
     private static final Logger LOG = LogManager.getLogger(Coordinator.class);
+
+    private static final List<Failpoint> FAILPOINTS =
+            Stream.of(Completion.FAILPOINTS, Journal.FAILPOINTS).flatMap(List::stream).toList();
 
     private final CoordinatorConfig config;
     private final SchedulerClient schedulers;
@@ -83,8 +88,7 @@ final class Coordinator {
             ClusterAccess access,
             CompletableFuture<ServedModel> model,
             Timeouts timeouts) {
-        Failpoints failpoints =
-                Failpoints.parse(config.failpoints(), "coordinator", Completion.FAILPOINTS);
+        Failpoints failpoints = Failpoints.parse(config.failpoints(), "coordinator", FAILPOINTS);
         this.config = config;
         this.journal =
                 config.journalFolder()
@@ -93,9 +97,10 @@ final class Coordinator {
                                         Journal.open(
                                                 DurabilitySettings.FOLDER.name(),
                                                 folder,
-                                                config.resumeWindow()));
+                                                config.resumeWindow(),
+                                                failpoints));
         this.schedulers = new SchedulerClient(Clock.SYSTEM, access, this::update);
-        this.metrics = new Metrics(schedulers, requests);
+        this.metrics = new Metrics(schedulers, requests, journal);
         var environment =
                 new Completion.Environment(
                         schedulers,

@@ -3,6 +3,8 @@ package dev.lockstep.coordinator;
 
 import dev.lockstep.coordinator.engine.GroupView;
 import dev.lockstep.coordinator.engine.SchedulerClient;
+import dev.lockstep.coordinator.journal.Journal;
+import dev.lockstep.coordinator.journal.JournalCounts;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
 import io.prometheus.metrics.model.snapshots.CounterSnapshot;
 import io.prometheus.metrics.model.snapshots.GaugeSnapshot;
@@ -16,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
@@ -36,8 +39,10 @@ final class Metrics {
     private final Map<Integer, LongAdder> endedByStatus = new ConcurrentHashMap<>();
 
     private final LongAdder resumed = new LongAdder();
+    private final Optional<Journal> journal;
 
-    Metrics(SchedulerClient schedulers, OpenRequests requests) {
+    Metrics(SchedulerClient schedulers, OpenRequests requests, Optional<Journal> journal) {
+        this.journal = journal;
         this.schedulers = schedulers;
         this.requests = requests;
     }
@@ -91,7 +96,31 @@ final class Metrics {
                         "lockstep_requests_open",
                         "Requests that this coordinator is processing",
                         Map.of(Labels.EMPTY, (double) requests.count())));
+        journal.map(Journal::counts).ifPresent(counts -> add(counts, all));
         return text(new MetricSnapshots(all));
+    }
+
+    private static void add(JournalCounts counts, List<MetricSnapshot> to) {
+        to.add(
+                counter(
+                        "lockstep_journal_records",
+                        "Records that were written to the journal",
+                        Map.of(Labels.EMPTY, (double) counts.records())));
+        to.add(
+                counter(
+                        "lockstep_journal_commits",
+                        "Writes to the journal that waited for the disk",
+                        Map.of(Labels.EMPTY, (double) counts.commits())));
+        to.add(
+                counter(
+                        "lockstep_journal_bytes",
+                        "Bytes that were written to the journal",
+                        Map.of(Labels.EMPTY, (double) counts.bytes())));
+        to.add(
+                counter(
+                        "lockstep_journal_recovered",
+                        "Requests in the journal that had not ended when this coordinator started",
+                        Map.of(Labels.EMPTY, (double) counts.recovered())));
     }
 
     private byte[] text(MetricSnapshots snapshots) {

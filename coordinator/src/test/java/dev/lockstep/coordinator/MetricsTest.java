@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
@@ -168,7 +169,7 @@ final class MetricsTest {
     @Test
     void withoutAGroupOnlyMetricsOfTheCoordinatorAreReported() {
         try (var schedulers = new SchedulerClient(Clock.SYSTEM, TestCoordinator.ACCESS, () -> {})) {
-            var metrics = new Metrics(schedulers, new OpenRequests());
+            var metrics = new Metrics(schedulers, new OpenRequests(), Optional.empty());
             assertEquals(
                     List.of("lockstep_requests_open 0.0", "lockstep_requests_resumed_total 0.0"),
                     new String(metrics.text(), StandardCharsets.UTF_8)

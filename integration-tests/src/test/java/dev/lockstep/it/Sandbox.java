@@ -94,7 +94,12 @@ final class Sandbox implements AutoCloseable {
 
     /// Returns the access of the processes that were started one by one.
     ClusterAccess access() {
-        return ClusterAccess.of(ClusterSecret.readOrCreate(stateFolder().resolve(SECRET)));
+        return ClusterAccess.of(ClusterSecret.readOrCreate(secretFile()));
+    }
+
+    /// Returns the file with the secret of those processes.
+    Path secretFile() {
+        return stateFolder().resolve(SECRET);
     }
 
     /// Returns the folder that replaces the user's folder of state.

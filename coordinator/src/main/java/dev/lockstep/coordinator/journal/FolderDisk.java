@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator.journal;
 
+import dev.lockstep.cluster.process.Failpoint;
+import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.cluster.process.OwnerOnly;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -26,13 +28,18 @@ final class FolderDisk implements JournalDisk {
                     PosixFilePermission.OTHERS_WRITE,
                     PosixFilePermission.OTHERS_EXECUTE);
 
+    static final Failpoint BEFORE_SYNC = new Failpoint("coordinator.before-journal-sync");
+    static final Failpoint AFTER_SYNC = new Failpoint("coordinator.after-journal-sync");
+
     private final Path folder;
+    private final Failpoints failpoints;
 
     /// Creates the folder if it does not exist.
     ///
     /// @throws IOException also if others have access to it
-    FolderDisk(Path folder) throws IOException {
+    FolderDisk(Path folder, Failpoints failpoints) throws IOException {
         this.folder = folder;
+        this.failpoints = failpoints;
         Files.createDirectories(folder, OwnerOnly.FOLDER);
         for (PosixFilePermission permission : Files.getPosixFilePermissions(folder)) {
             if (OF_OTHERS.contains(permission)) {
@@ -76,7 +83,9 @@ final class FolderDisk implements JournalDisk {
 
             @Override
             public void force() throws IOException {
+                failpoints.hit(BEFORE_SYNC);
                 file.force(false);
+                failpoints.hit(AFTER_SYNC);
             }
 
             @Override

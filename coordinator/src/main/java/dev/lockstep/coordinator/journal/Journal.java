@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator.journal;
 
+import dev.lockstep.cluster.process.Failpoint;
+import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.cluster.process.FolderLock;
 import dev.lockstep.proto.v1.AttachSearchRequest;
 import dev.lockstep.proto.v1.ClientRecord;
@@ -42,6 +44,10 @@ public final class Journal implements AutoCloseable {
 
     /// What was forgotten is removed from the disk after this time at most.
     private static final Duration REWRITE_PAUSE = Duration.ofSeconds(10);
+
+    /// Of the thread that writes.
+    public static final List<Failpoint> FAILPOINTS =
+            List.of(FolderDisk.BEFORE_SYNC, FolderDisk.AFTER_SYNC);
 
     private static final Logger LOG = LogManager.getLogger(Journal.class);
 
@@ -91,9 +97,9 @@ public final class Journal implements AutoCloseable {
     /// @param window how long a request goes on without a reader, and is kept after its end
     /// @throws dev.lockstep.cluster.process.SettingsException if another process has it
     /// @throws UncheckedIOException with one line, if the folder cannot be used
-    public static Journal open(String key, Path folder, Duration window) {
+    public static Journal open(String key, Path folder, Duration window, Failpoints failpoints) {
         try {
-            var disk = new FolderDisk(folder);
+            var disk = new FolderDisk(folder, failpoints);
             FolderLock lock = FolderLock.require(key, folder, "journal");
             try {
                 return new Journal(
@@ -270,6 +276,10 @@ public final class Journal implements AutoCloseable {
 
     long millis() {
         return time.millis();
+    }
+
+    public synchronized JournalCounts counts() {
+        return log.counts(unfinished.size());
     }
 
     /// Returns the responses that had not ended when the journal was opened, to go on with them.

@@ -12,6 +12,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
@@ -45,6 +46,9 @@ final class JournalLog implements AutoCloseable {
     private final long rewritePauseNanos;
     private final SecureRandom random = new SecureRandom();
     private final Thread writer;
+    private final LongAdder records = new LongAdder();
+    private final LongAdder commits = new LongAdder();
+    private final LongAdder bytes = new LongAdder();
 
     // Guarded by this.
     private Batch queue = new Batch();
@@ -123,6 +127,10 @@ final class JournalLog implements AutoCloseable {
 
     static String name(long number) {
         return "journal-%010d%s".formatted(number, SUFFIX);
+    }
+
+    JournalCounts counts(int recovered) {
+        return new JournalCounts(records.sum(), commits.sum(), bytes.sum(), recovered);
     }
 
     /// Throws while nothing is written.
@@ -293,12 +301,23 @@ final class JournalLog implements AutoCloseable {
         return state.isStale() && System.nanoTime() - rewrittenNanos >= rewritePauseNanos;
     }
 
-    private void append(List<JournalRecord> records) throws IOException {
-        ByteBuffer bytes = frames.frames(records);
-        fileBytes += bytes.remaining();
+    private void append(List<JournalRecord> added) throws IOException {
         JournalDisk.Appender to = Objects.requireNonNull(file);
-        to.append(bytes);
+        append(frames.frames(added), added.size(), to);
+        force(to);
+    }
+
+    private void append(ByteBuffer frame, int count, JournalDisk.Appender to) throws IOException {
+        int size = frame.remaining();
+        fileBytes += size;
+        to.append(frame);
+        records.add(count);
+        bytes.add(size);
+    }
+
+    private void force(JournalDisk.Appender to) throws IOException {
         to.force();
+        commits.increment();
     }
 
     /// Writes a file with all that is to be kept, and removes the others.
@@ -309,14 +328,12 @@ final class JournalLog implements AutoCloseable {
         frames = new JournalFrames(random.nextLong());
         JournalDisk.Appender next = disk.create(unfinished);
         try {
-            next.append(frames.header());
-            fileBytes = JournalFrames.HEADER_BYTES;
+            fileBytes = 0;
+            append(frames.header(), 0, next);
             for (JournalRecord record : state.records()) {
-                ByteBuffer bytes = frames.frames(List.of(record));
-                fileBytes += bytes.remaining();
-                next.append(bytes);
+                append(frames.frames(List.of(record)), 1, next);
             }
-            next.force();
+            force(next);
             disk.rename(unfinished, name);
         } catch (IOException | RuntimeException e) {
             next.close();

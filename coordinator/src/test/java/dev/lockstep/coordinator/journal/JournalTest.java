@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.Eventually;
+import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.cluster.process.FolderLock;
 import dev.lockstep.proto.v1.AttachSearchRequest;
 import dev.lockstep.proto.v1.ClientRecord;
@@ -362,6 +363,37 @@ final class JournalTest {
     }
 
     @Test
+    void theCountsSayWhatWasWritten() throws Exception {
+        Journal journal = open(disk);
+        begin(journal, "x");
+        begin(journal, "y").end(true);
+        begin(journal, "z");
+        JournalCounts counts = journal.counts();
+        assertEquals(disk.forced(), counts.commits());
+        assertEquals(disk.only().length, counts.bytes());
+        // Of a new file that is, three that begin and one that ends.
+        assertEquals(5, counts.records());
+        assertEquals(0, counts.recovered());
+        assertEquals(2, afterDeath().counts().recovered());
+    }
+
+    /// What its client was not told may be found too: the next coordinator goes on with it.
+    @Test
+    void aDeathBetweenAppendAndSyncLosesNothing() throws Exception {
+        Journal journal = open(disk);
+        JournaledRun told = begin(journal, "told");
+        disk.forces.drainPermits();
+        told.commit(0, tokens(0, 0, 4));
+        JournaledRun untold = begin(journal, client("untold", ""), () -> {});
+        Eventually.await("it waits for the disk", () -> disk.forces.hasQueuedThreads());
+        assertFalse(untold.durable().isDone());
+        Journal next = afterDeath();
+        assertEquals(List.of(4), ids(next, "told"));
+        assertEquals(List.of("told", "untold"), responses(next));
+        disk.forces.release(Integer.MAX_VALUE);
+    }
+
+    @Test
     void whileTheDiskIsFullNewRequestsAreRefusedAndRunningOnesGoOn() throws Exception {
         Journal journal = open(disk, OFTEN);
         JournaledRun running = begin(journal, "running");
@@ -532,7 +564,7 @@ final class JournalTest {
     @Test
     void theFilesAreTheirOwnersAndLockedByOneProcess(@TempDir Path parent) throws Exception {
         Path folder = parent.resolve("a/journal");
-        try (Journal journal = Journal.open("journal-folder", folder, WINDOW)) {
+        try (Journal journal = Journal.open("journal-folder", folder, WINDOW, Failpoints.NONE)) {
             begin(journal, "x");
             assertEquals(
                     "rwx------",
@@ -547,7 +579,7 @@ final class JournalTest {
             }
             assertTrue(FolderLock.tryTake(folder.resolve("journal.lock")).isEmpty());
         }
-        try (Journal journal = Journal.open("journal-folder", folder, WINDOW)) {
+        try (Journal journal = Journal.open("journal-folder", folder, WINDOW, Failpoints.NONE)) {
             assertEquals(List.of("x"), responses(journal));
         }
         byte[] other = {1, 2, 3};
@@ -559,7 +591,7 @@ final class JournalTest {
         UncheckedIOException refused =
                 assertThrows(
                         UncheckedIOException.class,
-                        () -> Journal.open("journal-folder", folder, WINDOW));
+                        () -> Journal.open("journal-folder", folder, WINDOW, Failpoints.NONE));
         assertTrue(
                 String.valueOf(refused.getMessage()).endsWith("it is no journal of this version"),
                 refused.getMessage());
@@ -572,7 +604,7 @@ final class JournalTest {
         UncheckedIOException refused =
                 assertThrows(
                         UncheckedIOException.class,
-                        () -> Journal.open("journal-folder", folder, WINDOW));
+                        () -> Journal.open("journal-folder", folder, WINDOW, Failpoints.NONE));
         assertTrue(String.valueOf(refused.getMessage()).contains("mode 0700"));
     }
 }
