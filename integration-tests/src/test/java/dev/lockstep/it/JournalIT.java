@@ -6,7 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.cluster.ReservedPorts;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -20,17 +23,24 @@ final class JournalIT {
     /// Makes steps slow enough that streams still run when the test kills their processes.
     private static final String SLOW = "--failpoints=worker.before-step=sleep:20ms";
 
+    /// What ends running streams.
+    @FunctionalInterface
+    private interface Strike {
+        void on(Sandbox sandbox) throws Exception;
+    }
+
     /// Longer than any start takes.
     private static final String WINDOW = "--resume-window=10m";
 
     @Test
     void noRequestIsLostWithItsCoordinatorAndScheduler() throws Exception {
         Sandbox sandbox = Sandbox.quick();
+        Path unsynced = sandbox.folder().resolve("unsynced");
         try (ServedCluster cluster =
                 ServedCluster.start(
                         sandbox,
                         Models.tiny(sandbox, 4),
-                        SLOW,
+                        SLOW + ",coordinator.before-journal-sync=exit@" + unsynced,
                         WINDOW,
                         // The coordinator that starts again has it again.
                         "--port=" + ReservedPorts.next(),
@@ -40,36 +50,59 @@ final class JournalIT {
             Api.Response before =
                     cluster.api().postWithKey(CompletionBodies.COMPLETIONS, "a", body);
             before.ok();
-            survives(cluster, mix, List.of("coordinator", "scheduler"));
-            survives(cluster, mix, List.of("coordinator", "scheduler", "worker"));
+            survives(cluster, mix, kill("coordinator", "scheduler"));
+            survives(cluster, mix, kill("coordinator", "scheduler", "worker"));
+            // The coordinator has appended tokens and not waited for the disk.
+            survives(cluster, mix, _ -> Files.createFile(unsynced));
+            assertTrue(
+                    metric(cluster, "recovered") > 0 && metric(cluster, "commits") > 0,
+                    () -> cluster.api().text("/metrics"));
             Api.Response after = cluster.api().postWithKey(CompletionBodies.COMPLETIONS, "a", body);
             assertEquals(before.body(), after.body(), "the journal has the answer");
         }
     }
 
-    private static void survives(ServedCluster cluster, StreamMix mix, List<String> roles)
+    private static Strike kill(String... roles) {
+        return sandbox -> {
+            for (long process : Stream.of(roles).map(sandbox::processIdOf).toList()) {
+                PosixSignals.send("KILL", Long.toString(process));
+            }
+        };
+    }
+
+    private static double metric(ServedCluster cluster, String name) {
+        return cluster.api()
+                .text("/metrics")
+                .lines()
+                .filter(line -> line.startsWith("lockstep_journal_" + name + "_total "))
+                .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' '))))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    private static void survives(ServedCluster cluster, StreamMix mix, Strike strike)
             throws Exception {
         int broken = 0;
         // On a busy machine every stream may have ended before.
         for (int i = 0; i < StreamMix.TRIES && broken == 0; i++) {
-            broken = breaks(cluster, mix, roles);
+            broken = breaks(cluster, mix, strike);
         }
-        assertTrue(broken > 0, roles::toString);
+        assertTrue(broken > 0, "no stream was running");
     }
 
     /// Returns how many streams were running when the processes were killed.
-    private static int breaks(ServedCluster cluster, StreamMix mix, List<String> roles)
+    private static int breaks(ServedCluster cluster, StreamMix mix, Strike strike)
             throws Exception {
         List<StreamMix.Running> streams = mix.begin(cluster.api());
         streams.getFirst().read(TOKENS / 5);
         Sandbox sandbox = cluster.sandbox();
-        List<Long> killed = roles.stream().map(sandbox::processIdOf).toList();
-        killed.forEach(process -> PosixSignals.send("KILL", Long.toString(process)));
+        long coordinator = sandbox.processIdOf("coordinator");
+        strike.on(sandbox);
         BoundedWait.await(
-                "others serve",
+                "another one serves",
                 () ->
                         sandbox.findProcess("coordinator")
-                                        .filter(process -> !killed.contains(process))
+                                        .filter(process -> process != coordinator)
                                         .isPresent()
                                 && cluster.api().isReady());
         StreamMix.resumeAt(cluster.api(), streams);

@@ -5,11 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.proto.v1.GroupStatus;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -21,6 +24,8 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(LogsOnFailure.class)
 final class ResizeIT {
     private static final int TOKENS = 60;
+
+    private static final JsonNode SMALL = CompletionBodies.greedy(List.of(9, 8, 7), 8);
 
     /// What an operator does.
     @FunctionalInterface
@@ -44,26 +49,44 @@ final class ResizeIT {
             refusesWhatIsNotPossible(cluster);
             assertEquals(before.getEpoch(), cluster.group().getEpoch(), "nothing has changed");
 
-            // A new rank dies when the group is formed with it: the old one goes on.
-            Files.createFile(dies);
-            assertMigrates(
-                    mix,
-                    cluster,
-                    () ->
+            try (var load = new BackgroundLoad(cluster.api(), SMALL, 2)) {
+                // A new rank dies when the group is formed with it: the old one goes on.
+                assertMigrates(
+                        mix,
+                        cluster,
+                        () -> {
+                            Files.createFile(dies);
                             assertRefused(
                                     cluster,
                                     sandbox.group(),
                                     2,
                                     Status.Code.ABORTED,
-                                    "-of-2 ended with exit code 86"));
-            GroupStatus again = cluster.group();
-            assertEquals(before.getRanksList(), again.getRanksList(), "the same process");
-            assertTrue(again.getEpoch() > before.getEpoch());
+                                    "-of-2 ended with exit code 86");
+                        });
+                GroupStatus again =
+                        BoundedWait.find(
+                                () -> "the old rank serves",
+                                () ->
+                                        cluster.admin()
+                                                .group(sandbox.group())
+                                                .filter(it -> it.getEpoch() > before.getEpoch()));
+                assertEquals(before.getRanksList(), again.getRanksList(), "the same process");
 
-            assertMigrates(mix, cluster, () -> cluster.admin().resize(sandbox.group(), 2));
-            awaitRanks(cluster, 2);
+                assertMigrates(
+                        mix,
+                        cluster,
+                        () -> {
+                            cluster.admin().resize(sandbox.group(), 1);
+                            cluster.admin().resize(sandbox.group(), 2);
+                        });
+                awaitRanks(cluster, 2);
+                assertEquals(before.getLosses(), cluster.group().getLosses());
+                int served = load.count("ok");
+                BoundedWait.await("requests are served", () -> load.count("ok") > served);
+                assertEquals(Set.of("ok"), load.outcomes().keySet(), load.outcomes()::toString);
+            }
             // The launcher goes on without the scheduler that was asked.
-            assertMigrates(
+            repeat(
                     mix,
                     cluster,
                     () -> {
@@ -119,9 +142,19 @@ final class ResizeIT {
                                 .isPresent());
     }
 
-    /// Requires that streams go on in another epoch because of what is done.
+    /// Requires that streams go on in another epoch because of what is done: again, where all of
+    /// them had just ended.
     private static void assertMigrates(StreamMix mix, ServedCluster cluster, Act act)
             throws Exception {
+        int migrations = 0;
+        for (int i = 0; i < StreamMix.TRIES && migrations == 0; i++) {
+            migrations = repeat(mix, cluster, act);
+        }
+        assertTrue(migrations > 0, "a stream went on");
+    }
+
+    /// Runs streams while something is done. Returns how often one went on in another epoch.
+    private static int repeat(StreamMix mix, ServedCluster cluster, Act act) throws Exception {
         var acting = new AtomicBoolean(true);
         try (ExecutorService thread = Executors.newVirtualThreadPerTaskExecutor()) {
             Future<Integer> streams = thread.submit(() -> mix.repeat(cluster.api(), acting::get));
@@ -130,7 +163,7 @@ final class ResizeIT {
             } finally {
                 acting.set(false);
             }
-            assertTrue(streams.get() > 0, "a stream went on");
+            return streams.get();
         }
     }
 }
