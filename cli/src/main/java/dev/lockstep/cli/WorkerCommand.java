@@ -37,6 +37,7 @@ final class WorkerCommand extends Command {
                                 settings.value(ProcessKeys.GROUP),
                                 settings.value(ProcessKeys.RANK));
         ProcessStart start = ProcessStart.of(name, settings, DRAIN_BUDGET);
+        start.daemon().showState(settings.value(ProcessKeys.ADMIN_PORT));
         // Those of two numbers of ranks share a folder; a launcher's processes have names.
         String use = System.getProperty("lockstep.process", name);
         // Before the weights are loaded.

@@ -55,7 +55,7 @@ final class CanaryIT {
     @BeforeAll
     static void start() throws Exception {
         Sandbox sandbox = Sandbox.verbose();
-        adminPort = ReservedPorts.next(2);
+        adminPort = ReservedPorts.next(4);
         cluster =
                 ServedCluster.start(
                         sandbox,
@@ -174,6 +174,12 @@ final class CanaryIT {
         assertTrue(scheduler.contains("\"sequences\" : [ ]"), scheduler);
         assertTrue(scheduler.contains("\"used\" : 0"), scheduler);
         assertHasNoMarkerOf(canaries, "the scheduler's state", scheduler);
+        for (int rank = 0; rank < 2; rank++) {
+            String worker = state(adminPort + 2 + rank);
+            assertTrue(worker.contains("\"rank\" : " + rank), worker);
+            assertTrue(worker.contains("\"formed\" : true"), worker);
+            assertHasNoMarkerOf(canaries, "the worker's state", worker);
+        }
     }
 
     private static String state(int port) throws IOException {

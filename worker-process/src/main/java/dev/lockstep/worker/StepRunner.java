@@ -177,6 +177,17 @@ final class StepRunner implements AutoCloseable {
         return taken < joinsQueued.get() ? -taken : System.nanoTime();
     }
 
+    /// Returns the state of the step thread, without waiting for it.
+    WorkerFacts.Steps facts() {
+        Session current = session;
+        return new WorkerFacts.Steps(
+                current == null ? 0 : current.epoch(),
+                lastFinished,
+                inbox.size(),
+                joinsQueued.get() - joinsTaken.get(),
+                abortReason);
+    }
+
     /// Returns the last step finished in the current epoch.
     long lastFinished() {
         return lastFinished;

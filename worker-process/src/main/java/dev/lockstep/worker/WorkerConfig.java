@@ -77,6 +77,7 @@ public record WorkerConfig(
                     ProcessKeys.TENSOR_PARALLEL,
                     ProcessKeys.INTERNAL_HOST,
                     ProcessKeys.INTERNAL_PORT,
+                    ProcessKeys.ADMIN_PORT,
                     ProcessKeys.CLUSTER_SECRET_FILE,
                     ProcessKeys.TLS_FOLDER,
                     ProcessKeys.ZOOKEEPER_AUTH,

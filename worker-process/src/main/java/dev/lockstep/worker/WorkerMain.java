@@ -14,6 +14,7 @@ import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.ModelSource;
+import dev.lockstep.proto.v1.RankInfo;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -107,6 +108,10 @@ public final class WorkerMain {
         runner.start();
         daemon.watch(runner::moves);
         daemon.own(runner);
+        daemon.debugState()
+                .add(
+                        "worker",
+                        () -> facts(config, loaded, service, runner, announcement.isServing()));
         daemon.atEnd(reason -> timer.shutdownNow());
         WorkerServer server =
                 daemon.own(
@@ -135,6 +140,27 @@ public final class WorkerMain {
         daemon.run();
     }
 
+    private static WorkerFacts facts(
+            WorkerConfig config,
+            LoadedRank loaded,
+            WorkerService service,
+            StepRunner runner,
+            boolean formed) {
+        RankInfo info = loaded.joinReply().info();
+        return new WorkerFacts(
+                config.group(),
+                config.rank(),
+                config.tensorParallel(),
+                info.getDevice(),
+                info.getInstructionSet(),
+                info.getShard(),
+                service.highestEpoch(),
+                formed,
+                loaded.kernels().progress(),
+                loaded.kernels().allocatedBytes(),
+                runner.facts());
+    }
+
     /// Returns the exit code for what a [StepRunner] cannot mend.
     static int exitCode(Throwable failure) {
         return switch (failure) {
@@ -153,6 +179,10 @@ public final class WorkerMain {
         synchronized void begin(Registration made) {
             registration = Optional.of(made);
             announce();
+        }
+
+        synchronized boolean isServing() {
+            return serving;
         }
 
         synchronized void serving(boolean now) {

@@ -86,7 +86,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                                 new Metadata()));
     }
 
-    private synchronized long highestEpoch() {
+    synchronized long highestEpoch() {
         return fence.highestEpoch();
     }
 

@@ -20,11 +20,13 @@ import java.util.stream.Collectors;
 /// The children of a launcher, with their flags and variables.
 ///
 /// @param ownSecret the file of a secret that this launcher made for its cluster
+/// @param apart whether the workers run beside others, so that they have other ports
 record HostChildren(
         LauncherConfig config,
         Shape shape,
         String connectString,
         Optional<Path> ownSecret,
+        boolean apart,
         Child.Listener listener) {
     /// Variables of NCCL that the user's environment may replace: the ranks of this launcher are on
     /// one host and meet on its loopback interface; no port is opened for its inspection; its
@@ -36,9 +38,9 @@ record HostChildren(
                     "NCCL_RAS_ENABLE", "0",
                     "NCCL_NVLS_ENABLE", "0");
 
-    /// Returns the children of the same cluster with another shape.
+    /// Returns the children of the same cluster with another shape, which may run beside these.
     HostChildren with(Shape other) {
-        return new HostChildren(config, other, connectString, ownSecret, listener);
+        return new HostChildren(config, other, connectString, ownSecret, !apart, listener);
     }
 
     String groupName() {
@@ -53,14 +55,15 @@ record HostChildren(
                 List.of("--port=" + config.port(), "--model=" + config.model().path()));
     }
 
-    Child scheduler(String name, int adminPort) {
+    /// @param number from 0
+    Child scheduler(String name, int number) {
         return child(
                 JavaProcess.Role.SCHEDULER,
                 name,
                 SchedulerConfig.SPEC,
                 List.of(
                         "--port=0",
-                        "--admin-port=" + adminPort,
+                        "--admin-port=" + AdminPorts.of(config.settings()).scheduler(number),
                         "--tensor-parallel=" + shape.ranks(),
                         "--max-num-seqs=" + shape.memory().maxNumSeqs()));
     }
@@ -84,6 +87,7 @@ record HostChildren(
         HostPlan.RankPlan own = shape.plan().ranks().get(rank);
         List<String> flags = new ArrayList<>();
         flags.add("--port=0");
+        flags.add("--admin-port=" + AdminPorts.of(config.settings()).worker(rank, apart));
         flags.add("--rank=" + rank);
         flags.add("--tensor-parallel=" + shape.ranks());
         flags.add("--model=" + config.model().path());

@@ -136,11 +136,11 @@ public final class Launcher {
         this.cluster =
                 ZooKeeperCluster.connect(
                         connectString, settings.value(ProcessKeys.CLUSTER), access);
-        var children = new HostChildren(config, shape, connectString, ownSecret, new Watcher());
-        int adminPort = schedulerAdminPort(settings);
-        schedulers.add(children.scheduler("scheduler", adminPort));
+        var children =
+                new HostChildren(config, shape, connectString, ownSecret, false, new Watcher());
+        schedulers.add(children.scheduler("scheduler", 0));
         if (settings.value(LauncherConfig.STANDBY)) {
-            schedulers.add(children.scheduler("scheduler-2", adminPort == 0 ? 0 : adminPort + 1));
+            schedulers.add(children.scheduler("scheduler-2", 1));
         }
         this.coordinator = children.coordinator();
         this.workers = new HostWorkers(children, schedulers, cluster.membership(), terminal::say);
@@ -157,12 +157,6 @@ public final class Launcher {
                     files.remove();
                 });
         return server.connectString();
-    }
-
-    /// The coordinator has the port of the setting.
-    private static int schedulerAdminPort(Settings settings) {
-        int port = settings.value(ProcessKeys.ADMIN_PORT);
-        return port == 0 ? 0 : port + 1;
     }
 
     /// Returns an address like those of the children.

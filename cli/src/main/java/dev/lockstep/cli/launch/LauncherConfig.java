@@ -36,8 +36,6 @@ public record LauncherConfig(
             Key.integer("port", 0, 65535, "the port of the public API; 0 chooses a free one")
                     .orElse("8000");
 
-    private static final int LAST_PORT = 65535;
-
     /// Whether a second scheduler waits to lead when the first one is gone.
     public static final Key<Boolean> STANDBY =
             Key.flag(
@@ -97,17 +95,6 @@ public record LauncherConfig(
                 && !settings.isGiven(ProcessKeys.ZOOKEEPER)) {
             throw new SettingsException(
                     "--zookeeper-auth is the user of an ensemble: name the ensemble with --zookeeper");
-        }
-    }
-
-    /// Refuses a port of [ProcessKeys#ADMIN_PORT] after which too few are left for the schedulers.
-    static void requireAdminPorts(Settings settings) {
-        int port = settings.value(ProcessKeys.ADMIN_PORT);
-        int schedulers = settings.value(STANDBY) ? 2 : 1;
-        if (port + schedulers > LAST_PORT) {
-            throw new SettingsException(
-                    "--admin-port=%d is too high: the coordinator has it and each scheduler one after it, so at most %d"
-                            .formatted(port, LAST_PORT - schedulers));
         }
     }
 

@@ -61,7 +61,7 @@ public record LauncherStart(
     public Launcher launcher(int port) throws InterruptedException {
         LauncherConfig.requireEnsembleOfUser(settings);
         LauncherConfig.requireOneRecorder(settings);
-        LauncherConfig.requireAdminPorts(settings);
+        var _ = AdminPorts.of(settings);
         var _ = DurabilitySettings.journalFolder(settings, System.getenv());
         // Before a download: the coordinator listens last.
         FreePort.require(ProcessKeys.HOST, settings.value(ProcessKeys.HOST), port);

@@ -47,7 +47,8 @@ class HostWorkersTest {
                                 List.of()),
                         HostPlan.of(List.of(1L), new HostCpus(1, List.of()), 1, 1000));
         var children =
-                new HostChildren(config, shape, "nowhere:1", Optional.empty(), new QuietListener());
+                new HostChildren(
+                        config, shape, "nowhere:1", Optional.empty(), false, new QuietListener());
         return new HostWorkers(
                 children,
                 List.of(),

@@ -50,27 +50,6 @@ class LauncherConfigTest {
     }
 
     @Test
-    void theAdminPortLeavesOneForEachScheduler() {
-        LauncherConfig.requireAdminPorts(settings());
-        LauncherConfig.requireAdminPorts(settings("--admin-port=65534"));
-        LauncherConfig.requireAdminPorts(settings("--admin-port=65533", "--standby"));
-        assertEquals(
-                "--admin-port=65535 is too high: the coordinator has it and each scheduler one after it, so at most 65534",
-                refusal("--admin-port=65535"));
-        assertEquals(
-                "--admin-port=65534 is too high: the coordinator has it and each scheduler one after it, so at most 65533",
-                refusal("--admin-port=65534", "--standby"));
-    }
-
-    private static String refusal(String... flags) {
-        return String.valueOf(
-                assertThrows(
-                                SettingsException.class,
-                                () -> LauncherConfig.requireAdminPorts(settings(flags)))
-                        .getMessage());
-    }
-
-    @Test
     void theDrainTimeOutOfServeIsATimeOfAnHourAtMost() {
         Duration drain = settings("--drain-timeout=5m").value(ProcessKeys.DRAIN_TIMEOUT);
         assertEquals(Duration.ofMinutes(5), drain);

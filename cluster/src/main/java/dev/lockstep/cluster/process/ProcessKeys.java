@@ -41,7 +41,7 @@ public final class ProcessKeys {
                             "admin-port",
                             0,
                             65535,
-                            "the port of GET /debug/state on the loopback address; 0 is none; serve's schedulers have the next ones")
+                            "the port of GET /debug/state on the loopback address; 0 is none; serve's schedulers, then its workers, have the next ones")
                     .orElse("0");
 
     public static final Key<String> ZOOKEEPER_AUTH =

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli.launch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class AdminPortsTest {
+    private static AdminPorts ports(String... words) {
+        return AdminPorts.of(Settings.parse(LauncherConfig.SPEC, List.of(words), Map.of()));
+    }
+
+    @Test
+    void everyProcessHasItsOwn() {
+        AdminPorts one = ports("--admin-port=9000");
+        assertEquals(9001, one.scheduler(0));
+        assertEquals(9002, one.worker(0, false));
+        assertEquals(9005, one.worker(3, false));
+        assertEquals(9102, one.worker(0, true), "beside those of before");
+        AdminPorts two = ports("--admin-port=9000", "--standby");
+        assertEquals(9002, two.scheduler(1));
+        assertEquals(9003, two.worker(0, false));
+    }
+
+    @Test
+    void withoutTheSettingNoProcessHasOne() {
+        AdminPorts none = ports();
+        assertEquals(0, none.scheduler(0));
+        assertEquals(0, none.worker(200, true));
+    }
+
+    @Test
+    void portsThatDoNotExistAreRefused() {
+        assertEquals(65535, ports("--admin-port=65334").worker(99, true));
+        assertRefused(
+                "--admin-port=65335 is too high: schedulers and workers have the ports after it, so at most 65334",
+                "--admin-port=65335");
+        assertRefused(
+                "--admin-port=65334 is too high: schedulers and workers have the ports after it, so at most 65333",
+                "--admin-port=65334",
+                "--standby");
+        SettingsException many =
+                assertThrows(
+                        SettingsException.class,
+                        () -> ports("--admin-port=9000").worker(100, false));
+        assertEquals("--admin-port has ports for 100 ranks, the group has more", many.getMessage());
+    }
+
+    private static void assertRefused(String why, String... flags) {
+        assertEquals(why, assertThrows(SettingsException.class, () -> ports(flags)).getMessage());
+    }
+}
