@@ -25,26 +25,28 @@ LOCKSTEP void lockstep_activations_bf16(const float* x, int64_t x_stride, int co
 }
 
 static inline void quantize_block(const float* in, Int8Block* out) {
-  __m512 low = _mm512_loadu_ps(in);
-  __m512 high = _mm512_loadu_ps(in + 16);
+  constexpr int REGISTERS = BLOCK / vec::WIDTH, HALF = REGISTERS / 2;
   // The largest magnitude, compared as integers, so that a NaN is larger than every number and reaches the product.
-  __m512i low_bits = _mm512_castps_si512(_mm512_abs_ps(low));
-  __m512i high_bits = _mm512_castps_si512(_mm512_abs_ps(high));
-  float largest = bits_to_float((uint32_t)_mm512_reduce_max_epi32(_mm512_max_epi32(low_bits, high_bits)));
+  vec::Ints greatest = vec::ints(0);
+  for (int i = 0; i < REGISTERS; i++) {
+    greatest = vec::maximum(greatest, vec::as_ints(vec::magnitude(vec::load(in + i * vec::WIDTH))));
+  }
+  float largest = bits_to_float((uint32_t)vec::largest(greatest));
   float scale = largest / 127.0f;
   float inverse = 127.0f / largest;
   if (scale < 0x1p-126f) { // below it the inverse overflows
     scale = 0;
     inverse = 0;
   }
-  // The default rounding mode is half to even.
-  __m512i first = _mm512_cvtps_epi32(_mm512_mul_ps(low, _mm512_set1_ps(inverse)));
-  __m512i second = _mm512_cvtps_epi32(_mm512_mul_ps(high, _mm512_set1_ps(inverse)));
-  int first_sum = _mm512_reduce_add_epi32(first);
-  int second_sum = _mm512_reduce_add_epi32(second);
+  vec::Ints sums[2] = {vec::ints(0), vec::ints(0)};
+  for (int i = 0; i < REGISTERS; i++) {
+    vec::Ints q = vec::to_ints(vec::multiply(vec::load(in + i * vec::WIDTH), vec::broadcast(inverse)));
+    vec::store_signed_bytes(out->value + i * vec::WIDTH, q);
+    sums[i / HALF] = vec::add(sums[i / HALF], q);
+  }
+  int first_sum = vec::sum(sums[0]);
+  int second_sum = vec::sum(sums[1]);
   int sum = first_sum + second_sum;
-  _mm_storeu_si128((__m128i*)out->value, _mm512_cvtsepi32_epi8(first));
-  _mm_storeu_si128((__m128i*)(out->value + 16), _mm512_cvtsepi32_epi8(second));
   out->scale = scale;
   out->correction = -128 * sum;
   out->scaled_sum = scale * (float)sum;

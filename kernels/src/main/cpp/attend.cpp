@@ -21,8 +21,10 @@ constexpr int BLOCK = 16;
 constexpr int SEGMENT_BLOCKS = 32;
 constexpr int SEGMENT = SEGMENT_BLOCKS * BLOCK;
 
-// Register tiles: 8 sums of scores; 16 sums of values, 4 vectors by 4 parts of 16 columns.
-constexpr int SCORE_VECTORS = 8, SUM_VECTORS = 4, SUM_PARTS = 4;
+// Register tiles: 8 sums of scores; 16 sums of values, 4 vectors by 4 parts of 16 columns. Half as many scores and a
+// part of values where sixteen floats need several of the registers.
+constexpr bool WIDE = vec::REGISTERS / PARTS >= 32;
+constexpr int SCORE_VECTORS = WIDE ? 8 : 4, SUM_VECTORS = 4, SUM_PARTS = WIDE ? 4 : 1;
 
 // The state of a vector, as floats: [maximum, 15 unused][16 sums of weights][padded head].
 constexpr int WEIGHTS = LANES, VALUES = 2 * LANES;
@@ -31,7 +33,7 @@ constexpr int WEIGHTS = LANES, VALUES = 2 * LANES;
 // order that the processor could foresee, so the next one is asked for bit by bit while this one is computed.
 template <typename T>
 inline void fetch(const T* at) {
-  _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
+  __builtin_prefetch(at);
 }
 
 // Scores of 16 tokens for M vectors, added in ascending dimension; `next` are the keys of the next block.

@@ -32,17 +32,14 @@ void expand_q8_0(const uint8_t* block, int64_t columns, float* out) {
 
 // Blocks of 20 bytes: scale, minimum, 32 nibbles, the low ones first.
 void expand_q4_1(const uint8_t* block, int64_t columns, float* out) {
-  const __m128i nibble = _mm_set1_epi8(15);
   for (int64_t c = 0; c < columns; c += 32, block += 20) {
     Lanes scale = broadcast(half_at(block));
     Lanes minimum = broadcast(half_at(block + 2));
-    __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 4));
-    alignas(16) int8_t q[32];
-    _mm_store_si128(reinterpret_cast<__m128i*>(q), _mm_and_si128(pairs, nibble));
-    _mm_store_si128(reinterpret_cast<__m128i*>(q + 16),
-                    _mm_and_si128(_mm_srli_epi16(pairs, 4), nibble));
-    store(out + c, fma(scale, load_signed_bytes(q), minimum));
-    store(out + c + LANES, fma(scale, load_signed_bytes(q + LANES), minimum));
+    uint8_t q[32];
+    split_nibbles(block + 4, q);
+    const int8_t* values = reinterpret_cast<const int8_t*>(q);
+    store(out + c, fma(scale, load_signed_bytes(values), minimum));
+    store(out + c + LANES, fma(scale, load_signed_bytes(values + LANES), minimum));
   }
 }
 

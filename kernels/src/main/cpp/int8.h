@@ -20,13 +20,3 @@ struct Int8Block {
   int16_t half_sum[2]; // Σ q of columns 0 … 15, and of 16 … 31
 };
 static_assert(sizeof(Int8Block) == 48);
-
-// sum += Σ of 4 unsigned weights · 4 signed activations, per lane. In assembler because gcc 12 copies accumulators
-// around the intrinsic when they are in an array.
-static inline void dot4(__m512i& sum, __m512i weights, const int8_t* four) {
-  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(weights), "m"(*(const int32_t*)four));
-}
-
-static inline __m512 f16x16(const char* halves) {
-  return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)halves));
-}

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstring>
+#include <utility>
 
 #include "lockstep.h"
 
@@ -19,71 +20,104 @@ struct Brain {
   uint16_t bits;
 };
 
+// In as many registers as the instruction set needs.
 struct Lanes {
-  __m512 v;
+  vec::Floats part[PARTS];
 };
 
-inline Lanes broadcast(float x) { return {_mm512_set1_ps(x)}; }
-inline Lanes load(const float* p) { return {_mm512_loadu_ps(p)}; }
-inline Lanes load(const Half* p) {
-  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+template <typename Function, int... P>
+__attribute__((always_inline)) inline Lanes each_part(Function function, std::integer_sequence<int, P...>) {
+  return {{function(P)...}};
 }
-inline Lanes load(const Brain* p) {
-  __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+
+// Lanes whose part p is function(p). Not a loop, through which gcc 12 would pass the parts in memory.
+template <typename Function>
+__attribute__((always_inline)) inline Lanes each_part(Function function) {
+  return each_part(function, std::make_integer_sequence<int, PARTS>());
 }
-inline Lanes load_signed_bytes(const int8_t* p) {
-  __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+
+inline Lanes broadcast(float x) {
+  return each_part([&](int) { return vec::broadcast(x); });
 }
-inline void store(float* p, Lanes a) { _mm512_storeu_ps(p, a.v); }
+inline Lanes load(const float* at) {
+  return each_part([&](int p) { return vec::load(at + p * vec::WIDTH); });
+}
+inline Lanes load(const Half* at) {
+  return each_part([&](int p) { return vec::load_f16(at + p * vec::WIDTH); });
+}
+inline Lanes load(const Brain* at) {
+  return each_part([&](int p) { return vec::load_bf16(at + p * vec::WIDTH); });
+}
+inline Lanes load_signed_bytes(const int8_t* at) {
+  return each_part([&](int p) { return vec::to_floats(vec::load_signed_bytes(at + p * vec::WIDTH)); });
+}
+inline void store(float* at, Lanes a) {
+  for (int p = 0; p < PARTS; p++) vec::store(at + p * vec::WIDTH, a.part[p]);
+}
 // The first `count` lanes; the others read as zero, or are not written.
-inline Lanes load_first(const float* p, int count) {
-  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p)};
+inline Lanes load_first(const float* at, int count) {
+  return each_part([&](int p) { return vec::load_first(at + p * vec::WIDTH, count - p * vec::WIDTH); });
 }
-inline void store_first(float* p, Lanes a, int count) {
-  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), a.v);
+inline void store_first(float* at, Lanes a, int count) {
+  for (int p = 0; p < PARTS; p++) vec::store_first(at + p * vec::WIDTH, a.part[p], count - p * vec::WIDTH);
 }
-inline Lanes add(Lanes a, Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
-inline Lanes subtract(Lanes a, Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
-inline Lanes multiply(Lanes a, Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
-inline Lanes divide(Lanes a, Lanes b) { return {_mm512_div_ps(a.v, b.v)}; }
-inline Lanes fma(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Lanes add(Lanes a, Lanes b) {
+  return each_part([&](int p) { return vec::add(a.part[p], b.part[p]); });
+}
+inline Lanes subtract(Lanes a, Lanes b) {
+  return each_part([&](int p) { return vec::subtract(a.part[p], b.part[p]); });
+}
+inline Lanes multiply(Lanes a, Lanes b) {
+  return each_part([&](int p) { return vec::multiply(a.part[p], b.part[p]); });
+}
+inline Lanes divide(Lanes a, Lanes b) {
+  return each_part([&](int p) { return vec::divide(a.part[p], b.part[p]); });
+}
+inline Lanes fma(Lanes a, Lanes b, Lanes c) {
+  return each_part([&](int p) { return vec::fma(a.part[p], b.part[p], c.part[p]); });
+}
 // The second argument where the two are unordered.
-inline Lanes minimum(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
-inline Lanes maximum(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Lanes minimum(Lanes a, Lanes b) {
+  return each_part([&](int p) { return vec::minimum(a.part[p], b.part[p]); });
+}
+inline Lanes maximum(Lanes a, Lanes b) {
+  return each_part([&](int p) { return vec::maximum(a.part[p], b.part[p]); });
+}
 // Lanes from `count` on become `other`.
 inline Lanes keep_first(Lanes a, int count, Lanes other) {
-  return {_mm512_mask_blend_ps(static_cast<__mmask16>((1u << count) - 1), other.v, a.v)};
+  return each_part([&](int p) { return vec::select(vec::first(count - p * vec::WIDTH), a.part[p], other.part[p]); });
 }
 // Lanes [from, to) stay, the others become `other`.
 inline Lanes keep_range(Lanes a, int from, int to, Lanes other) {
-  __mmask16 mask = static_cast<__mmask16>(((1u << to) - 1) & ~((1u << from) - 1));
-  return {_mm512_mask_blend_ps(mask, other.v, a.v)};
+  return each_part([&](int p) {
+    return vec::select(vec::range(from - p * vec::WIDTH, to - p * vec::WIDTH), a.part[p], other.part[p]);
+  });
 }
-// Zero where x < limit.
-inline Lanes zero_below(Lanes x, Lanes limit, Lanes a) {
-  __mmask16 below = _mm512_cmp_ps_mask(x.v, limit.v, _CMP_LT_OQ);
-  return {_mm512_mask_mov_ps(a.v, below, _mm512_setzero_ps())};
+// `yes` where x < limit, else `no`.
+inline Lanes where_below(Lanes x, Lanes limit, Lanes yes, Lanes no) {
+  return each_part(
+    [&](int p) { return vec::select(vec::below(x.part[p], limit.part[p]), yes.part[p], no.part[p]); });
 }
-inline Lanes magnitude(Lanes a) { return {_mm512_abs_ps(a.v)}; }
-// `below` where x < limit, else `other`.
-inline Lanes where_below(Lanes x, Lanes limit, Lanes below, Lanes other) {
-  __mmask16 mask = _mm512_cmp_ps_mask(x.v, limit.v, _CMP_LT_OQ);
-  return {_mm512_mask_blend_ps(mask, other.v, below.v)};
+inline Lanes zero_below(Lanes x, Lanes limit, Lanes a) { return where_below(x, limit, broadcast(0), a); }
+inline Lanes magnitude(Lanes a) {
+  return each_part([&](int p) { return vec::magnitude(a.part[p]); });
 }
 // a with the sign of b.
 inline Lanes with_sign(Lanes a, Lanes b) {
-  __m512i sign = _mm512_set1_epi32(INT32_MIN);
-  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(sign, _mm512_castps_si512(b.v),
-                                                        _mm512_castps_si512(a.v), 0xCA))};
+  return each_part([&](int p) { return vec::with_sign(a.part[p], b.part[p]); });
 }
 // a · 2^n, where the low bits of `shifted` hold the integer n.
 inline Lanes scale_by_power(Lanes a, Lanes shifted) {
-  __m512i power = _mm512_slli_epi32(_mm512_castps_si512(shifted.v), 23);
-  return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.v), power))};
+  return each_part([&](int p) {
+    vec::Ints power = vec::shift_left<23>(vec::as_ints(shifted.part[p]));
+    return vec::as_floats(vec::add(vec::as_ints(a.part[p]), power));
+  });
 }
-inline float largest(Lanes a) { return _mm512_reduce_max_ps(a.v); }
+inline float largest(Lanes a) {
+  vec::Floats greatest = a.part[0];
+  for (int p = 1; p < PARTS; p++) greatest = vec::maximum(greatest, a.part[p]);
+  return vec::largest(greatest);
+}
 
 // Lane i with lane i + 8, then i + 4, i + 2, i + 1: the only order in which lanes are summed.
 inline float sum(Lanes a) {

@@ -3,13 +3,15 @@
 // state, allocates nothing and does not check its arguments: the Java side has checked the sizes.
 #pragma once
 
-#include <immintrin.h>
 #include <stdint.h>
+
+#include "vector.h"
 
 #define LOCKSTEP extern "C" __attribute__((visibility("default")))
 
-// Output rows of a packed tile: one vector of 32-bit lanes.
+// Output rows of a packed tile, and the registers with a lane for each of them.
 constexpr int TILE_ROWS = 16;
+constexpr int PARTS = TILE_ROWS / vec::WIDTH;
 
 // Weight types in the order of the Java enum TensorType.
 enum TensorType {
@@ -41,7 +43,8 @@ static inline uint32_t float_to_bits(float value) {
   return bits;
 }
 
-static inline float f16_to_float(uint16_t half) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half))); }
+using vec::f16_to_float;
+using vec::float_to_f16;
 
 static inline float bf16_to_float(uint16_t half) { return bits_to_float((uint32_t)half << 16); }
 
@@ -53,8 +56,8 @@ static inline uint16_t float_to_bf16(float value) {
   return (uint16_t)((bits & 0x7FFFFFFF) > 0x7F800000 ? quiet : rounded);
 }
 
-// The lanes of a tile whose outputs exist: all, except in the last tile of a segment.
-static inline __mmask16 rows_of_tile(int rows, int tile) {
+// The rows of a tile whose outputs exist: all, except in the last tile of a segment.
+static inline int rows_of_tile(int rows, int tile) {
   int left = rows - tile * TILE_ROWS;
-  return left >= TILE_ROWS ? (__mmask16)0xFFFF : (__mmask16)((1u << left) - 1);
+  return left >= TILE_ROWS ? TILE_ROWS : left;
 }

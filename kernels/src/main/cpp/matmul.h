@@ -2,7 +2,7 @@
 // The loop around every matmul kernel: tiles outside, groups of tokens inside, so that a tile's
 // weights are read from memory once and from cache afterwards.
 //
-// A kernel is a functor `template <int N> tokens(arguments, x, tile, mask, out)`: N tokens times
+// A kernel is a functor `template <int N> tokens(arguments, x, tile, rows, out)`: N tokens times
 // one tile. A sum never depends on N, on the tile or on the thread.
 #pragma once
 
@@ -28,22 +28,56 @@ constexpr int AHEAD_BYTES = 8192;
 template <int BYTES>
 __attribute__((always_inline)) static inline void fetch_ahead(const char* weights) {
   for (int line = 0; line < BYTES; line += 64) {
-    _mm_prefetch(weights + AHEAD_BYTES + line, _MM_HINT_T0);
+    __builtin_prefetch(weights + AHEAD_BYTES + line);
   }
 }
 
+// Ends a part of a tile. The compiler would keep what it has loaded of the activations for the next part, in more
+// registers than there are.
+static inline void end_part() {
+  if (PARTS > 1) {
+    asm volatile("" ::: "memory");
+  }
+}
+
+// Sums of N tokens times the rows of a tile.
+template <int N>
+struct Sums {
+  vec::Floats of[PARTS][N];
+
+  void clear() {
+    for (int p = 0; p < PARTS; p++) {
+      for (int t = 0; t < N; t++) {
+        of[p][t] = vec::broadcast(0);
+      }
+    }
+  }
+
+  void store(float* out, int64_t stride, int rows) const {
+    for (int p = 0; p < PARTS; p++) {
+      for (int t = 0; t < N; t++) {
+        vec::store_first(out + t * stride + p * vec::WIDTH, of[p][t], rows - p * vec::WIDTH);
+      }
+    }
+  }
+};
+
 template <class Kernel>
 static inline void multiply_rest(const MatmulArguments& a, const char* x, int count, const char* tile,
-                                 __mmask16 mask, float* out) {
+                                 int rows, float* out) {
   switch (count) {
-    case 1: Kernel::template tokens<1>(a, x, tile, mask, out); break;
-    case 2: Kernel::template tokens<2>(a, x, tile, mask, out); break;
-    case 3: Kernel::template tokens<3>(a, x, tile, mask, out); break;
-    case 4: Kernel::template tokens<4>(a, x, tile, mask, out); break;
-    case 5: Kernel::template tokens<5>(a, x, tile, mask, out); break;
-    case 6: Kernel::template tokens<6>(a, x, tile, mask, out); break;
-    case 7: Kernel::template tokens<7>(a, x, tile, mask, out); break;
-    default: break;
+    case 1: Kernel::template tokens<1>(a, x, tile, rows, out); break;
+    case 2: Kernel::template tokens<2>(a, x, tile, rows, out); break;
+    case 3: Kernel::template tokens<3>(a, x, tile, rows, out); break;
+    default:
+      if constexpr (vec::TOKENS > 4) {
+        switch (count) {
+          case 4: Kernel::template tokens<4>(a, x, tile, rows, out); break;
+          case 5: Kernel::template tokens<5>(a, x, tile, rows, out); break;
+          case 6: Kernel::template tokens<6>(a, x, tile, rows, out); break;
+          case 7: Kernel::template tokens<7>(a, x, tile, rows, out); break;
+        }
+      }
   }
 }
 
@@ -51,13 +85,13 @@ template <class Kernel>
 static inline void multiply_tiles(const MatmulArguments& a, int tile_from, int tile_to) {
   for (int tile = tile_from; tile < tile_to; tile++) {
     const char* weights = a.weight + tile * a.tile_bytes;
-    __mmask16 mask = rows_of_tile(a.rows, tile);
+    int rows = rows_of_tile(a.rows, tile);
     float* out = a.out + (int64_t)tile * TILE_ROWS;
     int token = 0;
-    for (; token + 8 <= a.tokens; token += 8) {
-      Kernel::template tokens<8>(a, a.x + token * a.x_stride, weights, mask, out + token * a.out_stride);
+    for (; token + vec::TOKENS <= a.tokens; token += vec::TOKENS) {
+      Kernel::template tokens<vec::TOKENS>(a, a.x + token * a.x_stride, weights, rows, out + token * a.out_stride);
     }
-    multiply_rest<Kernel>(a, a.x + token * a.x_stride, a.tokens - token, weights, mask, out + token * a.out_stride);
+    multiply_rest<Kernel>(a, a.x + token * a.x_stride, a.tokens - token, weights, rows, out + token * a.out_stride);
   }
 }
 

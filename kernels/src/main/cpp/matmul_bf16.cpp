@@ -5,35 +5,36 @@
 
 struct Bf16 {
   template <int N>
-  static void tokens(const MatmulArguments& a, const char* x, const char* tile, __mmask16 mask, float* out) {
+  static void tokens(const MatmulArguments& a, const char* x, const char* tile, int rows, float* out) {
     const char* row[N];
-    __m512 sum[N];
+    Sums<N> sum;
+    sum.clear();
     for (int t = 0; t < N; t++) {
       row[t] = x + t * a.x_stride;
-      sum[t] = _mm512_setzero_ps();
     }
     int pairs = (a.columns + 1) / 2;
     for (int pair = 0; pair < pairs; pair++) {
-      __m512i w = _mm512_load_si512(tile + (int64_t)pair * 64);
-      fetch_ahead<64>(tile + (int64_t)pair * 64);
+      const char* w = tile + (int64_t)pair * 4 * TILE_ROWS;
+      fetch_ahead<4 * TILE_ROWS>(w);
 #ifdef __AVX512BF16__
       for (int t = 0; t < N; t++) {
         __m512i both = _mm512_set1_epi32(((const int*)row[t])[pair]);
-        sum[t] = _mm512_dpbf16_ps(sum[t], (__m512bh)w, (__m512bh)both);
+        sum.of[0][t] = _mm512_dpbf16_ps(sum.of[0][t], (__m512bh)vec::load_ints(w), (__m512bh)both);
       }
 #else
-      __m512 even = _mm512_castsi512_ps(_mm512_slli_epi32(w, 16));
-      __m512 odd = _mm512_castsi512_ps(_mm512_and_si512(w, _mm512_set1_epi32((int)0xFFFF0000)));
-      for (int t = 0; t < N; t++) {
-        const float* both = (const float*)row[t] + 2 * pair;
-        sum[t] = _mm512_fmadd_ps(even, _mm512_set1_ps(both[0]), sum[t]);
-        sum[t] = _mm512_fmadd_ps(odd, _mm512_set1_ps(both[1]), sum[t]);
+      for (int p = 0; p < PARTS; p++) {
+        vec::Ints both = vec::load_ints(w + p * 4 * vec::WIDTH);
+        vec::Floats even = vec::as_floats(vec::shift_left<16>(both));
+        vec::Floats odd = vec::as_floats(vec::bit_and(both, vec::ints((int)0xFFFF0000)));
+        for (int t = 0; t < N; t++) {
+          const float* x = (const float*)row[t] + 2 * pair;
+          sum.of[p][t] = vec::fma(even, vec::broadcast(x[0]), sum.of[p][t]);
+          sum.of[p][t] = vec::fma(odd, vec::broadcast(x[1]), sum.of[p][t]);
+        }
       }
 #endif
     }
-    for (int t = 0; t < N; t++) {
-      _mm512_mask_storeu_ps(out + t * a.out_stride, mask, sum[t]);
-    }
+    sum.store(out, a.out_stride, rows);
   }
 };
 

@@ -4,20 +4,29 @@
 #include "planes.h"
 #include "stored.h"
 
+// The scales and minimums of a super-block, as floats.
+struct Halves {
+  vec::Floats scale[PARTS];
+  vec::Floats minimum[PARTS];
+};
+
 // Sub-blocks [first, end) of a tile, one super-block after another, whose halves are converted once.
 template <class Codes, class Body>
 __attribute__((always_inline)) static inline void for_each_sub_block(const char* tile, int first, int end, Body body) {
   using Layout = SuperBlocks<Codes>;
   const char* super = tile + Layout::halves(first);
   for (int at = first; at < end; super += Layout::BYTES) {
-    __m512 scale = f16x16(super);
-    __m512 minimum = f16x16(super + 2 * TILE_ROWS);
+    Halves halves;
+    for (int p = 0; p < PARTS; p++) {
+      halves.scale[p] = vec::load_f16(super + p * 2 * vec::WIDTH);
+      halves.minimum[p] = vec::load_f16(super + 2 * TILE_ROWS + p * 2 * vec::WIDTH);
+    }
     int within = at % Layout::SUB_BLOCKS;
     int next = at + Layout::SUB_BLOCKS - within < end ? at + Layout::SUB_BLOCKS - within : end;
     const char* own = super + Layout::sub_scales(within);
     const char* codes = super + Layout::codes(within);
     for (; at < next; at++) {
-      body(scale, minimum, own, codes);
+      body(halves, own, codes);
       own += Layout::SUB_SCALES_BYTES;
       codes += Codes::BYTES;
     }
@@ -28,36 +37,38 @@ __attribute__((always_inline)) static inline void for_each_sub_block(const char*
 template <class Codes>
 struct WholeSubBlocks {
   template <int N>
-  static void tokens(const MatmulArguments& a, const char* x, const char* tile, __mmask16 mask, float* out) {
+  static void tokens(const MatmulArguments& a, const char* x, const char* tile, int rows, float* out) {
     int first = a.skipped / BLOCK;
     const Int8Block* row[N];
-    __m512 sum[N];
+    Sums<N> sum;
+    sum.clear();
     for (int t = 0; t < N; t++) {
       row[t] = (const Int8Block*)(x + t * a.x_stride);
-      sum[t] = _mm512_setzero_ps();
     }
-    auto sub_block = [&](__m512 scale_half, __m512 minimum_half, const char* scales, const char* codes)
-                         __attribute__((always_inline)) {
-      __m512i dot[N];
-      for (int t = 0; t < N; t++) {
-        dot[t] = _mm512_setzero_si512();
-      }
+    auto sub_block = [&](const Halves& halves, const char* scales, const char* codes) __attribute__((always_inline)) {
       fetch_ahead<Codes::BYTES>(codes);
-      add_dots<Codes, N, 0, STEPS>(row, codes, dot);
-      const __m128i* own = (const __m128i*)scales;
-      __m512 scale = _mm512_mul_ps(scale_half, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_load_si128(own))));
-      __m512 minimum = _mm512_mul_ps(minimum_half, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_load_si128(own + 1))));
+      for (int p = 0; p < PARTS; p++) {
+        vec::Ints dot[N];
+        for (int t = 0; t < N; t++) {
+          dot[t] = vec::ints(0);
+        }
+        add_dots<Codes, N, 0, STEPS>(row, codes + p * 4 * vec::WIDTH, dot);
+        const char* own = scales + p * vec::WIDTH;
+        vec::Floats scale = vec::multiply(halves.scale[p], vec::to_floats(vec::load_bytes(own)));
+        vec::Floats minimum = vec::multiply(halves.minimum[p], vec::to_floats(vec::load_bytes(own + TILE_ROWS)));
+        for (int t = 0; t < N; t++) {
+          vec::Floats both = vec::multiply(scale, vec::broadcast(row[t]->scale));
+          sum.of[p][t] = vec::fma(both, vec::to_floats(dot[t]), sum.of[p][t]);
+          sum.of[p][t] = vec::subtract_product(minimum, vec::broadcast(row[t]->scaled_sum), sum.of[p][t]);
+        }
+        end_part();
+      }
       for (int t = 0; t < N; t++) {
-        __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(row[t]->scale));
-        sum[t] = _mm512_fmadd_ps(both, _mm512_cvtepi32_ps(dot[t]), sum[t]);
-        sum[t] = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(row[t]->scaled_sum), sum[t]);
         row[t]++;
       }
     };
     for_each_sub_block<Codes>(tile, first, first + a.columns / BLOCK, sub_block);
-    for (int t = 0; t < N; t++) {
-      _mm512_mask_storeu_ps(out + t * a.out_stride, mask, sum[t]);
-    }
+    sum.store(out, a.out_stride, rows);
   }
 };
 
@@ -66,54 +77,55 @@ struct WholeSubBlocks {
 template <class Codes, int OFFSET, bool MINIMUM>
 struct HalfSubBlocks {
   template <int N>
-  static void tokens(const MatmulArguments& a, const char* x, const char* tile, __mmask16 mask, float* out) {
+  static void tokens(const MatmulArguments& a, const char* x, const char* tile, int rows, float* out) {
     int first = a.skipped / BLOCK;
     const Int8Block* row[N];
-    __m512 sum[N];
+    Sums<N> sum;
+    sum.clear();
     for (int t = 0; t < N; t++) {
       row[t] = (const Int8Block*)(x + t * a.x_stride);
-      sum[t] = _mm512_setzero_ps();
     }
-    auto sub_block = [&](__m512 scale, __m512 minimum, const char* scales, const char* codes)
-                         __attribute__((always_inline)) {
-      __m256i own = _mm256_load_si256((const __m256i*)scales);
-      __m512i pairs = MINIMUM ? _mm512_and_si512(_mm512_cvtepu8_epi16(own), _mm512_set1_epi16(15))
-                              : _mm512_cvtepi8_epi16(own);
-      __m512i first_scale = _mm512_srai_epi32(_mm512_slli_epi32(pairs, 16), 16);
-      __m512i second_scale = _mm512_srai_epi32(pairs, 16);
-      __m512i dot[N];
-      __m512i total[N];
-      for (int t = 0; t < N; t++) {
-        dot[t] = _mm512_set1_epi32(-OFFSET * row[t]->half_sum[0]);
-      }
+    auto sub_block = [&](const Halves& halves, const char* scales, const char* codes) __attribute__((always_inline)) {
       fetch_ahead<Codes::BYTES>(codes);
-      add_dots<Codes, N, 0, STEPS / 2>(row, codes, dot);
-      for (int t = 0; t < N; t++) {
-        total[t] = _mm512_mullo_epi32(dot[t], first_scale);
-        dot[t] = _mm512_set1_epi32(-OFFSET * row[t]->half_sum[1]);
-      }
-      add_dots<Codes, N, STEPS / 2, STEPS>(row, codes, dot);
-      for (int t = 0; t < N; t++) {
-        total[t] = _mm512_add_epi32(total[t], _mm512_mullo_epi32(dot[t], second_scale));
-        __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(row[t]->scale));
-        sum[t] = _mm512_fmadd_ps(both, _mm512_cvtepi32_ps(total[t]), sum[t]);
-      }
-      if constexpr (MINIMUM) {
-        __m512i minimums = _mm512_srli_epi16(_mm512_cvtepu8_epi16(own), 4);
+      for (int p = 0; p < PARTS; p++) {
+        const char* own = scales + p * 2 * vec::WIDTH;
+        const char* part = codes + p * 4 * vec::WIDTH;
+        vec::Ints pairs = MINIMUM ? vec::bit_and(vec::load_pairs(own), vec::pairs(15)) : vec::load_signed_pairs(own);
+        vec::Ints first_scale = vec::shift_right_signed<16>(vec::shift_left<16>(pairs));
+        vec::Ints second_scale = vec::shift_right_signed<16>(pairs);
+        vec::Ints dot[N];
+        vec::Ints total[N];
         for (int t = 0; t < N; t++) {
-          __m512i sums = _mm512_set1_epi32(load<int32_t>(row[t]->half_sum));
-          __m512 both = _mm512_mul_ps(minimum, _mm512_set1_ps(row[t]->scale));
-          sum[t] = _mm512_fnmadd_ps(both, _mm512_cvtepi32_ps(_mm512_madd_epi16(minimums, sums)), sum[t]);
+          dot[t] = vec::ints(-OFFSET * row[t]->half_sum[0]);
         }
+        add_dots<Codes, N, 0, STEPS / 2>(row, part, dot);
+        for (int t = 0; t < N; t++) {
+          total[t] = vec::multiply(dot[t], first_scale);
+          dot[t] = vec::ints(-OFFSET * row[t]->half_sum[1]);
+        }
+        add_dots<Codes, N, STEPS / 2, STEPS>(row, part, dot);
+        for (int t = 0; t < N; t++) {
+          total[t] = vec::add(total[t], vec::multiply(dot[t], second_scale));
+          vec::Floats both = vec::multiply(halves.scale[p], vec::broadcast(row[t]->scale));
+          sum.of[p][t] = vec::fma(both, vec::to_floats(total[t]), sum.of[p][t]);
+        }
+        if constexpr (MINIMUM) {
+          vec::Ints minimums = vec::shift_right_pairs<4>(vec::load_pairs(own));
+          for (int t = 0; t < N; t++) {
+            vec::Ints sums = vec::ints(load<int32_t>(row[t]->half_sum));
+            vec::Floats both = vec::multiply(halves.minimum[p], vec::broadcast(row[t]->scale));
+            vec::Floats least = vec::to_floats(vec::multiply_pairs(minimums, sums));
+            sum.of[p][t] = vec::subtract_product(both, least, sum.of[p][t]);
+          }
+        }
+        end_part();
       }
       for (int t = 0; t < N; t++) {
         row[t]++;
       }
     };
     for_each_sub_block<Codes>(tile, first, first + a.columns / BLOCK, sub_block);
-    for (int t = 0; t < N; t++) {
-      _mm512_mask_storeu_ps(out + t * a.out_stride, mask, sum[t]);
-    }
+    sum.store(out, a.out_stride, rows);
   }
 };
 

@@ -6,12 +6,11 @@
 
 // Codes that index a table of values.
 struct Iq4NlValues {
-  static constexpr int BYTES = Planes<4, 0>::BYTES;
+  static constexpr int BYTES = Planes<4, 0>::BYTES, LARGEST = 255;
 
   template <int STEP>
-  static __m512i get(const char* weights) {
-    const __m512i values = _mm512_broadcast_i32x4(_mm_load_si128((const __m128i*)IQ4_NL_VALUES));
-    return _mm512_shuffle_epi8(values, Planes<4, 0>::get<STEP>(weights));
+  static vec::Ints get(const char* weights) {
+    return vec::look_up(IQ4_NL_VALUES, Planes<4, 0>::get<STEP>(weights));
   }
 };
 
@@ -19,67 +18,74 @@ struct Iq4NlValues {
 template <class Codes, int OFFSET>
 struct Scaled {
   template <int N>
-  static void tokens(const MatmulArguments& a, const char* x, const char* tile, __mmask16 mask, float* out) {
+  static void tokens(const MatmulArguments& a, const char* x, const char* tile, int rows, float* out) {
     int blocks = a.columns / BLOCK;
     const Int8Block* row[N];
-    __m512 sum[N];
+    Sums<N> sum;
+    sum.clear();
     for (int t = 0; t < N; t++) {
       row[t] = (const Int8Block*)(x + t * a.x_stride);
-      sum[t] = _mm512_setzero_ps();
     }
     for (int block = 0; block < blocks; block++) {
-      __m512i dot[N];
-      for (int t = 0; t < N; t++) {
-        dot[t] = _mm512_set1_epi32(-OFFSET * (row[t]->half_sum[0] + row[t]->half_sum[1]));
-      }
       const char* codes = tile + ScaledPairs<Codes>::codes(block);
+      const char* scales = tile + ScaledPairs<Codes>::scales(block);
       fetch_ahead<Codes::BYTES + 2 * TILE_ROWS>(codes);
-      add_dots<Codes, N, 0, STEPS>(row, codes, dot);
-      __m512 scale = f16x16(tile + ScaledPairs<Codes>::scales(block));
+      for (int p = 0; p < PARTS; p++) {
+        vec::Ints dot[N];
+        for (int t = 0; t < N; t++) {
+          dot[t] = vec::ints(-REMAINING_OFFSET<Codes, OFFSET> * (row[t]->half_sum[0] + row[t]->half_sum[1]));
+        }
+        add_dots<Codes, N, 0, STEPS>(row, codes + p * 4 * vec::WIDTH, dot);
+        vec::Floats scale = vec::load_f16(scales + p * 2 * vec::WIDTH);
+        for (int t = 0; t < N; t++) {
+          vec::Floats both = vec::multiply(scale, vec::broadcast(row[t]->scale));
+          sum.of[p][t] = vec::fma(both, vec::to_floats(dot[t]), sum.of[p][t]);
+        }
+        end_part();
+      }
       for (int t = 0; t < N; t++) {
-        __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(row[t]->scale));
-        sum[t] = _mm512_fmadd_ps(both, _mm512_cvtepi32_ps(dot[t]), sum[t]);
         row[t]++;
       }
     }
-    for (int t = 0; t < N; t++) {
-      _mm512_mask_storeu_ps(out + t * a.out_stride, mask, sum[t]);
-    }
+    sum.store(out, a.out_stride, rows);
   }
 };
 
 struct Q5_1 {
   template <int N>
-  static void tokens(const MatmulArguments& a, const char* x, const char* tile, __mmask16 mask, float* out) {
+  static void tokens(const MatmulArguments& a, const char* x, const char* tile, int rows, float* out) {
     using Codes = Planes<4, 1>;
     int blocks = a.columns / BLOCK;
     const Int8Block* row[N];
-    __m512 sum[N];
+    Sums<N> sum;
+    sum.clear();
     for (int t = 0; t < N; t++) {
       row[t] = (const Int8Block*)(x + t * a.x_stride);
-      sum[t] = _mm512_setzero_ps();
     }
     for (int block = 0; block < blocks; block++) {
-      __m512i dot[N];
-      for (int t = 0; t < N; t++) {
-        dot[t] = _mm512_setzero_si512();
-      }
       const char* codes = tile + ScaledWithMinimum<Codes>::codes(block);
-      fetch_ahead<ScaledWithMinimum<Codes>::BLOCK_BYTES>(codes);
-      add_dots<Codes, N, 0, STEPS>(row, codes, dot);
       const char* scales = tile + ScaledWithMinimum<Codes>::scales(block);
-      __m512 scale = f16x16(scales);
-      __m512 minimum = f16x16(scales + 2 * TILE_ROWS);
+      fetch_ahead<ScaledWithMinimum<Codes>::BLOCK_BYTES>(codes);
+      for (int p = 0; p < PARTS; p++) {
+        vec::Ints dot[N];
+        for (int t = 0; t < N; t++) {
+          dot[t] = vec::ints(0);
+        }
+        add_dots<Codes, N, 0, STEPS>(row, codes + p * 4 * vec::WIDTH, dot);
+        vec::Floats scale = vec::load_f16(scales + p * 2 * vec::WIDTH);
+        vec::Floats minimum = vec::load_f16(scales + 2 * TILE_ROWS + p * 2 * vec::WIDTH);
+        for (int t = 0; t < N; t++) {
+          vec::Floats both = vec::multiply(scale, vec::broadcast(row[t]->scale));
+          sum.of[p][t] = vec::fma(both, vec::to_floats(dot[t]), sum.of[p][t]);
+          sum.of[p][t] = vec::fma(minimum, vec::broadcast(row[t]->scaled_sum), sum.of[p][t]);
+        }
+        end_part();
+      }
       for (int t = 0; t < N; t++) {
-        __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(row[t]->scale));
-        sum[t] = _mm512_fmadd_ps(both, _mm512_cvtepi32_ps(dot[t]), sum[t]);
-        sum[t] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(row[t]->scaled_sum), sum[t]);
         row[t]++;
       }
     }
-    for (int t = 0; t < N; t++) {
-      _mm512_mask_storeu_ps(out + t * a.out_stride, mask, sum[t]);
-    }
+    sum.store(out, a.out_stride, rows);
   }
 };
 

@@ -5,13 +5,12 @@
 // bit (s / W) · W of each byte.
 #pragma once
 
-#include "int8.h"
-
-constexpr int STEPS = BLOCK / 4;
+#include "dots.h"
 
 template <int LOW, int HIGH>
 struct Planes {
   static constexpr int BYTES = (LOW + HIGH) * 4 * TILE_ROWS;
+  static constexpr int LARGEST = (1 << (LOW + HIGH)) - 1;
 
   // Adds the codes of one row to zeroed weights.
   static void put(const uint8_t* codes, char* weights, int row) {
@@ -21,12 +20,12 @@ struct Planes {
     }
   }
 
-  // Returns the codes of a step, one byte per code.
+  // Returns the codes of a step, one byte per code, of the rows of a register that begin at `weights`.
   template <int STEP>
-  static __m512i get(const char* weights) {
-    __m512i low = get_plane<LOW, 0, STEP>(weights);
+  static vec::Ints get(const char* weights) {
+    vec::Ints low = get_plane<LOW, 0, STEP>(weights);
     if constexpr (HIGH > 0) {
-      return _mm512_or_si512(low, get_plane<HIGH, LOW, STEP>(weights + LOW * 4 * TILE_ROWS));
+      return vec::bit_or(low, get_plane<HIGH, LOW, STEP>(weights + LOW * 4 * TILE_ROWS));
     } else {
       return low;
     }
@@ -46,31 +45,18 @@ struct Planes {
 
   // Shifting 16 bits at a time moves in bits of the neighbouring byte, which the mask always removes.
   template <int WIDTH, int FIRST, int STEP>
-  static __m512i get_plane(const char* plane) {
+  static vec::Ints get_plane(const char* plane) {
     constexpr int AT = STEP / WIDTH * WIDTH;
-    const __m512i mask = _mm512_set1_epi8(((1 << WIDTH) - 1) << FIRST);
-    __m512i bytes = _mm512_load_si512(plane + STEP % WIDTH * 4 * TILE_ROWS);
+    const vec::Ints mask = vec::bytes(((1 << WIDTH) - 1) << FIRST);
+    vec::Ints codes = vec::load_ints(plane + STEP % WIDTH * 4 * TILE_ROWS);
     if constexpr (AT > FIRST) {
-      bytes = _mm512_srli_epi16(bytes, AT - FIRST);
+      codes = vec::shift_right_pairs<AT - FIRST>(codes);
     } else if constexpr (AT < FIRST) {
-      bytes = _mm512_slli_epi16(bytes, FIRST - AT);
+      codes = vec::shift_left_pairs<FIRST - AT>(codes);
     }
-    return _mm512_and_si512(bytes, mask);
+    return vec::bit_and(codes, mask);
   }
 };
-
-// dot[t] += codes of steps [STEP, END) · activations of token t.
-template <class Codes, int N, int STEP, int END>
-__attribute__((always_inline)) static inline void add_dots(const Int8Block* const* row, const char* weights,
-                                                           __m512i* dot) {
-  if constexpr (STEP < END) {
-    __m512i codes = Codes::template get<STEP>(weights);
-    for (int t = 0; t < N; t++) {
-      dot4(dot[t], codes, row[t]->value + STEP * 4);
-    }
-    add_dots<Codes, N, STEP + 1, END>(row, weights, dot);
-  }
-}
 
 // A tile of blocks with an f16 scale: pairs of [2][16 rows] scales and [2] blocks of codes.
 template <class Codes>

@@ -12,7 +12,7 @@ namespace {
 constexpr int BLOCK = 16;
 
 void put(float* p, float x) { *p = x; }
-void put(Half* p, float x) { p->bits = _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT); }
+void put(Half* p, float x) { p->bits = float_to_f16(x); }
 void put(Brain* p, float x) { p->bits = float_to_bf16(x); }
 
 // Element i of the first half is rotated with element i of the second.

@@ -15,42 +15,35 @@ constexpr uint32_t MULTIPLIER_0 = 0xD2511F53, MULTIPLIER_1 = 0xCD9E8D57;
 constexpr uint32_t KEY_STEP_0 = 0x9E3779B9, KEY_STEP_1 = 0xBB67AE85;
 constexpr int ROUNDS = 10;
 
-// Sixteen products of 32 by 32 bits.
-void multiply_wide(__m512i a, uint32_t factor, __m512i* high, __m512i* low) {
-  __m512i b = _mm512_set1_epi32(static_cast<int>(factor));
-  __m512i even = _mm512_mul_epu32(a, b);
-  __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), b);
-  *high = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
-  *low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
-}
+struct LaneInts {
+  vec::Ints part[PARTS];
+};
 
 // Random words of tokens [64 · chunk, 64 · chunk + 64): word w of counter 16 · chunk + j belongs
 // to token 16 · w + j of the chunk.
-void random_words(uint64_t seed, uint32_t choice, uint32_t position, uint32_t chunk,
-                  __m512i words[4]) {
-  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  __m512i c0 = _mm512_add_epi32(_mm512_set1_epi32(static_cast<int>(chunk * LANES)), lane);
-  __m512i c1 = _mm512_set1_epi32(static_cast<int>(position));
-  __m512i c2 = _mm512_set1_epi32(static_cast<int>(choice));
-  __m512i c3 = _mm512_setzero_si512();
-  uint32_t key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
-  for (int round = 0; round < ROUNDS; round++) {
-    __m512i high0, low0, high1, low1;
-    multiply_wide(c0, MULTIPLIER_0, &high0, &low0);
-    multiply_wide(c2, MULTIPLIER_1, &high1, &low1);
-    c0 = _mm512_xor_si512(_mm512_xor_si512(high1, c1),
-                          _mm512_set1_epi32(static_cast<int>(key0)));
-    c1 = low1;
-    c2 = _mm512_xor_si512(_mm512_xor_si512(high0, c3),
-                          _mm512_set1_epi32(static_cast<int>(key1)));
-    c3 = low0;
-    key0 += KEY_STEP_0;
-    key1 += KEY_STEP_1;
+void random_words(uint64_t seed, uint32_t choice, uint32_t position, uint32_t chunk, LaneInts words[4]) {
+  for (int p = 0; p < PARTS; p++) {
+    vec::Ints c0 = vec::add(vec::ints((int)(chunk * LANES + p * vec::WIDTH)), vec::lane_numbers());
+    vec::Ints c1 = vec::ints((int)position);
+    vec::Ints c2 = vec::ints((int)choice);
+    vec::Ints c3 = vec::ints(0);
+    uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
+    for (int round = 0; round < ROUNDS; round++) {
+      vec::Ints high0, low0, high1, low1;
+      vec::multiply_wide(c0, MULTIPLIER_0, &high0, &low0);
+      vec::multiply_wide(c2, MULTIPLIER_1, &high1, &low1);
+      c0 = vec::bit_xor(vec::bit_xor(high1, c1), vec::ints((int)key0));
+      c1 = low1;
+      c2 = vec::bit_xor(vec::bit_xor(high0, c3), vec::ints((int)key1));
+      c3 = low0;
+      key0 += KEY_STEP_0;
+      key1 += KEY_STEP_1;
+    }
+    words[0].part[p] = c0;
+    words[1].part[p] = c1;
+    words[2].part[p] = c2;
+    words[3].part[p] = c3;
   }
-  words[0] = c0;
-  words[1] = c1;
-  words[2] = c2;
-  words[3] = c3;
 }
 
 // The natural logarithm, by the same operations as Gumbel.java: a libm may differ from Java's.
@@ -103,25 +96,25 @@ struct Best {
 // Returns the first id with the greatest logit; a NaN is never greater. 0 if no logit is above
 // minus infinity.
 LOCKSTEP int32_t lockstep_arg_max(const float* logits, int32_t count) {
-  __m512 greatest = _mm512_set1_ps(-INFINITY);
-  __m512i ids = _mm512_setzero_si512();
-  __m512i id = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  for (int i = 0; i < count; i += LANES) {
-    int rest = count - i < LANES ? count - i : LANES;
-    __mmask16 valid = static_cast<__mmask16>((1u << rest) - 1);
-    __m512 x = _mm512_maskz_loadu_ps(valid, logits + i);
-    __mmask16 more = _mm512_mask_cmp_ps_mask(valid, x, greatest, _CMP_GT_OQ);
-    greatest = _mm512_mask_mov_ps(greatest, more, x);
-    ids = _mm512_mask_mov_epi32(ids, more, id);
-    id = _mm512_add_epi32(id, _mm512_set1_epi32(LANES));
+  using vec::WIDTH;
+  vec::Floats greatest = vec::broadcast(-INFINITY);
+  vec::Ints ids = vec::ints(0);
+  vec::Ints id = vec::lane_numbers();
+  for (int i = 0; i < count; i += WIDTH) {
+    int rest = count - i < WIDTH ? count - i : WIDTH;
+    vec::Floats x = vec::load_first(logits + i, rest);
+    vec::Mask more = vec::both(vec::first(rest), vec::above(x, greatest));
+    greatest = vec::select(more, x, greatest);
+    ids = vec::select(more, id, ids);
+    id = vec::add(id, vec::ints(WIDTH));
   }
-  float top[LANES];
-  int32_t at[LANES];
-  _mm512_storeu_ps(top, greatest);
-  _mm512_storeu_si512(at, ids);
+  float top[WIDTH];
+  int32_t at[WIDTH];
+  vec::store(top, greatest);
+  vec::store(at, ids);
   float best = -INFINITY;
   int best_id = 0;
-  for (int i = 0; i < LANES; i++) {
+  for (int i = 0; i < WIDTH; i++) {
     if (top[i] > best || (top[i] == best && best > -INFINITY && at[i] < best_id)) {
       best = top[i];
       best_id = at[i];
@@ -133,20 +126,20 @@ LOCKSTEP int32_t lockstep_arg_max(const float* logits, int32_t count) {
 // Replaces NaN by minus infinity, and infinity by the greatest float; maxima[c] is the greatest of
 // [64 · c, 64 · c + 64).
 LOCKSTEP void lockstep_clean(float* logits, int32_t count, float* maxima) {
-  const __m512 limit = _mm512_set1_ps(3.40282347e+38f);
-  const __m512 minus_infinity = _mm512_set1_ps(-INFINITY);
+  using vec::WIDTH;
+  const vec::Floats limit = vec::broadcast(3.40282347e+38f);
+  const vec::Floats minus_infinity = vec::broadcast(-INFINITY);
   for (int chunk = 0; chunk * CHUNK < count; chunk++) {
-    __m512 greatest = minus_infinity;
-    for (int i = chunk * CHUNK; i < count && i < (chunk + 1) * CHUNK; i += LANES) {
-      int rest = count - i < LANES ? count - i : LANES;
-      __mmask16 valid = static_cast<__mmask16>((1u << rest) - 1);
-      __m512 x = _mm512_mask_loadu_ps(minus_infinity, valid, logits + i);
-      __mmask16 ordered = _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q);
-      x = _mm512_min_ps(_mm512_mask_mov_ps(minus_infinity, ordered, x), limit);
-      _mm512_mask_storeu_ps(logits + i, valid, x);
-      greatest = _mm512_max_ps(greatest, x);
+    vec::Floats greatest = minus_infinity;
+    for (int i = chunk * CHUNK; i < count && i < (chunk + 1) * CHUNK; i += WIDTH) {
+      int rest = count - i < WIDTH ? count - i : WIDTH;
+      vec::Floats x = vec::load_first(logits + i, rest);
+      vec::Mask valid = vec::both(vec::first(rest), vec::ordered(x));
+      x = vec::minimum(vec::select(valid, x, minus_infinity), limit);
+      vec::store_first(logits + i, x, rest);
+      greatest = vec::maximum(greatest, x);
     }
-    maxima[chunk] = _mm512_reduce_max_ps(greatest);
+    maxima[chunk] = vec::largest(greatest);
   }
 }
 
@@ -171,23 +164,19 @@ LOCKSTEP double lockstep_exponential_sum(const float* logits, int32_t count, flo
 // Writes the ids of logits that are at least `limit`, ascending; returns their number.
 LOCKSTEP int32_t lockstep_collect(const float* logits, int32_t count, float limit,
                                   int32_t* ids) {
-  __m512i id = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const __m512 bound = _mm512_set1_ps(limit);
+  using vec::WIDTH;
+  vec::Ints id = vec::lane_numbers();
+  const vec::Floats bound = vec::broadcast(limit);
   int found = 0;
-  for (int i = 0; i < count; i += LANES) {
-    int rest = count - i < LANES ? count - i : LANES;
-    __mmask16 valid = static_cast<__mmask16>((1u << rest) - 1);
-    __m512 x = _mm512_maskz_loadu_ps(valid, logits + i);
-    __mmask16 enough = _mm512_mask_cmp_ps_mask(valid, x, bound, _CMP_GE_OQ);
-    if (enough != 0) {
-      // Compress in a register: a compress to memory is microcode on Zen 4.
-      __m512i packed = _mm512_maskz_compress_epi32(enough, id);
-      int kept = _mm_popcnt_u32(enough);
-      _mm512_mask_storeu_epi32(ids + found, static_cast<__mmask16>((1u << kept) - 1),
-                               packed);
-      found += kept;
+  for (int i = 0; i < count; i += WIDTH) {
+    int rest = count - i < WIDTH ? count - i : WIDTH;
+    vec::Floats x = vec::load_first(logits + i, rest);
+    vec::Mask enough = vec::both(vec::first(rest), vec::at_least(x, bound));
+    if (unsigned bits = vec::bits(enough)) {
+      vec::store_selected(ids + found, id, enough);
+      found += __builtin_popcount(bits);
     }
-    id = _mm512_add_epi32(id, _mm512_set1_epi32(LANES));
+    id = vec::add(id, vec::ints(WIDTH));
   }
   return found;
 }
@@ -204,7 +193,7 @@ LOCKSTEP int32_t lockstep_draw(const float* logits, int32_t count, float greates
   const Lanes top = broadcast(greatest);
   const Lanes slope = broadcast(factor < 1e30 ? static_cast<float>(factor) : 1e30f);
   Best best = {-INFINITY, start};
-  __m512i words[4];
+  LaneInts words[4];
   random_words(seed, choice, position, start / CHUNK, words);
   uint32_t all[CHUNK];
   memcpy(all, words, sizeof all);
@@ -217,13 +206,16 @@ LOCKSTEP int32_t lockstep_draw(const float* logits, int32_t count, float greates
       if (rest <= 0) break;
       Lanes z = multiply(subtract(load_first(logits + from, rest), top), slope);
       Lanes bound = exponential(subtract(z, broadcast(static_cast<float>(best.score))));
-      __m512i others = _mm512_xor_si512(words[w], _mm512_set1_epi32(-1));
-      __m512 required = _mm512_mul_ps(_mm512_cvtepu32_ps(others), unit.v);
-      __mmask16 valid = static_cast<__mmask16>((1u << rest) - 1);
-      unsigned open = _mm512_mask_cmp_ps_mask(valid, required, bound.v, _CMP_LE_OQ);
+      unsigned open = 0;
+      for (int p = 0; p < PARTS; p++) {
+        vec::Ints others = vec::bit_xor(words[w].part[p], vec::ints(-1));
+        vec::Floats required = vec::multiply(vec::unsigned_to_floats(others), unit.part[p]);
+        vec::Mask enough = vec::at_least(bound.part[p], required);
+        open |= vec::bits(vec::both(vec::first(rest - p * vec::WIDTH), enough)) << (p * vec::WIDTH);
+      }
       if (open == 0) continue;
       uint32_t bits[LANES];
-      _mm512_storeu_si512(bits, words[w]);
+      memcpy(bits, &words[w], sizeof bits);
       for (; open != 0; open &= open - 1) {
         int j = __builtin_ctz(open);
         double x = static_cast<double>(logits[from + j]) - static_cast<double>(greatest);

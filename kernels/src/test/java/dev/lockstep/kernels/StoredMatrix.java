@@ -4,6 +4,7 @@ package dev.lockstep.kernels;
 import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.IntStream;
 
@@ -16,9 +17,24 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     public static StoredMatrix random(TensorType type, int rows, int columns, long seed) {
+        return filled(type, rows, columns, new Random(seed));
+    }
+
+    /// Returns a matrix whose bytes, other than the scales of blocks, are `code`.
+    public static StoredMatrix ofBytes(TensorType type, int rows, int columns, int code) {
+        var random =
+                new Random(1) {
+                    @Override
+                    public void nextBytes(byte[] bytes) {
+                        Arrays.fill(bytes, (byte) code);
+                    }
+                };
+        return filled(type, rows, columns, random);
+    }
+
+    private static StoredMatrix filled(TensorType type, int rows, int columns, Random random) {
         MemorySegment data =
                 MemorySegment.ofArray(new byte[(int) (rows * rowBytes(type, columns))]);
-        var random = new Random(seed);
         for (long at = 0; at < data.byteSize(); at += type.blockBytes()) {
             fill(type, data.asSlice(at, type.blockBytes()), random);
         }

@@ -7,6 +7,7 @@ import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.model.ModelSource;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -64,7 +65,7 @@ public record WorkerConfig(
     public static final Key<String> INSTRUCTION_SET =
             Key.text(
                             "instruction-set",
-                            "avx512_bf16|avx512_vnni|vector_api",
+                            InstructionSet.keys("|"),
                             "the kernels to use; the start fails if they are not available")
                     .orElseComputed("the best available");
 

@@ -186,7 +186,7 @@ sealed interface WorkerDevice {
             }
         }
         throw new SettingsException(
-                "--instruction-set: \"%s\" is none of avx512_bf16, avx512_vnni, vector_api"
-                        .formatted(key));
+                "--instruction-set: \"%s\" is none of %s"
+                        .formatted(key, InstructionSet.keys(", ")));
     }
 }

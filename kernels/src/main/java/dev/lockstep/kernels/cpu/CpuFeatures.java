@@ -28,10 +28,12 @@ record CpuFeatures(String name, Set<String> flags) {
         return missing;
     }
 
+    /// Reads a core's lines; ARM names its flags "Features".
     static CpuFeatures parse(List<String> lines) {
         return new CpuFeatures(
                 value(lines, "model name", System.getProperty("os.arch")),
-                Set.of(value(lines, "flags", "").split(" ")));
+                Set.copyOf(
+                        List.of(value(lines, "flags", value(lines, "Features", "")).split(" "))));
     }
 
     private static String value(List<String> lines, String key, String otherwise) {

@@ -11,7 +11,8 @@ record CpuOps(
 
     static CpuOps of(InstructionSet set) {
         return switch (set) {
-            case AVX512_BF16, AVX512_VNNI -> ofLibrary(NativeLibrary.load(set));
+            case AVX512_BF16, AVX512_VNNI, AVX512, AVX_VNNI, AVX2, NEON ->
+                    ofLibrary(NativeLibrary.load(set));
             case VECTOR_API ->
                     new CpuOps(
                             new VectorMatmulOps(),

@@ -4,18 +4,36 @@ package dev.lockstep.kernels.cpu;
 import dev.lockstep.kernels.DeviceCapabilities;
 import java.util.Locale;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
-/// The instruction sets of the kernels, best first. Bits are equal only between equal instruction
-/// sets.
+/// The instruction sets of the kernels, best first. All compute the same bits, except that
+/// [#AVX512_BF16] rounds products of bf16 differently.
 public enum InstructionSet {
     AVX512_BF16,
     AVX512_VNNI,
+    AVX512,
+    /// AVX2 with an 8-bit dot product.
+    AVX_VNNI,
+    AVX2,
+    /// ARM64 with 8-bit dot products of mixed signs.
+    NEON,
     /// Pure Java, available on every machine.
     VECTOR_API;
+
+    private static final Set<String> AVX2_FLAGS =
+            Set.of("avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe");
+    private static final Set<String> AVX512_FLAGS =
+            Set.of("avx512f", "avx512bw", "avx512cd", "avx512vl", "avx512dq");
 
     /// Returns the name shown to users, in logs and in the handshake.
     public String key() {
         return name().toLowerCase(Locale.ROOT);
+    }
+
+    /// Returns the names of all, for messages.
+    public static String keys(String separator) {
+        return Stream.of(values()).map(InstructionSet::key).collect(Collectors.joining(separator));
     }
 
     public boolean isNative() {
@@ -40,18 +58,19 @@ public enum InstructionSet {
     /// Returns the flags that the CPU must report, spelt as in `/proc/cpuinfo`.
     Set<String> cpuFlags() {
         return switch (this) {
-            case AVX512_BF16 ->
-                    Set.of(
-                            "avx512f",
-                            "avx512bw",
-                            "avx512vl",
-                            "avx512dq",
-                            "avx512_vnni",
-                            "avx512_bf16");
-            case AVX512_VNNI ->
-                    Set.of("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni");
+            case AVX512_BF16 -> with(AVX512_FLAGS, "avx512_vnni", "avx512_bf16");
+            case AVX512_VNNI -> with(AVX512_FLAGS, "avx512_vnni");
+            case AVX512 -> AVX512_FLAGS;
+            case AVX_VNNI -> with(AVX2_FLAGS, "avx_vnni");
+            case AVX2 -> AVX2_FLAGS;
+            case NEON -> Set.of("asimd", "asimddp", "i8mm");
             case VECTOR_API -> Set.of();
         };
+    }
+
+    private static Set<String> with(Set<String> flags, String... more) {
+        return Stream.concat(flags.stream(), Stream.of(more))
+                .collect(Collectors.toUnmodifiableSet());
     }
 
     /// Returns the best instruction set that this machine and this build can run.
@@ -59,7 +78,7 @@ public enum InstructionSet {
         return best(CpuFeatures.current());
     }
 
-    private static InstructionSet best(CpuFeatures cpu) {
+    static InstructionSet best(CpuFeatures cpu) {
         for (InstructionSet set : values()) {
             if (cpu.missing(set).isEmpty() && NativeLibrary.isBuilt(set)) {
                 return set;
@@ -78,7 +97,7 @@ public enum InstructionSet {
         }
         if (!NativeLibrary.isBuilt(this)) {
             throw new UnsupportedOperationException(
-                    "instruction set %s was requested, but this build has no %s: build again with g++ 10 or newer on the path, or request %s"
+                    "instruction set %s was requested, but this build has no %s: build again with g++ 11 or newer on the path, or request %s"
                             .formatted(key(), NativeLibrary.fileName(this), best(cpu).key()));
         }
     }

@@ -98,7 +98,8 @@ final class NativeLibrary {
     }
 
     private static String resource(InstructionSet set) {
-        return "/native/linux-x86_64/" + fileName(set);
+        String machine = set == InstructionSet.NEON ? "aarch64" : "x86_64";
+        return "/native/linux-%s/%s".formatted(machine, fileName(set));
     }
 
     @SuppressWarnings("restricted")

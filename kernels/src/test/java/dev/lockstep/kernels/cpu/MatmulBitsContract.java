@@ -94,6 +94,31 @@ interface MatmulBitsContract extends KernelsContract {
         }
     }
 
+    /// The extremes of codes and activations, which exceed 16 bits where a kernel adds too many.
+    @ParameterizedTest
+    @EnumSource(
+            mode = EnumSource.Mode.EXCLUDE,
+            names = {"F32", "F16", "BF16"})
+    default void sumsOfExtremesDoNotOverflow(TensorType type) {
+        float[] x = new float[4 * COLUMNS];
+        for (int column = 0; column < COLUMNS; column++) {
+            x[column] = 1;
+            x[COLUMNS + column] = -1;
+            x[2 * COLUMNS + column] = column % 2 == 0 ? 1 : -1;
+            x[3 * COLUMNS + column] = column % 4 < 2 ? 1 : -1;
+        }
+        try (TestDevice device = device()) {
+            Tensor activations = device.floats(4, COLUMNS, x);
+            for (int code : new int[] {0, 0x7F, 0x80, 0xFF}) {
+                StoredMatrix stored = StoredMatrix.ofBytes(type, ROWS, FIRST + COLUMNS, code);
+                assertArrayEquals(
+                        Definition.bits(stored, DType.F32, x, 4),
+                        multiply(device, activations, weight(device, stored, DType.F32)),
+                        "codes of " + code);
+            }
+        }
+    }
+
     /// Covers the chunks of tokens that fit a cache, and rows that are moved because they would
     /// evict each other.
     @ParameterizedTest
@@ -119,8 +144,12 @@ interface MatmulBitsContract extends KernelsContract {
     }
 
     private static PackedWeight weight(TestDevice device, TensorType type, DType compute) {
+        return weight(device, stored(type), compute);
+    }
+
+    private static PackedWeight weight(TestDevice device, StoredMatrix stored, DType compute) {
         int[] rows = IntStream.range(0, ROWS).toArray();
-        WeightRows shard = stored(type).shard(rows, FIRST, FIRST + COLUMNS);
+        WeightRows shard = stored.shard(rows, FIRST, FIRST + COLUMNS);
         return device.kernels().prepare(List.of(shard), compute);
     }
 

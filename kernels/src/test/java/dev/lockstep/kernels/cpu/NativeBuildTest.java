@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -28,7 +29,7 @@ final class NativeBuildTest {
         var output = new String(process.getInputStream().readAllBytes(), UTF_8);
         assertEquals(0, process.waitFor(), output);
         assertEquals(1, output.lines().count());
-        assertTrue(output.contains("install g++ 10 or newer"), output);
+        assertTrue(output.contains("install g++ 11 or newer"), output);
         assertTrue(output.contains("the Vector API kernels are used instead"), output);
         try (Stream<Path> files = Files.list(folder)) {
             assertEquals(0, files.count());
@@ -43,8 +44,31 @@ final class NativeBuildTest {
                                 "model name\t: Some CPU",
                                 "flags\t\t: fpu avx512f avx512bw avx512_vnni"));
         assertEquals("Some CPU", old.name());
-        assertEquals(Set.of("avx512vl", "avx512dq"), old.missing(InstructionSet.AVX512_VNNI));
+        assertEquals(
+                Set.of("avx512cd", "avx512vl", "avx512dq"),
+                old.missing(InstructionSet.AVX512_VNNI));
         assertEquals(Set.of(), old.missing(InstructionSet.VECTOR_API));
+        CpuFeatures arm = CpuFeatures.parse(List.of("Features\t: fp asimd asimddp"));
+        assertEquals(Set.of("i8mm"), arm.missing(InstructionSet.NEON));
+    }
+
+    @Test
+    void aCpuGetsTheBestInstructionSetThatItHas() {
+        String laptop = "flags : avx2 fma f16c bmi1 bmi2 abm movbe";
+        assertEquals(InstructionSet.AVX2, best(laptop));
+        assertEquals(InstructionSet.AVX_VNNI, best(laptop + " avx_vnni"));
+        String server = laptop + " avx512f avx512bw avx512cd avx512vl avx512dq";
+        assertEquals(InstructionSet.AVX512, best(server));
+        assertEquals(InstructionSet.AVX512_VNNI, best(server + " avx512_vnni"));
+        assertEquals(InstructionSet.AVX512_BF16, best(server + " avx512_vnni avx512_bf16"));
+        assertEquals(InstructionSet.VECTOR_API, best("flags : avx2"));
+    }
+
+    private static InstructionSet best(String flags) {
+        assumeTrue(
+                NativeLibrary.isBuilt(InstructionSet.AVX2),
+                "skipped: the build had no C++ compiler for this machine");
+        return InstructionSet.best(CpuFeatures.parse(List.of(flags)));
     }
 
     @Test
@@ -55,7 +79,7 @@ final class NativeBuildTest {
                         UnsupportedOperationException.class,
                         () -> InstructionSet.AVX512_VNNI.require(old));
         assertEquals(
-                "instruction set avx512_vnni was requested, but this CPU lacks avx512_vnni, avx512bw, avx512dq, avx512f, avx512vl: request vector_api, or none",
+                "instruction set avx512_vnni was requested, but this CPU lacks avx512_vnni, avx512bw, avx512cd, avx512dq, avx512f, avx512vl: request vector_api, or none",
                 refused.getMessage());
     }
 }
