@@ -46,7 +46,7 @@ abstract class Command {
     /// other commands may be in the environment and in a file, which all commands share.
     final Settings settings(List<String> arguments) {
         Settings settings =
-                Settings.parse(spec.passingOver(Lockstep.keyNames()), arguments, System.getenv());
+                Settings.parse(spec.passingOver(Lockstep::keyNames), arguments, System.getenv());
         settings.passedOver()
                 .ifPresent(line -> System.err.println("lockstep " + name + ": " + line));
         return settings;

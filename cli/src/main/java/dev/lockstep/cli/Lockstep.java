@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli;
 
+import com.google.common.collect.ImmutableMap;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.client.LockstepException;
@@ -22,32 +23,37 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// The entry point of the `lockstep` command.
 public final class Lockstep {
-    private static final List<Command> COMMANDS =
-            List.of(
-                    new ServeCommand(),
-                    new RunCommand(),
-                    new ModelsCommand(),
-                    new InspectCommand(),
-                    new TokenizeCommand(),
-                    new RenderCommand(),
-                    new ParseCommand(),
-                    new GrammarCommand(),
-                    new CoordinatorCommand(),
-                    new SchedulerCommand(),
-                    new WorkerCommand(),
-                    new ZooKeeperCommand(),
-                    new DrainCommand(),
-                    new ResizeCommand(),
-                    new CertificatesCommand(),
-                    new DoctorCommand(),
-                    new DevicesCommand(),
-                    new BenchCommand(),
-                    new ReplayCommand(),
-                    new TrainStartUpCommand());
+    /// The commands by name. Each is created when it is needed: their settings load classes of
+    /// every process, which a start would wait for.
+    private static final ImmutableMap<String, Supplier<Command>> COMMANDS =
+            ImmutableMap.<String, Supplier<Command>>builder()
+                    .put("serve", ServeCommand::new)
+                    .put("run", RunCommand::new)
+                    .put("models", ModelsCommand::new)
+                    .put("inspect", InspectCommand::new)
+                    .put("tokenize", TokenizeCommand::new)
+                    .put("render", RenderCommand::new)
+                    .put("parse", ParseCommand::new)
+                    .put("grammar", GrammarCommand::new)
+                    .put("coordinator", CoordinatorCommand::new)
+                    .put("scheduler", SchedulerCommand::new)
+                    .put("worker", WorkerCommand::new)
+                    .put("zookeeper", ZooKeeperCommand::new)
+                    .put("drain", DrainCommand::new)
+                    .put("resize", ResizeCommand::new)
+                    .put("certificates", CertificatesCommand::new)
+                    .put("doctor", DoctorCommand::new)
+                    .put("devices", DevicesCommand::new)
+                    .put("bench", BenchCommand::new)
+                    .put("replay", ReplayCommand::new)
+                    .put("train-start-up", TrainStartUpCommand::new)
+                    .build();
 
     private static final int INTERNAL_ERROR = -1;
 
@@ -148,9 +154,11 @@ public final class Lockstep {
 
     /// Returns the names of the settings of all commands.
     static Set<String> keyNames() {
-        return COMMANDS.stream()
-                .flatMap(command -> command.keyNames().stream())
-                .collect(Collectors.toSet());
+        return all().flatMap(command -> command.keyNames().stream()).collect(Collectors.toSet());
+    }
+
+    private static Stream<Command> all() {
+        return COMMANDS.values().stream().map(Supplier::get);
     }
 
     private static boolean isVersion(String word) {
@@ -162,12 +170,11 @@ public final class Lockstep {
     }
 
     private static Command find(String name) {
-        for (Command command : COMMANDS) {
-            if (command.name().equals(name)) {
-                return command;
-            }
+        Supplier<Command> command = COMMANDS.get(name);
+        if (command != null) {
+            return command.get();
         }
-        List<String> names = COMMANDS.stream().map(Command::name).toList();
+        List<String> names = COMMANDS.keySet().asList();
         throw new SettingsException(
                 Nearest.of(name, names)
                         .map(near -> "no such command; did you mean " + near + "?")
@@ -178,9 +185,11 @@ public final class Lockstep {
         var text =
                 new StringBuilder(
                         "lockstep serves large language models.\n\nUsage: lockstep COMMAND [--key=value …]\n\n");
-        for (Command command : COMMANDS) {
-            text.append("  %-14s %s%n".formatted(command.name(), command.summary()));
-        }
+        all().forEach(
+                        command ->
+                                text.append(
+                                        "  %-14s %s%n"
+                                                .formatted(command.name(), command.summary())));
         text.append("  %-14s %s%n".formatted("version", "print the version, as --version does"));
         return text.append("\nlockstep COMMAND --help lists a command's settings.").toString();
     }

@@ -8,31 +8,32 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
+import java.util.function.Supplier;
 
 /// The keys that one process accepts, in the order in which its help shows them.
 public final class SettingsSpec {
 
     private final Map<String, Key<?>> keys = new LinkedHashMap<>();
-    private final Set<String> elsewhere = new TreeSet<>();
+    private final Supplier<Set<String>> elsewhere;
     private final String arguments;
 
-    private SettingsSpec(Collection<Key<?>> keys, Collection<String> elsewhere, String arguments) {
+    private SettingsSpec(
+            Collection<Key<?>> keys, Supplier<Set<String>> elsewhere, String arguments) {
         for (Key<?> key : keys) {
             if (this.keys.putIfAbsent(key.name(), key) != null) {
                 throw new IllegalArgumentException("--" + key.name() + " is declared twice");
             }
         }
-        this.elsewhere.addAll(elsewhere);
+        this.elsewhere = elsewhere;
         this.arguments = arguments;
     }
 
     public static SettingsSpec of(Key<?>... keys) {
-        return new SettingsSpec(List.of(keys), Set.of(), "");
+        return new SettingsSpec(List.of(keys), Set::of, "");
     }
 
     public static SettingsSpec of(Collection<Key<?>> keys) {
-        return new SettingsSpec(keys, Set.of(), "");
+        return new SettingsSpec(keys, Set::of, "");
     }
 
     public SettingsSpec and(Key<?>... more) {
@@ -43,10 +44,10 @@ public final class SettingsSpec {
 
     /// Returns a spec that ignores these keys in the file and the environment, which all processes
     /// share; on the command line they remain unknown.
-    public SettingsSpec passingOver(Collection<String> keyNames) {
-        Set<String> names = new TreeSet<>(elsewhere);
-        names.addAll(keyNames);
-        return new SettingsSpec(keys.values(), names, arguments);
+    ///
+    /// @param keyNames is asked only where there is such a key
+    public SettingsSpec passingOver(Supplier<Set<String>> keyNames) {
+        return new SettingsSpec(keys.values(), keyNames, arguments);
     }
 
     /// Returns a spec that accepts words that belong to no key ([Settings#arguments]); `name` shows
@@ -73,7 +74,7 @@ public final class SettingsSpec {
     }
 
     boolean passesOver(String name) {
-        return elsewhere.contains(name);
+        return elsewhere.get().contains(name);
     }
 
     /// Returns one line per key, for `--help`.

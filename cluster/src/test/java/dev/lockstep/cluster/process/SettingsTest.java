@@ -128,7 +128,7 @@ class SettingsTest {
     @Test
     void keysOfOtherProcessesAreIgnoredInFileAndEnvironment(@TempDir Path folder)
             throws IOException {
-        SettingsSpec spec = SPEC.passingOver(Set.of("rank"));
+        SettingsSpec spec = SPEC.passingOver(() -> Set.of("rank"));
         Path file = Files.writeString(folder.resolve("c"), "rank=1\n");
         Settings.parse(spec, List.of("--config=" + file), Map.of("LOCKSTEP_RANK", "1"));
         assertRefused(
