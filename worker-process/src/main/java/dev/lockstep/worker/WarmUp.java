@@ -24,6 +24,9 @@ final class WarmUp {
     /// still short.
     private static final int FAR = 1024;
 
+    /// A step of this part of the goal is long enough to measure.
+    private static final int SHORT = 8;
+
     private final Kernels kernels;
     private final Session session;
     private final int blocks;
@@ -37,23 +40,24 @@ final class WarmUp {
         this.goal = kernels.capabilities().stepGoal();
     }
 
-    /// Warms up decode batches of 1, 4, 16 … sequences, then doubles a prefill chunk while its step
-    /// stays within half the goal. Returns the number of tokens that take as long as the goal,
-    /// extrapolated from the last chunk, at most the session's limit.
+    /// Warms up decode batches of 1, 4, 16 … sequences, then doubles a prefill chunk, both while a
+    /// step is short. Returns the number of tokens that take as long as the goal, extrapolated from
+    /// the last chunk, at most the session's limit: the scheduler corrects it by its own steps, so
+    /// that long ones here would only delay the start.
     StepBudget measure() {
         warm();
         int maxTokens = session.limits().maxTokens();
         int chunk = Math.min(SMALLEST_CHUNK, maxTokens);
         long nanos = fromRankZero(prefill(chunk));
-        while (chunk < maxTokens && 2 * nanos <= goal.toNanos()) {
+        while (chunk < maxTokens && isShort(nanos)) {
             chunk = Math.min(2 * chunk, maxTokens);
             nanos = fromRankZero(prefill(chunk));
         }
         // Measured twice: a short load of other processes must not decide for the whole run.
         nanos = Math.min(nanos, fromRankZero(prefill(chunk)));
-        int doublingPosition = doublingPosition();
+        int doublingPosition = doublingPosition(chunk, nanos);
         int tokens =
-                2 * nanos <= goal.toNanos()
+                isShort(nanos)
                         ? chunk
                         : Math.min(
                                 maxTokens,
@@ -77,14 +81,16 @@ final class WarmUp {
 
     /// Compares the time of a chunk at the beginning of a sequence with that of a far one: time
     /// grows with the number of positions that a token attends to.
-    private int doublingPosition() {
+    ///
+    /// @param nanos of a chunk of `measured` tokens at the beginning
+    private int doublingPosition(int measured, long nanos) {
         SessionLimits limits = session.limits();
         int count = Math.min(SMALLEST_CHUNK, Math.min(limits.maxTokens(), limits.maxPositions()));
         int far = Math.min(FAR, limits.maxPositions() - count);
         if (far < count) {
             return 0;
         }
-        long near = fromRankZero(prefill(count));
+        long near = measured == count ? nanos : fromRankZero(prefill(count));
         long deep = fromRankZero(run(far, count));
         return deep <= near ? 0 : (int) Math.min(Integer.MAX_VALUE, far * near / (deep - near));
     }
@@ -94,13 +100,19 @@ final class WarmUp {
         return run(List.of(count), computed);
     }
 
-    /// Warms up decode batches without measuring.
+    /// Warms up decode batches, up to one that takes long.
     void warm() {
         int maxRows = Math.min(session.limits().maxSequences(), session.limits().maxTokens());
-        for (int rows = 1; rows < maxRows; rows *= 4) {
-            decode(rows);
+        int rows = 1;
+        // The first step links code and touches memory: its time says nothing.
+        decode(rows);
+        while (isShort(fromRankZero(decode(rows))) && rows < maxRows) {
+            rows = Math.min(4 * rows, maxRows);
         }
-        decode(maxRows);
+    }
+
+    private boolean isShort(long nanos) {
+        return SHORT * nanos <= goal.toNanos();
     }
 
     /// Runs the step of the most rows and tokens, and the decode step of the most rows.
