@@ -11,8 +11,10 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Isolated;
@@ -23,6 +25,7 @@ import org.junit.jupiter.api.parallel.Isolated;
 /// `-Dlockstep.soak.minutes`, `-Dlockstep.soak.seconds` between faults and `-Dlockstep.soak.seed`
 /// replace the values.
 @Isolated("its load uses all cores")
+@Timeout(value = 3, unit = TimeUnit.HOURS)
 @ExtendWith(LogsOnFailure.class)
 @EnabledIfSystemProperty(
         named = "lockstep.long",
