@@ -192,16 +192,26 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         }
     }
 
-    private synchronized void received(
+    private void received(SchedulerMessage message, StreamObserver<WorkerMessage> answers) {
+        if (isDeadly(message)) {
+            die();
+        } else {
+            handle(message, answers);
+        }
+    }
+
+    private synchronized boolean isDeadly(SchedulerMessage message) {
+        return message.getStep().getAdmittedList().stream()
+                .anyMatch(one -> one.getPromptIdsList().equals(poison));
+    }
+
+    private synchronized void handle(
             SchedulerMessage message, StreamObserver<WorkerMessage> answers) {
         switch (message.getMessageCase()) {
             case JOIN -> join(message.getJoin(), answers);
             case FORM -> form(message.getForm());
             case STEP -> {
-                if (message.getStep().getAdmittedList().stream()
-                        .anyMatch(one -> one.getPromptIdsList().equals(poison))) {
-                    die();
-                } else if (holding) {
+                if (holding) {
                     held.add(message.getStep());
                 } else {
                     run(message.getStep());
