@@ -12,7 +12,7 @@ import org.opentest4j.AssertionFailedError;
 final class BoundedWait {
 
     /// Only a hang takes longer, however busy the machine is.
-    static final Duration TIMEOUT = Duration.ofMinutes(3);
+    static final Duration TIMEOUT = Duration.ofMinutes(10);
 
     /// The limit for the wall time of a wait on a [LoadAwareClock], which only a hang exceeds.
     private static final Duration MAX_WALL_TIME = Duration.ofMinutes(10);
