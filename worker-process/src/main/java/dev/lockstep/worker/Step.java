@@ -26,6 +26,11 @@ record Step(
         return rows.stream().mapToInt(Row::count).sum();
     }
 
+    /// Whether it admits a prompt that [WorkerMain#POISON] is for.
+    boolean admitsPoison() {
+        return admitted.stream().anyMatch(each -> each.promptIds[0] == 0);
+    }
+
     /// The assignment of a slot to a sequence.
     ///
     /// @param requestId the request, for the log

@@ -327,6 +327,9 @@ final class StepRunner implements AutoCloseable {
         LaunchedStep launched;
         try {
             failpoints.hit(WorkerMain.BEFORE_STEP);
+            if (failpoints.isArmed(WorkerMain.POISON) && step.admitsPoison()) {
+                failpoints.hit(WorkerMain.POISON);
+            }
             launched = current.launch(step);
         } catch (RuntimeException | Error e) {
             fail(step.epoch(), step.number(), run.replies, e);

@@ -33,8 +33,11 @@ public final class WorkerMain {
     /// Trips at each checksum of the last rank, those of canary steps included.
     static final Failpoint FLIP_BIT = new Failpoint("worker.flip-bit");
 
+    /// Hit by each step that admits a prompt whose first id is 0.
+    static final Failpoint POISON = new Failpoint("worker.poison");
+
     static final List<Failpoint> FAILPOINTS =
-            List.of(BEFORE_STEP, AFTER_STEP, BEFORE_FORM, BEFORE_CANARY, FLIP_BIT);
+            List.of(BEFORE_STEP, AFTER_STEP, BEFORE_FORM, BEFORE_CANARY, FLIP_BIT, POISON);
 
     private static final Logger LOG = LogManager.getLogger(WorkerMain.class);
 

@@ -146,6 +146,10 @@ public final class Failpoints {
         return new Armed(action, sleep, when == null ? "" : when, new AtomicLong());
     }
 
+    public boolean isArmed(Failpoint point) {
+        return armed.containsKey(point);
+    }
+
     /// Executes the action of this failpoint, usually none.
     public void hit(Failpoint point) {
         if (!armed.isEmpty()) {
