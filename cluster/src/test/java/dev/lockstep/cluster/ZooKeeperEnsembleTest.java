@@ -50,7 +50,7 @@ final class ZooKeeperEnsembleTest {
 
             int follower = ensemble.follower();
             ensemble.kill(follower);
-            first = update(registration, two, "a follower is gone", second);
+            update(registration, two, "a follower is gone", second);
             assertEquals(OptionalLong.of(2), leader.nextEpoch(1));
             ensemble.startServer(follower);
             ensemble.awaitServing(3);
