@@ -94,7 +94,7 @@ public record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<
                             ofStatus(GroupStatus::getFormations)),
                     counter(
                             "group_losses",
-                            "Groups that the current scheduler has lost",
+                            "Groups that the current scheduler has lost, other than for a resize",
                             ofStatus(GroupStatus::getLosses)),
                     gauge(
                             "parked",

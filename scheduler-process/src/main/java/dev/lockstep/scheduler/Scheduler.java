@@ -157,8 +157,8 @@ public final class Scheduler {
 
     /// As [#submit(List, long)].
     ///
-    /// @param accepted whether another scheduler had accepted the request: then neither a full
-    ///   queue nor its deadline is a reason to refuse it
+    /// @param accepted whether the request was accepted before, by another scheduler or while the
+    ///   group was formed: then neither a full queue nor its deadline is a reason to refuse it
     public Submission submit(List<Sequence> choices, boolean accepted, long nanos) {
         recorder.submitted(choices, accepted, nanos);
         timeline.at(nanos);

@@ -164,7 +164,8 @@ public final class Timeline {
         add(sequence, Kind.QUEUED, Reason.NONE);
     }
 
-    /// Records that another scheduler had accepted a queued sequence, and this one continues it.
+    /// Records that a queued sequence had been accepted before, by another scheduler or while the
+    /// group was formed.
     void moved(Sequence sequence) {
         add(sequence, Kind.MOVED, Reason.NONE);
     }
