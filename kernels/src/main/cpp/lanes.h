@@ -118,6 +118,12 @@ inline float largest(Lanes a) {
   for (int p = 1; p < PARTS; p++) greatest = vec::maximum(greatest, a.part[p]);
   return vec::largest(greatest);
 }
+// Whether any lane of a is above that of b.
+inline bool any_above(Lanes a, Lanes b) {
+  unsigned above = 0;
+  for (int p = 0; p < PARTS; p++) above |= vec::bits(vec::above(a.part[p], b.part[p]));
+  return above != 0;
+}
 
 // Lane i with lane i + 8, then i + 4, i + 2, i + 1: the only order in which lanes are summed.
 inline float sum(Lanes a) {

@@ -1,19 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rotates queries and keys, and stores the new keys and values of a layer in its blocks.
-//
-// A block holds, for each layer and KV head, keys as [headSize][16 tokens] (a lane is a token, so
-// that scores need no horizontal sum), then values as [16 tokens][headSize].
-#include "lanes.h"
+#include "kv_block.h"
 
 using namespace lockstep;
 
 namespace {
 
-constexpr int BLOCK = 16;
-
 void put(float* p, float x) { *p = x; }
 void put(Half* p, float x) { p->bits = float_to_f16(x); }
 void put(Brain* p, float x) { p->bits = float_to_bf16(x); }
+
+// Stores a row at `to`, its elements `step` apart.
+template <typename T>
+void store_row(const float* row, int head_size, T* to, int step, Half*) {
+  for (int d = 0; d < head_size; d++) put(to + d * step, row[d]);
+}
+
+// Quantizes each group to codes in [-127, 127] of an f16 scale, which is rounded first, so that a code is off by half a
+// scale at most. Its scales are 16 tokens apart.
+template <>
+void store_row(const float* row, int head_size, Code* to, int step, Half* scales) {
+  for (int from = 0; from < head_size; from += KV_GROUP) {
+    // Compared as integers, a NaN is larger than every number, and so reaches the scale.
+    uint32_t largest = 0;
+    for (int d = from; d < from + KV_GROUP; d++) {
+      uint32_t magnitude = float_to_bits(row[d]) & 0x7FFFFFFF;
+      if (magnitude > largest) largest = magnitude;
+    }
+    put(scales, bits_to_float(largest) / 127);
+    float scale = f16_to_float(scales->bits);
+    float inverse = scale > 0 ? 1 / scale : 0;
+    for (int d = from; d < from + KV_GROUP; d++) {
+      float code = row[d] * inverse;
+      code = code < 127 ? code : 127;
+      code = code > -127 ? code : -127;
+      // 1.5 · 2^23 rounds to an integer, half to even, and leaves it in the low bits.
+      to[d * step].value = static_cast<int8_t>(float_to_bits(code + 0x1.8p23f));
+    }
+    scales += KV_TOKENS;
+  }
+}
 
 // Element i of the first half is rotated with element i of the second.
 void rotate(float* head, const float* cosine, const float* sine, int half) {
@@ -44,17 +70,14 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
     for (int head = 0; head < query_heads + kv_heads; head++) {
       rotate(row + head * head_size, c, s, half);
     }
-    T* block = reinterpret_cast<T*>(layer + blocks[t] * block_bytes);
     const float* keys = row + query_heads * head_size;
     const float* values = keys + kv_heads * head_size;
     for (int head = 0; head < kv_heads; head++) {
-      T* k = block + static_cast<int64_t>(head) * 2 * BLOCK * head_size + offsets[t];
-      T* v = block + (static_cast<int64_t>(head) * 2 + 1) * BLOCK * head_size +
-         offsets[t] * head_size;
-      for (int d = 0; d < head_size; d++) {
-        put(k + d * BLOCK, keys[head * head_size + d]);
-        put(v + d, values[head * head_size + d]);
-      }
+      KvBlock<T> block{layer + blocks[t] * block_bytes + head * KvBlock<T>::bytes(head_size), head_size};
+      const int at = offsets[t];
+      store_row(keys + head * head_size, head_size, block.keys() + at, KV_TOKENS, block.key_scales() + at);
+      store_row(values + head * head_size, head_size, block.values() + at * head_size, 1,
+                block.value_scales() + at);
     }
   }
 }
@@ -63,7 +86,7 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
 
 // Tokens [from, to) of qkv [tokens, (queries + 2 · KV) · head_size]. Token t is stored at offset
 // offsets[t] of block blocks[t], and left as it is where blocks[t] is negative; `layer` is the address of the layer in block 0. kv_type: 0 F32, 1
-// F16, 2 BF16.
+// F16, 2 BF16, 3 q8.
 LOCKSTEP void lockstep_rotate_and_store(float* qkv, int64_t stride, const int32_t* positions,
                                         const float* cosine, const float* sine, int32_t half,
                                         int32_t query_heads, int32_t kv_heads,
@@ -71,8 +94,9 @@ LOCKSTEP void lockstep_rotate_and_store(float* qkv, int64_t stride, const int32_
                                         int32_t kv_type, const int32_t* blocks,
                                         const int32_t* offsets, int64_t from, int64_t to) {
   auto run = kv_type == 0   ? rotate_and_store<float>
-       : kv_type == 1 ? rotate_and_store<Half>
-               : rotate_and_store<Brain>;
+             : kv_type == 1 ? rotate_and_store<Half>
+             : kv_type == 2 ? rotate_and_store<Brain>
+                            : rotate_and_store<Code>;
   run(qkv, stride, positions, cosine, sine, half, query_heads, kv_heads, head_size, layer,
       block_bytes, blocks, offsets, from, to);
 }

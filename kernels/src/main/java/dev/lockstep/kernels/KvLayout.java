@@ -6,14 +6,22 @@ package dev.lockstep.kernels;
 ///
 /// @param layers layers of the group; each block holds all of them
 /// @param kvHeads heads on this rank; 0 for an empty shard
+/// @param type I8 for q8: every [#GROUP] dimensions of a row are int8 codes with an f16 scale
 /// @param blockSize tokens a block holds
 public record KvLayout(int layers, int kvHeads, int headSize, DType type, int blockSize) {
+    /// Dimensions that share a scale in q8.
+    public static final int GROUP = 32;
 
     public KvLayout {
         if (layers < 1 || kvHeads < 0 || headSize < 1 || blockSize < 1) {
             throw new IllegalArgumentException(
                     "KV layout of %d layers, %d heads of %d, blocks of %d"
                             .formatted(layers, kvHeads, headSize, blockSize));
+        }
+        if (type == DType.I8 && headSize % GROUP != 0) {
+            throw new IllegalArgumentException(
+                    "q8 keys and values of heads of %d, must be a multiple of %d"
+                            .formatted(headSize, GROUP));
         }
     }
 
@@ -23,7 +31,13 @@ public record KvLayout(int layers, int kvHeads, int headSize, DType type, int bl
     }
 
     public long bytesPerToken() {
-        return 2L * layers * kvHeads * headSize * type.bytes();
+        return 2L * layers * kvHeads * rowBytes(headSize, type);
+    }
+
+    /// Returns the bytes of the key, or of the value, of one token and head.
+    public static int rowBytes(int headSize, DType type) {
+        int scales = type == DType.I8 ? headSize / GROUP * DType.F16.bytes() : 0;
+        return headSize * type.bytes() + scales;
     }
 
     public long bytesPerBlock() {

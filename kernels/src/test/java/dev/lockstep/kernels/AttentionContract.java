@@ -10,10 +10,15 @@ import org.junit.jupiter.api.Test;
 /// The contract of attention over paged keys and values.
 public interface AttentionContract extends KernelsContract {
 
+    /// Returns whether keys and values may be stored as q8, which is [DType#I8].
+    default boolean storesQ8() {
+        return false;
+    }
+
     @Test
     default void attentionIsWithinRoundingOfTheReference() {
         for (int headSize : new int[] {32, 48, 64, 96, 128, 20}) {
-            for (DType type : new DType[] {DType.F32, DType.F16, DType.BF16}) {
+            for (DType type : kvTypes(headSize)) {
                 try (TestDevice device = device()) {
                     var run = new AttentionRun(device, even(6, 2, headSize), type, 1, 1);
                     run.step(new Chunk(0, 0, 40), new Chunk(1, 0, 3));
@@ -65,11 +70,11 @@ public interface AttentionContract extends KernelsContract {
 
     @Test
     default void aTokenIsTheSameInChunksOfAnySize() {
-        for (DType type : new DType[] {DType.F32, DType.F16}) {
+        for (DType type : kvTypes(64)) {
             int[] expected = whole(type, 100);
             for (int size : new int[] {1, 7, 16, 33}) {
                 try (TestDevice device = device()) {
-                    var run = new AttentionRun(device, uneven(), type, 2, size);
+                    var run = new AttentionRun(device, uneven(type), type, 2, size);
                     for (int at = 0; at < 100; at += size) {
                         run.step(new Chunk(0, at, Math.min(size, 100 - at)));
                     }
@@ -81,25 +86,34 @@ public interface AttentionContract extends KernelsContract {
 
     @Test
     default void aTokenIsTheSameWithAnyNeighboursAndThreadCount() {
-        int[] expected = whole(DType.F16, 60);
-        for (int threads = 1; threads <= 4; threads++) {
-            try (var device = new TestDevice(open(threads))) {
-                var run = new AttentionRun(device, uneven(), DType.F16, 2, 100 + threads);
-                run.step(new Chunk(3, 0, 50), new Chunk(0, 0, 21), new Chunk(4, 0, 1));
-                run.step(new Chunk(0, 21, 1), new Chunk(3, 50, 1), new Chunk(4, 1, 33));
-                run.step(new Chunk(5, 0, 90), new Chunk(3, 51, 1), new Chunk(0, 22, 38));
-                run.requireSame(this, expected, 60, threads + " threads");
+        for (DType type : kvTypes(64)) {
+            int[] expected = whole(type, 60);
+            for (int threads = 1; threads <= 4; threads++) {
+                try (var device = new TestDevice(open(threads))) {
+                    var run = new AttentionRun(device, uneven(type), type, 2, 100 + threads);
+                    run.step(new Chunk(3, 0, 50), new Chunk(0, 0, 21), new Chunk(4, 0, 1));
+                    run.step(new Chunk(0, 21, 1), new Chunk(3, 50, 1), new Chunk(4, 1, 33));
+                    run.step(new Chunk(5, 0, 90), new Chunk(3, 51, 1), new Chunk(0, 22, 38));
+                    run.requireSame(this, expected, 60, type + ", " + threads + " threads");
+                }
             }
         }
     }
 
     @Test
     default void aLongSequenceIsTheSameHoweverItIsCut() {
+        requireSameHoweverCut(DType.F32);
+        if (storesQ8()) {
+            requireSameHoweverCut(DType.I8);
+        }
+    }
+
+    private void requireSameHoweverCut(DType type) {
         int length = longSequence();
         int[] expected = {};
         for (int threads = 1; threads <= 3; threads++) {
             try (var device = new TestDevice(open(threads))) {
-                var run = new AttentionRun(device, even(2, 1, 32), DType.F32, 1, threads);
+                var run = new AttentionRun(device, even(2, 1, 32), type, 1, threads);
                 int chunk = 100 + 156 * threads;
                 for (int at = 0; at < length - 3; at += chunk) {
                     run.step(
@@ -118,7 +132,7 @@ public interface AttentionContract extends KernelsContract {
                     }
                     run.requireReference(this, 0, length - 1);
                 } else {
-                    run.requireSame(this, expected, length, threads + " threads");
+                    run.requireSame(this, expected, length, type + ", " + threads + " threads");
                 }
             }
         }
@@ -126,26 +140,28 @@ public interface AttentionContract extends KernelsContract {
 
     @Test
     default void previousContentOfABlockDoesNotMatter() {
-        int[] expected = whole(DType.F32, 23);
-        try (TestDevice device = device()) {
-            var run = new AttentionRun(device, uneven(), DType.F32, 2, 7);
-            run.step(new Chunk(AttentionRun.POISON, 0, 64));
-            run.release(AttentionRun.POISON);
-            run.step(new Chunk(0, 0, 5));
-            for (int at = 5; at < 23; at++) {
-                run.step(new Chunk(0, at, 1));
+        for (DType type : kvTypes(64)) {
+            int[] expected = whole(type, 23);
+            try (TestDevice device = device()) {
+                var run = new AttentionRun(device, uneven(type), type, 2, 7);
+                run.step(new Chunk(AttentionRun.POISON, 0, 64));
+                run.release(AttentionRun.POISON);
+                run.step(new Chunk(0, 0, 5));
+                for (int at = 5; at < 23; at++) {
+                    run.step(new Chunk(0, at, 1));
+                }
+                run.requireSame(this, expected, 23, type + " after another sequence");
             }
-            run.requireSame(this, expected, 23, "after another sequence");
         }
     }
 
     @Test
     default void aCopiedPrefixContinuesAsIfItHadBeenComputed() {
-        for (DType type : new DType[] {DType.F32, DType.BF16}) {
+        for (DType type : kvTypes(64)) {
             int[] expected = whole(type, 40);
             for (int shared : new int[] {16, 17, 25, 31, 32}) {
                 try (TestDevice device = device()) {
-                    var run = new AttentionRun(device, uneven(), type, 2, shared);
+                    var run = new AttentionRun(device, uneven(type), type, 2, shared);
                     run.step(new Chunk(0, 0, 40));
                     // Sequence 0 continues with copies of its first two blocks; the originals
                     // become NaN.
@@ -175,7 +191,7 @@ public interface AttentionContract extends KernelsContract {
     @Test
     default void theNullBlockAndNonexistentBlocksAreRefused() {
         try (TestDevice device = device()) {
-            var run = new AttentionRun(device, uneven(), DType.F16, 1, 8);
+            var run = new AttentionRun(device, uneven(DType.F16), DType.F16, 1, 8);
             run.table(0).add(0);
             device.requireRefused(() -> run.step(new Chunk(0, 0, 3)));
             run.table(1).add(run.kv().blocks());
@@ -195,7 +211,7 @@ public interface AttentionContract extends KernelsContract {
     @Test
     default void aRowMayBeEmpty() {
         try (TestDevice device = device()) {
-            var run = new AttentionRun(device, uneven(), DType.F32, 1, 9);
+            var run = new AttentionRun(device, uneven(DType.F32), DType.F32, 1, 9);
             run.step(new Chunk(0, 0, 4), new Chunk(1, 0, 0), new Chunk(2, 0, 2));
             run.requireReference(this, 2, 1);
             run.step();
@@ -205,7 +221,7 @@ public interface AttentionContract extends KernelsContract {
     /// Returns the outputs of sequence 0, computed in a single step on one thread.
     private int[] whole(DType type, int length) {
         try (var device = new TestDevice(open(1))) {
-            var run = new AttentionRun(device, uneven(), type, 2, 0);
+            var run = new AttentionRun(device, uneven(type), type, 2, 0);
             run.step(new Chunk(0, 0, length));
             return run.outputs(0, length);
         }
@@ -219,7 +235,15 @@ public interface AttentionContract extends KernelsContract {
         return new AttentionShape(kvHeadOf, kvHeads, headSize, (float) (1 / Math.sqrt(headSize)));
     }
 
-    private static AttentionShape uneven() {
-        return new AttentionShape(new int[] {0, 0, 1, 1, 1}, 2, 48, 0.14f);
+    private static AttentionShape uneven(DType type) {
+        int headSize = type == DType.I8 ? 64 : 48;
+        return new AttentionShape(new int[] {0, 0, 1, 1, 1}, 2, headSize, 0.14f);
+    }
+
+    private List<DType> kvTypes(int headSize) {
+        boolean q8 = storesQ8() && headSize % KvLayout.GROUP == 0;
+        return q8
+                ? List.of(DType.F32, DType.F16, DType.BF16, DType.I8)
+                : List.of(DType.F32, DType.F16, DType.BF16);
     }
 }

@@ -240,8 +240,8 @@ public final class AttentionRun {
     }
 
     /// Returns how far a result may be from [#reference], besides its rounding to the activation
-    /// type: the bound of the cache's rounding, and where activations are shorter than F32 that of
-    /// the rotated queries and keys.
+    /// type: the bound of the cache's rounding (except to q8), and where activations are shorter
+    /// than F32 that of the rotated queries and keys.
     private double bound(KernelsContract contract) {
         double activations =
                 device.activationType() == DType.F32 ? 0 : bound(device.activationType());
@@ -251,18 +251,21 @@ public final class AttentionRun {
     private static double bound(DType type) {
         return switch (type) {
             // A few hundred roundings of values near 1.
-            case F32 -> 2e-5;
+            case F32, I8 -> 2e-5;
             // Keys and values are rounded to 11 and to 8 bits; a score is a sum of up to 128 such
             // products.
             case F16 -> 4e-3;
             case BF16 -> 3e-2;
-            case I32, I8 -> throw new IllegalArgumentException("no attention over " + type);
+            case I32 -> throw new IllegalArgumentException("no attention over " + type);
         };
     }
 
     /// Requires the output of a token in layer 0 to be close to the reference.
     void requireReference(KernelsContract contract, int sequence, int position) {
-        double[] expected = reference(sequence, position, 0);
+        AttentionReference reference = reference(sequence, position, 0);
+        double[] expected = reference.output();
+        double[] ofCache =
+                layout.type() == DType.I8 ? reference.boundOfQ8() : new double[expected.length];
         int[] bits = output(sequence, position, 0);
         assertEquals(expected.length, bits.length);
         for (int i = 0; i < bits.length; i++) {
@@ -270,7 +273,7 @@ public final class AttentionRun {
             Rounding.requireClose(
                     expected[i],
                     Float.intBitsToFloat(bits[i]),
-                    bound(contract),
+                    bound(contract) + ofCache[i],
                     device.activationType(),
                     () -> "element " + element);
         }
@@ -297,46 +300,13 @@ public final class AttentionRun {
         return device.stored(values);
     }
 
-    /// Computes attention of one token in double.
-    public double[] reference(int sequence, int position, int layer) {
-        int size = shape.headSize();
-        double[] own = rotated(sequence, position, layer);
-        double[] out = new double[shape.queryHeads() * size];
-        double[][] past = new double[position + 1][];
+    /// Returns attention of one token, over keys and values as they are before they are stored.
+    public AttentionReference reference(int sequence, int position, int layer) {
+        double[][] tokens = new double[position + 1][];
         for (int t = 0; t <= position; t++) {
-            past[t] = rotated(sequence, t, layer);
+            tokens[t] = rotated(sequence, t, layer);
         }
-        for (int head = 0; head < shape.queryHeads(); head++) {
-            int key = (shape.queryHeads() + shape.kvHeadOf()[head]) * size;
-            int value = key + shape.kvHeads() * size;
-            double[] weights = new double[position + 1];
-            double max = Double.NEGATIVE_INFINITY;
-            for (int t = 0; t <= position; t++) {
-                for (int d = 0; d < size; d++) {
-                    weights[t] += own[head * size + d] * past[t][key + d];
-                }
-                weights[t] = capped(weights[t] * shape.scale());
-                if (position - t >= shape.window()) {
-                    weights[t] = Double.NEGATIVE_INFINITY;
-                }
-                max = Math.max(max, weights[t]);
-            }
-            double sum = 0;
-            for (int t = 0; t <= position; t++) {
-                weights[t] = Math.exp(weights[t] - max);
-                sum += weights[t];
-            }
-            for (int t = 0; t <= position; t++) {
-                for (int d = 0; d < size; d++) {
-                    out[head * size + d] += weights[t] / sum * past[t][value + d];
-                }
-            }
-        }
-        return out;
-    }
-
-    private double capped(double score) {
-        return shape.softCap() == 0 ? score : shape.softCap() * Math.tanh(score / shape.softCap());
+        return new AttentionReference(shape, tokens);
     }
 
     /// Frees the blocks that no token from `position` on attends to, and other sequences get them:

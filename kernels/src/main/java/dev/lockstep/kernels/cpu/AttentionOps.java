@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.RotaryTable;
 
 /// One thread's share of attention. Strides are in elements.
 ///
 /// Law 6: the result of a vector (the query of one token and one head) is a function of that query
 /// and of its own sequence. Scores are added in ascending dimension, values in ascending token,
-/// blocks in ascending order with a running maximum. Each segment of the sequence starts from an
-/// empty state and is then merged, so that segments may be computed on different threads. A block
-/// before the window is not looked up. Every implementation computes the same bits.
+/// blocks in ascending order with a running maximum; of q8 keys the scores of each group of
+/// dimensions are added from zero and then scaled, and weights are scaled before they multiply q8
+/// values. Each segment of the sequence starts from an empty state and is then merged, so that
+/// segments may be computed on different threads. A block before the window is not looked up. Every
+/// implementation computes the same bits.
 interface AttentionOps {
     int SEGMENT_TOKENS = 512;
+
+    /// The most blocks of which a tile holds weights at a time.
+    int BLOCKS_AT_ONCE = 4;
 
     /// Returns the head size padded to whole vectors of 16.
     static int padded(int headSize) {
@@ -25,11 +31,13 @@ interface AttentionOps {
     }
 
     /// Returns the floats of scratch that a thread needs to attend with `vectors` vectors: queries,
-    /// weights, factors, two states for each, and a block of keys and values.
+    /// weights, factors, two states for each, and a block of keys and values with their scales.
     static long scratchFloats(int vectors, int headSize) {
         int padded = padded(headSize);
-        int perVector = padded + VectorLanes.COUNT + 1 + 2 * stateFloats(headSize);
-        return (long) vectors * perVector + 2L * CpuPagedKv.BLOCK * (padded + 1);
+        int weights = BLOCKS_AT_ONCE * (CpuPagedKv.BLOCK + 1);
+        int perVector = padded + weights + 2 * stateFloats(headSize);
+        int block = 2 * CpuPagedKv.BLOCK * (padded + padded / KvLayout.GROUP + 1);
+        return (long) vectors * perVector + block;
     }
 
     /// Rotates queries and keys of tokens `[from, to)`, and stores their keys and values.

@@ -10,6 +10,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import dev.lockstep.kernels.DType;
+import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
 /// The inner loops of attention over one block of sixteen tokens. Each method is one small loop,
@@ -22,7 +23,11 @@ final class BlockLoops {
     private BlockLoops() {}
 
     static void widen(long from, long to, int count, DType type) {
-        if (type == DType.F16) {
+        if (type == DType.I8) {
+            for (int i = 0; i < count; i++) {
+                MEMORY.set(FLOAT, to + i * 4L, MEMORY.get(ValueLayout.JAVA_BYTE, from + i));
+            }
+        } else if (type == DType.F16) {
             for (int i = 0; i < count; i++) {
                 MEMORY.set(
                         FLOAT, to + i * 4L, Float.float16ToFloat(MEMORY.get(SHORT, from + i * 2L)));
@@ -32,6 +37,29 @@ final class BlockLoops {
                 float x = VectorLanes.bfloat16ToFloat(MEMORY.get(SHORT, from + i * 2L));
                 MEMORY.set(FLOAT, to + i * 4L, x);
             }
+        }
+    }
+
+    /// Adds the scores of one group of dimensions, times the scales of its keys.
+    static void addScaled(long scores, long scales, boolean isFirst, long out) {
+        for (long i = 0; i < VectorLanes.BYTES; i += STEP * 4L) {
+            FloatVector score = FloatVector.fromMemorySegment(SPECIES, MEMORY, scores + i, ORDER);
+            FloatVector scale = FloatVector.fromMemorySegment(SPECIES, MEMORY, scales + i, ORDER);
+            FloatVector sum =
+                    isFirst
+                            ? score.mul(scale)
+                            : score.fma(
+                                    scale,
+                                    FloatVector.fromMemorySegment(SPECIES, MEMORY, out + i, ORDER));
+            sum.intoMemorySegment(MEMORY, out + i, ORDER);
+        }
+    }
+
+    static void multiply(long weights, long scales, long out) {
+        for (long i = 0; i < VectorLanes.BYTES; i += STEP * 4L) {
+            FloatVector.fromMemorySegment(SPECIES, MEMORY, weights + i, ORDER)
+                    .mul(FloatVector.fromMemorySegment(SPECIES, MEMORY, scales + i, ORDER))
+                    .intoMemorySegment(MEMORY, out + i, ORDER);
         }
     }
 
@@ -107,8 +135,14 @@ final class BlockLoops {
     }
 
     static void values(
-            long weights, long factor, long rows, int headSize, int visible, long values) {
-        for (int c = 0; c < headSize; c += STEP) {
+            long weights,
+            long factor,
+            long rows,
+            int headSize,
+            int columns,
+            int visible,
+            long values) {
+        for (int c = 0; c < columns; c += STEP) {
             long at = values + c * 4L;
             FloatVector sum =
                     FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER)
@@ -128,10 +162,11 @@ final class BlockLoops {
             long factors,
             long rows,
             int headSize,
+            int columns,
             int visible,
             long values,
             long stateBytes) {
-        for (int c = 0; c < headSize; c += STEP) {
+        for (int c = 0; c < columns; c += STEP) {
             long at = values + c * 4L;
             long at1 = at + stateBytes;
             long at2 = at1 + stateBytes;

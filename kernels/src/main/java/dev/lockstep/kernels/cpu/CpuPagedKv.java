@@ -10,7 +10,8 @@ import java.lang.foreign.MemorySegment;
 
 /// A paged cache of blocks of 16 tokens. A block holds, for each layer and KV head, keys as
 /// `[headSize][16 tokens]` (a vector lane is a token, so that scores need no horizontal sum), then
-/// values as `[16 tokens][headSize]`.
+/// values as `[16 tokens][headSize]`. For q8 these are codes; f16 scales of keys, then of values
+/// follow, both as `[headSize / 32][16 tokens]`.
 final class CpuPagedKv implements PagedKv {
     static final int BLOCK = 16;
 
@@ -43,10 +44,10 @@ final class CpuPagedKv implements PagedKv {
                             .formatted(layout.blockSize(), BLOCK));
         }
         switch (layout.type()) {
-            case F32, F16, BF16 -> {}
-            case I32, I8 ->
+            case F32, F16, BF16, I8 -> {}
+            case I32 ->
                     throw new IllegalArgumentException(
-                            "KV type %s, must be F32, F16 or BF16".formatted(layout.type()));
+                            "KV type %s, must be F32, F16, BF16 or I8".formatted(layout.type()));
         }
     }
 
@@ -76,7 +77,7 @@ final class CpuPagedKv implements PagedKv {
     /// Returns the address of the keys of a layer and head in block 0; those of block b are `b ·
     /// blockBytes` bytes further.
     long address(int layer, int head) {
-        long headBytes = 2L * BLOCK * layout.headSize() * layout.type().bytes();
+        long headBytes = 2L * BLOCK * KvLayout.rowBytes(layout.headSize(), layout.type());
         return memory.pointer().address() + ((long) layer * layout.kvHeads() + head) * headBytes;
     }
 
@@ -98,7 +99,17 @@ final class CpuPagedKv implements PagedKv {
                 }
                 long values = keys + (long) BLOCK * layout.headSize() * bytes;
                 move(values, copy, (long) copy.tokens() * layout.headSize() * bytes);
+                if (layout.type() == DType.I8) {
+                    copyScales(values + (long) BLOCK * layout.headSize(), copy);
+                }
             }
+        }
+    }
+
+    private void copyScales(long scales, BlockCopy copy) {
+        int bytes = DType.F16.bytes();
+        for (int group = 0; group < 2 * (layout.headSize() / KvLayout.GROUP); group++) {
+            move(scales + (long) group * BLOCK * bytes, copy, (long) copy.tokens() * bytes);
         }
     }
 

@@ -164,7 +164,8 @@ final class NativeAttentionOps implements AttentionOps {
             case F32 -> 0;
             case F16 -> 1;
             case BF16 -> 2;
-            case I32, I8 -> throw new IllegalArgumentException("KV type " + type);
+            case I8 -> 3;
+            case I32 -> throw new IllegalArgumentException("KV type " + type);
         };
     }
 }

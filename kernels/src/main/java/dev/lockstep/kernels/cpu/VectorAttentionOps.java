@@ -15,7 +15,7 @@ import dev.lockstep.kernels.RotaryTable;
 import jdk.incubator.vector.FloatVector;
 
 /// The twin of `rotate_and_store.cpp` and `attend.cpp` that needs no compiler. Keys and values of
-/// 16 bits are widened block by block into scratch.
+/// 16 bits and codes are widened block by block into scratch.
 final class VectorAttentionOps implements AttentionOps {
     @Override
     public void rotateAndStore(
@@ -51,7 +51,11 @@ final class VectorAttentionOps implements AttentionOps {
                 long key = row + (long) (queryHeads + head) * headSize * 4;
                 long value = key + (long) kvHeads * headSize * 4;
                 long keys = kv.address(layer, head) + block;
-                store(key, value, keys, offset, headSize, kv.type());
+                if (kv.type() == DType.I8) {
+                    StoredCodes.store(key, value, keys, offset, headSize);
+                } else {
+                    store(key, value, keys, offset, headSize, kv.type());
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
 
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.KvLayout;
 
 /// One [AttentionTile] in one thread's scratch memory: the Java twin of what `attend.cpp` does with
 /// a tile.
@@ -19,15 +20,18 @@ final class VectorAttentionTile {
     private final int headSize;
     private final int group;
     private final int vectors;
+    private final boolean quantized;
     private final long queryBytes;
     private final long stateBytes;
     private final long kvHead;
     private final long queries;
     private final long weights;
+    private final long scaled;
     private final long factors;
     private final long states;
     private final long later;
     private final long wide;
+    private final long wideScales;
 
     VectorAttentionTile(
             AttentionTile tile, HeadGroups heads, CpuPagedKv kv, int layer, long scratch) {
@@ -37,15 +41,18 @@ final class VectorAttentionTile {
         headSize = heads.shape().headSize();
         group = heads.size(tile.kvHead());
         vectors = tile.tokens() * group;
+        quantized = kv.type() == DType.I8;
         queryBytes = 4L * AttentionOps.padded(headSize);
         stateBytes = 4L * AttentionOps.stateFloats(headSize);
         kvHead = kv.address(layer, tile.kvHead());
         queries = scratch;
         weights = queries + vectors * queryBytes;
-        factors = weights + vectors * VectorLanes.BYTES;
+        scaled = weights + vectors * VectorLanes.BYTES;
+        factors = scaled + vectors * VectorLanes.BYTES;
         states = factors + vectors * 4L;
         later = states + vectors * stateBytes;
         wide = later + vectors * stateBytes;
+        wideScales = wide + 2L * BLOCK * headSize * 4;
     }
 
     void scaleQueries(long qkv, long stride) {
@@ -89,20 +96,23 @@ final class VectorAttentionTile {
     private void addBlock(int block, long states) {
         long keys = kvHead + MEMORY.get(INT, tile.blockTable() + block * 4L) * kv.blockBytes();
         if (kv.type() != DType.F32) {
-            BlockLoops.widen(keys, wide, 2 * BLOCK * headSize, kv.type());
+            int elements = 2 * BLOCK * headSize;
+            BlockLoops.widen(keys, wide, elements, kv.type());
+            if (quantized) {
+                int scales = elements / KvLayout.GROUP;
+                BlockLoops.widen(keys + elements, wideScales, scales, DType.F16);
+            }
             keys = wide;
         }
         long values = keys + (long) BLOCK * headSize * 4;
         int first = Math.max(0, block * BLOCK - tile.position()) * group;
         int end = endVector(block);
-        int m = first;
-        for (; m + 4 <= end; m += 4) {
-            BlockLoops.scores4(query(m), queryBytes, keys, headSize, weight(m));
+        if (quantized) {
+            addScaledScores(keys, first, end);
+        } else {
+            addScores(0, keys, headSize, first, end, weights);
         }
-        for (; m < end; m++) {
-            BlockLoops.scores(query(m), keys, headSize, weight(m));
-        }
-        for (m = first; m < end; m++) {
+        for (int m = first; m < end; m++) {
             BlockLoops.cap(weight(m), heads.shape().softCap());
             float factor =
                     BlockLoops.weigh(
@@ -112,18 +122,72 @@ final class VectorAttentionTile {
                             states + m * stateBytes);
             MEMORY.set(FLOAT, factors + m * 4L, factor);
         }
-        for (m = first; m < end; ) {
+        if (quantized) {
+            addScaledValues(values, block, first, end, states);
+        } else {
+            addValues(weights, values, 0, headSize, block, first, end, states);
+        }
+    }
+
+    /// Writes the scores of vectors `[first, end)` over `dimensions` dimensions from `from` on.
+    private void addScores(int from, long keys, int dimensions, int first, int end, long out) {
+        long rows = keys + (long) from * BLOCK * 4;
+        int m = first;
+        for (; m + 4 <= end; m += 4) {
+            long q = query(m) + from * 4L;
+            BlockLoops.scores4(q, queryBytes, rows, dimensions, out + m * VectorLanes.BYTES);
+        }
+        for (; m < end; m++) {
+            long q = query(m) + from * 4L;
+            BlockLoops.scores(q, rows, dimensions, out + m * VectorLanes.BYTES);
+        }
+    }
+
+    private void addScaledScores(long keys, int first, int end) {
+        for (int from = 0; from < headSize; from += KvLayout.GROUP) {
+            addScores(from, keys, KvLayout.GROUP, first, end, scaled);
+            long scales = wideScales + from / KvLayout.GROUP * VectorLanes.BYTES;
+            for (int m = first; m < end; m++) {
+                long scores = scaled + m * VectorLanes.BYTES;
+                BlockLoops.addScaled(scores, scales, from == 0, weight(m));
+            }
+        }
+    }
+
+    private void addScaledValues(long values, int block, int first, int end, long states) {
+        int groups = headSize / KvLayout.GROUP;
+        for (int g = 0; g < groups; g++) {
+            long scales = wideScales + (groups + g) * VectorLanes.BYTES;
+            for (int m = first; m < end; m++) {
+                BlockLoops.multiply(weight(m), scales, scaled + m * VectorLanes.BYTES);
+            }
+            int column = g * KvLayout.GROUP;
+            addValues(scaled, values, column, KvLayout.GROUP, block, first, end, states);
+        }
+    }
+
+    private void addValues(
+            long weights,
+            long values,
+            int column,
+            int columns,
+            int block,
+            int first,
+            int end,
+            long states) {
+        for (int m = first; m < end; ) {
             int from = seenFrom(m, block);
             int to = seenTo(m, block);
-            long state = states + m * stateBytes + BlockLoops.VALUES;
-            long rows = values + (long) from * headSize * 4;
-            long weight = weight(m) + from * 4L;
+            long sums = states + m * stateBytes + BlockLoops.VALUES + column * 4L;
+            long rows = values + ((long) from * headSize + column) * 4;
+            long weight = weights + m * VectorLanes.BYTES + from * 4L;
+            long factor = factors + m * 4L;
             if (m + 4 <= end && seenTo(m + 3, block) == to && seenFrom(m + 3, block) == from) {
                 BlockLoops.values4(
-                        weight, factors + m * 4L, rows, headSize, to - from, state, stateBytes);
+                        weight, factor, rows, headSize, columns, to - from, sums, stateBytes);
                 m += 4;
             } else {
-                BlockLoops.values(weight, factors + m * 4L, rows, headSize, to - from, state);
+                BlockLoops.values(weight, factor, rows, headSize, columns, to - from, sums);
                 m++;
             }
         }

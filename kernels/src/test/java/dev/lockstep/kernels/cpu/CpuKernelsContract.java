@@ -50,6 +50,11 @@ interface CpuKernelsContract
     }
 
     @Override
+    default boolean storesQ8() {
+        return true;
+    }
+
+    @Override
     default Tolerances tolerances() {
         return Tolerances.STATED;
     }

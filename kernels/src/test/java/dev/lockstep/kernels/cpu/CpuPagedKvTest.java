@@ -17,9 +17,14 @@ final class CpuPagedKvTest {
 
     @Test
     void theNullBlockIsNeverWritten() {
+        requireNullBlock(DType.F16);
+        requireNullBlock(DType.I8);
+    }
+
+    private static void requireNullBlock(DType type) {
         try (var device = new TestDevice(CpuKernels.open(CpuOptions.ofThreads(2)))) {
             var shape = new AttentionShape(new int[] {0, 0, 1}, 2, 32, 1);
-            var run = new AttentionRun(device, shape, DType.F16, 2, 1);
+            var run = new AttentionRun(device, shape, type, 2, 1);
             run.step(new Chunk(0, 0, 33), new Chunk(1, 0, 16));
             run.step(
                     new Chunk(0, 33, 1),
@@ -40,6 +45,22 @@ final class CpuPagedKvTest {
                 () -> new CpuPagedKv(new CpuMemory(), new KvLayout(1, 1, 32, DType.F16, 32), 4));
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new CpuPagedKv(new CpuMemory(), new KvLayout(1, 1, 32, DType.I8, 16), 4));
+                () -> new CpuPagedKv(new CpuMemory(), new KvLayout(1, 1, 32, DType.I32, 16), 4));
+    }
+
+    @Test
+    void headsThatQ8DoesNotDivideAreRefused() {
+        IllegalArgumentException refused =
+                assertThrows(
+                        IllegalArgumentException.class, () -> new KvLayout(1, 1, 48, DType.I8, 16));
+        assertEquals(
+                "q8 keys and values of heads of 48, must be a multiple of 32",
+                refused.getMessage());
+    }
+
+    @Test
+    void anElementOfQ8TakesEightAndAHalfBits() {
+        var layout = new KvLayout(3, 2, 64, DType.I8, 16);
+        assertEquals(3 * 2 * 16 * 2 * 64 * 17 / 16, layout.bytesPerBlock());
     }
 }

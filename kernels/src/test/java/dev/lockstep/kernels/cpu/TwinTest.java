@@ -79,6 +79,9 @@ final class TwinTest {
         // More than a segment.
         requireSameAttention(32, DType.F16, 530);
         requireSameAttention(128, DType.F32, 70);
+        // A single group, and several.
+        requireSameAttention(32, DType.I8, 530);
+        requireSameAttention(96, DType.I8, 90);
     }
 
     @ParameterizedTest
@@ -186,7 +189,9 @@ final class TwinTest {
     void windowsAndSoftCapsHaveTheSameBits() {
         for (int window : new int[] {5, 16, 40, 520}) {
             var shape = new AttentionShape(new int[] {0, 0, 0, 1}, 2, 32, 0.3f, window, 2f);
-            requireSame(set -> attention(set, shape, DType.F32, 600), "window " + window);
+            for (DType type : new DType[] {DType.F32, DType.F16, DType.I8}) {
+                requireSame(set -> attention(set, shape, type, 600), type + ", window " + window);
+            }
         }
     }
 

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels;
+
+/// Attention of the last of some tokens, in double.
+///
+/// @param tokens the fused row of each token, rotated: queries, keys, values
+public record AttentionReference(AttentionShape shape, double[][] tokens) {
+
+    /// Returns the result, `[queryHeads · headSize]`.
+    public double[] output() {
+        int size = shape.headSize();
+        double[] out = new double[shape.queryHeads() * size];
+        for (int head = 0; head < shape.queryHeads(); head++) {
+            double[] weights = weights(head);
+            for (int t = 0; t < tokens.length; t++) {
+                for (int d = 0; d < size; d++) {
+                    out[head * size + d] += weights[t] * tokens[t][value(head) + d];
+                }
+            }
+        }
+        return out;
+    }
+
+    /// Returns how far each element of [#output] may move when keys and values are stored as q8.
+    ///
+    /// An element moves by half a [step][#step] of its group at most. So a score moves by e = scale
+    /// · Σ |q| · step / 2 at most, which a soft cap does not enlarge; E is the largest e of all
+    /// tokens attended to. A weight w becomes one in [w / r, w · r] with r = exp(2E), as numerator
+    /// and denominator of the softmax move by a factor of exp(E) at most. The result moves by the
+    /// part of the weights, (r - 1) · Σ w · |v|, and that of the values, r · Σ w · step / 2.
+    public double[] boundOfQ8() {
+        int size = shape.headSize();
+        double[] bound = new double[shape.queryHeads() * size];
+        for (int head = 0; head < shape.queryHeads(); head++) {
+            double[] weights = weights(head);
+            double ratio = Math.exp(2 * largestMoveOfScore(head, weights));
+            for (int t = 0; t < tokens.length; t++) {
+                for (int d = 0; d < size; d++) {
+                    double moved = ratio * step(tokens[t], value(head), d) / 2;
+                    double reweighed = (ratio - 1) * Math.abs(tokens[t][value(head) + d]);
+                    bound[head * size + d] += weights[t] * (moved + reweighed);
+                }
+            }
+        }
+        return bound;
+    }
+
+    /// Returns the distance of neighbouring codes in the group of dimension `d` of a key or value:
+    /// its largest magnitude / 127, rounded to f16.
+    ///
+    /// @param row where the key or value begins in the token
+    public static double step(double[] token, int row, int d) {
+        double largest = 0;
+        int from = row + d / KvLayout.GROUP * KvLayout.GROUP;
+        for (int i = from; i < from + KvLayout.GROUP; i++) {
+            largest = Math.max(largest, Math.abs(token[i]));
+        }
+        // What is rounded is F32 and may be off by some units of it; below 2^-14 a unit of f16 is
+        // 2^-24.
+        return largest / 127 * (1 + Rounding.unit(DType.F16) + 0x1p-20) + 0x1p-24;
+    }
+
+    private double largestMoveOfScore(int head, double[] weights) {
+        double[] last = tokens[tokens.length - 1];
+        double largest = 0;
+        for (int t = 0; t < tokens.length; t++) {
+            if (weights[t] == 0) {
+                continue;
+            }
+            double move = 0;
+            for (int d = 0; d < shape.headSize(); d++) {
+                double query = Math.abs(last[head * shape.headSize() + d]);
+                move += query * step(tokens[t], key(head), d) / 2;
+            }
+            largest = Math.max(largest, move * Math.abs(shape.scale()));
+        }
+        return largest;
+    }
+
+    private int key(int head) {
+        return (shape.queryHeads() + shape.kvHeadOf()[head]) * shape.headSize();
+    }
+
+    private int value(int head) {
+        return key(head) + shape.kvHeads() * shape.headSize();
+    }
+
+    /// Returns the weight of each token; they add to 1.
+    private double[] weights(int head) {
+        int last = tokens.length - 1;
+        double[] weights = new double[tokens.length];
+        double max = Double.NEGATIVE_INFINITY;
+        for (int t = 0; t <= last; t++) {
+            for (int d = 0; d < shape.headSize(); d++) {
+                weights[t] += tokens[last][head * shape.headSize() + d] * tokens[t][key(head) + d];
+            }
+            weights[t] = capped(weights[t] * shape.scale());
+            if (last - t >= shape.window()) {
+                weights[t] = Double.NEGATIVE_INFINITY;
+            }
+            max = Math.max(max, weights[t]);
+        }
+        double sum = 0;
+        for (int t = 0; t <= last; t++) {
+            weights[t] = Math.exp(weights[t] - max);
+            sum += weights[t];
+        }
+        for (int t = 0; t <= last; t++) {
+            weights[t] /= sum;
+        }
+        return weights;
+    }
+
+    private double capped(double score) {
+        return shape.softCap() == 0 ? score : shape.softCap() * Math.tanh(score / shape.softCap());
+    }
+}
