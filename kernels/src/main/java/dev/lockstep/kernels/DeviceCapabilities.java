@@ -82,6 +82,14 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         };
     }
 
+    /// Returns the types that keys and values can be stored in; I8 for q8, see [KvLayout].
+    public Set<DType> kvTypes() {
+        return switch (kind) {
+            case CPU -> EnumSet.of(DType.F32, DType.F16, DType.BF16, DType.I8);
+            case CUDA -> EnumSet.of(DType.F32, DType.F16, DType.BF16);
+        };
+    }
+
     /// Returns the goal for a step's time: decoding sequences wait no longer for another sequence's
     /// prefill.
     public Duration stepGoal() {

@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.kernels.KvLayout;
 import java.util.Locale;
 
 /// The types that a model computes with, every `auto` resolved.
@@ -12,11 +13,13 @@ import java.util.Locale;
 /// @param compute F32 or BF16
 /// @param multiplied the type in which most weights are multiplied; I8 for int8 activations
 /// @param activation the type of activations
-/// @param kv the type of keys and values
+/// @param kv the type of keys and values; I8 for q8
 public record ComputeTypes(
         TensorType weights, DType compute, DType multiplied, DType activation, DType kv) {
+    private static final String Q8 = "q8";
 
-    /// Resolves `--dtype` (auto, f32, bf16) and `--kv-dtype` (auto, f32, f16, bf16) for a device.
+    /// Resolves `--dtype` (auto, f32, bf16) and `--kv-dtype` (auto, f32, f16, bf16, q8) for a
+    /// device.
     public static ComputeTypes resolve(
             TensorType weights, String dtype, String kvDtype, DeviceCapabilities device) {
         DType compute = compute(weights, dtype, device);
@@ -25,7 +28,26 @@ public record ComputeTypes(
                 compute,
                 device.multiplied(weights, compute),
                 device.activationType(compute),
-                kvDtype.equals("auto") ? device.kvType(weights) : type(kvDtype));
+                kvDtype.equals("auto") ? device.kvType(weights) : kv(kvDtype, device));
+    }
+
+    private static DType kv(String kvDtype, DeviceCapabilities device) {
+        DType kv = kvDtype.equals(Q8) ? DType.I8 : type(kvDtype);
+        if (!device.kvTypes().contains(kv)) {
+            throw new IllegalArgumentException(
+                    "kv-dtype %s: %s stores f32, f16 or bf16; use one of them or auto"
+                            .formatted(kvDtype, device.architecture()));
+        }
+        return kv;
+    }
+
+    /// Throws, naming the remedy, unless keys and values of heads of that size can be stored.
+    void requireHeads(int headSize) {
+        if (kv == DType.I8 && headSize % KvLayout.GROUP != 0) {
+            throw new IllegalArgumentException(
+                    "kv-dtype q8: the model's heads have %d dimensions, q8 needs a multiple of %d; use f16 or auto"
+                            .formatted(headSize, KvLayout.GROUP));
+        }
     }
 
     private static DType compute(TensorType weights, String dtype, DeviceCapabilities device) {
@@ -60,8 +82,9 @@ public record ComputeTypes(
         return weights.name().toLowerCase(Locale.ROOT);
     }
 
+    /// Returns the value of `--kv-dtype` for the type of keys and values.
     public String kvName() {
-        return name(kv);
+        return kv == DType.I8 ? Q8 : name(kv);
     }
 
     private static String name(DType type) {

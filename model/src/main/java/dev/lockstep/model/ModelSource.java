@@ -8,6 +8,7 @@ import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.KvLayout;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
@@ -99,7 +100,10 @@ public final class ModelSource {
     /// Returns the types for `--dtype` and `--kv-dtype` on a device.
     public ComputeTypes computeTypes(
             String dtype, String kvDtype, DeviceCapabilities capabilities) {
-        return ComputeTypes.resolve(config().weightType(), dtype, kvDtype, capabilities);
+        ComputeTypes types =
+                ComputeTypes.resolve(config().weightType(), dtype, kvDtype, capabilities);
+        types.requireHeads(headSize());
+        return types;
     }
 
     public Model load(Shard shard, Kernels kernels, LoadSettings settings) {
@@ -111,8 +115,7 @@ public final class ModelSource {
         return 2L
                 * config().layerCount()
                 * shard.kvHeads().size()
-                * config().attention().headDim()
-                * kvType.bytes();
+                * KvLayout.rowBytes(headSize(), kvType);
     }
 
     public int headSize() {

@@ -46,6 +46,25 @@ class ComputeTypesTest {
     }
 
     @Test
+    void q8IsForProcessorsAndHeadsOfWholeGroups() {
+        ComputeTypes types = ComputeTypes.resolve(TensorType.Q4_1, "auto", "q8", CPU);
+        assertEquals("q8", types.kvName());
+        assertEquals(DType.I8, types.kv());
+        types.requireHeads(96);
+        assertEquals(
+                "kv-dtype q8: the model's heads have 80 dimensions, q8 needs a multiple of 32; use f16 or auto",
+                assertThrows(IllegalArgumentException.class, () -> types.requireHeads(80))
+                        .getMessage());
+        ComputeTypes.resolve(TensorType.F16, "auto", "f16", CPU).requireHeads(80);
+        assertEquals(
+                "kv-dtype q8: compute capability 8.0 stores f32, f16 or bf16; use one of them or auto",
+                assertThrows(
+                                IllegalArgumentException.class,
+                                () -> ComputeTypes.resolve(TensorType.BF16, "auto", "q8", GPU))
+                        .getMessage());
+    }
+
+    @Test
     void whatTheDeviceCannotMultiplyIsRefused() {
         assertRefused(
                 "dtype f32: the weights are Q8_0, which multiply int8 activations; leave dtype at auto",

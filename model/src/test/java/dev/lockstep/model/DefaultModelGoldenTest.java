@@ -26,6 +26,15 @@ class DefaultModelGoldenTest {
 
     @Test
     void teacherForcedStepsStayWithinTheBounds() throws Exception {
+        requireBounds("auto");
+    }
+
+    @Test
+    void keysAndValuesOfQ8StayWithinTheSameBounds() throws Exception {
+        requireBounds("q8");
+    }
+
+    private static void requireBounds(String kvDtype) throws Exception {
         Path model = Fixtures.requireDefaultModel();
         JsonNode golden = Goldens.json(Fixtures.require("smollm2/golden.json"));
         int steps = 0;
@@ -36,7 +45,7 @@ class DefaultModelGoldenTest {
                         model,
                         1,
                         "auto",
-                        "auto",
+                        kvDtype,
                         new CpuRanks(
                                 CpuOptions.ofThreads(
                                         Runtime.getRuntime().availableProcessors())))) {

@@ -6,6 +6,7 @@ import dev.lockstep.checkpoint.DecoderDetails;
 import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.WeightMatrix;
+import dev.lockstep.kernels.KvLayout;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -23,6 +24,7 @@ final class ReferenceDecoder {
     private final double embeddingMultiplier;
     private final DoubleUnaryOperator activation;
     private final Map<String, double[][]> read = new HashMap<>();
+    private boolean q8;
 
     /// The angles of a position are `position · inverse[i]`; cosines and sines are multiplied by
     /// `factor`.
@@ -53,6 +55,12 @@ final class ReferenceDecoder {
         this.normOffset = normOffset;
         this.embeddingMultiplier = embeddingMultiplier;
         this.activation = activation;
+    }
+
+    /// Rounds keys and values as `--kv-dtype q8` stores them.
+    ReferenceDecoder withQ8() {
+        q8 = true;
+        return this;
     }
 
     double[][] logits(int[] ids) {
@@ -137,7 +145,22 @@ final class ReferenceDecoder {
             }
             rotate(all, head * size, position);
         }
+        for (int from = queries * size; q8 && from < all.length; from += KvLayout.GROUP) {
+            round(all, from);
+        }
         return all;
+    }
+
+    /// Rounds a group to codes of -127 to 127 times an f16 scale.
+    private static void round(double[] x, int from) {
+        double largest = 0;
+        for (int i = from; i < from + KvLayout.GROUP; i++) {
+            largest = Math.max(largest, Math.abs(x[i]));
+        }
+        double scale = Float.float16ToFloat(Float.floatToFloat16((float) (largest / 127)));
+        for (int i = from; i < from + KvLayout.GROUP; i++) {
+            x[i] = Math.clamp(Math.rint(x[i] / scale), -127, 127) * scale;
+        }
     }
 
     private void rotate(double[] x, int from, int position) {

@@ -226,7 +226,8 @@ public final class ProcessKeys {
         AUTO,
         F32,
         F16,
-        BF16
+        BF16,
+        Q8
     }
 
     /// Values of [#PACKED_CACHE].
