@@ -139,6 +139,13 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// @param y of the type of `x` with as many rows, or one row of F32 that is added to every row
     void add(Tensor x, Tensor y);
 
+    /// Computes `x += y` of floats at addresses of host memory, on the calling thread: a part of a
+    /// sum over ranks.
+    default void addOnHost(long x, long y, int count) {
+        throw new UnsupportedOperationException(
+                "the tensors of these kernels are not in host memory");
+    }
+
     /// Copies `x` to `out`, of the same type.
     void copy(Tensor x, Tensor out);
 

@@ -134,7 +134,7 @@ public final class HostCommunicator implements Communicator {
         for (int each = 0; each < sources.length; each++) {
             sources[each] = layout.slot(each, side);
         }
-        RankSum.sum(memory, sources, at, count);
+        sum(at, count);
     }
 
     /// Sums piece by piece: rank r sums the r-th slice of every rank's piece into its slot; after
@@ -152,7 +152,7 @@ public final class HostCommunicator implements Communicator {
             for (int each = 0; each < sources.length; each++) {
                 sources[each] = parts[each] + 4L * (from + start);
             }
-            RankSum.sum(memory, sources, layout.slot(rank, side), Math.min(slice, piece - start));
+            sum(layout.slot(rank, side), Math.min(slice, piece - start));
             barrier.arriveAndWait(CallWord.allReduce(bytes), at);
             for (int each = 0; each < sources.length; each++) {
                 int theirs = Math.min(each * slice, piece);
@@ -163,6 +163,16 @@ public final class HostCommunicator implements Communicator {
                         at + 4L * (from + theirs),
                         4L * Math.min(slice, piece - theirs));
             }
+        }
+    }
+
+    /// Computes `target[i] = sources[0][i] + sources[1][i] + …` in fp32 and in this order, which
+    /// makes the bits independent of which rank sums which slice (law 6). Offsets are bytes into
+    /// the region; `target` is none of the sources.
+    private void sum(long target, int count) {
+        MemorySegment.copy(memory, sources[0], memory, target, 4L * count);
+        for (int each = 1; each < sources.length; each++) {
+            kernels.addOnHost(memory.address() + target, memory.address() + sources[each], count);
         }
     }
 

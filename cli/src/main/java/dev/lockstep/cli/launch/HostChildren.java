@@ -4,6 +4,7 @@ package dev.lockstep.cli.launch;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.coordinator.CoordinatorConfig;
+import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.scheduler.process.SchedulerConfig;
 import dev.lockstep.worker.DeviceChoice;
 import dev.lockstep.worker.WorkerConfig;
@@ -116,7 +117,13 @@ record HostChildren(
                 }
             }
         }
-        return child(JavaProcess.Role.WORKER, workerName(rank), WorkerConfig.SPEC, flags);
+        return child(workerRole(), workerName(rank), WorkerConfig.SPEC, flags);
+    }
+
+    private JavaProcess.Role workerRole() {
+        return shape.device() instanceof DeviceChoice.Gpus || InstructionSet.best().isNative()
+                ? JavaProcess.Role.WORKER
+                : JavaProcess.Role.VECTOR_WORKER;
     }
 
     /// Creates a child whose flags are the settings of `serve` that its specification has, then the
@@ -153,14 +160,14 @@ record HostChildren(
         return new Child(
                 name,
                 JavaProcess.command(role, name, config.logFolder(), config.training(), flags),
-                environment(role, spec),
+                environment(spec),
                 config.logFolder(),
                 listener);
     }
 
-    private Map<String, String> environment(JavaProcess.Role role, SettingsSpec spec) {
+    private Map<String, String> environment(SettingsSpec spec) {
         var variables = new HashMap<>(config.settings().environmentFor(spec));
-        if (role == JavaProcess.Role.WORKER && shape.device() instanceof DeviceChoice.Gpus) {
+        if (spec == WorkerConfig.SPEC && shape.device() instanceof DeviceChoice.Gpus) {
             NCCL_VARIABLES.forEach(
                     (name, value) ->
                             variables.put(name, System.getenv().getOrDefault(name, value)));

@@ -18,34 +18,42 @@ final class JavaProcess {
     private JavaProcess() {}
 
     /// Delays the optimizing compiler, which uses a third of the processor time of a start on cores
-    /// that the worker needs to load its model. Not for workers: their kernels may be Java, and
-    /// they measure their steps at the start.
+    /// that the worker needs to load its model.
     private static final String COMPILE_LATER = "-XX:CompileThresholdScaling=5";
 
     /// A kind of process: its `lockstep` command and its JVM flags.
     enum Role {
-        COORDINATOR("coordinator", "-Xms40m", "-Xmx256m", COMPILE_LATER),
+        COORDINATOR("coordinator", "coordinator", COMPILE_LATER, "-Xms40m", "-Xmx256m"),
         // Its heap grows with the block pool, whose size is known last: the JVM commits only the
         // memory that is used.
         SCHEDULER(
+                "scheduler",
                 "scheduler",
                 COMPILE_LATER,
                 "-Xms24m",
                 "-XX:MaxNewSize=64m",
                 "-Xmx" + SchedulerHeap.mebibytes() + "m"),
         // Its weights and blocks are no part of the heap, whose default size grows with the host's.
-        WORKER(
+        WORKER("worker", "worker", COMPILE_LATER, "-Xms40m", "-XX:MaxNewSize=48m", "-Xmx1g"),
+        // Its kernels are Java: they are compiled at once, since it measures its steps at the
+        // start.
+        // The module keeps the JVM from linking classes of a start-up cache.
+        VECTOR_WORKER(
                 "worker",
+                "vector-worker",
                 "-Xms40m",
                 "-XX:MaxNewSize=48m",
                 "-Xmx1g",
                 "--add-modules=jdk.incubator.vector");
 
         private final String command;
+        private final String cache;
         private final ImmutableList<String> flags;
 
-        Role(String command, String... flags) {
+        /// @param cache the name of its start-up cache
+        Role(String command, String cache, String... flags) {
             this.command = command;
+            this.cache = cache;
             this.flags = ImmutableList.copyOf(flags);
         }
     }
@@ -102,7 +110,7 @@ final class JavaProcess {
     }
 
     private static List<String> startUpCache(Role role, Optional<Path> training) {
-        String file = role.command + ".aot";
+        String file = role.cache + ".aot";
         if (training.isPresent()) {
             return List.of("-XX:AOTCacheOutput=" + training.get().resolve(file));
         }

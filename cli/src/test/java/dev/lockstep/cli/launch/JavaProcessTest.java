@@ -4,8 +4,8 @@ package dev.lockstep.cli.launch;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -19,17 +19,32 @@ class JavaProcessTest {
     @ParameterizedTest
     @EnumSource
     void scriptsAndLauncherStartAProcessWithTheSameFlags(JavaProcess.Role role) throws Exception {
-        String name = role.name().toLowerCase(Locale.ROOT);
         List<String> launched =
-                JavaProcess.command(role, name, Path.of("run"), Optional.empty(), List.of());
-        assertEquals(flags(launched), flags(scripted(name)));
+                JavaProcess.command(role, "a", Path.of("run"), Optional.empty(), List.of());
+        assertEquals(
+                flags(launched),
+                flags(
+                        scripted(
+                                switch (role) {
+                                    case COORDINATOR -> List.of("coordinator");
+                                    case SCHEDULER -> List.of("scheduler");
+                                    case WORKER -> List.of("worker");
+                                    case VECTOR_WORKER ->
+                                            List.of("worker", "--instruction-set=vector_api");
+                                },
+                                role != JavaProcess.Role.WORKER)));
     }
 
-    private static List<String> scripted(String command) throws Exception {
-        String script = ". \"$1\" && java_command \"$2\" && printf '%s\\n' \"${JAVA[@]}\"";
+    /// @param real whether this machine and this build decide which kernels a worker has
+    private static List<String> scripted(List<String> arguments, boolean real) throws Exception {
+        String script =
+                ". \"$1\"; "
+                        + (real ? "" : "has_native_kernels() { true; }; ")
+                        + "java_command \"${@:2}\"; printf '%s\\n' \"${JAVA[@]}\"";
+        var command = new ArrayList<>(List.of("bash", "-euc", script, "bash", ENVIRONMENT + ""));
+        command.addAll(arguments);
         ProcessBuilder builder =
-                new ProcessBuilder("bash", "-euc", script, "bash", ENVIRONMENT + "", command)
-                        .redirectError(ProcessBuilder.Redirect.INHERIT);
+                new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
         builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
         Process bash = builder.start();
         bash.getOutputStream().close();

@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cpu;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /// Every address of the process as one segment, indexed by the address itself.
 ///
@@ -9,6 +10,8 @@ import java.lang.foreign.MemorySegment;
 /// here.
 final class AllMemory {
     static final MemorySegment SEGMENT = all();
+    static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+    static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
 
     private AllMemory() {}
 

@@ -245,10 +245,10 @@ final class AttentionPlanner implements AutoCloseable {
     }
 
     private static int at(long ints, int i) {
-        return AllMemory.SEGMENT.get(VectorLanes.INT, ints + 4L * i);
+        return AllMemory.SEGMENT.get(AllMemory.INT, ints + 4L * i);
     }
 
     private static void put(long address, int value) {
-        AllMemory.SEGMENT.set(VectorLanes.INT, address, value);
+        AllMemory.SEGMENT.set(AllMemory.INT, address, value);
     }
 }

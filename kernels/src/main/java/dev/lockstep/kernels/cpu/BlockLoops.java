@@ -121,7 +121,7 @@ final class BlockLoops {
             float score = MEMORY.get(FLOAT, scores + t * 4L);
             now = score > now ? score : now;
         }
-        Exponential.lanes(scores, now, 1);
+        VectorExponential.lanes(scores, now, 1);
         float factor = now == before ? 1 : Exponential.of(before - now);
         for (long i = 0; i < VectorLanes.BYTES; i += STEP * 4L) {
             FloatVector.fromMemorySegment(SPECIES, MEMORY, state + WEIGHTS + i, ORDER)

@@ -145,7 +145,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
 
     private static void clearPadding(CpuAttentionPlan plan, Tensor out) {
         for (int t = 0; t < out.rows(); t++) {
-            if (AllMemory.SEGMENT.get(VectorLanes.INT, plan.tokenBlocks() + 4L * t) < 0) {
+            if (AllMemory.SEGMENT.get(AllMemory.INT, plan.tokenBlocks() + 4L * t) < 0) {
                 long row = out.pointer().address() + 4L * t * out.stride();
                 AllMemory.SEGMENT.asSlice(row, 4L * out.columns()).fill((byte) 0);
             }
@@ -184,7 +184,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         }
         long at = positions.pointer().address();
         for (int t = 0; t < positions.columns(); t++) {
-            int position = AllMemory.SEGMENT.get(VectorLanes.INT, at + 4L * t);
+            int position = AllMemory.SEGMENT.get(AllMemory.INT, at + 4L * t);
             CheckedIndex.ROTATED_POSITION.require(t, position, rotary.positions());
         }
     }

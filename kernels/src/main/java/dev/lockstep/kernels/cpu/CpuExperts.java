@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
-import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
-import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+import static dev.lockstep.kernels.cpu.AllMemory.FLOAT;
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.ExpertLayer;
@@ -107,11 +107,11 @@ final class CpuExperts implements AutoCloseable {
             long from = x.pointer().address() + 4L * i * x.stride();
             long to = out.pointer().address() + 4L * routing.row(expert, i) * out.stride();
             for (int c = 0; c < out.columns(); c++) {
-                float sum = MEMORY.get(FLOAT, to + 4L * c);
-                MEMORY.set(
+                float sum = SEGMENT.get(FLOAT, to + 4L * c);
+                SEGMENT.set(
                         FLOAT,
                         to + 4L * c,
-                        Math.fma(weight, MEMORY.get(FLOAT, from + 4L * c), sum));
+                        Math.fma(weight, SEGMENT.get(FLOAT, from + 4L * c), sum));
             }
         }
     }

@@ -302,6 +302,11 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public void addOnHost(long x, long y, int count) {
+        elements.addOnHost(x, y, count);
+    }
+
+    @Override
     public void copy(Tensor x, Tensor out) {
         elements.copy(x, out);
         finished();

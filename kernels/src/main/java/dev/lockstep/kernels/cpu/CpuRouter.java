@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
-import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
-import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+import static dev.lockstep.kernels.cpu.AllMemory.FLOAT;
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 
 import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
@@ -102,6 +102,6 @@ final class CpuRouter implements AutoCloseable {
     }
 
     private static float at(long floats, int i) {
-        return MEMORY.get(FLOAT, floats + 4L * i);
+        return SEGMENT.get(FLOAT, floats + 4L * i);
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
-import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
-import static dev.lockstep.kernels.cpu.VectorLanes.INT;
-import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+import static dev.lockstep.kernels.cpu.AllMemory.FLOAT;
+import static dev.lockstep.kernels.cpu.AllMemory.INT;
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DevicePointer;
@@ -34,8 +34,8 @@ final class CpuRouting {
         for (int t = 0; t < chosen.length; t++) {
             for (int k = 0; k < chosen[t].length; k++) {
                 int place = next[chosen[t][k]]++;
-                MEMORY.set(INT, rows + 4L * place, t);
-                MEMORY.set(FLOAT, weights + 4L * place, shares[t][k]);
+                SEGMENT.set(INT, rows + 4L * place, t);
+                SEGMENT.set(FLOAT, weights + 4L * place, shares[t][k]);
             }
         }
         return this;
@@ -55,11 +55,11 @@ final class CpuRouting {
 
     /// Returns the token that is the i-th of an expert.
     int row(int expert, int i) {
-        return MEMORY.get(INT, rows + 4L * (starts[expert] + i));
+        return SEGMENT.get(INT, rows + 4L * (starts[expert] + i));
     }
 
     /// Returns the expert's weight for its i-th token.
     float weight(int expert, int i) {
-        return MEMORY.get(FLOAT, weights + 4L * (starts[expert] + i));
+        return SEGMENT.get(FLOAT, weights + 4L * (starts[expert] + i));
     }
 }

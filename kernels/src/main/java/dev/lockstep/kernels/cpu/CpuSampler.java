@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
-import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
-import static dev.lockstep.kernels.cpu.VectorLanes.INT;
-import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+import static dev.lockstep.kernels.cpu.AllMemory.FLOAT;
+import static dev.lockstep.kernels.cpu.AllMemory.INT;
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 
 import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.DType;
@@ -94,10 +94,10 @@ final class CpuSampler implements Sampler {
         ids.require("ids", DType.I32, 1, ids.columns());
         long at = ids.pointer().address();
         for (int i = 0; i < ids.columns(); i++) {
-            int id = MEMORY.get(INT, at + i * 4L);
+            int id = SEGMENT.get(INT, at + i * 4L);
             if (id < 0) {
                 CheckedIndex.RESOLVED_SLOT.require(i, -1 - id, slots.length);
-                MEMORY.set(INT, at + i * 4L, admitted(-1 - id).last());
+                SEGMENT.set(INT, at + i * 4L, admitted(-1 - id).last());
             }
         }
         finished.run();
@@ -143,7 +143,7 @@ final class CpuSampler implements Sampler {
                     double normalizer = measure(chooser, address, top, row, out);
                     int id = element(targets, row);
                     writeId(id, row, out);
-                    float raw = MEMORY.get(FLOAT, address + id * 4L);
+                    float raw = SEGMENT.get(FLOAT, address + id * 4L);
                     writeLogprob(raw, normalizer, row, out);
                 });
     }
@@ -209,13 +209,13 @@ final class CpuSampler implements Sampler {
         boolean measured = settings.measures();
         if (measured) {
             normalizer = measure(chooser, address, settings.topLogprobs(), row, out);
-            MemorySegment.copy(MEMORY, address, MEMORY, chooser.copy(), vocabulary * 4L);
+            MemorySegment.copy(SEGMENT, address, SEGMENT, chooser.copy(), vocabulary * 4L);
         }
         slot.process(address, vocabulary);
         int id = chooser.choose(address, slot);
         writeId(id, row, out);
         if (measured) {
-            float raw = MEMORY.get(FLOAT, chooser.copy() + id * 4L);
+            float raw = SEGMENT.get(FLOAT, chooser.copy() + id * 4L);
             writeLogprob(raw, normalizer, row, out);
         }
     }
@@ -234,12 +234,12 @@ final class CpuSampler implements Sampler {
     }
 
     private static void writeId(int id, int row, Samples out) {
-        MEMORY.set(INT, out.ids().pointer().address() + row * 4L, id);
+        SEGMENT.set(INT, out.ids().pointer().address() + row * 4L, id);
     }
 
     private static void writeLogprob(float raw, double normalizer, int row, Samples out) {
         long at = out.logprobs().pointer().address() + row * 4L;
-        MEMORY.set(FLOAT, at, (float) (raw - normalizer));
+        SEGMENT.set(FLOAT, at, (float) (raw - normalizer));
     }
 
     private double normalizer(long logits, float greatest) {
@@ -258,10 +258,10 @@ final class CpuSampler implements Sampler {
             int id = exists ? TokenChooser.id(top[i]) : -1;
             float value =
                     exists
-                            ? (float) (MEMORY.get(FLOAT, logits + id * 4L) - normalizer)
+                            ? (float) (SEGMENT.get(FLOAT, logits + id * 4L) - normalizer)
                             : Float.NEGATIVE_INFINITY;
-            MEMORY.set(INT, ids + i * 4L, id);
-            MEMORY.set(FLOAT, values + i * 4L, value);
+            SEGMENT.set(INT, ids + i * 4L, id);
+            SEGMENT.set(FLOAT, values + i * 4L, value);
         }
     }
 
@@ -287,6 +287,6 @@ final class CpuSampler implements Sampler {
     }
 
     private static int element(Tensor vector, int i) {
-        return MEMORY.get(INT, vector.pointer().address() + i * 4L);
+        return SEGMENT.get(INT, vector.pointer().address() + i * 4L);
     }
 }

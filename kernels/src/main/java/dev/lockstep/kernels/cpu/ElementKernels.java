@@ -34,6 +34,10 @@ final class ElementKernels {
                                 to));
     }
 
+    void addOnHost(long x, long y, int count) {
+        ops.add(x, 0, y, 0, count, 0, 1);
+    }
+
     void copy(Tensor x, Tensor out) {
         out.require("out", x.type(), x.rows(), x.columns());
         long width = (long) x.columns() * x.type().bytes();

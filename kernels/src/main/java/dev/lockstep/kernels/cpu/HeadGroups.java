@@ -19,7 +19,7 @@ final class HeadGroups {
         for (int head = 0; head < shape.queryHeads(); head++) {
             int kvHead = shape.kvHeadOf()[head];
             long at = addresses[kvHead] + 4L * sizes[kvHead]++;
-            AllMemory.SEGMENT.set(VectorLanes.INT, at, head);
+            AllMemory.SEGMENT.set(AllMemory.INT, at, head);
         }
     }
 

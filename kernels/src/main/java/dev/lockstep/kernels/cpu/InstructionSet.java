@@ -25,6 +25,12 @@ public enum InstructionSet {
             Set.of("avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe");
     private static final Set<String> AVX512_FLAGS =
             Set.of("avx512f", "avx512bw", "avx512cd", "avx512vl", "avx512dq");
+    private static final String VECTOR_MODULE_NAME = "jdk.incubator.vector";
+
+    /// A JVM with this module links no class from its start-up cache: only processes that need it
+    /// have it.
+    private static final boolean VECTOR_MODULE =
+            ModuleLayer.boot().findModule(VECTOR_MODULE_NAME).isPresent();
 
     /// Returns the name shown to users, in logs and in the handshake.
     public String key() {
@@ -94,6 +100,11 @@ public enum InstructionSet {
             throw new UnsupportedOperationException(
                     "instruction set %s was requested, but this CPU lacks %s: request %s, or none"
                             .formatted(key(), String.join(", ", missing), best(cpu).key()));
+        }
+        if (this == VECTOR_API && !VECTOR_MODULE) {
+            throw new UnsupportedOperationException(
+                    "instruction set %s needs the JVM flag --add-modules=%s, which a process started with --instruction-set=%s has"
+                            .formatted(key(), VECTOR_MODULE_NAME, key()));
         }
         if (!NativeLibrary.isBuilt(this)) {
             throw new UnsupportedOperationException(

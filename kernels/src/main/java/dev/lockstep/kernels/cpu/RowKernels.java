@@ -207,8 +207,7 @@ final class RowKernels {
             int index = element(indices, i);
             CheckedIndex.SCATTERED_INDEX.require(i, index, limit);
             if (index >= 0) {
-                AllMemory.SEGMENT.set(
-                        VectorLanes.INT, address(out) + 4L * index, element(values, i));
+                AllMemory.SEGMENT.set(AllMemory.INT, address(out) + 4L * index, element(values, i));
             }
         }
     }
@@ -220,7 +219,7 @@ final class RowKernels {
     }
 
     private static int element(Tensor indices, int i) {
-        return AllMemory.SEGMENT.get(VectorLanes.INT, address(indices) + i * 4L);
+        return AllMemory.SEGMENT.get(AllMemory.INT, address(indices) + i * 4L);
     }
 
     private static long address(Tensor tensor) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
-import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
-import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+import static dev.lockstep.kernels.cpu.AllMemory.FLOAT;
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.Arrays;
@@ -69,16 +69,16 @@ final class SamplingSlot {
         restrict(logits, vocabulary);
         if (outputs < settings.minTokens()) {
             for (int id : settings.maskedIds()) {
-                MEMORY.set(FLOAT, logits + id * 4L, Float.NEGATIVE_INFINITY);
+                SEGMENT.set(FLOAT, logits + id * 4L, Float.NEGATIVE_INFINITY);
             }
         }
         for (int i = 0; i < biasedIds.length; i++) {
             long at = logits + biasedIds[i] * 4L;
-            MEMORY.set(FLOAT, at, MEMORY.get(FLOAT, at) + biases[i]);
+            SEGMENT.set(FLOAT, at, SEGMENT.get(FLOAT, at) + biases[i]);
         }
         for (int i = 0; i < counts.size(); i++) {
             long at = logits + counts.id(i) * 4L;
-            MEMORY.set(FLOAT, at, penalize(MEMORY.get(FLOAT, at), counts.count(i)));
+            SEGMENT.set(FLOAT, at, penalize(SEGMENT.get(FLOAT, at), counts.count(i)));
         }
     }
 
@@ -89,7 +89,7 @@ final class SamplingSlot {
             long masked = ~allowed[word] & (-1L >>> (Long.SIZE - count));
             while (masked != 0) {
                 int id = first + Long.numberOfTrailingZeros(masked);
-                MEMORY.set(FLOAT, logits + id * 4L, Float.NEGATIVE_INFINITY);
+                SEGMENT.set(FLOAT, logits + id * 4L, Float.NEGATIVE_INFINITY);
                 masked &= masked - 1;
             }
         }

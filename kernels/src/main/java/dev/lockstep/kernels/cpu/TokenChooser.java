@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
-import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
-import static dev.lockstep.kernels.cpu.VectorLanes.INT;
-import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+import static dev.lockstep.kernels.cpu.AllMemory.FLOAT;
+import static dev.lockstep.kernels.cpu.AllMemory.INT;
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.Arrays;
@@ -54,7 +54,7 @@ final class TokenChooser implements AutoCloseable {
         ops.clean(logits, vocabulary, maxima);
         float greatest = Float.NEGATIVE_INFINITY;
         for (int i = 0; i < sortedMaxima.length; i++) {
-            greatest = Math.max(greatest, MEMORY.get(FLOAT, maxima + i * 4L));
+            greatest = Math.max(greatest, SEGMENT.get(FLOAT, maxima + i * 4L));
         }
         return greatest;
     }
@@ -150,7 +150,7 @@ final class TokenChooser implements AutoCloseable {
     private double massOf(long logits, int found, float greatest, double factor) {
         double mass = 0;
         for (int i = 0; i < found; i++) {
-            float x = MEMORY.get(FLOAT, logits + 4L * MEMORY.get(INT, ids + i * 4L));
+            float x = SEGMENT.get(FLOAT, logits + 4L * SEGMENT.get(INT, ids + i * 4L));
             mass += Exponential.of((float) (((double) x - greatest) * factor));
         }
         return mass;
@@ -233,8 +233,8 @@ final class TokenChooser implements AutoCloseable {
             candidates = new long[Math.min(vocabulary, 2 * found)];
         }
         for (int i = 0; i < found; i++) {
-            int id = MEMORY.get(INT, ids + i * 4L);
-            candidates[i] = key(MEMORY.get(FLOAT, logits + id * 4L), id);
+            int id = SEGMENT.get(INT, ids + i * 4L);
+            candidates[i] = key(SEGMENT.get(FLOAT, logits + id * 4L), id);
         }
         Arrays.sort(candidates, 0, found);
         return found;
@@ -247,14 +247,14 @@ final class TokenChooser implements AutoCloseable {
             return Float.NEGATIVE_INFINITY;
         }
         for (int i = 0; i < sortedMaxima.length; i++) {
-            sortedMaxima[i] = MEMORY.get(FLOAT, maxima + i * 4L);
+            sortedMaxima[i] = SEGMENT.get(FLOAT, maxima + i * 4L);
         }
         Arrays.sort(sortedMaxima);
         return sortedMaxima[sortedMaxima.length - k];
     }
 
     private float logit(long logits, int candidate) {
-        return MEMORY.get(FLOAT, logits + 4L * id(candidates[candidate]));
+        return SEGMENT.get(FLOAT, logits + 4L * id(candidates[candidate]));
     }
 
     private float likelihood(long logits, int candidate, float greatest, double factor) {

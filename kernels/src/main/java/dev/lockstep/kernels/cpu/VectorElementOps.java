@@ -95,7 +95,7 @@ final class VectorElementOps implements ElementOps {
                     .sub(FloatVector.fromMemorySegment(SPECIES, MEMORY, gate + i * 4L, ORDER))
                     .intoMemorySegment(MEMORY, target + i * 4L, ORDER);
         }
-        Exponential.lanes(target, 0, 1);
+        VectorExponential.lanes(target, 0, 1);
         for (int i = 0; i < VectorLanes.COUNT; i += STEP) {
             FloatVector e = FloatVector.fromMemorySegment(SPECIES, MEMORY, target + i * 4L, ORDER);
             FloatVector.fromMemorySegment(SPECIES, MEMORY, gate + i * 4L, ORDER)

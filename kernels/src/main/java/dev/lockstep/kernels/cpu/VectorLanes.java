@@ -10,7 +10,8 @@ import jdk.incubator.vector.VectorSpecies;
 /// Sixteen floats at a time in as many registers as the machine needs, so that the twins compute
 /// the same bits with vectors of 4, 8 or 16 lanes.
 ///
-/// Addresses index [#MEMORY].
+/// Addresses index [#MEMORY]. Classes that native kernels need do not use it: their JVM may have no
+/// Vector API.
 final class VectorLanes {
     static final int COUNT = 16;
     static final long BYTES = COUNT * 4L;
@@ -23,8 +24,8 @@ final class VectorLanes {
     static final int STEP = SPECIES.length();
     static final ByteOrder ORDER = ByteOrder.nativeOrder();
     static final MemorySegment MEMORY = AllMemory.SEGMENT;
-    static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
-    static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+    static final ValueLayout.OfFloat FLOAT = AllMemory.FLOAT;
+    static final ValueLayout.OfInt INT = AllMemory.INT;
     static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
 
     private VectorLanes() {}

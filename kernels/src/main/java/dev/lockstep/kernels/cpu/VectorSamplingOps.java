@@ -87,7 +87,7 @@ final class VectorSamplingOps implements SamplingOps {
             long logits, int count, float greatest, float factor, long lanes, long sums) {
         int rest = Math.min(count, VectorLanes.COUNT);
         MemorySegment.copy(MEMORY, logits, MEMORY, lanes, rest * 4L);
-        Exponential.lanes(lanes, greatest, factor);
+        VectorExponential.lanes(lanes, greatest, factor);
         MEMORY.asSlice(lanes + rest * 4L, (VectorLanes.COUNT - rest) * 4L).fill((byte) 0);
         for (long i = 0; i < VectorLanes.BYTES; i += STEP * 4L) {
             FloatVector.fromMemorySegment(SPECIES, MEMORY, sums + i, ORDER)
