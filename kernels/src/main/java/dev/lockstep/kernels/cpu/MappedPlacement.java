@@ -6,6 +6,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.util.List;
+import java.util.Optional;
 
 /// Maps the file, whose pages belong to the page cache of the host.
 final class MappedPlacement implements PackedPlacement {
@@ -32,18 +34,26 @@ final class MappedPlacement implements PackedPlacement {
 
     @Override
     public long place(PackedFile.Segment segment) throws IOException {
-        checks.run(
-                segment,
-                piece -> {
-                    long at = segment.offset() + (long) piece * PackedFile.PIECE_BYTES;
-                    int length = (int) segment.pieceBytes(piece);
-                    // The page cache has it afterwards. A checksum of the mapped pages would end
-                    // the process where the disk cannot give them.
-                    ByteBuffer read = buffers.get().clear().limit(length);
-                    PackedFile.readFully(file.channel(), read, at);
-                    mapped.asSlice(at, length).load();
-                    return read.flip();
-                });
+        Optional<IOException> failure =
+                checks.run(
+                                List.of(segment),
+                                (_, piece) -> {
+                                    long at =
+                                            segment.offset()
+                                                    + (long) piece * PackedFile.PIECE_BYTES;
+                                    int length = (int) segment.pieceBytes(piece);
+                                    // The page cache has it afterwards. A checksum of the mapped
+                                    // pages would end
+                                    // the process where the disk cannot give them.
+                                    ByteBuffer read = buffers.get().clear().limit(length);
+                                    PackedFile.readFully(file.channel(), read, at);
+                                    mapped.asSlice(at, length).load();
+                                    return read.flip();
+                                })
+                        .getFirst();
+        if (failure.isPresent()) {
+            throw failure.get();
+        }
         bytes += segment.bytes();
         return mapped.address() + segment.offset();
     }

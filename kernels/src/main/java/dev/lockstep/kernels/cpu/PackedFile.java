@@ -10,8 +10,10 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.zip.CRC32C;
@@ -124,6 +126,14 @@ final class PackedFile implements AutoCloseable {
     /// Returns the segment with this key, of 64 hexadecimal digits, if it has this length.
     Optional<Segment> find(String key, long bytes) {
         return Optional.ofNullable(segments.get(key)).filter(each -> each.bytes() == bytes);
+    }
+
+    /// Returns the segments behind this one, in their order in the file.
+    List<Segment> after(Segment segment) {
+        return segments.values().stream()
+                .filter(each -> each.offset() > segment.offset())
+                .sorted(Comparator.comparingLong(Segment::offset))
+                .toList();
     }
 
     boolean has(String key) {

@@ -3,13 +3,30 @@ package dev.lockstep.kernels.cpu;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// Reads segments into huge pages of this process, which are first touched by the threads that
 /// later read them.
+///
+/// Together with a segment it reads those that follow in the file, as they follow in the model: on
+/// a start, whose processes share the cores, the threads of the team would wait for each other at
+/// every matrix.
 final class ReadPlacement implements PackedPlacement {
+    private static final long BATCH_BYTES = 64L << 20;
+
     private final PackedFile file;
     private final CpuMemory memory;
     private final PieceChecks checks;
+    private final Map<PackedFile.Segment, Read> ahead = new HashMap<>();
+
+    /// @param failure of a segment whose memory was given back
+    private record Read(long address, Optional<IOException> failure) {}
 
     ReadPlacement(PackedFile file, CpuMemory memory, ThreadTeam team) {
         this.file = file;
@@ -19,24 +36,53 @@ final class ReadPlacement implements PackedPlacement {
 
     @Override
     public long place(PackedFile.Segment segment) throws IOException {
-        long address = memory.reserve(segment.bytes());
-        try {
-            checks.run(
-                    segment,
-                    piece -> {
-                        long at = (long) piece * PackedFile.PIECE_BYTES;
-                        ByteBuffer into =
-                                AllMemory.SEGMENT
-                                        .asSlice(address + at, segment.pieceBytes(piece))
-                                        .asByteBuffer();
-                        PackedFile.readFully(file.channel(), into, segment.offset() + at);
-                        return into.flip();
-                    });
-        } catch (IOException damaged) {
-            memory.discard(address, segment.bytes());
-            throw damaged;
+        @Nullable Read read = ahead.remove(segment);
+        if (read == null) {
+            read(batch(segment));
+            read = Objects.requireNonNull(ahead.remove(segment));
         }
-        return address;
+        if (read.failure().isPresent()) {
+            throw read.failure().get();
+        }
+        return read.address();
+    }
+
+    private List<PackedFile.Segment> batch(PackedFile.Segment first) {
+        List<PackedFile.Segment> batch = new ArrayList<>(List.of(first));
+        long bytes = first.bytes();
+        for (PackedFile.Segment next : file.after(first)) {
+            bytes += next.bytes();
+            if (bytes > BATCH_BYTES || ahead.containsKey(next)) {
+                break;
+            }
+            batch.add(next);
+        }
+        return batch;
+    }
+
+    private void read(List<PackedFile.Segment> batch) {
+        long[] addresses =
+                batch.stream().mapToLong(segment -> memory.reserve(segment.bytes())).toArray();
+        List<Optional<IOException>> failures =
+                checks.run(
+                        batch,
+                        (segment, piece) -> {
+                            PackedFile.Segment from = batch.get(segment);
+                            long at = (long) piece * PackedFile.PIECE_BYTES;
+                            ByteBuffer into =
+                                    AllMemory.SEGMENT
+                                            .asSlice(
+                                                    addresses[segment] + at, from.pieceBytes(piece))
+                                            .asByteBuffer();
+                            PackedFile.readFully(file.channel(), into, from.offset() + at);
+                            return into.flip();
+                        });
+        for (int i = 0; i < addresses.length; i++) {
+            if (failures.get(i).isPresent()) {
+                memory.discard(addresses[i], batch.get(i).bytes());
+            }
+            ahead.put(batch.get(i), new Read(addresses[i], failures.get(i)));
+        }
     }
 
     @Override
@@ -44,6 +90,15 @@ final class ReadPlacement implements PackedPlacement {
         return 0;
     }
 
+    /// Gives back what was read ahead and that nobody asked for.
     @Override
-    public void close() {}
+    public void close() {
+        ahead.forEach(
+                (segment, read) -> {
+                    if (read.failure().isEmpty()) {
+                        memory.discard(read.address(), segment.bytes());
+                    }
+                });
+        ahead.clear();
+    }
 }

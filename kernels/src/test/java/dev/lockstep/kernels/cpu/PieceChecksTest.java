@@ -2,11 +2,13 @@
 package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -16,7 +18,7 @@ final class PieceChecksTest {
 
     @ParameterizedTest
     @ValueSource(ints = {1, 3})
-    void everyPieceIsRefusedOrWhole(int threads) throws IOException {
+    void everySegmentIsRefusedOrWhole(int threads) {
         ByteBuffer whole = ByteBuffer.allocate(PackedFile.PIECE_BYTES).put(0, (byte) 7);
         int[] sums = new int[PIECES];
         Arrays.fill(sums, PackedFile.sum(whole));
@@ -25,27 +27,32 @@ final class PieceChecksTest {
                         PackedFile.PREAMBLE_BYTES, (long) PIECES * PackedFile.PIECE_BYTES, sums);
         try (var team = new ThreadTeam(CpuOptions.ofThreads(threads).withoutSpinning())) {
             var checks = new PieceChecks(team);
-            checks.run(segment, _ -> whole.duplicate());
+            List<PackedFile.Segment> two = List.of(segment, segment);
+            assertEquals(
+                    List.of(Optional.empty(), Optional.empty()),
+                    checks.run(two, (_, _) -> whole.duplicate()));
             for (int piece = 0; piece < PIECES; piece++) {
                 int bad = piece;
-                PackedFileException damaged =
-                        assertThrows(
-                                PackedFileException.class,
-                                () ->
-                                        checks.run(
-                                                segment,
-                                                i ->
-                                                        i == bad
-                                                                ? ByteBuffer.allocate(8)
-                                                                : whole.duplicate()));
-                assertEquals("its weights are damaged", damaged.reason());
-                PackedFileException unreadable =
-                        assertThrows(
-                                PackedFileException.class,
-                                () -> checks.run(segment, i -> unreadable(i == bad, whole)));
-                assertEquals("it cannot be read", unreadable.reason());
+                List<Optional<IOException>> damaged =
+                        checks.run(
+                                two,
+                                (in, i) ->
+                                        in == 1 && i == bad
+                                                ? ByteBuffer.allocate(8)
+                                                : whole.duplicate());
+                assertEquals("its weights are damaged", onlySecond(damaged));
+                List<Optional<IOException>> unreadable =
+                        checks.run(two, (in, i) -> unreadable(in == 1 && i == bad, whole));
+                assertEquals("it cannot be read", onlySecond(unreadable));
             }
         }
+    }
+
+    /// Returns why the second segment is of no use, which the first one is.
+    private static String onlySecond(List<Optional<IOException>> failures) {
+        assertEquals(Optional.empty(), failures.getFirst());
+        return assertInstanceOf(PackedFileException.class, failures.getLast().orElseThrow())
+                .reason();
     }
 
     /// As an access to a mapped page fails.
