@@ -77,6 +77,9 @@ final class JavaProcess {
                         "-Xlog:all=error:stderr",
                         "--enable-native-access=ALL-UNNAMED",
                         "--sun-misc-unsafe-memory-access=allow",
+                        // Where its pages are not changed they stay those of the cache's file.
+                        "-XX:+UnlockDiagnosticVMOptions",
+                        "-XX:ArchiveRelocationMode=0",
                         "-XX:+UseSerialGC",
                         "-XX:+ExitOnOutOfMemoryError"));
         command.addAll(role.flags);
