@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.engine.Failure;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 
 /// The error that a client receives when its request cannot be served: over HTTP OpenAI's error
 /// object, over gRPC a status.
@@ -15,6 +16,11 @@ public final class ApiError extends RuntimeException {
 
     /// The status of a request that its client ended, which no client sees as one.
     static final int CLIENT_ENDED = 499;
+
+    private static final String DISPLACED = "displaced";
+
+    /// The codes with which a coordinator stops.
+    private static final Set<String> LEAVING = Set.of("draining", "shutting_down");
 
     static final String INVALID = "invalid_request_error";
     private static final String SERVER = "server_error";
@@ -173,7 +179,17 @@ public final class ApiError extends RuntimeException {
 
     /// Returns the error for a response that goes on for another reader.
     static ApiError displaced() {
-        return refused(409, "displaced", "the response goes on for another reader");
+        return refused(409, DISPLACED, "the response goes on for another reader");
+    }
+
+    /// Whether it ends this coordinator's part of the response, which another one may go on with.
+    boolean isOfThisCoordinator() {
+        return LEAVING.contains(code);
+    }
+
+    /// Whether the response can go on at another coordinator, or does.
+    boolean goesOnElsewhere() {
+        return isOfThisCoordinator() || code.equals(DISPLACED);
     }
 
     /// Returns the error for an accepted request whose scheduler was lost, and that no other has

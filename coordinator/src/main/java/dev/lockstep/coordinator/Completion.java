@@ -49,6 +49,7 @@ final class Completion {
     private final long beginNanos;
     private long firstTokenNanos;
     private long quietSince;
+    private boolean started;
     private boolean begun;
     private int openChoices;
     private int sent;
@@ -406,14 +407,19 @@ final class Completion {
     }
 
     /// Sends the text of tokens: that of several at once where it is one part, and each for itself
-    /// where the client may have the one before.
+    /// where the client may have the one before, or the sink numbers them.
     ///
     /// @param fresh those of them that are new
     /// @param position of the first one
     private void push(EngineEvent.Tokens tokens, List<GeneratedToken> fresh, int position) {
         ChoiceAnswer choice = choice(tokens.call(), tokens.choice());
         int index = choiceIndex(tokens.call(), tokens.choice());
-        int known = request.resumed().map(resumed -> resumed.from().position(index)).orElse(-1);
+        int known =
+                sink.isNumbered()
+                        ? Integer.MAX_VALUE
+                        : request.resumed()
+                                .map(resumed -> resumed.from().position(index))
+                                .orElse(-1);
         int at = position;
         Delta delta = Delta.EMPTY;
         for (GeneratedToken token : fresh) {
@@ -506,6 +512,10 @@ final class Completion {
         lost -= runs.get(index).accept() ? 1 : 0;
         if (runs.get(index).call.isPresent()) {
             journal.ifPresent(JournalEntry::lead);
+        }
+        if (!started) {
+            started = true;
+            sink.started();
         }
     }
 

@@ -341,10 +341,10 @@ final class CompletionFactory {
                 origin.filter(one -> !one.fits(prompts.size()))
                         .map(
                                 one ->
-                                        "%d prompts in a body of %d bytes, whose product may be %d at most"
+                                        "%d prompts in a body of %d bytes, with its items, whose product may be %d at most"
                                                 .formatted(
                                                         prompts.size(),
-                                                        one.body().size(),
+                                                        one.body().size() + one.items().size(),
                                                         RequestOrigin.MAX_BYTES))
                         .orElse("");
         if (prompts.stream().anyMatch(prompt -> prompt.outputs().any())) {
@@ -372,6 +372,8 @@ final class CompletionFactory {
                         .setSeed(seed)
                         .setContext(maxLength)
                         .setRequestId(context.requestId())
+                        .setStored(origin.stored())
+                        .setItems(origin.items())
                         .build();
         return ClientRecord.newBuilder()
                 .setOwner(context.owner().name())

@@ -144,6 +144,7 @@ final class Coordinator {
                         timelines,
                         new RequestBodies(config.maxBodyBytes(), memory, timeouts.body()),
                         responses,
+                        search,
                         resumption,
                         timeouts,
                         threads);

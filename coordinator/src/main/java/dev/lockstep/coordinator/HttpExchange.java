@@ -5,7 +5,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.linecorp.armeria.common.HttpData;
 import com.linecorp.armeria.common.HttpHeaderNames;
 import com.linecorp.armeria.common.HttpHeaders;
+import com.linecorp.armeria.common.HttpMethod;
 import com.linecorp.armeria.common.HttpObject;
+import com.linecorp.armeria.common.HttpResponse;
 import com.linecorp.armeria.common.HttpResponseWriter;
 import com.linecorp.armeria.common.HttpStatus;
 import com.linecorp.armeria.common.MediaType;
@@ -59,6 +61,17 @@ final class HttpExchange {
         this.requestId = requestId;
         this.slowClient = slowClient;
         this.wire = wire;
+    }
+
+    /// Returns an exchange that nobody reads.
+    static HttpExchange ofNobody(String route, String requestId, Duration slowClient) {
+        HttpResponseWriter writer = HttpResponse.streaming();
+        var _ = writer.subscribe();
+        return new HttpExchange(
+                writer,
+                requestId,
+                slowClient,
+                WireFormat.of(route, RequestHeaders.of(HttpMethod.POST, route)));
     }
 
     /// Returns the id of a request: the client's if it sent one.

@@ -14,7 +14,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -23,9 +22,6 @@ import java.util.concurrent.TimeoutException;
 final class JournalEntry {
     /// The longest wait for the disk.
     private static final Duration MAX_WAIT = Duration.ofSeconds(10);
-
-    /// The codes of errors that end a completion and not its response.
-    private static final Set<String> GOING_ON = Set.of("draining", "shutting_down");
 
     private final JournaledRun run;
     private final boolean goesOn;
@@ -133,11 +129,13 @@ final class JournalEntry {
         run.end(true);
     }
 
+    /// Ends it with an error; one that its client has cancelled is as if it had not been sent.
+    ///
     /// @param accepted whether a scheduler had accepted it; else it is as if it had not been sent
     void failed(ApiError error, boolean accepted) {
-        if (!accepted && !goesOn) {
+        if ((!accepted && !goesOn) || error.code().equals(RunningResponse.CANCELLED)) {
             run.refuse();
-        } else if (GOING_ON.contains(error.code())) {
+        } else if (error.isOfThisCoordinator()) {
             run.leave();
         } else {
             run.end(false);

@@ -160,8 +160,11 @@ final class JournalRecovery implements AutoCloseable {
         }
         completion.requireGroup();
         LOG.info("request {} goes on from the journal, without a reader", resumed.id());
-        CompletableFuture.delayedExecutor(window.toNanos(), TimeUnit.NANOSECONDS)
-                .execute(() -> inbox.stop(ApiError.clientDisconnected()));
+        // One that is stored is asked for later.
+        if (!resumed.record().getStored()) {
+            CompletableFuture.delayedExecutor(window.toNanos(), TimeUnit.NANOSECONDS)
+                    .execute(() -> inbox.stop(ApiError.clientDisconnected()));
+        }
         completion.run();
     }
 }

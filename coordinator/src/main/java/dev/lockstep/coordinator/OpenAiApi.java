@@ -9,7 +9,6 @@ import com.linecorp.armeria.common.HttpResponse;
 import com.linecorp.armeria.common.HttpResponseWriter;
 import com.linecorp.armeria.common.HttpStatus;
 import com.linecorp.armeria.common.QueryParams;
-import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.lockstep.coordinator.engine.CompletionInbox;
@@ -59,6 +58,7 @@ final class OpenAiApi implements HttpService {
             TimelineApi timelines,
             RequestBodies bodies,
             Responses responses,
+            ResponseSearch search,
             Resumption resumption,
             Timeouts timeouts,
             ExecutorService threads) {
@@ -70,9 +70,21 @@ final class OpenAiApi implements HttpService {
         this.timeouts = timeouts;
         this.threads = threads;
         this.resumption = resumption;
-        this.storedResponses = new StoredResponsesApi(responses, timeouts.quiet());
         this.models = new ModelsApi(completions);
-        this.routes = new Routes(completions, models, responses, readiness, metrics);
+        var created = new ResponsesApi(completions, responses);
+        this.storedResponses =
+                new StoredResponsesApi(
+                        responses,
+                        new TakenResponses(
+                                created,
+                                responses,
+                                search,
+                                requests,
+                                metrics,
+                                threads,
+                                timeouts.slowClient()),
+                        timeouts.quiet());
+        this.routes = new Routes(completions, models, created, readiness, metrics);
     }
 
     @Override
@@ -110,7 +122,11 @@ final class OpenAiApi implements HttpService {
             QueryParams query = context.queryParams();
             respond = () -> events(resumed.get(), query, request, exchange, inbox, departure);
         } else if (path.startsWith(StoredResponsesApi.PATH)) {
-            respond = () -> stored(path, context.queryParams(), request, exchange);
+            var inbox = new CompletionInbox();
+            Departure departure = resumption.departure(inbox);
+            onDisconnect(context, exchange, departure::left);
+            QueryParams query = context.queryParams();
+            respond = () -> stored(path, query, request, exchange, inbox, departure);
         } else {
             respond = () -> get(path, request, exchange);
         }
@@ -121,14 +137,8 @@ final class OpenAiApi implements HttpService {
     /// Prepares a response that goes on without a reader.
     Completion unread(ResumedResponse response, RequestContext context, CompletionInbox inbox) {
         String route = response.record().getRoute();
-        HttpResponseWriter writer = HttpResponse.streaming();
-        var _ = writer.subscribe();
-        var nobody =
-                new HttpExchange(
-                        writer,
-                        context.requestId(),
-                        timeouts.slowClient(),
-                        WireFormat.of(route, RequestHeaders.of(HttpMethod.POST, route)));
+        HttpExchange nobody =
+                HttpExchange.ofNobody(route, context.requestId(), timeouts.slowClient());
         return resumption.unread(response, context, routes, nobody, inbox);
     }
 
@@ -180,8 +190,15 @@ final class OpenAiApi implements HttpService {
     }
 
     /// Responds with a stored response on another thread, which reads it.
+    ///
+    /// @param inbox of a response that is taken over for this request
     private void stored(
-            String path, QueryParams query, HttpRequest request, HttpExchange exchange) {
+            String path,
+            QueryParams query,
+            HttpRequest request,
+            HttpExchange exchange,
+            CompletionInbox inbox,
+            Departure departure) {
         String allowed = StoredResponsesApi.allowed(path);
         HttpMethod method = request.method();
         if (method == HttpMethod.OPTIONS) {
@@ -202,7 +219,8 @@ final class OpenAiApi implements HttpService {
                                 new CompletionInbox(),
                                 () ->
                                         storedResponses.serve(
-                                                method, path, query, context, exchange)));
+                                                method, path, query, context, exchange, inbox,
+                                                departure)));
     }
 
     private static ApiError notPossible(HttpMethod method, String path, String use) {

@@ -54,7 +54,11 @@ record RequestContext(
     RequestContext resuming(ResumedResponse response) {
         var sent =
                 new RequestOrigin(
-                        response.record().getRoute(), response.record().getBody(), response.key());
+                        response.record().getRoute(),
+                        response.record().getBody(),
+                        response.key(),
+                        response.record().getStored(),
+                        response.record().getItems());
         return new RequestContext(
                 requestId,
                 tenants,

@@ -7,6 +7,9 @@ import java.util.function.Consumer;
 
 /// The events of a response from its beginning, numbered from 0. Confined to one thread.
 final class ResponseEvents {
+    /// The type of the event of a response that goes on elsewhere.
+    static final String ERROR = "error";
+
     private final ResponseOutput output;
     private final Consumer<ObjectNode> receiver;
     private boolean abandoned;
@@ -28,6 +31,7 @@ final class ResponseEvents {
                 part.events().forEach(output::accept);
             }
             case ResponseStep.Closed(boolean complete) -> output.end(complete);
+            case ResponseStep.Left(ApiError why) -> receiver.accept(left(why));
         }
     }
 
@@ -36,6 +40,17 @@ final class ResponseEvents {
         ObjectNode event = Json.object().put("type", type);
         event.set("response", response);
         return event.put("sequence_number", number++);
+    }
+
+    /// Returns the event after which there are more elsewhere. It has the number of the event
+    /// before it, after which a client that counts goes on.
+    ObjectNode left(ApiError why) {
+        ObjectNode event =
+                Json.object()
+                        .put("type", ERROR)
+                        .put("code", why.code())
+                        .put("message", why.message());
+        return event.putNull("param").put("sequence_number", Math.max(0, number - 1));
     }
 
     private void send(ObjectNode event) {

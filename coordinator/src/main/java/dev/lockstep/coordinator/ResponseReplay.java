@@ -43,7 +43,8 @@ final class ResponseReplay {
     }
 
     private void send(ObjectNode event) {
-        if (event.path("sequence_number").asInt() > after) {
+        boolean left = event.path("type").asText().equals(ResponseEvents.ERROR);
+        if (left || event.path("sequence_number").asInt() > after) {
             exchange.event(event.path("type").asText(), Json.bytes(event));
         }
     }

@@ -22,10 +22,14 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BinaryOperator;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// Finds the responses that the schedulers keep, and those in the journal. All schedulers are asked
 /// at once, because any coordinator may have sent a request to any of them.
 final class ResponseSearch {
+    private static final Logger LOG = LogManager.getLogger(ResponseSearch.class);
+
     private static final Duration TIMEOUT = Duration.ofSeconds(2);
 
     private final SchedulerClient schedulers;
@@ -57,10 +61,7 @@ final class ResponseSearch {
     ///
     /// @throws ApiError where it is not kept, or is of another owner
     ResumedResponse require(ResponseOwner owner, EventPlace from) throws InterruptedException {
-        return find(AttachSearchRequest.newBuilder()
-                        .setOwner(owner.name())
-                        .setResponseId(from.response())
-                        .build())
+        return response(owner, from.response())
                 .orElseThrow(
                         () ->
                                 ApiError.refused(
@@ -72,16 +73,32 @@ final class ResponseSearch {
                 .from(from);
     }
 
+    /// Returns a response from its beginning.
+    Optional<ResumedResponse> response(ResponseOwner owner, String id) throws InterruptedException {
+        return find(question(owner, id).build());
+    }
+
+    /// Lets nobody find a response any more. Returns whether somebody could have. A scheduler that
+    /// does not answer keeps it to the end of its time.
+    boolean forget(ResponseOwner owner, String id) throws InterruptedException {
+        AttachSearchRequest question = question(owner, id).setForget(true).build();
+        KeptSearch kept = ask(question);
+        if (kept.incomplete()) {
+            LOG.warn("response {} is kept for its time by a scheduler that does not respond", id);
+        }
+        boolean journaled = journal.filter(each -> each.forget(question)).isPresent();
+        return journaled || !kept.found().isEmpty();
+    }
+
+    private static AttachSearchRequest.Builder question(ResponseOwner owner, String id) {
+        return AttachSearchRequest.newBuilder().setOwner(owner.name()).setResponseId(id);
+    }
+
     /// Returns whether a scheduler keeps a response.
     ///
     /// @throws ApiError while one does not answer
     boolean isKept(ResponseOwner owner, String response) throws InterruptedException {
-        KeptSearch kept =
-                ask(
-                        AttachSearchRequest.newBuilder()
-                                .setOwner(owner.name())
-                                .setResponseId(response)
-                                .build());
+        KeptSearch kept = ask(question(owner, response).build());
         if (kept.found().isEmpty() && kept.incomplete()) {
             throw incomplete();
         }
@@ -121,7 +138,8 @@ final class ResponseSearch {
                 response.reader() + 1,
                 response.age(),
                 Map.of(),
-                Optional.of(response));
+                Optional.of(response),
+                false);
     }
 
     /// Returns a response of the journal that goes on without a reader: every reader is later.
@@ -131,7 +149,8 @@ final class ResponseSearch {
                 response.client().getReader(),
                 response.age(),
                 Map.of(),
-                Optional.of(response));
+                Optional.of(response),
+                false);
     }
 
     private KeptSearch ask(AttachSearchRequest question) throws InterruptedException {
@@ -200,7 +219,8 @@ final class ResponseSearch {
             }
         }
         int last = Math.max(reader, journaled.map(JournaledResponse::reader).orElse(0));
-        return resumed(any.getClient(), last + 1, Duration.ofMillis(age), runs, journaled);
+        boolean read = found.values().stream().anyMatch(each -> each.request().getRead());
+        return resumed(any.getClient(), last + 1, Duration.ofMillis(age), runs, journaled, read);
     }
 
     private static ResumedResponse resumed(
@@ -208,7 +228,8 @@ final class ResponseSearch {
             int reader,
             Duration age,
             Map<Integer, ResumedResponse.Run> runs,
-            Optional<JournaledResponse> journaled) {
+            Optional<JournaledResponse> journaled,
+            boolean read) {
         try {
             return new ResumedResponse(
                     client.getResponseId(),
@@ -219,7 +240,8 @@ final class ResponseSearch {
                     age,
                     EventPlace.begin(client.getResponseId()),
                     runs,
-                    journaled);
+                    journaled,
+                    read);
         } catch (InvalidProtocolBufferException e) {
             throw new IllegalStateException("the record of a kept request cannot be read", e);
         }

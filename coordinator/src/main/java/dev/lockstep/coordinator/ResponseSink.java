@@ -8,6 +8,16 @@ import dev.lockstep.proto.v1.PositionOutputs;
 /// Only the completion's thread calls it, and may block in it for a slow client.
 interface ResponseSink {
 
+    /// A scheduler has the request, and the disk if it is to be there, so that another coordinator
+    /// finds it. Nothing comes before it but [#quiet] and [#failed].
+    default void started() {}
+
+    /// Whether the sink numbers what it sends, so that every run must give it the same deltas: each
+    /// is then of one token.
+    default boolean isNumbered() {
+        return false;
+    }
+
     /// The following deltas of a choice, or its end, are those of the token that makes this many.
     /// The end of a choice counts as a token.
     ///

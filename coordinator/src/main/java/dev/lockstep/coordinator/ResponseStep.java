@@ -24,6 +24,11 @@ sealed interface ResponseStep {
         }
     }
 
+    /// The response ends here and goes on at another coordinator.
+    ///
+    /// @param why with the name that clients know
+    record Left(ApiError why) implements ResponseStep {}
+
     /// The answer is over.
     ///
     /// @param complete whether its last item was written to its end

@@ -109,6 +109,10 @@ final class ResponseStore {
 
     /// Adds an entry, and returns those that are too many then.
     private synchronized List<ResponseShelf.Entry> added(ResponseShelf.Entry entry) {
+        ResponseShelf.Entry before = entries.get(entry.id());
+        if (before != null) {
+            forget(before);
+        }
         entries.put(entry.id(), entry);
         Owned owned = owners.computeIfAbsent(entry.owner(), _ -> new Owned());
         owned.entries.put(entry.id(), entry);

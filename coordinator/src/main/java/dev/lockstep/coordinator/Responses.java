@@ -34,6 +34,7 @@ final class Responses {
         }
     }
 
+    /// Lets clients ask for a response until it ends. One with its id goes on elsewhere.
     void begin(RunningResponse response) {
         running.put(response.id(), response);
     }
@@ -41,7 +42,7 @@ final class Responses {
     /// Stores a response that has ended, if it was to be stored.
     void end(RunningResponse response) {
         try {
-            if (running.containsKey(response.id()) && !response.isForgotten()) {
+            if (response.equals(running.get(response.id())) && !response.isForgotten()) {
                 store.put(
                         response.owner(),
                         response.id(),
@@ -53,7 +54,7 @@ final class Responses {
             throw ApiError.internal(
                     "the response cannot be stored; the coordinator's log says why");
         } finally {
-            running.remove(response.id());
+            running.remove(response.id(), response);
         }
     }
 

@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.google.protobuf.ByteString;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,17 +25,35 @@ final class ResponsesApi {
         this.responses = responses;
     }
 
+    /// A response, and what generates it.
+    record Created(RunningResponse response, Completion completion) {}
+
     /// Checks a body of `POST /v1/responses`. The completion does not refer to the body.
     Completion create(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
+        return response(fields, context, exchange, inbox).completion();
+    }
+
+    /// As [#create].
+    Created response(
+            Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         OutputFields.refuseGrpcOnly(fields);
         ResponsesRequest asked = ResponsesRequest.parse(fields);
-        ResponseOwner owner = context.owner();
-        if (asked.previous().isEmpty()) {
-            return start(asked, Json.object().putArray("input"), owner, context, exchange, inbox);
+        Optional<byte[]> referred =
+                context.resumed()
+                        .map(resumed -> resumed.record().getItems().toByteArray())
+                        .filter(bytes -> bytes.length > 0);
+        if (referred.isPresent()) {
+            try (RequestMemory.Reservation _ = responses.reserve(referred.get(), referred.get())) {
+                ReferredItems items = ReferredItems.parse(referred.get());
+                return start(asked.with(items.input()), items.earlier(), context, exchange, inbox);
+            }
         }
-        try (Responses.Held previous = previous(owner, asked.previous().get())) {
-            return start(asked, previous.response().items(), owner, context, exchange, inbox);
+        if (asked.previous().isEmpty()) {
+            return start(asked, Json.array(), context, exchange, inbox);
+        }
+        try (Responses.Held previous = previous(context.owner(), asked.previous().get())) {
+            return start(asked, previous.response().items(), context, exchange, inbox);
         }
     }
 
@@ -53,25 +72,52 @@ final class ResponsesApi {
                                         "previous_response_not_found",
                                         "previous_response_id is \""
                                                 + Json.quoted(id)
-                                                + "\", and no such response is stored"));
+                                                + "\", and this coordinator stores no such response"));
     }
 
     /// @param earlier the items of the response that this one continues
-    private Completion start(
+    private Created start(
             ResponsesRequest asked,
             ArrayNode earlier,
-            ResponseOwner owner,
             RequestContext context,
             HttpExchange exchange,
             CompletionInbox inbox) {
-        try (var references = new ItemReferences(responses, owner, earlier)) {
+        try (var references = new ItemReferences(responses, context.owner(), earlier)) {
             ResponsesRequest whole = asked.with(references.resolve(asked.items()));
-            PreparedRequest request = prepare(whole, earlier, context);
-            return start(request, whole, earlier, owner, exchange, inbox);
+            boolean referring = !earlier.isEmpty() || !whole.items().equals(asked.items());
+            PreparedRequest request =
+                    prepare(whole, earlier, kept(whole, earlier, referring, context));
+            return start(
+                    isResumable(whole, context) ? request : request.endingWithItsClient(),
+                    whole,
+                    earlier,
+                    context.owner(),
+                    exchange,
+                    inbox);
         }
     }
 
-    private Completion start(
+    /// Returns the context of a request, with what another coordinator needs to go on with it.
+    ///
+    /// @param referring whether its body does not have all items
+    private static RequestContext kept(
+            ResponsesRequest asked, ArrayNode earlier, boolean referring, RequestContext context) {
+        if (context.resumed().isPresent() || context.origin().isEmpty()) {
+            return context;
+        }
+        ByteString items =
+                referring ? new ReferredItems(earlier, asked.items()).bytes() : ByteString.EMPTY;
+        return context.with(context.origin().get().of(asked.store(), items));
+    }
+
+    /// A client can go on with a stream, with what it has given a key, and with what runs in the
+    /// background.
+    private static boolean isResumable(ResponsesRequest asked, RequestContext context) {
+        return (asked.store() && (asked.stream() || asked.background()))
+                || context.origin().filter(RequestOrigin::isRepeatable).isPresent();
+    }
+
+    private Created start(
             PreparedRequest request,
             ResponsesRequest asked,
             ArrayNode earlier,
@@ -84,25 +130,10 @@ final class ResponsesApi {
             asked.items().forEach(earlier::add);
             input = Json.bytes(earlier);
         }
-        // What the response repeats stays in memory until its end, as does the input.
-        RequestMemory.Reservation memory = responses.reserve(Json.bytes(asked.echo()), input);
         var response =
                 new RunningResponse(
-                        request,
-                        asked.withoutItems(),
-                        owner,
-                        input,
-                        exchange,
-                        inbox,
-                        ended -> {
-                            memory.close();
-                            responses.end(ended);
-                        });
-        if (asked.store()) {
-            responses.begin(response);
-        }
-        response.announce();
-        return completions.completion(request, inbox, response);
+                        request, asked.withoutItems(), owner, input, exchange, inbox, responses);
+        return new Created(response, completions.completion(request, inbox, response));
     }
 
     /// Renders and tokenizes the items, without the oldest if they exceed the context and the

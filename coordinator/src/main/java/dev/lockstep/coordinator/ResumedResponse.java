@@ -17,6 +17,7 @@ import java.util.Optional;
 /// @param runs where its prompts can be attached to; the others are generated again, with the same
 ///   result
 /// @param journaled what the journal has of it
+/// @param read whether a coordinator reads it while it runs
 record ResumedResponse(
         String id,
         ResponseOwner owner,
@@ -26,7 +27,8 @@ record ResumedResponse(
         Duration age,
         EventPlace from,
         Map<Integer, Run> runs,
-        Optional<JournaledResponse> journaled) {
+        Optional<JournaledResponse> journaled,
+        boolean read) {
     /// A kept request.
     ///
     /// @param scheduler the id of the one that keeps it
@@ -46,6 +48,7 @@ record ResumedResponse(
     }
 
     ResumedResponse from(EventPlace place) {
-        return new ResumedResponse(id, owner, record, key, reader, age, place, runs, journaled);
+        return new ResumedResponse(
+                id, owner, record, key, reader, age, place, runs, journaled, read);
     }
 }

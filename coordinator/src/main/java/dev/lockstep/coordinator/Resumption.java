@@ -26,10 +26,9 @@ final class Resumption {
     /// The routes whose streams have ids.
     private static final Set<String> STREAMS = Set.of("/v1/chat/completions", "/v1/completions");
 
-    /// The further routes where a key has an effect. Others compute the same again, or store what
-    /// they generate.
+    /// The further routes where a key has an effect. Others compute the same again.
     private static final Set<String> REPEATABLE =
-            Set.of("/v1/messages", InfillApi.PATH, "/api/chat", "/api/generate");
+            Set.of("/v1/messages", ResponsesApi.PATH, InfillApi.PATH, "/api/chat", "/api/generate");
 
     private final ResponseSearch search;
     private final Responses memory;
@@ -86,6 +85,16 @@ final class Resumption {
         ResumedResponse response = search.require(context.owner(), from(id, headers, query));
         departure.repeatable(response.isRepeatable());
         String route = response.record().getRoute();
+        if (route.equals(ResponsesApi.PATH)) {
+            throw ApiError.refused(
+                    400,
+                    "not_resumable",
+                    "the request was made at "
+                            + route
+                            + ", whose events have numbers; go on with GET "
+                            + StoredResponsesApi.PATH
+                            + "{id}?stream=true&starting_after=NUMBER");
+        }
         if (!STREAMS.contains(route)) {
             throw ApiError.refused(
                     400,
@@ -142,7 +151,7 @@ final class Resumption {
 
     private Optional<RequestOrigin> origin(String path, ByteString body, RequestHeaders headers) {
         boolean isRpc = path.equals(RPC);
-        boolean stream = isRpc || STREAMS.contains(path);
+        boolean stream = isRpc || STREAMS.contains(path) || path.equals(ResponsesApi.PATH);
         if (window.isZero() || !(stream || REPEATABLE.contains(path))) {
             return Optional.empty();
         }

@@ -35,14 +35,13 @@ final class Routes {
     Routes(
             CompletionFactory completions,
             ModelsApi models,
-            Responses responses,
+            ResponsesApi created,
             Readiness readiness,
             Metrics metrics) {
         var generate = new GenerateApi(completions);
         var text = new TokenizerApi(completions);
         var embeddings = new EmbeddingsApi(completions);
         var score = new ScoreApi(completions);
-        var created = new ResponsesApi(completions, responses);
         var messages = new MessagesApi(completions);
         var ollama = new OllamaApi(completions);
         var ollamaVectors = new OllamaEmbeddings(completions);

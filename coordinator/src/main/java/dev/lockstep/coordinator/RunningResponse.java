@@ -7,26 +7,32 @@ import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Consumer;
 
 /// One response of `/v1/responses` while it is being generated: to its client it is one object or a
 /// stream of numbered events, and to others it is what [#snapshot] shows.
 ///
 /// The sink's methods belong to the completion's thread; the others are safe for any.
 final class RunningResponse implements ResponseSink {
+    /// The code of the end of a response that its client cancels.
+    static final String CANCELLED = "response_cancelled";
+
     private final PreparedRequest request;
     private final ResponsesRequest asked;
     private final ResponseOwner owner;
     private final byte[] input;
     private final HttpExchange exchange;
     private final CompletionInbox inbox;
-    private final Consumer<RunningResponse> atEnd;
+    private final Responses responses;
     private final ResponseEvents events;
     private final ResponseLog log = new ResponseLog();
+    private final CompletableFuture<Void> start = new CompletableFuture<>();
     private final CountDownLatch ended = new CountDownLatch(1);
+    private Optional<RequestMemory.Reservation> memory = Optional.empty();
     private Finish finish = Finish.length();
+    private boolean started;
     private boolean begun;
     private boolean muted;
     private ArrayNode logprobs = Json.array();
@@ -34,8 +40,7 @@ final class RunningResponse implements ResponseSink {
     private volatile boolean forgotten;
 
     /// @param input all its items, encoded
-    /// @param atEnd stores the response, if it is to be stored; throws an [ApiError] if it cannot
-    ///   be
+    /// @param responses where clients find it
     RunningResponse(
             PreparedRequest request,
             ResponsesRequest asked,
@@ -43,14 +48,14 @@ final class RunningResponse implements ResponseSink {
             byte[] input,
             HttpExchange exchange,
             CompletionInbox inbox,
-            Consumer<RunningResponse> atEnd) {
+            Responses responses) {
         this.request = request;
         this.asked = asked;
         this.owner = owner;
         this.input = input;
         this.exchange = exchange;
         this.inbox = inbox;
-        this.atEnd = atEnd;
+        this.responses = responses;
         this.events = new ResponseEvents(request.id(), asked.encodeReasoning(), this::send);
         this.snapshot = response(asked.background() ? "queued" : "in_progress");
     }
@@ -74,6 +79,17 @@ final class RunningResponse implements ResponseSink {
 
     boolean background() {
         return asked.background();
+    }
+
+    /// Whether its client may repeat the request, by a key.
+    boolean isRepeatable() {
+        return request.client().filter(client -> !client.getKey().isEmpty()).isPresent();
+    }
+
+    /// Returns what is complete when clients find the response, or has the [ApiError] that kept it
+    /// from starting.
+    CompletableFuture<Void> start() {
+        return start;
     }
 
     /// Returns the response as it is now; nobody changes the object.
@@ -118,8 +134,7 @@ final class RunningResponse implements ResponseSink {
     /// Makes the response end as cancelled, unless it ends before.
     void cancel() {
         inbox.stop(
-                ApiError.refused(
-                        ApiError.CLIENT_ENDED, "response_cancelled", "the response was cancelled"));
+                ApiError.refused(ApiError.CLIENT_ENDED, CANCELLED, "the response was cancelled"));
     }
 
     /// Waits until the response has ended and is stored.
@@ -129,8 +144,25 @@ final class RunningResponse implements ResponseSink {
         return ended.await(timeout.toNanos(), TimeUnit.NANOSECONDS);
     }
 
+    @Override
+    public boolean isNumbered() {
+        return true;
+    }
+
+    @Override
+    public void started() {
+        // What the response repeats stays in memory until its end, as does the input.
+        memory = Optional.of(responses.reserve(Json.bytes(asked.echo()), input));
+        if (asked.store()) {
+            responses.begin(this);
+        }
+        started = true;
+        announce();
+        start.complete(null);
+    }
+
     /// With `background`, sends what a client gets at once; the response goes on without it.
-    void announce() {
+    private void announce() {
         if (!asked.background()) {
             return;
         }
@@ -186,16 +218,32 @@ final class RunningResponse implements ResponseSink {
         }
         response.set("usage", usage(usage));
         snapshot = response;
-        atEnd.accept(this);
+        store();
         end(200);
         if (!asked.stream() && !asked.background()) {
             exchange.json(200, response);
         }
     }
 
+    /// Stores the response, if it is to be stored; throws an [ApiError] if it cannot be.
+    private void store() {
+        memory.ifPresent(RequestMemory.Reservation::close);
+        memory = Optional.empty();
+        responses.end(this);
+    }
+
     /// Ends the response with an error: a plain one while the client has got nothing.
     @Override
     public void failed(ApiError error) {
+        if (!started) {
+            start.completeExceptionally(error);
+            exchange.fail(error);
+            return;
+        }
+        if (error.goesOnElsewhere() && request.client().isPresent()) {
+            leave(error);
+            return;
+        }
         boolean known = asked.background() || (asked.stream() && exchange.isStreaming());
         if (!begun && !asked.background()) {
             muted = !known;
@@ -212,12 +260,26 @@ final class RunningResponse implements ResponseSink {
         snapshot = response;
         forgotten |= !known;
         try {
-            atEnd.accept(this);
+            store();
         } finally {
             end(error.status());
             if (!known) {
                 exchange.fail(error);
             }
+        }
+    }
+
+    /// Ends what this coordinator has of a response that another one may go on with.
+    private void leave(ApiError error) {
+        forgotten = true;
+        store();
+        log.end(new ResponseStep.Left(error));
+        ended.countDown();
+        if (asked.stream() && exchange.isStreaming()) {
+            exchange.lastEvent(
+                    ResponseEvents.ERROR, Json.bytes(events.left(error)), error.status());
+        } else {
+            exchange.fail(error);
         }
     }
 

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.common.HttpMethod;
 import com.linecorp.armeria.common.QueryParams;
+import dev.lockstep.coordinator.engine.CompletionInbox;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -29,11 +30,14 @@ final class StoredResponsesApi {
     private static final int MAX_INCLUDED = 64;
 
     private final Responses responses;
+    private final TakenResponses taken;
     private final Duration quiet;
 
+    /// @param taken those that other coordinators began
     /// @param quiet the silence in a stream after which something is sent that means nothing
-    StoredResponsesApi(Responses responses, Duration quiet) {
+    StoredResponsesApi(Responses responses, TakenResponses taken, Duration quiet) {
         this.responses = responses;
+        this.taken = taken;
         this.quiet = quiet;
     }
 
@@ -46,47 +50,114 @@ final class StoredResponsesApi {
     }
 
     /// Responds at a route whose method is allowed; may block.
+    ///
+    /// @param inbox of a response that is taken over for this request
+    /// @param departure of the client from what is taken over
     void serve(
             HttpMethod method,
             String path,
             QueryParams query,
             RequestContext context,
-            HttpExchange exchange)
+            HttpExchange exchange,
+            CompletionInbox inbox,
+            Departure departure)
             throws InterruptedException {
         String rest = path.substring(PATH.length());
         ResponseOwner owner = context.owner();
         if (rest.endsWith(CANCEL)) {
-            exchange.json(200, cancel(owner, without(rest, CANCEL)));
+            var place = new Place(owner, without(rest, CANCEL), context, true, inbox);
+            exchange.json(200, answer(place, running -> cancel(place, running), this::cancelled));
         } else if (rest.endsWith(INPUT_ITEMS)) {
-            exchange.json(200, inputItems(owner, without(rest, INPUT_ITEMS), query));
+            requireKnownIncludes(query);
+            var place = new Place(owner, without(rest, INPUT_ITEMS), context, false, inbox);
+            ArrayNode items =
+                    answer(place, RunningResponse::inputItems, stored -> stored.response().input());
+            exchange.json(200, list(items, query));
         } else if (method == HttpMethod.DELETE) {
             exchange.json(200, delete(owner, rest));
         } else {
-            retrieve(owner, rest, query, exchange);
+            retrieve(rest, query, context, exchange, inbox, departure);
         }
+    }
+
+    /// Where a response is looked for.
+    ///
+    /// @param displaces whether it is taken over from a coordinator that generates it
+    /// @param inbox of what is taken over
+    private record Place(
+            ResponseOwner owner,
+            String id,
+            RequestContext context,
+            boolean displaces,
+            CompletionInbox inbox) {}
+
+    /// What is answered about a response.
+    @FunctionalInterface
+    private interface Answer<R, T> {
+        T of(R response) throws InterruptedException;
+    }
+
+    /// Answers about a response that runs here or is stored here, or else that another coordinator
+    /// began, which then runs here.
+    private <T> T answer(
+            Place place, Answer<RunningResponse, T> running, Answer<Responses.Held, T> stored)
+            throws InterruptedException {
+        Optional<RunningResponse> here = responses.running(place.owner(), place.id());
+        if (here.isPresent()) {
+            return running.of(here.get());
+        }
+        Optional<Responses.Held> held = responses.stored(place.owner(), place.id());
+        if (held.isPresent()) {
+            try (Responses.Held open = held.get()) {
+                return stored.of(open);
+            }
+        }
+        return running.of(
+                taken.take(place.id(), place.context(), place.displaces(), place.inbox())
+                        .orElseThrow(() -> notFound(place.id())));
     }
 
     private static String without(String text, String ending) {
         return text.substring(0, text.length() - ending.length());
     }
 
-    private void retrieve(ResponseOwner owner, String id, QueryParams query, HttpExchange exchange)
+    private void retrieve(
+            String id,
+            QueryParams query,
+            RequestContext context,
+            HttpExchange exchange,
+            CompletionInbox inbox,
+            Departure departure)
             throws InterruptedException {
         requireKnownIncludes(query);
         boolean stream = flag(query, "stream");
         int after = startingAfter(query, stream);
-        Optional<RunningResponse> running = responses.running(owner, id);
+        var place = new Place(context.owner(), id, context, stream, inbox);
         if (!stream) {
-            exchange.json(
-                    200,
-                    running.isPresent() ? running.get().snapshot() : stored(owner, id).response());
-        } else if (running.isPresent()) {
-            new ResponseReplay(exchange, after).follow(running.get(), quiet);
-        } else {
-            try (Responses.Held held = held(owner, id)) {
-                new ResponseReplay(exchange, after).send(held.response());
-            }
+            ObjectNode response =
+                    answer(
+                            place,
+                            RunningResponse::snapshot,
+                            stored -> stored.response().response());
+            exchange.json(200, response);
+            return;
         }
+        var replay = new ResponseReplay(exchange, after);
+        boolean _ =
+                answer(
+                        place,
+                        running -> {
+                            if (!running.background()) {
+                                // Ends what was taken over for this client.
+                                departure.repeatable(running.isRepeatable());
+                            }
+                            replay.follow(running, quiet);
+                            return true;
+                        },
+                        stored -> {
+                            replay.send(stored.response());
+                            return true;
+                        });
     }
 
     /// Refuses to include what is not known. What is known is there if it was asked for when the
@@ -144,18 +215,31 @@ final class StoredResponsesApi {
             running.get().forget();
             awaitEnd(running.get());
         }
-        if (!responses.remove(owner, id) && running.isEmpty()) {
+        boolean stored = responses.remove(owner, id);
+        boolean kept = taken.forget(owner, id);
+        if (!stored && !kept && running.isEmpty()) {
             throw notFound(id);
         }
         return Json.object().put("id", id).put("object", "response").put("deleted", true);
     }
 
-    private ObjectNode cancel(ResponseOwner owner, String id) throws InterruptedException {
-        Optional<RunningResponse> running = responses.running(owner, id);
-        boolean background =
-                running.isPresent()
-                        ? running.get().background()
-                        : stored(owner, id).response().path("background").asBoolean();
+    private ObjectNode cancel(Place place, RunningResponse running) throws InterruptedException {
+        requireBackground(place.id(), running.background());
+        running.cancel();
+        awaitEnd(running);
+        // No other coordinator goes on with it.
+        boolean _ = taken.forget(place.owner(), place.id());
+        return running.snapshot();
+    }
+
+    /// Returns a response that has ended before.
+    private ObjectNode cancelled(Responses.Held stored) {
+        ObjectNode response = stored.response().response();
+        requireBackground(stored.response().id(), response.path("background").asBoolean());
+        return response;
+    }
+
+    private static void requireBackground(String id, boolean background) {
         if (!background) {
             throw ApiError.invalid(
                     "response_id",
@@ -163,12 +247,6 @@ final class StoredResponsesApi {
                             + Json.quoted(id)
                             + " was created without background, and only one with it can be cancelled");
         }
-        if (running.isEmpty()) {
-            return stored(owner, id).response();
-        }
-        running.get().cancel();
-        awaitEnd(running.get());
-        return running.get().snapshot();
     }
 
     private static void awaitEnd(RunningResponse response) throws InterruptedException {
@@ -179,10 +257,9 @@ final class StoredResponsesApi {
         }
     }
 
-    private ObjectNode inputItems(ResponseOwner owner, String id, QueryParams query) {
-        requireKnownIncludes(query);
+    private static ObjectNode list(ArrayNode input, QueryParams query) {
         List<JsonNode> items = new ArrayList<>();
-        input(owner, id).forEach(items::add);
+        input.forEach(items::add);
         String order = query.get("order", "desc");
         if (!order.equals("asc") && !order.equals("desc")) {
             throw ApiError.invalid(
@@ -199,11 +276,6 @@ final class StoredResponsesApi {
         return list.put("has_more", to < items.size())
                 .put("first_id", data.path(0).path("id").asText())
                 .put("last_id", data.path(data.size() - 1).path("id").asText());
-    }
-
-    private ArrayNode input(ResponseOwner owner, String id) {
-        Optional<RunningResponse> running = responses.running(owner, id);
-        return running.isPresent() ? running.get().inputItems() : stored(owner, id).input();
     }
 
     private static int after(List<JsonNode> items, String id) {
@@ -231,18 +303,12 @@ final class StoredResponsesApi {
         return limit;
     }
 
-    private StoredResponse stored(ResponseOwner owner, String id) {
-        try (Responses.Held held = held(owner, id)) {
-            return held.response();
-        }
-    }
-
-    private Responses.Held held(ResponseOwner owner, String id) {
-        return responses.stored(owner, id).orElseThrow(() -> notFound(id));
-    }
-
     private static ApiError notFound(String id) {
         return ApiError.refused(
-                404, "response_not_found", "there is no response " + Json.quoted(id));
+                404,
+                "response_not_found",
+                "there is no response "
+                        + Json.quoted(id)
+                        + ": this coordinator does not store it, and no scheduler keeps it");
     }
 }

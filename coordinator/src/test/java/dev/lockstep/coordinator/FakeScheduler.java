@@ -80,6 +80,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
     private final AtomicInteger attached = new AtomicInteger();
     private volatile boolean partial;
     private volatile boolean forgets;
+    private volatile boolean read;
     private final Server server;
     private final String group;
     private final String incarnation = Randomness.secure().nextIncarnation();
@@ -298,6 +299,11 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         kept.clear();
     }
 
+    /// Lets it say that a coordinator reads its requests.
+    void read(boolean isRead) {
+        read = isRead;
+    }
+
     /// Lets requests that are attached to miss what another scheduler had sent.
     void keepPartially(boolean missing) {
         partial = missing;
@@ -318,8 +324,12 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
                         KeptRequest.newBuilder()
                                 .setRequestId(request.getRequestId())
                                 .setClient(client)
-                                .setPartial(partial));
+                                .setPartial(partial)
+                                .setRead(read));
             }
+        }
+        if (question.getForget()) {
+            found.getRequestsList().forEach(request -> kept.remove(request.getRequestId()));
         }
         if (forgets) {
             forgets = false;

@@ -174,6 +174,47 @@ final class JournaledRequestsTest {
         }
     }
 
+    /// It is stored at its end, however late its client asks for it.
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aStoredResponseGoesOnFromTheJournalToItsEnd(boolean background) throws Exception {
+        String id;
+        try (TestCoordinator first = start()) {
+            ids = first.ids(WORDS);
+            first.scheduler.behave(call -> goOn(call, BEFORE));
+            try (var raw = new RawConnection(first.coordinator.port())) {
+                String fields = "\"stream\":true,\"background\":" + background;
+                raw.post(ResponsesClient.PATH, "1.1", ResponsesClient.body(fields));
+                id =
+                        raw.readUntil("response.output_text.delta")
+                                .replaceAll("(?s).*?\"id\":\"(resp_[0-9a-f]+)\".*", "$1");
+                // The client has not left.
+                first.coordinator.stop(StopReason.FINISHED);
+            }
+        }
+        try (TestCoordinator second = start()) {
+            assertTrue(second.scheduler.nextCall().request().getCommittedCount() > 0);
+            var client = new ResponsesClient(second);
+            Eventually.await(
+                    "it is completed",
+                    () -> client.get(id).path("status").asText().equals("completed"));
+            assertEquals(WORDS, ResponsesClient.text(client.get(id)));
+            assertTrue(
+                    client.get(id)
+                            .equals(
+                                    ResponsesClient.events(
+                                                    second.get(
+                                                            ResponsesClient.PATH
+                                                                    + "/"
+                                                                    + id
+                                                                    + "?stream=true"))
+                                            .getLast()
+                                            .path("response")));
+            ResponsesClient.ok(client.send("DELETE", id));
+            assertEquals(404, second.get(ResponsesClient.PATH + "/" + id).statusCode());
+        }
+    }
+
     /// Returns the id of the last event that a client got from a coordinator which has ended.
     private String eventOfAnEnded(FakeScheduler.Behaviour behaviour) throws Exception {
         var read = new Read();

@@ -105,7 +105,11 @@ final class ResponseReplayTest {
 
     @Test
     void aFailureBeforeTheBeginningIsReplayed() throws Exception {
-        tiny.scheduler.behave(call -> call.fail(Status.INTERNAL));
+        tiny.scheduler.behave(
+                call -> {
+                    call.accept();
+                    call.fail(Status.INTERNAL);
+                });
         List<JsonNode> events = created(",\"background\":true");
         assertEquals(
                 List.of("response.created", "response.queued", "response.failed"),

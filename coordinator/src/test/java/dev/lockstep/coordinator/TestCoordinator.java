@@ -67,8 +67,17 @@ public final class TestCoordinator implements AutoCloseable {
             Timeouts timeouts,
             String... settings)
             throws IOException {
+        this(model, scheduler("default"), preparation, timeouts, settings);
+    }
+
+    private TestCoordinator(
+            ServedModel model,
+            FakeScheduler scheduler,
+            Consumer<FakeScheduler> preparation,
+            Timeouts timeouts,
+            String... settings) {
         this.model = model;
-        scheduler = scheduler("default");
+        this.scheduler = scheduler;
         preparation.accept(scheduler);
         coordinator =
                 new Coordinator(
@@ -78,6 +87,13 @@ public final class TestCoordinator implements AutoCloseable {
                         timeouts);
         cluster.another(Runnable::run).register(scheduler.member());
         coordinator.join(cluster);
+    }
+
+    /// Starts another coordinator of the same scheduler; the one that is closed first ends it.
+    TestCoordinator another() throws Exception {
+        var started = new TestCoordinator(model, scheduler, _ -> {}, LONG_TIMEOUTS);
+        started.awaitReady(true);
+        return started;
     }
 
     /// Starts a scheduler for the same model; it is not a member of the cluster yet.

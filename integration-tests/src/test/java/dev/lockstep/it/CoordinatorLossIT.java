@@ -4,10 +4,13 @@ package dev.lockstep.it;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.cluster.ReservedPorts;
 import dev.lockstep.proto.v1.GroupStatus;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -27,6 +30,8 @@ final class CoordinatorLossIT {
 
     /// Makes steps slow enough that streams still run when the test kills their coordinator.
     private static final String SLOW = "--failpoints=worker.before-step=sleep:20ms";
+
+    private static final String RESPONSES = "/v1/responses";
 
     private static final String WINDOW = "--resume-window=5s";
 
@@ -104,6 +109,7 @@ final class CoordinatorLossIT {
             }
             assertEquals(broken, resumed(cluster.apis[0]), "of the second round");
             aRepeatedRequestIsNotRunAgain(cluster);
+            responsesGoOnAtAnotherCoordinator(cluster);
             withoutAReaderBlocksAreBackAfterTheWindow(cluster);
         }
     }
@@ -164,6 +170,71 @@ final class CoordinatorLossIT {
 
     private static long generated(Cluster cluster) {
         return cluster.group(1).map(GroupStatus::getGeneratedTokens).orElse(0L);
+    }
+
+    private static void responsesGoOnAtAnotherCoordinator(Cluster cluster) throws Exception {
+        ObjectNode body =
+                JsonNodes.object()
+                        .put("model", ServedCluster.MODEL)
+                        .put("input", "Go on")
+                        .put("temperature", 0)
+                        .put("max_output_tokens", TOKENS)
+                        .put("ignore_eos", true)
+                        .put("stream", true);
+        for (boolean background : List.of(false, true)) {
+            body.put("background", background);
+            var expected = new ReadResponse();
+            assertTrue(expected.readFrom(cluster.apis[1].stream(RESPONSES, body), () -> {}));
+            boolean lost = false;
+            // On a busy machine the response may have ended before.
+            for (int i = 0; i < StreamMix.TRIES && !lost; i++) {
+                var read = new ReadResponse();
+                lost =
+                        !read.readFrom(
+                                cluster.apis[0].stream(RESPONSES, body), () -> cluster.kill(0));
+                if (lost) {
+                    String rest =
+                            "%s/%s?stream=true&starting_after=%d"
+                                    .formatted(RESPONSES, read.id, read.events.size() - 1);
+                    assertTrue(read.readFrom(cluster.apis[1].replay(rest, RESPONSES), () -> {}));
+                }
+                assertEquals(expected.events, read.events);
+                if (lost) {
+                    JsonNode stored = cluster.apis[1].get(RESPONSES + "/" + read.id).ok();
+                    assertEquals("incomplete", stored.path("status").asText());
+                }
+                cluster.start(0);
+                cluster.awaitReady(0);
+            }
+            assertTrue(lost, "no response was running when its coordinator was killed");
+        }
+    }
+
+    /// What a client has of the events of a response, without what differs between two runs.
+    private static final class ReadResponse {
+        final List<String> events = new ArrayList<>();
+        String id = "";
+
+        /// Reads to the end and lets a fault strike after some deltas. Returns false if the
+        /// connection breaks.
+        boolean readFrom(EventReader reader, StreamMix.Fault fault) throws Exception {
+            try (reader) {
+                for (Optional<JsonNode> next = reader.next();
+                        next.isPresent();
+                        next = reader.next()) {
+                    JsonNode event = next.get();
+                    assertEquals(events.size(), event.path("sequence_number").asInt(-1));
+                    events.add(event.path("type").asText() + " " + event.path("delta").asText());
+                    id = event.at("/response/id").asText(id);
+                    if (events.size() == TOKENS / 5) {
+                        fault.strike();
+                    }
+                }
+                return events.getLast().startsWith("response.incomplete");
+            } catch (UncheckedIOException e) {
+                return false;
+            }
+        }
     }
 
     private static void withoutAReaderBlocksAreBackAfterTheWindow(Cluster cluster)

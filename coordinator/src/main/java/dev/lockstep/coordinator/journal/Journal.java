@@ -313,6 +313,17 @@ public final class Journal implements AutoCloseable {
         };
     }
 
+    /// Forgets the response that a question is about. Returns whether there was one.
+    public synchronized boolean forget(AttachSearchRequest question) {
+        Optional<JournaledResponse> found = find(question);
+        found.ifPresent(
+                response -> {
+                    appendOver(response);
+                    forget(response);
+                });
+        return found.isPresent();
+    }
+
     private boolean isVisible(
             JournaledResponse response, AttachSearchRequest question, long nowMillis) {
         return response.client().getOwner().equals(question.getOwner())

@@ -130,7 +130,8 @@ final class KeptRequests {
                                 .setRequestId(kept.stream.request().id())
                                 .setClient(kept.client)
                                 .setAgeMs(TimeUnit.NANOSECONDS.toMillis(nanos - kept.beganNanos))
-                                .setPartial(kept.stream.isPartial()));
+                                .setPartial(kept.stream.isPartial())
+                                .setRead(kept.runs && !idle.contains(kept)));
             }
         }
         return found.build();

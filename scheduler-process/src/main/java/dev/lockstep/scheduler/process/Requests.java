@@ -248,7 +248,18 @@ final class Requests {
     }
 
     AttachSearchResponse search(AttachSearchRequest question) {
-        return kept.search(question, clock.nanoTime());
+        AttachSearchResponse found = kept.search(question, clock.nanoTime());
+        if (question.getForget()) {
+            found.getRequestsList().forEach(one -> forget(one.getRequestId()));
+        }
+        return found;
+    }
+
+    /// Ends a request that its client wants to be gone; its reader does not send it again then.
+    private void forget(String requestId) {
+        LOG.debug("request {} is forgotten", requestId);
+        Status gone = Status.ALREADY_EXISTS.withDescription("the request is forgotten");
+        kept.find(requestId).ifPresent(stream -> end(stream, gone));
     }
 
     /// Cancels requests that no reader has come back for.

@@ -164,6 +164,11 @@ class AttachTest {
     private static AttachSearchResponse search(Rig rig, String responseId) throws Exception {
         AttachSearchRequest question =
                 AttachSearchRequest.newBuilder().setOwner("o").setResponseId(responseId).build();
+        return search(rig, question);
+    }
+
+    private static AttachSearchResponse search(Rig rig, AttachSearchRequest question)
+            throws Exception {
         return rig.loop.inbox().search(question).get(1, TimeUnit.MINUTES);
     }
 
@@ -176,6 +181,27 @@ class AttachTest {
         reader.read(stream);
         Eventually.await("accepted", () -> rig.loop.inbox().trySubmit(stream));
         return reader;
+    }
+
+    @Test
+    void aForgottenRequestEndsAndIsNotFound() throws Exception {
+        try (var rig = new Rig()) {
+            FakeRank rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            rank.hold();
+            TestCall call = rig.generate(kept("a", 40).build());
+            answerUntilTokens(rank, call);
+            AttachSearchRequest.Builder question =
+                    AttachSearchRequest.newBuilder().setOwner("p").setResponseId("a");
+            question.setForget(true);
+            assertEquals(0, search(rig, question.build()).getRequestsCount());
+            assertEquals(1, search(rig, "a").getRequestsCount());
+            assertEquals(1, search(rig, question.setOwner("o").build()).getRequestsCount());
+            call.assertFails(Status.Code.ALREADY_EXISTS, "forgotten");
+            assertEquals(0, search(rig, "a").getRequestsCount());
+            rank.release();
+            rig.assertQuiet();
+        }
     }
 
     @Test

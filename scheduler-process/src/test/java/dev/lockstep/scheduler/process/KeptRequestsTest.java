@@ -66,6 +66,25 @@ class KeptRequestsTest {
     }
 
     @Test
+    void aSearchSaysWhetherARequestIsRead() {
+        RequestStream stream = request("a");
+        kept.add(stream, 0);
+        assertTrue(isRead("r-a"));
+        kept.left(stream, 0);
+        assertFalse(isRead("r-a"));
+        kept.tryAttach(stream, 1);
+        assertTrue(isRead("r-a"));
+        kept.ended(stream, 0);
+        assertFalse(isRead("r-a"));
+    }
+
+    private boolean isRead(String response) {
+        AttachSearchRequest question =
+                AttachSearchRequest.newBuilder().setOwner("o").setResponseId(response).build();
+        return kept.search(question, 0).getRequests(0).getRead();
+    }
+
+    @Test
     void aReaderThatComesBackEndsTheWindow() {
         RequestStream stream = request("a");
         kept.add(stream, 0);
