@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Compiles every *.cpp of this folder into one library per instruction set.
-# Usage: build.sh FOLDER. Called by the build; writes FOLDER/liblockstep-VARIANT.so.
+# Usage: build.sh FOLDER. Called by the build; writes FOLDER/liblockstep-VARIANT.so for the machine that $CXX compiles for.
 # A library newer than every source is not rebuilt. Without a usable compiler the Vector API kernels
 # are used.
 set -euo pipefail
@@ -11,12 +11,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 cxx=${CXX:-g++}
 
 flags_of() {
+  local x86="-mtune=generic -mprefer-vector-width=512"
   case $1 in
-    avx2) echo "-march=x86-64-v3" ;;
-    avxvnni) echo "-march=x86-64-v3 -mavxvnni" ;;
-    avx512) echo "-march=x86-64-v4" ;;
-    avx512vnni) echo "-march=x86-64-v4 -mavx512vnni" ;;
-    avx512bf16) echo "-march=x86-64-v4 -mavx512vnni -mavx512bf16" ;;
+    avx2) echo "$x86 -march=x86-64-v3" ;;
+    avxvnni) echo "$x86 -march=x86-64-v3 -mavxvnni" ;;
+    avx512) echo "$x86 -march=x86-64-v4" ;;
+    avx512vnni) echo "$x86 -march=x86-64-v4 -mavx512vnni" ;;
+    avx512bf16) echo "$x86 -march=x86-64-v4 -mavx512vnni -mavx512bf16" ;;
+    neon) echo "-march=armv8.2-a+dotprod+i8mm" ;;
   esac
 }
 
@@ -26,9 +28,15 @@ without() {
   exit 0
 }
 
-[ "$(uname -sm)" = "Linux x86_64" ] || without "they are for Linux on x86-64"
 command -v "$cxx" >/dev/null || without "no C++ compiler: install g++ 11 or newer"
-"$cxx" -mavxvnni $(flags_of avx512bf16) -x c++ -E /dev/null >/dev/null 2>&1 || without "$cxx has no AVX-512 BF16 or no AVX-VNNI: install g++ 11 or newer"
+case $("$cxx" -dumpmachine) in
+  x86_64-*linux*) variants="avx512bf16 avx512vnni avx512 avxvnni avx2" ;;
+  aarch64-*linux*) variants=neon ;;
+  *) without "they are for Linux on x86-64 and ARM64" ;;
+esac
+for variant in $variants; do
+  "$cxx" $(flags_of "$variant") -x c++ -E /dev/null >/dev/null 2>&1 || without "$cxx does not know $variant: install g++ 11 or newer"
+done
 
 compile() {
   local library=$target/liblockstep-$1.so
@@ -36,7 +44,7 @@ compile() {
   # gcc 12 warns that its own AVX-512 headers use a value uninitialized.
   # No -ffast-math and no contraction: every fused operation is written as one, so that the source defines the bits.
   # Vectorized by hand: gcc 12 would put the pointers to the activations of some tokens into a vector.
-  "$cxx" -std=c++17 -O3 -fno-tree-slp-vectorize $(flags_of "$1") -mtune=generic -mprefer-vector-width=512 \
+  "$cxx" -std=c++17 -O3 -fno-tree-slp-vectorize $(flags_of "$1") \
     -fno-math-errno -ffp-contract=off -fno-exceptions -fno-rtti -fvisibility=hidden -fPIC -shared \
     -static-libgcc -static-libstdc++ -Wl,--build-id=none -Wl,-s \
     -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized -Werror \
@@ -44,17 +52,11 @@ compile() {
   mv "$library.tmp" "$library"
 }
 
-# As many at once as there are processors.
-running=0
-for variant in avx512bf16 avx512vnni avx512 avxvnni avx2; do
+compilations=()
+for variant in $variants; do
   compile "$variant" &
-  running=$((running + 1))
-  if [ "$running" -ge "$(nproc)" ]; then
-    wait -n
-    running=$((running - 1))
-  fi
+  compilations+=($!)
 done
-while [ "$running" -gt 0 ]; do
-  wait -n
-  running=$((running - 1))
+for compilation in "${compilations[@]}"; do
+  wait "$compilation"
 done

@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.DeviceCapabilities;
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -85,12 +86,18 @@ public enum InstructionSet {
     }
 
     static InstructionSet best(CpuFeatures cpu) {
-        for (InstructionSet set : values()) {
-            if (cpu.missing(set).isEmpty() && NativeLibrary.isBuilt(set)) {
-                return set;
-            }
-        }
-        return VECTOR_API;
+        return available(cpu).getFirst();
+    }
+
+    /// Returns the instruction sets that this machine and this build can run, best first.
+    public static List<InstructionSet> available() {
+        return available(CpuFeatures.current());
+    }
+
+    private static List<InstructionSet> available(CpuFeatures cpu) {
+        return Stream.of(values())
+                .filter(set -> cpu.missing(set).isEmpty() && NativeLibrary.isBuilt(set))
+                .toList();
     }
 
     /// Throws, naming the remedy, unless `cpu` and this build can run it.

@@ -43,7 +43,7 @@ final class PackedCacheTest {
     @TempDir Path folder;
 
     @ParameterizedTest
-    @MethodSource("dev.lockstep.kernels.cpu.OpenKernels#runnable")
+    @MethodSource("dev.lockstep.kernels.cpu.InstructionSet#available")
     void everyFormatAndShardHasTheSameBitsFromTheFile(InstructionSet set)
             throws IOException, InterruptedException {
         MatmulOps ops = CpuOps.of(set).matmul();

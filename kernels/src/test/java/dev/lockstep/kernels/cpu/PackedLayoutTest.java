@@ -63,7 +63,7 @@ final class PackedLayoutTest {
             """;
 
     @ParameterizedTest
-    @MethodSource("dev.lockstep.kernels.cpu.OpenKernels#runnable")
+    @MethodSource("dev.lockstep.kernels.cpu.InstructionSet#available")
     void packedBytesChangeOnlyWithTheVersionOfTheLayout(InstructionSet set) {
         MatmulOps ops = CpuOps.of(set).matmul();
         var shard = new PackedShard("m", "0".repeat(16), "0".repeat(16), 0, 1, "f32");

@@ -53,7 +53,7 @@ final class TwinTest {
     /// Returns an instruction set for each width of vectors that this machine has.
     static List<InstructionSet> twins() {
         List<InstructionSet> twins =
-                OpenKernels.runnable().stream().filter(TWINS::contains).toList();
+                InstructionSet.available().stream().filter(TWINS::contains).toList();
         assumeTrue(!twins.isEmpty(), "skipped: neither AVX-512 nor AVX2 kernels can run here");
         return twins;
     }
