@@ -201,6 +201,12 @@ class Lockstep(Server):
         path, body = self.request(prompt, length)
         return self.post(path, body | {"stream": False})["choices"][0]["token_ids"]
 
+    def logprobs(self, prompt, ids):
+        """The log-probability of each id after the prompt and those before it."""
+        answer = self.post("/v1/completions", {"model": "model", "prompt": prompt + ids, "max_tokens": 0, "prompt_logprobs": 0})
+        entries = answer["choices"][0]["prompt_logprobs"][len(prompt):]
+        return [entry[str(id)]["logprob"] for entry, id in zip(entries, ids)]
+
     def lead(self, prompt, id):
         """How much likelier the likeliest next token is than another one, as a difference of log-probabilities; infinite
         where the other is none of the twenty likeliest."""
@@ -232,6 +238,16 @@ class LlamaServer(Server):
     def ids(self, prompt, length):
         path, body = self.request(prompt, length)
         return self.post(path, body | {"stream": False})["tokens"]
+
+    def logprobs(self, prompt, ids):
+        """The log-probability of each id after the prompt and those before it; None where the server tells none."""
+        found = []
+        for i, id in enumerate(ids):
+            answer = self.post("/completion", {"prompt": prompt + ids[:i], "n_predict": 1, "temperature": 0, "n_probs": 20,
+                                               "ignore_eos": False, "cache_prompt": True})
+            likely = (answer.get("completion_probabilities") or [{}])[0].get("top_logprobs", [])
+            found.append(next((each["logprob"] for each in likely if each["id"] == id), None))
+        return found
 
 
 def find(folder):
