@@ -242,6 +242,12 @@ public final class FairOrder implements WaitingOrder {
         return shorter.tenant().equals(first.tenant());
     }
 
+    /// Nobody knows which of two tenants is served first.
+    @Override
+    public boolean precedes(Sequence waiting, Sequence arriving) {
+        return waiting.tenant().equals(arriving.tenant());
+    }
+
     /// What the tenant has waiting, while each of the others that wait gets its share too.
     @Override
     public long ahead(Sequence arriving, long all) {
@@ -250,7 +256,7 @@ public final class FairOrder implements WaitingOrder {
         for (Tenant each : turns) {
             weights += each.weight;
         }
-        long own = tenant.queue.expectedCost();
+        long own = tenant.queue.cost();
         forgetIfIdle(arriving.tenant(), tenant);
         return Math.min(all, (long) (own * weights / tenant.weight));
     }

@@ -105,6 +105,16 @@ final class KvAdmission {
         return match.countBlocks(sequence, sequence.maxShared());
     }
 
+    /// As [KvCacheManager#sharable].
+    int sharable(Sequence sequence) {
+        if (!prefixCache) {
+            return 0;
+        }
+        int blocks = Math.min(sequence.maxShared(), sequence.promptLength()) / blockSize;
+        sequence.names().extendTo(blocks, blockSize, hasher);
+        return blocks;
+    }
+
     /// As [KvCacheManager#producerFor].
     Optional<Sequence> producerFor(Sequence sequence) {
         Optional<Sequence> leader = sequence.leader();

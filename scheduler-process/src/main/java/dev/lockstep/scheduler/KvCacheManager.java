@@ -50,6 +50,17 @@ public interface KvCacheManager extends ResourceManager {
     /// Returns how many full blocks at the beginning of a waiting sequence are in the cache now.
     int cachedPrefix(Sequence sequence);
 
+    /// Returns how many blocks at the beginning of a waiting sequence it can share with others that
+    /// compute them, all of them named.
+    default int sharable(Sequence waiting) {
+        return 0;
+    }
+
+    /// Returns the running sequence that is about to compute a sharable block of a waiting one.
+    default Optional<Sequence> computing(Sequence waiting, int block) {
+        return Optional.empty();
+    }
+
     /// Whether a waiting sequence can start now, and it and the running ones can reach their
     /// maximum length when no other sequence is admitted.
     boolean fitsToCompletion(Sequence candidate, List<Sequence> running);

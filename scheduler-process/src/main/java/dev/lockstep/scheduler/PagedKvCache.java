@@ -107,6 +107,16 @@ final class PagedKvCache implements KvCacheManager {
     }
 
     @Override
+    public int sharable(Sequence waiting) {
+        return admission.sharable(waiting);
+    }
+
+    @Override
+    public Optional<Sequence> computing(Sequence waiting, int block) {
+        return inFlightPrefixes.of(waiting.names().get(block));
+    }
+
+    @Override
     public Optional<Sequence> producerFor(Sequence sequence) {
         return admission.producerFor(sequence);
     }

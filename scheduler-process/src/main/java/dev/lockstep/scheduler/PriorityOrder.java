@@ -48,10 +48,15 @@ public final class PriorityOrder implements WaitingOrder {
     }
 
     @Override
+    public boolean precedes(Sequence waiting, Sequence arriving) {
+        return waiting.priority() >= arriving.priority();
+    }
+
+    @Override
     public long ahead(Sequence arriving, long all) {
         long ahead = 0;
         for (WaitingQueue queue : queues.tailMap(arriving.priority(), true).values()) {
-            ahead += queue.expectedCost();
+            ahead += queue.cost();
         }
         return ahead;
     }

@@ -49,8 +49,9 @@ final class QueueDelay {
         return pace.queueNanos(all, now);
     }
 
-    /// Returns the minimum time of its own prompt in nanoseconds; 0 while nothing was measured.
+    /// Returns the minimum time of its own prompt in nanoseconds, without what those before it
+    /// compute; 0 while nothing was measured.
     long promptNanos(Sequence arriving, long now) {
-        return pace.prefillNanos((double) arriving.expectedCost, now);
+        return pace.prefillNanos((double) arriving.queuedCost, now);
     }
 }

@@ -79,6 +79,7 @@ final class RunningSequences {
             waiting.remove(sequence);
         }
         sequence.end(terminal);
+        waiting.ended(sequence);
         timeline.ended(sequence);
     }
 

@@ -64,15 +64,18 @@ public final class Sequence {
     private int suspects;
 
     private final BlockNames names = new BlockNames(this);
+    private ExpectedPrefixes.Share share = new ExpectedPrefixes.Share();
     private SequenceBlocks blocks;
 
     /// Used by [Generation].
     final PositionOutputs.Cursor delivered = new PositionOutputs.Cursor();
 
-    // Used by the waiting room: the tokens to prefill when it is admitted, what they cost as
-    // [StepTime#cost] counts, and the tokens of those that passed it while it lacked memory.
+    // Used by the waiting room: the tokens to prefill when it is admitted now, what they cost as
+    // [StepTime#cost] counts, the part of it that it adds to the queue because nobody before it
+    // computes it, and the tokens of those that passed it while it lacked memory.
     long expectedPrefill;
     long expectedCost;
+    long queuedCost;
     long passed;
 
     // Used by its waiting order.
@@ -365,6 +368,11 @@ public final class Sequence {
         return blocks;
     }
 
+    /// What it shares with other sequences of its group that wait.
+    ExpectedPrefixes.Share share() {
+        return share;
+    }
+
     /// Assigns a slot. The tables already hold the blocks found in the cache.
     void admit(int slot, int cachedTokens) {
         if (state != State.WAITING || pending != 0) {
@@ -410,6 +418,7 @@ public final class Sequence {
         foreseen = 0;
         fairTenant = null;
         blocks = new SequenceBlocks(blocks.groups());
+        share = new ExpectedPrefixes.Share();
         leave(State.WAITING);
     }
 

@@ -70,6 +70,12 @@ public interface WaitingOrder {
         return false;
     }
 
+    /// Whether a sequence that waits goes before one that arrives and has the same class, so that
+    /// this one finds computed what they have in common.
+    default boolean precedes(Sequence waiting, Sequence arriving) {
+        return true;
+    }
+
     /// Returns the part of `all`, the cost of the prefills of all waiting sequences as
     /// [StepTime#cost] counts it, that goes before a sequence that arrives.
     default long ahead(Sequence arriving, long all) {

@@ -18,11 +18,11 @@ final class WaitingQueue {
         return Optional.ofNullable(first);
     }
 
-    /// Cost of the prefills of all sequences, as [StepTime#cost] counts it.
-    long expectedCost() {
+    /// Cost of the prefills of all sequences, as [StepTime#cost] counts it, common ones once.
+    long cost() {
         long sum = 0;
         for (Sequence each = first; each != null; each = each.next) {
-            sum += each.expectedCost;
+            sum += each.queuedCost;
         }
         return sum;
     }

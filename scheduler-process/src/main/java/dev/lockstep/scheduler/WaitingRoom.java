@@ -21,6 +21,7 @@ final class WaitingRoom implements ResourceManager {
     private final Timeline timeline;
     private final StepTime stepTime;
     private final ShortPrompts shortPrompts;
+    private final ExpectedPrefixes expected;
     private final int blockSize;
     private int size;
     private long tokens;
@@ -39,6 +40,7 @@ final class WaitingRoom implements ResourceManager {
         this.bestEffort = bestEffort;
         this.kv = kv;
         this.blockSize = blockSize;
+        this.expected = new ExpectedPrefixes(kv, blockSize);
         this.stepTime = stepTime;
         this.shortPrompts = shortPrompts;
         this.timeline = timeline;
@@ -83,7 +85,8 @@ final class WaitingRoom implements ResourceManager {
         return sequence.guaranteed() ? guaranteed : bestEffort;
     }
 
-    /// Cost of the prefills that go before a sequence that arrives, as [StepTime#cost] counts it.
+    /// Cost of the prefills that go before a sequence that arrives, as [StepTime#cost] counts it;
+    /// what several have in common counts once.
     long costAhead(Sequence arriving) {
         return arriving.guaranteed()
                 ? guaranteed.ahead(arriving, guaranteedCost)
@@ -100,31 +103,82 @@ final class WaitingRoom implements ResourceManager {
                         .isEmpty();
     }
 
-    /// Estimates what is left to prefill of a sequence that waits or arrives, from what the cache
-    /// has now.
+    /// Estimates what is left to prefill of a sequence that arrives: from what the cache has now,
+    /// and from what those before it will have computed.
     void expect(Sequence sequence) {
-        Optional<Sequence> leader = sequence.leader().filter(Sequence::live);
-        int cached = 0;
-        if (leader.isPresent()) {
-            cached = sequence.promptLength() - 1;
-        } else if (sequence.generates()) {
-            cached = Math.min(kv.cachedPrefix(sequence) * blockSize, sequence.maxShared());
-        }
+        int found = expectFromCache(sequence);
+        sequence.queuedCost =
+                sharesPrefix(sequence)
+                        ? cost(sequence, expected.shared(sequence, found, this::precedes))
+                        : sequence.expectedCost;
+    }
+
+    /// A further choice shares all of its prompt with the first one, and what generates nothing
+    /// takes nothing from the cache.
+    private static boolean sharesPrefix(Sequence sequence) {
+        return sequence.generates() && sequence.leader().filter(Sequence::live).isEmpty();
+    }
+
+    private long cost(Sequence sequence, int cached) {
+        return Math.round(stepTime.cost(cached, sequence.knownLength() - cached));
+    }
+
+    private boolean precedes(Sequence waiting, Sequence arriving) {
+        return waiting.guaranteed() == arriving.guaranteed()
+                ? orderOf(arriving).precedes(waiting, arriving)
+                : waiting.guaranteed();
+    }
+
+    /// Returns how many blocks the cache has.
+    private int expectFromCache(Sequence sequence) {
+        int found = sharesPrefix(sequence) ? kv.cachedPrefix(sequence) : 0;
+        int cached =
+                sequence.leader().filter(Sequence::live).isPresent()
+                        ? sequence.promptLength() - 1
+                        : Math.min(found * blockSize, sequence.maxShared());
         sequence.expectedPrefill = (long) sequence.knownLength() - cached;
-        sequence.expectedCost = Math.round(stepTime.cost(cached, sequence.knownLength() - cached));
+        sequence.expectedCost = cost(sequence, cached);
+        return found;
     }
 
     void add(Sequence sequence) {
-        expect(sequence);
-        if (sequence.guaranteed()) {
-            guaranteedCost += sequence.expectedCost;
-        } else {
-            bestEffortCost += sequence.expectedCost;
+        count(sequence, expectFromCache(sequence));
+        if (!sequence.guaranteed()) {
             shortPrompts.add(sequence);
         }
         orderOf(sequence).add(sequence);
         size++;
         tokens += sequence.knownLength();
+    }
+
+    /// Counts what a waiting sequence adds to the queue.
+    ///
+    /// @param found blocks that the cache has
+    private void count(Sequence sequence, int found) {
+        sequence.queuedCost =
+                sharesPrefix(sequence)
+                        ? cost(sequence, expected.add(sequence, found, this::precedes))
+                        : sequence.expectedCost;
+        addCost(sequence, sequence.queuedCost);
+    }
+
+    private void addCost(Sequence sequence, long more) {
+        if (sequence.guaranteed()) {
+            guaranteedCost += more;
+        } else {
+            bestEffortCost += more;
+        }
+    }
+
+    /// A sequence has ended, running or waiting: what others expected of it is counted for one of
+    /// them.
+    void ended(Sequence sequence) {
+        Optional<Sequence> heir = expected.ended(sequence);
+        if (heir.isPresent()) {
+            addCost(heir.get(), -heir.get().queuedCost);
+            expected.remove(heir.get());
+            count(heir.get(), kv.cachedPrefix(heir.get()));
+        }
     }
 
     void remove(Sequence sequence) {
@@ -133,10 +187,9 @@ final class WaitingRoom implements ResourceManager {
         } else {
             unfollow(sequence, sequence.follows);
         }
-        if (sequence.guaranteed()) {
-            guaranteedCost -= sequence.expectedCost;
-        } else {
-            bestEffortCost -= sequence.expectedCost;
+        expected.remove(sequence);
+        addCost(sequence, -sequence.queuedCost);
+        if (!sequence.guaranteed()) {
             shortPrompts.remove(sequence);
         }
         size--;
@@ -283,6 +336,7 @@ final class WaitingRoom implements ResourceManager {
         guaranteedCost = 0;
         bestEffortCost = 0;
         shortPrompts.clear();
+        expected.clear();
         return all;
     }
 }
