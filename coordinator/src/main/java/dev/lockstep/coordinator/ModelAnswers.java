@@ -9,7 +9,6 @@ import dev.lockstep.text.tools.AnswerFormat;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Clock;
-import java.time.ZoneId;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -48,7 +47,7 @@ record ModelAnswers(
     private static ModelAnswers of(
             ChatTemplate template, Optional<Tokenizer> tokenizer, TextSettings settings) {
         AnswerFormat format = format(template, settings.toolFormat());
-        Clock clock = Clock.system(ZoneId.systemDefault());
+        Clock clock = Clock.systemUTC();
         return new ModelAnswers(
                 Optional.of(format),
                 tokenizer.map(ServedModel::specialTokens).orElse(Map.of()),
@@ -73,7 +72,7 @@ record ModelAnswers(
     }
 
     private static AnswerFormat format(ChatTemplate template, Optional<Path> description) {
-        Clock clock = Clock.system(ZoneId.systemDefault());
+        Clock clock = Clock.systemUTC();
         return description
                 .map(file -> AnswerFormat.learn(template, clock, file))
                 .orElseGet(() -> AnswerFormat.learn(template, clock));

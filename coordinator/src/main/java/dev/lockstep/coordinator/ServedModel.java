@@ -17,7 +17,7 @@ import dev.lockstep.text.Tokenizers;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
-import java.time.ZoneId;
+import java.time.ZoneOffset;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -134,12 +134,13 @@ record ServedModel(
         return render(conversation, System.currentTimeMillis() / 1000);
     }
 
-    /// As the other one, at another time: a response that goes on has the prompt that it had.
+    /// As the other one, at another time: a response that goes on has the prompt that it had, also
+    /// on a host with another time zone.
     ///
     /// @param seconds since 1970
     String render(ChatVariables conversation, long seconds) {
         requireTokenizer("messages");
-        Clock clock = Clock.fixed(Instant.ofEpochSecond(seconds), ZoneId.systemDefault());
+        Clock clock = Clock.fixed(Instant.ofEpochSecond(seconds), ZoneOffset.UTC);
         return new ConversationRenderer(requireTemplate(), clock).render(conversation);
     }
 

@@ -13,6 +13,7 @@ import dev.lockstep.proto.v1.InferenceFinished;
 import dev.lockstep.proto.v1.ResponseRecord;
 import dev.lockstep.proto.v1.ResumeRequest;
 import dev.lockstep.text.ChatTemplate;
+import dev.lockstep.text.ChatVariables;
 import dev.lockstep.text.ModelTemplate;
 import io.grpc.Status;
 import java.net.http.HttpRequest;
@@ -21,6 +22,8 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.TimeZone;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -285,6 +288,24 @@ final class ResumptionTest {
             after(all.get(1).id());
             String prompt = server.nextPrompt();
             assertTrue(prompt.contains(" Jun 1990"), prompt);
+        }
+    }
+
+    @Test
+    void aTemplateReadsTheTimeInUtcWhateverTheHostHas() throws Exception {
+        ModelTemplate template =
+                new ModelTemplate.Usable(
+                        ChatTemplate.parse("{{ strftime_now('%d %H:%M') }}", "", ""));
+        ServedModel model = Models.templated(TestCoordinator.tinyModel(), template);
+        TimeZone host = TimeZone.getDefault();
+        try {
+            TimeZone.setDefault(TimeZone.getTimeZone("Pacific/Kiritimati"));
+            ChatVariables hello =
+                    ChatVariables.of(List.of(Map.of("role", "user", "content", "Hi")), true);
+            long noon = Instant.parse("1990-06-15T12:00:00Z").getEpochSecond();
+            assertEquals("15 12:00", model.render(hello, noon));
+        } finally {
+            TimeZone.setDefault(host);
         }
     }
 
