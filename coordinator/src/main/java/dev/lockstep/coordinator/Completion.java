@@ -6,13 +6,10 @@ import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.EngineEvent;
-import dev.lockstep.coordinator.engine.Failure;
 import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.coordinator.engine.SchedulerClient;
 import dev.lockstep.coordinator.journal.Journal;
-import dev.lockstep.proto.v1.AttachRequest;
-import dev.lockstep.proto.v1.ClientRecord;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -23,8 +20,8 @@ import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// The run of one request from token ids to text: sends each prompt to a group, and the generated
-/// text to the response sink. Confined to one virtual thread.
+/// The run of one request from token ids to text: sends its prompts by a [PromptDispatch], and the
+/// generated text to the response sink. Confined to one virtual thread.
 final class Completion {
     static final Failpoint BEFORE_SEND = new Failpoint("coordinator.before-send");
     static final Failpoint FIRST_TOKEN = new Failpoint("coordinator.first-token");
@@ -32,31 +29,18 @@ final class Completion {
 
     private static final Logger LOG = LogManager.getLogger(Completion.class);
 
-    /// The limit of prompts of one request in the engine at the same time, so that a long list does
-    /// not fill a scheduler's queue.
-    private static final int MAX_PROMPTS_IN_FLIGHT = 64;
-
-    private static final Duration RETRY_PAUSE = Duration.ofMillis(50);
-
-    /// Silence of the engine after which it is checked whether a group is lost.
-    private static final Duration MOVE_PAUSE = Duration.ofMillis(500);
-
     private final PreparedRequest request;
     private final Environment environment;
     private final CompletionInbox inbox;
     private final ResponseSink sink;
     private final List<PromptRun> runs = new ArrayList<>();
+    private final PromptDispatch dispatch;
     private final long beginNanos;
     private long firstTokenNanos;
     private long quietSince;
     private boolean started;
     private boolean begun;
     private int openChoices;
-    private int sent;
-    private int done;
-
-    /// Prompts whose scheduler was lost, and that no other has accepted yet.
-    private int lost;
 
     private TokenUsage usage;
     private Optional<JournalEntry> journal = Optional.empty();
@@ -96,6 +80,7 @@ final class Completion {
             }
             runs.add(new PromptRun(request.engineRequest(prompt), answers));
         }
+        this.dispatch = new PromptDispatch(request, environment, inbox, runs, this::handle);
     }
 
     private ChoiceAnswer choice(Set<Integer> endIds, String name) {
@@ -118,25 +103,24 @@ final class Completion {
             return;
         }
         try {
-            requireGroup();
+            dispatch.requireGroup();
             journal = JournalEntry.of(request, environment.journal(), inbox);
+            dispatch.begin(journal);
             while (openChoices > 0) {
-                while (sent < runs.size() && sent - done < MAX_PROMPTS_IN_FLIGHT) {
-                    send(sent++);
-                }
+                dispatch.send();
                 if (journal.isPresent()) {
                     journal.get().awaitDurable();
                 }
                 if (openChoices > 0) {
                     awaitEvent();
-                    goOn();
+                    dispatch.goOn();
                 }
             }
             journal.ifPresent(JournalEntry::whole);
             sink.completed(usage);
             log(finishReasons());
         } catch (ApiError e) {
-            journal.ifPresent(entry -> entry.failed(e, isAccepted()));
+            journal.ifPresent(entry -> entry.failed(e, dispatch.isAccepted()));
             sink.failed(e);
             log(e.code().isEmpty() ? "refused" : e.code());
         } catch (InterruptedException e) {
@@ -144,38 +128,26 @@ final class Completion {
             journal.ifPresent(JournalEntry::interrupted);
             sink.failed(ApiError.internal("the request was interrupted"));
         } catch (RuntimeException | StackOverflowError e) {
-            journal.ifPresent(entry -> entry.failed(ApiError.internal(""), isAccepted()));
+            journal.ifPresent(entry -> entry.failed(ApiError.internal(""), dispatch.isAccepted()));
             sink.failed(RequestFault.logged("request " + request.requestId(), e));
         } finally {
             inbox.cancelCalls();
         }
     }
 
-    /// Refuses to go on from the journal where no group could: others wait longer for one.
+    /// As [PromptDispatch#requireGroup].
     void requireGroup() {
-        Optional<ResumedResponse> resumed =
-                request.resumed()
-                        .filter(each -> each.runs().isEmpty())
-                        .filter(each -> each.journaled().filter(one -> !one.isWhole()).isPresent());
-        if (resumed.isPresent() && !environment.schedulers().runs(request.model().name())) {
-            throw noGroupIsReady();
-        }
-    }
-
-    /// Whether a scheduler has accepted a prompt.
-    private boolean isAccepted() {
-        return runs.stream().anyMatch(PromptRun::isAccepted);
+        dispatch.requireGroup();
     }
 
     private void awaitEvent() throws InterruptedException {
-        Duration waiting = waiting();
+        Duration waiting = dispatch.pause();
         Optional<EngineEvent> event = inbox.poll(waiting);
         if (event.isPresent()) {
             handle(event.get());
             quietSince = environment.clock().nanoTime();
         } else {
-            moveFromLostGroups();
-            giveUpUnanswered(waiting);
+            dispatch.idle(waiting);
             if (isQuiet()) {
                 sink.quiet();
                 quietSince = environment.clock().nanoTime();
@@ -183,142 +155,9 @@ final class Completion {
         }
     }
 
-    private void send(int index) {
-        PromptRun run = runs.get(index);
-        environment.failpoints().hit(BEFORE_SEND);
-        goOnFromJournal(run, index);
-        if (run.done()) {
-            return;
-        }
-        run.call = attach(run, index);
-        if (run.call.isEmpty()) {
-            journal.ifPresent(JournalEntry::lead);
-            if (run.isAccepted()) {
-                lost(run, "no scheduler keeps it");
-            }
-            // What is kept may have ended before the deadline.
-            if (request.options().isExpired(environment.clock().nanoTime())) {
-                throw ApiError.expired("the deadline passed before a scheduler had the request");
-            }
-            run.call = sendTo(run, index);
-        }
-        run.sent();
-        if (run.call.isEmpty() && !run.isAccepted()) {
-            throw run.refusal.map(ApiError::of).orElseGet(this::noGroupIsReady);
-        }
-    }
-
-    /// Goes on with what the journal has of a prompt.
-    private void goOnFromJournal(PromptRun run, int index) {
-        if (run.attached || request.resumed().isEmpty()) {
-            return;
-        }
-        Optional<List<EngineEvent.Tokens>> known =
-                JournalEntry.known(request.resumed().get(), index);
-        if (known.isPresent()) {
-            accepted(index);
-            known.get().forEach(this::handle);
-        }
-    }
-
-    /// Goes on with what a scheduler keeps of a prompt; tried once.
-    private Optional<SchedulerCall> attach(PromptRun run, int index) {
-        if (run.attached || request.client().isEmpty()) {
-            return Optional.empty();
-        }
-        run.attached = true;
-        ClientRecord client = request.client().get();
-        Optional<SchedulerCall> call =
-                request.resumed()
-                        .flatMap(resumed -> resumed.run(index))
-                        .flatMap(
-                                kept ->
-                                        environment
-                                                .schedulers()
-                                                .attach(
-                                                        kept.scheduler(),
-                                                        AttachRequest.newBuilder()
-                                                                .setRequestId(kept.requestId())
-                                                                .setOwner(client.getOwner())
-                                                                .setReader(client.getReader())
-                                                                .build(),
-                                                        index,
-                                                        inbox));
-        run.attaching = call.isPresent();
-        return call;
-    }
-
-    private Optional<SchedulerCall> sendTo(PromptRun run, int index) {
-        return environment
-                .schedulers()
-                .send(run.request, run.progress(), index, inbox, run.refusedBy);
-    }
-
-    /// Returns how long to wait for the next event.
-    private Duration waiting() {
-        return lost > 0 ? RETRY_PAUSE : min(MOVE_PAUSE, environment.quiet());
-    }
-
-    private static Duration min(Duration a, Duration b) {
-        return a.compareTo(b) < 0 ? a : b;
-    }
-
-    /// Moves prompts whose group is lost while another one serves the model: the group would go on
-    /// with them when it is formed again, but that takes longer.
-    private void moveFromLostGroups() {
-        for (PromptRun run : runs.subList(0, sent)) {
-            if (run.isAccepted() && run.call.isPresent() && !run.done() && run.mayMove()) {
-                SchedulerCall call = run.call.get();
-                if (environment.schedulers().mustMove(call.scheduler(), run.request.model())) {
-                    call.abandon();
-                    lost(run, "its group is not ready");
-                }
-            }
-        }
-    }
-
-    /// Gives up schedulers that are silent about a request, although their heartbeats may arrive:
-    /// the network loses what is sent to them. Only the time in which this process waited counts.
-    private void giveUpUnanswered(Duration waited) {
-        for (int index = 0; index < sent; index++) {
-            PromptRun run = runs.get(index);
-            if (run.call.isPresent() && run.waits(waited).compareTo(environment.unanswered()) > 0) {
-                SchedulerCall call = run.call.get();
-                call.abandon();
-                environment.schedulers().unanswered(call.scheduler());
-                failed(index, Failure.unanswered());
-            }
-        }
-    }
-
     private boolean isQuiet() {
         long silent = environment.clock().nanoTime() - quietSince;
         return silent >= environment.quiet().toNanos();
-    }
-
-    /// Sends the prompts whose scheduler was lost to one that serves the model now.
-    private void goOn() {
-        for (int index = 0; lost > 0 && index < sent; index++) {
-            PromptRun run = runs.get(index);
-            if (!run.isLost() || run.call.isPresent()) {
-                continue;
-            }
-            long now = environment.clock().nanoTime();
-            if (request.options().isExpired(now)) {
-                throw ApiError.expired("the request's deadline passed: deadline_ms has expired");
-            }
-            if (!run.mayGoOn(now)) {
-                throw ApiError.groupLost();
-            }
-            run.refusedBy.clear();
-            run.call = sendTo(run, index);
-            run.sent();
-        }
-    }
-
-    private ApiError noGroupIsReady() {
-        return ApiError.unavailable(
-                "not_ready", "no group is ready to serve " + request.model().name());
     }
 
     private void handle(EngineEvent event) {
@@ -331,7 +170,7 @@ final class Completion {
                 begin(tokens.call());
                 int position = runs.get(tokens.call()).position(tokens.choice());
                 if (tokens.position() > position && runs.get(tokens.call()).attached) {
-                    incomplete(tokens.call());
+                    dispatch.incomplete(tokens.call());
                     return;
                 }
                 List<GeneratedToken> fresh = runs.get(tokens.call()).commit(tokens);
@@ -366,13 +205,13 @@ final class Completion {
                 PromptRun run = runs.get(ended.call());
                 if (!run.done()) {
                     if (run.attached) {
-                        incomplete(ended.call());
+                        dispatch.incomplete(ended.call());
                         return;
                     }
                     throw ApiError.internal("the scheduler ended the request too early");
                 }
             }
-            case EngineEvent.Failed failed -> failed(failed.call(), failed.failure());
+            case EngineEvent.Failed failed -> dispatch.failed(failed.call(), failed.failure());
             case EngineEvent.Stopped(ApiError error) ->
                     throw request.client().isPresent() ? error.ending(request.id()) : error;
             case EngineEvent.Stopped stopped -> throw stopped.error();
@@ -388,13 +227,6 @@ final class Completion {
             send(choiceIndex(finished.call(), finished.choice()), rest, end, false);
             end(finished.call(), finished.choice(), end);
         }
-    }
-
-    /// Leaves a scheduler that keeps a part only of what is missing in the journal.
-    private void incomplete(int index) {
-        PromptRun run = runs.get(index);
-        run.call.ifPresent(SchedulerCall::abandon);
-        lost(run, "it is kept in part");
     }
 
     /// Counts the cached tokens of a prompt once for all of its choices.
@@ -459,60 +291,14 @@ final class Completion {
         PromptRun run = runs.get(call);
         run.finish(choice);
         if (run.done()) {
-            done++;
+            dispatch.ended();
             // The engine does not know of stop strings, and would go on.
             run.call.ifPresent(SchedulerCall::cancel);
         }
     }
 
-    private void failed(int index, Failure failure) {
-        PromptRun run = runs.get(index);
-        if (run.done()) {
-            return;
-        }
-        boolean stillLost = run.isLost() && failure.isRetryable();
-        if (run.isAccepted() && (failure.isLoss() || stillLost)) {
-            lost(run, failure.description());
-            return;
-        }
-        boolean goesOn = run.isAccepted() || request.resumed().isPresent();
-        if (goesOn && failure.kind() == Failure.Kind.TAKEN) {
-            throw ApiError.displaced();
-        }
-        if (run.isAccepted() || !failure.isRetryable()) {
-            if (failure.isInternal()) {
-                LOG.info("request {} failed: {}", request.requestId(), failure.description());
-            }
-            throw ApiError.of(failure);
-        }
-        if (run.attaching) {
-            // It is not kept any more, and the scheduler may take it as a new one.
-            run.attaching = false;
-        } else {
-            run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));
-        }
-        run.refusal = Optional.of(run.refusal.map(failure::or).orElse(failure));
-        LOG.debug(
-                "request {} is sent to another group: {}",
-                request.requestId(),
-                failure.description());
-        send(index);
-    }
-
-    /// Keeps an accepted request whose scheduler was lost, or did not accept it after the loss of
-    /// another: [#goOn] sends it again.
-    private void lost(PromptRun run, String why) {
-        if (run.lose(environment.clock().nanoTime())) {
-            lost++;
-            LOG.info("request {} goes on at another scheduler: {}", request.requestId(), why);
-        }
-    }
-
     private void accepted(int index) {
-        lost -= runs.get(index).accept() ? 1 : 0;
-        if (runs.get(index).call.isPresent()) {
-            journal.ifPresent(JournalEntry::lead);
-        }
+        dispatch.accepted(index);
         if (!started) {
             started = true;
             sink.started();
