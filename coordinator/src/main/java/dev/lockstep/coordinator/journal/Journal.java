@@ -16,12 +16,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.Comparator;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.apache.logging.log4j.LogManager;
@@ -31,10 +26,6 @@ import org.apache.logging.log4j.Logger;
 /// those that ended not long ago. Safe for any thread; no method waits for the disk but [#open] and
 /// [#close].
 public final class Journal implements AutoCloseable {
-    /// How long a response that a client may repeat by its key is kept after its end, as by
-    /// schedulers.
-    static final Duration KEY_TIME = Duration.ofMinutes(10);
-
     /// The limit of all responses: ended ones go before their time, then new ones are refused;
     /// where running ones grow, the largest goes.
     private static final long MAX_BYTES = 32 << 20;
@@ -52,19 +43,13 @@ public final class Journal implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Journal.class);
 
     private final Duration window;
-    private final long maxBytes;
     private final InstantSource time;
     private final JournalLog log;
     private final Optional<FolderLock> lock;
 
-    // Guarded by this; in the order of arrival.
-    private final Map<Long, JournaledResponse> entries = new LinkedHashMap<>();
-    private final Map<String, JournaledResponse> byId = new LinkedHashMap<>();
+    // Guarded by this.
+    private final JournaledResponses responses;
     private List<JournaledResponse> unfinished = List.of();
-    private boolean goesOn;
-    private long numbers;
-    private long bytes;
-    private boolean stale;
 
     private Journal(
             JournalDisk disk,
@@ -77,7 +62,7 @@ public final class Journal implements AutoCloseable {
             Optional<FolderLock> lock)
             throws IOException {
         this.window = window;
-        this.maxBytes = maxBytes;
+        this.responses = new JournaledResponses(window, maxBytes);
         this.time = time;
         this.lock = lock;
         long last = 0;
@@ -143,7 +128,7 @@ public final class Journal implements AutoCloseable {
                             disk.read(name),
                             record -> {
                                 alive[0] = Math.max(alive[0], add(record));
-                                removeExcess();
+                                responses.removeExcess();
                             });
         } catch (IOException e) {
             throw new IOException(name + " cannot be read: " + e.getMessage(), e);
@@ -159,9 +144,9 @@ public final class Journal implements AutoCloseable {
         long now = time.millis();
         boolean late = now - alive[0] > window.toMillis();
         List<JournaledResponse> open = new ArrayList<>();
-        for (JournaledResponse each : List.copyOf(entries.values())) {
-            if (each.state.getEnded() ? isOver(each, now) : late) {
-                forget(each);
+        for (JournaledResponse each : responses.all()) {
+            if (each.state.getEnded() ? responses.isOver(each, now) : late) {
+                responses.forget(each);
             } else if (!each.state.getEnded()) {
                 each.state = each.state.toBuilder().setChangedMs(now).build();
                 open.add(each);
@@ -172,7 +157,7 @@ public final class Journal implements AutoCloseable {
                 "the journal {}/{} has {} responses, {} of them not ended",
                 folder,
                 name,
-                entries.size(),
+                responses.all().size(),
                 unfinished.size());
     }
 
@@ -181,97 +166,32 @@ public final class Journal implements AutoCloseable {
         return switch (record.getRecordCase()) {
             case ACCEPTED -> {
                 JournalAccepted accepted = record.getAccepted();
-                if (!entries.containsKey(accepted.getEntry())) {
-                    put(new JournaledResponse(this, accepted));
+                if (responses.ofEntry(accepted.getEntry()).isEmpty()) {
+                    responses.put(new JournaledResponse(this, accepted));
                 }
                 yield accepted.getArrivedMs();
             }
             case TOKENS -> {
-                JournaledResponse response = entries.get(record.getTokens().getEntry());
-                if (response != null) {
-                    add(response, record.getTokens().getPrompt(), record.getTokens().getTokens());
-                }
+                responses
+                        .ofEntry(record.getTokens().getEntry())
+                        .ifPresent(
+                                response ->
+                                        responses.add(
+                                                response,
+                                                record.getTokens().getPrompt(),
+                                                record.getTokens().getTokens()));
                 yield 0;
             }
             case STATE -> {
-                JournaledResponse response = entries.get(record.getState().getEntry());
-                if (response != null) {
-                    response.state = record.getState();
-                }
+                responses
+                        .ofEntry(record.getState().getEntry())
+                        .ifPresent(response -> response.state = record.getState());
                 yield record.getState().getChangedMs();
             }
             case ALIVE -> record.getAlive().getNowMs();
             // Of a later version.
             case RECORD_NOT_SET -> 0;
         };
-    }
-
-    private void put(JournaledResponse response) {
-        entries.put(response.accepted.getEntry(), response);
-        byId.put(response.client().getResponseId(), response);
-        numbers = Math.max(numbers, response.accepted.getEntry());
-        bytes += response.bytes;
-    }
-
-    private Optional<JournalRecord> add(
-            JournaledResponse response, int prompt, GenerateEvent.Tokens tokens) {
-        long before = response.bytes;
-        Optional<JournalRecord> added = response.add(prompt, tokens);
-        bytes += response.bytes - before;
-        return added;
-    }
-
-    private void forget(JournaledResponse response) {
-        if (!entries.remove(response.accepted.getEntry(), response)) {
-            return;
-        }
-        byId.remove(response.client().getResponseId(), response);
-        bytes -= response.bytes;
-        stale = true;
-    }
-
-    /// Forgets what is too much, and returns it: ended ones first, then the largest.
-    private List<JournaledResponse> removeExcess() {
-        removeEnded(0);
-        List<JournaledResponse> removed = new ArrayList<>();
-        while (bytes > maxBytes) {
-            JournaledResponse largest =
-                    Collections.max(entries.values(), Comparator.comparingLong(each -> each.bytes));
-            forget(largest);
-            largest.clear();
-            removed.add(largest);
-            LOG.warn(
-                    "request {} would not survive this coordinator any more: the journal has at most {} bytes",
-                    largest.client().getResponseId(),
-                    maxBytes);
-        }
-        return removed;
-    }
-
-    /// Forgets ended ones until there is room.
-    private void removeEnded(long room) {
-        if (bytes + room <= maxBytes) {
-            return;
-        }
-        for (Iterator<JournaledResponse> old = List.copyOf(entries.values()).iterator();
-                bytes + room > maxBytes && old.hasNext(); ) {
-            JournaledResponse each = old.next();
-            if (each.state.getEnded() && each.readers.isEmpty()) {
-                forget(each);
-            }
-        }
-    }
-
-    /// Whether the time is over for which a response without a reader is kept; that of one which
-    /// has not ended begins with [#unfinished].
-    private boolean isOver(JournaledResponse response, long nowMillis) {
-        if (!goesOn && !response.state.getEnded()) {
-            return false;
-        }
-        boolean repeatable = response.state.getEnded() && !response.client().getKey().isEmpty();
-        Duration kept = repeatable ? KEY_TIME : window;
-        return response.readers.isEmpty()
-                && nowMillis - response.state.getChangedMs() > kept.toMillis();
     }
 
     long millis() {
@@ -284,8 +204,7 @@ public final class Journal implements AutoCloseable {
 
     /// Returns the responses that had not ended when the journal was opened, to go on with them.
     public synchronized List<JournaledResponse> unfinished() {
-        if (!goesOn) {
-            goesOn = true;
+        if (responses.goOn()) {
             long now = time.millis();
             for (JournaledResponse each : unfinished) {
                 each.state = each.state.toBuilder().setChangedMs(now).build();
@@ -296,21 +215,7 @@ public final class Journal implements AutoCloseable {
 
     /// Returns the response that a question is about.
     public synchronized Optional<JournaledResponse> find(AttachSearchRequest question) {
-        long now = time.millis();
-        return switch (question.getByCase()) {
-            case RESPONSE_ID ->
-                    Optional.ofNullable(byId.get(question.getResponseId()))
-                            .filter(each -> isVisible(each, question, now));
-            case KEY ->
-                    entries.values().stream()
-                            .filter(
-                                    each ->
-                                            each.client().getKey().equals(question.getKey())
-                                                    && !question.getKey().isEmpty()
-                                                    && isVisible(each, question, now))
-                            .findFirst();
-            case BY_NOT_SET -> Optional.empty();
-        };
+        return responses.find(question, time.millis());
     }
 
     /// Forgets the response that a question is about. Returns whether there was one.
@@ -319,15 +224,9 @@ public final class Journal implements AutoCloseable {
         found.ifPresent(
                 response -> {
                     appendOver(response);
-                    forget(response);
+                    responses.forget(response);
                 });
         return found.isPresent();
-    }
-
-    private boolean isVisible(
-            JournaledResponse response, AttachSearchRequest question, long nowMillis) {
-        return response.client().getOwner().equals(question.getOwner())
-                && !isOver(response, nowMillis);
     }
 
     /// Adds a response, or goes on with one.
@@ -339,8 +238,12 @@ public final class Journal implements AutoCloseable {
     /// @throws JournalUnavailableException where a new one cannot be written
     public synchronized Optional<JournaledRun> begin(
             ClientRecord client, String tenant, Duration age, Runnable displaced) {
-        JournaledResponse known = byId.get(client.getResponseId());
-        if (known != null && known.client().getOwner().equals(client.getOwner())) {
+        Optional<JournaledResponse> before =
+                responses
+                        .ofId(client.getResponseId())
+                        .filter(each -> each.client().getOwner().equals(client.getOwner()));
+        if (before.isPresent()) {
+            JournaledResponse known = before.get();
             if (client.getReader() < known.reader) {
                 return Optional.empty();
             }
@@ -357,15 +260,15 @@ public final class Journal implements AutoCloseable {
         log.requireAvailable();
         JournalAccepted accepted =
                 JournalAccepted.newBuilder()
-                        .setEntry(numbers + 1)
+                        .setEntry(responses.nextEntry())
                         .setArrivedMs(time.millis() - age.toMillis())
                         .setTenant(tenant)
                         .setClient(client)
                         .build();
-        makeRoom(JournaledResponse.bytes(accepted));
+        responses.makeRoom(JournaledResponse.bytes(accepted));
         var response = new JournaledResponse(this, accepted);
         response.state = response.state.toBuilder().setChangedMs(time.millis()).build();
-        put(response);
+        responses.put(response);
         return join(
                 response,
                 log.commit(JournalRecord.newBuilder().setAccepted(accepted).build()),
@@ -379,24 +282,11 @@ public final class Journal implements AutoCloseable {
         return Optional.of(run);
     }
 
-    private void makeRoom(long room) {
-        removeEnded(room);
-        if (bytes + room > maxBytes) {
-            throw new JournalUnavailableException(
-                    "the journal has %d bytes of running requests, at most %d are possible"
-                            .formatted(bytes, maxBytes));
-        }
-    }
-
     synchronized void commit(JournaledResponse response, int prompt, GenerateEvent.Tokens tokens) {
-        if (isKnown(response)) {
-            add(response, prompt, tokens).ifPresent(log::append);
-            removeExcess().forEach(this::appendOver);
+        if (responses.has(response)) {
+            responses.add(response, prompt, tokens).ifPresent(log::append);
+            responses.removeExcess().forEach(this::appendOver);
         }
-    }
-
-    private boolean isKnown(JournaledResponse response) {
-        return response.equals(entries.get(response.accepted.getEntry()));
     }
 
     /// Has it written that a response is not to be found any more.
@@ -421,9 +311,9 @@ public final class Journal implements AutoCloseable {
         if (run.durable.isCompletedExceptionally()) {
             // Its client was told that it was not accepted.
             if (response.readers.isEmpty()) {
-                forget(response);
+                responses.forget(response);
             }
-        } else if (isKnown(response)
+        } else if (responses.has(response)
                 && !response.state.getWhole()
                 && (whole || response.readers.isEmpty())) {
             log.append(response.change(true, whole, time.millis()));
@@ -434,13 +324,13 @@ public final class Journal implements AutoCloseable {
         JournaledResponse response = run.response;
         if (response.readers.remove(run) && response.readers.isEmpty()) {
             appendOver(response);
-            forget(response);
+            responses.forget(response);
         }
     }
 
     synchronized void leave(JournaledRun run) {
         if (run.response.readers.remove(run)
-                && isKnown(run.response)
+                && responses.has(run.response)
                 && !run.response.state.getEnded()) {
             log.append(run.response.change(false, false, time.millis()));
         }
@@ -459,9 +349,9 @@ public final class Journal implements AutoCloseable {
         public List<JournalRecord> records() {
             List<JournalRecord> records = new ArrayList<>();
             synchronized (Journal.this) {
-                stale = false;
+                responses.written();
                 records.add(alive());
-                entries.values().forEach(each -> each.addTo(records));
+                responses.all().forEach(each -> each.addTo(records));
             }
             return records;
         }
@@ -469,14 +359,14 @@ public final class Journal implements AutoCloseable {
         @Override
         public long bytes() {
             synchronized (Journal.this) {
-                return bytes;
+                return responses.bytes();
             }
         }
 
         @Override
         public boolean isStale() {
             synchronized (Journal.this) {
-                return stale;
+                return responses.isStale();
             }
         }
 
@@ -484,14 +374,10 @@ public final class Journal implements AutoCloseable {
         public List<JournalRecord> tick() {
             synchronized (Journal.this) {
                 long now = time.millis();
-                for (JournaledResponse each : List.copyOf(entries.values())) {
-                    if (isOver(each, now)) {
-                        forget(each);
-                    }
-                }
+                responses.removeOver(now);
                 boolean runs =
-                        !(goesOn || unfinished.isEmpty())
-                                || entries.values().stream()
+                        !(responses.goesOn() || unfinished.isEmpty())
+                                || responses.all().stream()
                                         .anyMatch(each -> !each.readers.isEmpty());
                 return runs ? List.of(alive()) : List.of();
             }

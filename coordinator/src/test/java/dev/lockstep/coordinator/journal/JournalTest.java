@@ -240,7 +240,7 @@ final class JournalTest {
         begin(journal, "y");
         AttachSearchRequest byKey =
                 AttachSearchRequest.newBuilder().setOwner(OWNER).setKey("key").build();
-        now.addAndGet(Journal.KEY_TIME.toMillis());
+        now.addAndGet(JournaledResponses.KEY_TIME.toMillis());
         Journal next = afterDeath();
         assertEquals("x", next.find(byKey).orElseThrow().client().getResponseId());
         assertTrue(
