@@ -7,7 +7,6 @@ import dev.lockstep.text.ToolCalls;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Reads the `messages` of a conversation into the form that chat templates expect.
@@ -21,7 +20,8 @@ final class ChatMessages {
     private static final String FUNCTION_CALL = "function_call";
     private static final String CALL_ID = "tool_call_id";
     private static final String REASONING = "reasoning_content";
-    private static final Set<String> ROLES = Set.of("system", "developer", "user", ASSISTANT, TOOL);
+    private static final List<String> ROLES =
+            List.of("system", "developer", "user", ASSISTANT, TOOL);
 
     /// Fields of a message that are not served, with what to use instead.
     private static final Map<String, String> UNSERVED_FIELDS = Map.of("audio", "leave it out");
@@ -125,18 +125,10 @@ final class ChatMessages {
     }
 
     private static String role(Fields fields) {
-        String role = fields.requireText("role");
-        if (role.equals(FUNCTION)) {
+        if (fields.requireText("role").equals(FUNCTION)) {
             return TOOL;
         }
-        if (!ROLES.contains(role)) {
-            throw ApiError.invalid(
-                    fields.name("role"),
-                    fields.name("role")
-                            + " is \""
-                            + Json.quoted(role)
-                            + "\", it must be system, developer, user, assistant or tool");
-        }
+        String role = fields.requireOneOf("role", ROLES);
         // "developer" is the newer name of the role; templates know the older one.
         return role.equals("developer") ? "system" : role;
     }

@@ -54,6 +54,23 @@ record Fields(ObjectNode node, String path) {
                                         name(field), name(field) + " is missing, give text"));
     }
 
+    /// Reads a text that must be one of several words.
+    String requireOneOf(String field, List<String> words) {
+        String text = requireText(field);
+        if (!words.contains(text)) {
+            int last = words.size() - 1;
+            throw ApiError.invalid(
+                    name(field),
+                    "%s is \"%s\", it must be %s or %s"
+                            .formatted(
+                                    name(field),
+                                    Json.quoted(text),
+                                    String.join(", ", words.subList(0, last)),
+                                    words.get(last)));
+        }
+        return text;
+    }
+
     boolean flag(String field, boolean defaultValue) {
         JsonNode value = value(field);
         if (value.isMissingNode()) {

@@ -57,14 +57,7 @@ final class OllamaConversation {
 
     private ObjectNode call(String name, JsonNode value) {
         Fields call = Fields.object(name, value);
-        Fields function =
-                call.object("function")
-                        .orElseThrow(
-                                () ->
-                                        ApiError.invalid(
-                                                call.name("function"),
-                                                call.name("function")
-                                                        + " is missing, give its name and arguments"));
+        Fields function = ToolCallFields.function(call);
         String id = call.text("id").orElse("call_" + calls);
         calls++;
         String tool = function.requireText("name");

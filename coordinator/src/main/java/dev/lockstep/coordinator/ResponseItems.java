@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 
 /// Reads the `input` of `/v1/responses` into items in the form in which they are stored and listed:
 /// each with an id, a type, a status and its content as parts. An id that the client does not give
@@ -21,7 +20,7 @@ final class ResponseItems {
 
     private static final int MAX_ITEMS = 65_536;
     private static final int MAX_ID_LENGTH = 128;
-    private static final Set<String> ROLES = Set.of("user", "system", "developer", ASSISTANT);
+    private static final List<String> ROLES = List.of("user", "system", "developer", ASSISTANT);
 
     private ResponseItems() {}
 
@@ -98,15 +97,7 @@ final class ResponseItems {
     }
 
     private static ObjectNode message(Fields fields) {
-        String role = fields.requireText("role");
-        if (!ROLES.contains(role)) {
-            throw ApiError.invalid(
-                    fields.name("role"),
-                    fields.name("role")
-                            + " is \""
-                            + Json.quoted(role)
-                            + "\", it must be user, system, developer or assistant");
-        }
+        String role = fields.requireOneOf("role", ROLES);
         ObjectNode item = head(id(fields), MESSAGE).put("role", role);
         ArrayNode content = item.putArray("content");
         texts(

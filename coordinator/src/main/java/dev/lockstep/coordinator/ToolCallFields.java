@@ -24,14 +24,7 @@ final class ToolCallFields {
                             + Json.quoted(type)
                             + "\"; only calls of type \"function\" are served");
         }
-        Fields function =
-                call.object("function")
-                        .orElseThrow(
-                                () ->
-                                        ApiError.invalid(
-                                                call.name("function"),
-                                                call.name("function")
-                                                        + " is missing, give its name and arguments"));
+        Fields function = function(call);
         function.requireText("name");
         call.text("id");
         Map<String, @Nullable Object> called = Json.plainObject(function.node());
@@ -39,6 +32,17 @@ final class ToolCallFields {
         Map<String, @Nullable Object> parsed = Json.plainObject(call.node());
         parsed.put("function", called);
         return parsed;
+    }
+
+    /// Returns what a call names and gives.
+    static Fields function(Fields call) {
+        return call.object("function")
+                .orElseThrow(
+                        () ->
+                                ApiError.invalid(
+                                        call.name("function"),
+                                        call.name("function")
+                                                + " is missing, give its name and arguments"));
     }
 
     private static ObjectNode arguments(Fields function, EmbeddedJson json) {
