@@ -114,7 +114,7 @@ final class Coordinator {
         var drains = new Drains(schedulers, readiness, requests, connections, incarnation);
         var memory = new RequestMemory(config.maxBodyBytes());
         var responses = new Responses(ResponseStore.open(config.responses()), memory);
-        var search = new ResponseSearch(schedulers, journal);
+        var search = new ResponseSearch(schedulers, journal, timeouts.unanswered().dividedBy(2));
         var resumption = new Resumption(search, responses, metrics, config.resumeWindow());
         var timelines = new TimelineApi(schedulers);
         var inference =

@@ -30,14 +30,15 @@ import org.apache.logging.log4j.Logger;
 final class ResponseSearch {
     private static final Logger LOG = LogManager.getLogger(ResponseSearch.class);
 
-    private static final Duration TIMEOUT = Duration.ofSeconds(2);
-
     private final SchedulerClient schedulers;
     private final Optional<Journal> journal;
+    private final Duration timeout;
 
-    ResponseSearch(SchedulerClient schedulers, Optional<Journal> journal) {
+    /// @param timeout limit for a scheduler to answer
+    ResponseSearch(SchedulerClient schedulers, Optional<Journal> journal, Duration timeout) {
         this.schedulers = schedulers;
         this.journal = journal;
+        this.timeout = timeout;
     }
 
     /// @param incomplete whether a scheduler did not answer
@@ -155,7 +156,7 @@ final class ResponseSearch {
 
     private KeptSearch ask(AttachSearchRequest question) throws InterruptedException {
         List<Found> found = new ArrayList<>();
-        List<SchedulerClient.SearchCall> calls = schedulers.search(question, TIMEOUT);
+        List<SchedulerClient.SearchCall> calls = schedulers.search(question, timeout);
         // Without a scheduler nobody knows.
         boolean incomplete = calls.isEmpty();
         try {
@@ -163,7 +164,7 @@ final class ResponseSearch {
                 try {
                     // The deadline of the call passes first.
                     AttachSearchResponse response =
-                            each.response().get(2 * TIMEOUT.toNanos(), TimeUnit.NANOSECONDS);
+                            each.response().get(2 * timeout.toNanos(), TimeUnit.NANOSECONDS);
                     response.getRequestsList()
                             .forEach(one -> found.add(new Found(each.scheduler(), one)));
                 } catch (ExecutionException e) {
