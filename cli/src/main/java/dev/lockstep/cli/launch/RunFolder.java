@@ -31,8 +31,7 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
     private static final String TEMPORARY = "lockstep-run-";
 
     /// The long random numbers are those of earlier builds.
-    private static final Pattern REMOVED =
-            Pattern.compile(TEMPORARY + "\\d+|lockstep-\\d{16,}");
+    private static final Pattern REMOVED = Pattern.compile(TEMPORARY + "\\d+|lockstep-\\d{16,}");
 
     /// Creates the folder if it does not exist.
     ///
@@ -67,8 +66,7 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
         Path parent = Objects.requireNonNull(fresh.getParent());
         try (DirectoryStream<Path> folders =
                 Files.newDirectoryStream(
-                        parent,
-                        path -> REMOVED.matcher(path.getFileName().toString()).matches())) {
+                        parent, path -> REMOVED.matcher(path.getFileName().toString()).matches())) {
             UserPrincipal user = attributes(fresh).owner();
             for (Path folder : folders) {
                 if (isPrivate(folder, user) && isAbandoned(folder)) {
