@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cpu;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
@@ -23,7 +24,7 @@ final class ContractRun {
         var listener = new SummaryGeneratingListener();
         LauncherFactory.create().execute(request, listener);
         TestExecutionSummary summary = listener.getSummary();
-        summary.printFailuresTo(new PrintWriter(System.out, true), 5);
+        summary.printFailuresTo(new PrintWriter(System.out, true, StandardCharsets.UTF_8), 5);
         System.out.printf(
                 "%s: %d tests, %d passed, %d failed%n",
                 InstructionSet.best().key(),

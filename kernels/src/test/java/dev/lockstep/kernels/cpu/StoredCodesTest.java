@@ -126,6 +126,6 @@ class StoredCodesTest {
 
     private static double scale(byte[] block, int scales, int group, int token) {
         int at = scales + 2 * (group * CpuPagedKv.BLOCK + token);
-        return Float.float16ToFloat((short) (block[at] & 0xff | block[at + 1] << 8));
+        return Float.float16ToFloat((short) ((block[at] & 0xff) | (block[at + 1] << 8)));
     }
 }
