@@ -3,23 +3,27 @@ package dev.lockstep.kernels.cpu;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /// The compute threads of one worker: the caller is thread 0, the others live from open to close.
 ///
-/// An op is published by incrementing the epoch; every thread computes a share of it; [#run]
-/// returns when all have finished. Waiting threads spin for a while, if the options allow it, and
-/// then park, so that no thread uses a core between steps. Running a task allocates nothing.
+/// An op is published by its number and consists of as many shares as there are threads. Each
+/// thread takes its own share first, then those that no thread has begun: a thread that has no core
+/// delays an op by nothing before its share and by no more than its share. [#run] returns when all
+/// shares are done. Waiting threads spin for a while, if the options allow it, and then park, so
+/// that no thread uses a core between steps. Running a task allocates nothing.
 final class ThreadTeam implements AutoCloseable {
 
-    /// One op's work; `thread` counts from 0.
+    /// One op's work; `share` counts from 0, and one thread runs each.
     interface Task {
-        void run(int thread, int threads);
+        void run(int share, int shares);
     }
 
-    /// One thread's part of a row-wise op.
+    /// One share of a row-wise op.
     interface Rows {
         void compute(int from, int to);
     }
@@ -28,11 +32,16 @@ final class ThreadTeam implements AutoCloseable {
     private static final long ALIVE_CHECK_NANOS = 100_000_000;
     private static final int SPINS_PER_CLOCK = 64;
 
-    // Slots of `words`, far enough apart that no two share a cache line or its neighbour.
-    private static final int EPOCH = 32;
-    private static final int REMAINING = 64;
+    // Slots of `words`, far enough apart that no two share a cache line or its neighbour: the
+    // number
+    // of the latest op, the shares of it that are not done, and for each share the latest op in
+    // which a thread took it.
+    private static final int APART = 32;
+    private static final int OP = APART;
+    private static final int REMAINING = 2 * APART;
+    private static final int TAKEN = 3 * APART;
 
-    private final AtomicLongArray words = new AtomicLongArray(96);
+    private final AtomicLongArray words;
     private final Member[] members;
     private final List<Integer> cpus;
     private final long spinNanos;
@@ -45,20 +54,19 @@ final class ThreadTeam implements AutoCloseable {
     ThreadTeam(CpuOptions options) {
         cpus = options.cpus();
         spinNanos = options.spin() ? SPIN_NANOS : 0;
+        words = new AtomicLongArray(TAKEN + (options.threads() + 1) * APART);
         members = new Member[options.threads() - 1];
         for (int i = 0; i < members.length; i++) {
             members[i] = new Member(i + 1);
             members[i].start();
         }
         if (!cpus.isEmpty()) {
-            caller = Thread.currentThread();
             try {
-                dispatch(this::pinMember);
-            } catch (IllegalStateException failed) {
+                awaitPinned();
+            } catch (RuntimeException notPinned) {
                 close();
-                throw failed.getCause() instanceof RuntimeException notPinned ? notPinned : failed;
+                throw notPinned;
             }
-            caller = null;
         }
     }
 
@@ -72,7 +80,7 @@ final class ThreadTeam implements AutoCloseable {
         return members.length > 0 && multiplyAdds >= (spinNanos > 0 ? 1 << 16 : 1 << 19);
     }
 
-    /// Runs `task` on every thread and returns when all are done. Throws if any of them threw; the
+    /// Runs the shares of `task` and returns when all are done. Throws if any of them threw; the
     /// team stays usable.
     void run(Task task) {
         adoptCaller();
@@ -83,7 +91,7 @@ final class ThreadTeam implements AutoCloseable {
         }
     }
 
-    /// Runs `task` on every thread if the work is worth it, else all of it on the calling thread.
+    /// Runs `task` in shares if the work is worth it, else all of it on the calling thread.
     void run(Task task, long multiplyAdds) {
         if (worthSharing(multiplyAdds)) {
             run(task);
@@ -93,12 +101,12 @@ final class ThreadTeam implements AutoCloseable {
         }
     }
 
-    /// Gives each thread some of the rows, if the work is worth it.
+    /// Cuts the rows into shares, if the work is worth it.
     void shareRows(int rows, int workPerRow, Rows body) {
         run(
-                (thread, threads) -> {
-                    int from = share(rows, thread, threads);
-                    int to = share(rows, thread + 1, threads);
+                (share, shares) -> {
+                    int from = share(rows, share, shares);
+                    int to = share(rows, share + 1, shares);
                     if (from < to) {
                         body.compute(from, to);
                     }
@@ -114,7 +122,7 @@ final class ThreadTeam implements AutoCloseable {
     @Override
     public void close() {
         closing = true;
-        words.incrementAndGet(EPOCH);
+        words.incrementAndGet(OP);
         for (Member member : members) {
             LockSupport.unpark(member);
         }
@@ -136,27 +144,46 @@ final class ThreadTeam implements AutoCloseable {
         }
         this.task = task;
         failure = null;
-        words.set(REMAINING, members.length);
-        words.incrementAndGet(EPOCH);
+        words.set(REMAINING, size());
+        long op = words.incrementAndGet(OP);
         for (Member member : members) {
-            if (member.parked) {
-                LockSupport.unpark(member);
-            }
+            member.wake();
         }
-        Throwable mine = null;
-        try {
-            task.run(0, size());
-        } catch (Throwable thrown) {
-            mine = thrown;
-        }
-        awaitMembers();
-        Throwable first = mine != null ? mine : failure;
+        takeShares(op, 0);
+        awaitShares();
+        Throwable first = failure;
         if (first != null) {
             throw new IllegalStateException("an op failed on a compute thread", first);
         }
     }
 
-    private void awaitMembers() {
+    /// Runs the shares of an op that no thread has begun, from `first` on. If the op is done, none
+    /// is left; so the task is that of the op whenever a share could be taken.
+    private void takeShares(long op, int first) {
+        int shares = size();
+        for (int i = 0; i < shares; i++) {
+            int share = first + i < shares ? first + i : first + i - shares;
+            int taken = TAKEN + share * APART;
+            long seen = words.get(taken);
+            if (seen < op && words.compareAndSet(taken, seen, op)) {
+                try {
+                    task.run(share, shares);
+                } catch (Throwable thrown) {
+                    failure = thrown;
+                } finally {
+                    shareIsDone();
+                }
+            }
+        }
+    }
+
+    private void shareIsDone() {
+        if (words.decrementAndGet(REMAINING) == 0 && callerParked) {
+            LockSupport.unpark(caller);
+        }
+    }
+
+    private void awaitShares() {
         if (spunUntilDone()) {
             return;
         }
@@ -202,15 +229,28 @@ final class ThreadTeam implements AutoCloseable {
         }
     }
 
-    private void pinMember(int thread, int threads) {
-        if (thread > 0) {
-            Libc.pinThread(cpus.get(thread));
+    /// Waits until every member is pinned.
+    private void awaitPinned() {
+        for (Member member : members) {
+            try {
+                member.pinned.await();
+            } catch (InterruptedException _) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("interrupted while compute threads were pinned");
+            }
+        }
+        Throwable notPinned = failure;
+        if (notPinned != null) {
+            throw NativeLibrary.rethrow(notPinned);
         }
     }
 
     private final class Member extends Thread {
         private final int index;
-        private volatile boolean parked;
+        private final CountDownLatch pinned = new CountDownLatch(1);
+
+        /// Whether it parks and nobody has woken it yet.
+        private final AtomicBoolean parked = new AtomicBoolean();
 
         Member(int index) {
             super("lockstep-compute-" + index);
@@ -220,54 +260,63 @@ final class ThreadTeam implements AutoCloseable {
 
         @Override
         public void run() {
-            long seen = 0;
+            pin();
+            long op = 0;
             while (true) {
-                awaitEpochAfter(seen);
+                op = awaitOpAfter(op);
                 if (closing) {
                     return;
                 }
-                seen++;
-                try {
-                    task.run(index, size());
-                } catch (Throwable thrown) {
-                    failure = thrown;
-                } finally {
-                    leave();
+                takeShares(op, index);
+            }
+        }
+
+        private void pin() {
+            try {
+                if (!cpus.isEmpty()) {
+                    Libc.pinThread(cpus.get(index));
+                }
+            } catch (RuntimeException notPinned) {
+                failure = notPinned;
+            } finally {
+                pinned.countDown();
+            }
+        }
+
+        /// One wake-up is enough, although the thread may get a core only many ops later.
+        void wake() {
+            if (parked.getPlain() && parked.compareAndSet(true, false)) {
+                LockSupport.unpark(this);
+            }
+        }
+
+        private long awaitOpAfter(long op) {
+            long latest = spunUntilAfter(op);
+            while (latest == op) {
+                parked.set(true);
+                latest = words.get(OP);
+                if (latest == op) {
+                    LockSupport.park(ThreadTeam.this);
+                    latest = words.get(OP);
                 }
             }
+            parked.set(false);
+            return latest;
         }
 
-        private void leave() {
-            if (words.decrementAndGet(REMAINING) == 0 && callerParked) {
-                LockSupport.unpark(caller);
-            }
-        }
-
-        private void awaitEpochAfter(long seen) {
-            if (spunUntilAfter(seen)) {
-                return;
-            }
-            parked = true;
-            while (words.get(EPOCH) == seen) {
-                LockSupport.park(ThreadTeam.this);
-            }
-            parked = false;
-        }
-
-        private boolean spunUntilAfter(long seen) {
+        /// Returns the latest op; `op` if none follows it within the time that threads spin.
+        private long spunUntilAfter(long op) {
             long start = System.nanoTime();
             do {
                 for (int i = 0; i < SPINS_PER_CLOCK; i++) {
-                    if (words.get(EPOCH) != seen) {
-                        return true;
-                    }
-                    if (spinNanos == 0) {
-                        return false;
+                    long latest = words.get(OP);
+                    if (latest != op || spinNanos == 0) {
+                        return latest;
                     }
                     Thread.onSpinWait();
                 }
             } while (System.nanoTime() - start < spinNanos);
-            return false;
+            return op;
         }
     }
 }

@@ -17,6 +17,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
@@ -32,13 +34,13 @@ final class ThreadTeamTest {
     private static final Duration SPINS = Duration.ofSeconds(1);
 
     @Test
-    void everyThreadRunsEveryOpOnce() {
+    void everyShareOfEveryOpRunsOnce() {
         countRounds(CpuOptions.ofThreads(2), 30_000);
     }
 
     @Test
     @Tag("sweep")
-    void moreThreadsThanCoresRunEveryOpOnce() {
+    void moreThreadsThanCoresRunEveryShareOnce() {
         countRounds(CpuOptions.ofThreads(5), 10_000);
     }
 
@@ -121,8 +123,7 @@ final class ThreadTeamTest {
     @Test
     void betweenStepsEveryThreadIsParked() throws InterruptedException {
         try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
-            Thread[] members = new Thread[3];
-            team.run((thread, _) -> members[thread] = Thread.currentThread());
+            Thread[] members = threadsOf(team);
             for (Thread member : List.of(members[1], members[2])) {
                 while (member.getState() != Thread.State.WAITING) {
                     long used = THREADS.getThreadCpuTime(member.threadId());
@@ -133,11 +134,56 @@ final class ThreadTeamTest {
         }
     }
 
+    /// Returns each thread: a share ends only once all have begun, so that no thread runs two.
+    private static Thread[] threadsOf(ThreadTeam team) {
+        var threads = new Thread[team.size()];
+        var begun = new AtomicInteger();
+        team.run(
+                (share, shares) -> {
+                    threads[share] = Thread.currentThread();
+                    begun.incrementAndGet();
+                    while (begun.get() < shares) {
+                        Thread.onSpinWait();
+                    }
+                });
+        return threads;
+    }
+
+    /// Member 1 is held in the share that it took first, for as long as the others take theirs.
+    @Test
+    void aShareWhoseThreadDoesNotComeIsRunByAnother() {
+        assertTimeoutPreemptively(
+                HANG,
+                () -> {
+                    try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
+                        Thread[] ran = new Thread[3];
+                        Thread slow = threadsOf(team)[1];
+                        var done = new AtomicInteger();
+                        var held = new AtomicBoolean();
+                        do {
+                            done.set(0);
+                            team.run(
+                                    (share, _) -> {
+                                        ran[share] = Thread.currentThread();
+                                        while (Thread.currentThread() == slow && done.get() < 2) {
+                                            held.set(true);
+                                            Thread.onSpinWait();
+                                        }
+                                        done.incrementAndGet();
+                                    });
+                        } while (!held.getAndSet(false));
+                        for (int share = 0; share < 3; share++) {
+                            assertTrue(ran[share] != null, "share " + share);
+                        }
+                        assertEquals(1, Stream.of(ran).filter(slow::equals).count());
+                    }
+                });
+    }
+
     @Test
     void closingEndsTheThreads() {
-        Thread[] members = new Thread[3];
         var team = new ThreadTeam(CpuOptions.ofThreads(3));
-        team.run((thread, _) -> members[thread] = Thread.currentThread());
+        Thread[] members = threadsOf(team);
         team.close();
         assertTrue(!members[1].isAlive() && !members[2].isAlive());
         assertThrows(IllegalStateException.class, () -> team.run((_, _) -> {}));
@@ -154,7 +200,15 @@ final class ThreadTeamTest {
                         () -> {
                             var options = new CpuOptions(2, cpus, Optional.empty(), true);
                             try (var team = new ThreadTeam(options)) {
-                                team.run((thread, _) -> seen[thread] = allowedCpus());
+                                var begun = new AtomicInteger();
+                                team.run(
+                                        (share, shares) -> {
+                                            seen[share] = allowedCpus();
+                                            begun.incrementAndGet();
+                                            while (begun.get() < shares) {
+                                                Thread.onSpinWait();
+                                            }
+                                        });
                             }
                         });
         caller.start();
