@@ -10,8 +10,8 @@ import java.util.concurrent.TimeUnit;
 
 /// The queue of the events of one completion: its virtual thread removes them, any thread adds.
 ///
-/// Flow control bounds it: each call requests its next event when the last one was removed, so at
-/// most two events and the end of each call are queued.
+/// Flow control bounds it: a call requests events as they are processed, so at most as many as it
+/// requests in advance, and its end, are queued.
 public final class CompletionInbox {
     private final LinkedBlockingDeque<Entry> events = new LinkedBlockingDeque<>();
 

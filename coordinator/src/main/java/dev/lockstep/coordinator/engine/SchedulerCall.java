@@ -33,6 +33,9 @@ public final class SchedulerCall {
     /// Events requested in advance: one in transit while one is processed.
     private static final int PREFETCH = 2;
 
+    /// The same once tokens arrive, whose events are small.
+    private static final int PREFETCH_OF_TOKENS = 16;
+
     private final int index;
     private final String request;
     private final CompletionInbox inbox;
@@ -41,6 +44,9 @@ public final class SchedulerCall {
     private volatile boolean abandoned;
     private volatile CallFacts.Phase phase = CallFacts.Phase.SENT;
     private final AtomicInteger tokensArrived = new AtomicInteger();
+
+    /// Events that are requested and not processed; guarded by this.
+    private int ahead = PREFETCH;
 
     /// @param index the index of its prompt in the completion
     /// @param request its id
@@ -61,11 +67,18 @@ public final class SchedulerCall {
         return new CallFacts(request, scheduler, now, tokensArrived.get());
     }
 
-    /// Requests the next event.
-    public void next() {
+    /// Notes that an event was processed, and requests further ones when half of those requested in
+    /// advance have been: each request wakes the transport's thread.
+    public synchronized void next() {
         ClientCallStreamObserver<?> open = stream;
-        if (open != null) {
-            open.request(1);
+        if (open == null) {
+            return;
+        }
+        ahead--;
+        int prefetch = tokensArrived.get() > 0 ? PREFETCH_OF_TOKENS : PREFETCH;
+        if (ahead <= prefetch / 2) {
+            open.request(prefetch - ahead);
+            ahead = prefetch;
         }
     }
 
