@@ -6,21 +6,17 @@ import io.grpc.BindableService;
 import io.grpc.Server;
 import io.grpc.netty.NettyServerBuilder;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.socket.nio.NioServerDomainSocketChannel;
-import io.netty.channel.socket.nio.NioServerSocketChannel;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
-import java.net.UnixDomainSocketAddress;
 import java.nio.channels.UnresolvedAddressException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -30,6 +26,10 @@ import org.apache.logging.log4j.Logger;
 /// it.
 public final class InternalServer implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(InternalServer.class);
+
+    /// A given window, unlike one that adapts, sends no ping after a message.
+    static final int FLOW_CONTROL_WINDOW_BYTES = 1 << 20;
+
     private static final int MAX_METADATA_BYTES = 8 << 10;
     private static final int RESET_WINDOW_SECONDS = 30;
     private static final long MIN_KEEP_ALIVE_SECONDS = 5;
@@ -52,8 +52,8 @@ public final class InternalServer implements AutoCloseable {
             DeadSockets.remove(socket.resolveSibling(""));
             servers.add(
                     starter.start(
-                            starter.builder(UnixDomainSocketAddress.of(socket))
-                                    .channelType(NioServerDomainSocketChannel.class)));
+                            starter.builder(SocketIo.unixAddress(socket))
+                                    .channelType(SocketIo.unixServer())));
             Files.setPosixFilePermissions(socket, OwnerOnly.FILE.value());
             address =
                     where.host().isPresent()
@@ -69,10 +69,9 @@ public final class InternalServer implements AutoCloseable {
         }
     }
 
-    /// Starts to listen.
+    /// Starts to listen. Calls run on the event loop, so they must not block.
     ///
     /// @param incarnation of this process, for which calls must prove the secret
-    /// @param executor runs the calls; empty runs them on the event loop
     /// @throws IOException with one line that names the address and the setting to change
     public static InternalServer open(
             InternalAddress where,
@@ -80,12 +79,11 @@ public final class InternalServer implements AutoCloseable {
             String incarnation,
             Limits limits,
             EventLoopGroup eventLoop,
-            Optional<Executor> executor,
             BindableService service)
             throws IOException {
         CallProof proof = CallProof.of(access.secret(), incarnation);
         return new InternalServer(
-                where, new Starter(proof, access.tls(), limits, eventLoop, executor, service));
+                where, new Starter(proof, access.tls(), limits, eventLoop, service));
     }
 
     /// Returns the address to announce.
@@ -98,7 +96,7 @@ public final class InternalServer implements AutoCloseable {
             Server server =
                     starter.start(
                             starter.secured(new InetSocketAddress(host, port))
-                                    .channelType(NioServerSocketChannel.class));
+                                    .channelType(SocketIo.tcpServer()));
             servers.add(server);
             return MemberAddress.tcp(AnnouncedHost.of(host), server.getPort());
         } catch (IOException e) {
@@ -138,14 +136,14 @@ public final class InternalServer implements AutoCloseable {
             Optional<TlsIdentity> tls,
             Limits limits,
             EventLoopGroup eventLoop,
-            Optional<Executor> executor,
             BindableService service) {
 
         NettyServerBuilder builder(SocketAddress at) {
             NettyServerBuilder builder = NettyServerBuilder.forAddress(at);
-            executor.ifPresentOrElse(builder::executor, builder::directExecutor);
-            return builder.bossEventLoopGroup(eventLoop)
+            return builder.directExecutor()
+                    .bossEventLoopGroup(eventLoop)
                     .workerEventLoopGroup(eventLoop)
+                    .flowControlWindow(FLOW_CONTROL_WINDOW_BYTES)
                     .maxInboundMessageSize(limits.messageBytes())
                     .maxInboundMetadataSize(MAX_METADATA_BYTES)
                     .maxConcurrentCallsPerConnection(limits.calls())

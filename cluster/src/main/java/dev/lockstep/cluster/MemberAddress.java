@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster;
 
-import java.net.UnixDomainSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -65,8 +64,8 @@ public record MemberAddress(String host, int port, String unixSocket, String hos
                 && (port == 0 || Files.exists(Path.of(unixSocket)));
     }
 
-    UnixDomainSocketAddress socketAddress() {
-        return UnixDomainSocketAddress.of(unixSocket);
+    Path socketPath() {
+        return Path.of(unixSocket);
     }
 
     /// Returns `host:port`, or the path of the Unix socket without a port.

@@ -3,10 +3,7 @@ package dev.lockstep.cluster;
 
 import io.grpc.netty.NettyChannelBuilder;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.socket.nio.NioDomainSocketChannel;
-import io.netty.channel.socket.nio.NioSocketChannel;
 import java.net.InetSocketAddress;
-import java.net.UnixDomainSocketAddress;
 
 /// The gRPC channels between the processes of a cluster.
 public final class MemberChannel {
@@ -23,11 +20,9 @@ public final class MemberChannel {
                 tcp
                         // Resolves the name on another thread.
                         ? NettyChannelBuilder.forAddress(address.host(), address.port())
-                                .channelType(NioSocketChannel.class, InetSocketAddress.class)
-                        : NettyChannelBuilder.forTarget(
-                                        SocketResolver.target(address.socketAddress()))
-                                .channelType(
-                                        NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
+                                .channelType(SocketIo.tcp(), InetSocketAddress.class)
+                        : NettyChannelBuilder.forTarget(SocketResolver.target(address.socketPath()))
+                                .channelType(SocketIo.unix(), SocketIo.unixAddressType())
                                 .overrideAuthority("localhost");
         if (tcp && access.tls().isPresent()) {
             // The server's certificate must name the role.
@@ -37,6 +32,7 @@ public final class MemberChannel {
             builder.usePlaintext();
         }
         return builder.eventLoopGroup(eventLoop)
+                .flowControlWindow(InternalServer.FLOW_CONTROL_WINDOW_BYTES)
                 .intercept(CallProof.of(access.secret(), member.incarnation()))
                 .directExecutor()
                 .disableRetry();

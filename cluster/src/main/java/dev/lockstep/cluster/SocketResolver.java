@@ -8,8 +8,8 @@ import io.grpc.NameResolverRegistry;
 import io.grpc.StatusOr;
 import java.net.SocketAddress;
 import java.net.URI;
-import java.net.UnixDomainSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Collection;
 import java.util.HexFormat;
 import java.util.List;
@@ -28,8 +28,8 @@ final class SocketResolver extends NameResolverProvider {
     private SocketResolver() {}
 
     /// Returns the target of channels to a socket.
-    static String target(UnixDomainSocketAddress socket) {
-        byte[] path = socket.getPath().toString().getBytes(StandardCharsets.UTF_8);
+    static String target(Path socket) {
+        byte[] path = socket.toString().getBytes(StandardCharsets.UTF_8);
         return SCHEME + ":///" + HexFormat.of().formatHex(path);
     }
 
@@ -39,7 +39,8 @@ final class SocketResolver extends NameResolverProvider {
             return null;
         }
         byte[] path = HexFormat.of().parseHex(target.getPath().substring(1));
-        return new Resolved(UnixDomainSocketAddress.of(new String(path, StandardCharsets.UTF_8)));
+        return new Resolved(
+                SocketIo.unixAddress(Path.of(new String(path, StandardCharsets.UTF_8))));
     }
 
     @Override
@@ -49,7 +50,7 @@ final class SocketResolver extends NameResolverProvider {
 
     @Override
     public Collection<Class<? extends SocketAddress>> getProducedSocketAddressTypes() {
-        return Set.of(UnixDomainSocketAddress.class);
+        return Set.of(SocketIo.unixAddressType());
     }
 
     @Override

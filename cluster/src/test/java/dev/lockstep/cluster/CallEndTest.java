@@ -13,8 +13,7 @@ import io.grpc.MethodDescriptor;
 import io.grpc.ServerServiceDefinition;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.ServerCalls;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.EventLoopGroup;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -40,8 +39,7 @@ class CallEndTest {
                     .build();
 
     private final ClusterAccess access = ClusterAccess.of(ClusterSecret.random());
-    private final MultiThreadIoEventLoopGroup loop =
-            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final EventLoopGroup loop = SocketIo.eventLoop();
     private final BlockingQueue<String> begun = new LinkedBlockingQueue<>();
     private final BlockingQueue<Boolean> lost = new LinkedBlockingQueue<>();
 
@@ -76,7 +74,6 @@ class CallEndTest {
                 INCARNATION,
                 new InternalServer.Limits(1 << 10, 4, 10),
                 loop,
-                Optional.empty(),
                 service);
     }
 

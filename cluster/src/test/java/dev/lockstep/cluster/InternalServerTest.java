@@ -23,8 +23,7 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.ServerCalls;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.EventLoopGroup;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -45,8 +44,7 @@ class InternalServerTest {
     private static final InternalServer.Limits LIMITS = new InternalServer.Limits(1 << 10, 4, 10);
 
     private final ClusterAccess access = ClusterAccess.of(ClusterSecret.random());
-    private final MultiThreadIoEventLoopGroup loop =
-            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final EventLoopGroup loop = SocketIo.eventLoop();
     private final AtomicInteger served = new AtomicInteger();
 
     @TempDir
@@ -98,7 +96,6 @@ class InternalServerTest {
                 INCARNATION,
                 LIMITS,
                 loop,
-                Optional.empty(),
                 service);
     }
 

@@ -13,6 +13,7 @@ import dev.lockstep.cluster.ClusterSecret;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.MemberAddress;
 import dev.lockstep.cluster.MemberChannel;
+import dev.lockstep.cluster.SocketIo;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.proto.v1.Join;
@@ -22,8 +23,7 @@ import dev.lockstep.proto.v1.WorkerMessage;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.EventLoopGroup;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -58,8 +58,7 @@ final class AccessIT {
     private static final Path PROC = Path.of("/proc");
 
     private final Sandbox sandbox = Sandbox.quick();
-    private final MultiThreadIoEventLoopGroup loop =
-            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final EventLoopGroup loop = SocketIo.eventLoop();
     private final Path model = Models.tiny(sandbox, 4);
 
     @SuppressWarnings("NullAway.Init") // set before all

@@ -135,8 +135,9 @@ final class StepRunner implements AutoCloseable {
         put(new Join(epoch, hashKey, replies));
     }
 
-    void form(Formation formation, Replies replies) {
-        put(new Command.Form(formation, replies));
+    /// Queues a formation; returns false if the inbox is full.
+    boolean form(Formation formation, Replies replies) {
+        return inbox.offer(new Command.Form(formation, replies));
     }
 
     /// Queues a step; returns false if the inbox is full.

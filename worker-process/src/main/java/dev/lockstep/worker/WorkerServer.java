@@ -5,27 +5,21 @@ import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.InternalAddress;
 import dev.lockstep.cluster.InternalServer;
 import dev.lockstep.cluster.MemberAddress;
+import dev.lockstep.cluster.SocketIo;
 import io.grpc.BindableService;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.util.Optional;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 
-/// Listens for the scheduler. [WorkerMain] closes it.
+/// Listens for the scheduler; the event loop runs its calls. [WorkerMain] closes it.
 final class WorkerServer implements AutoCloseable {
     // Messages: an admission has a whole prompt, and one step may admit every sequence. Calls: one
     // stream, and a second while one scheduler takes over from another.
     private static final InternalServer.Limits LIMITS =
             new InternalServer.Limits(64 << 20, 16, 200);
 
-    private final EventLoopGroup loops =
-            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
-    private final ExecutorService calls = Executors.newVirtualThreadPerTaskExecutor();
+    private final EventLoopGroup loops = SocketIo.eventLoop();
     private final InternalServer server;
 
     private WorkerServer(
@@ -34,15 +28,7 @@ final class WorkerServer implements AutoCloseable {
             String incarnation,
             BindableService service) {
         try {
-            server =
-                    InternalServer.open(
-                            address,
-                            access,
-                            incarnation,
-                            LIMITS,
-                            loops,
-                            Optional.of(calls),
-                            service);
+            server = InternalServer.open(address, access, incarnation, LIMITS, loops, service);
         } catch (IOException e) {
             closeThreads();
             throw new UncheckedIOException(String.valueOf(e.getMessage()), e);
@@ -69,8 +55,6 @@ final class WorkerServer implements AutoCloseable {
     }
 
     private void closeThreads() {
-        // The event loop first: as long as it runs, it starts calls and reports their ends.
         loops.shutdownGracefully(0, 100, TimeUnit.MILLISECONDS).awaitUninterruptibly(500);
-        calls.shutdownNow();
     }
 }

@@ -92,6 +92,9 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
     /// Adopts an epoch for a connection, or returns the highest epoch seen.
     private synchronized Optional<Long> refuse(Join join, Connection connection) {
+        if (!connection.isOpen()) {
+            throw new IllegalStateException("its stream has ended");
+        }
         Optional<Connection> previous = fence.current();
         if (!fence.adopt(join.getEpoch(), connection)) {
             return Optional.of(fence.highestEpoch());
@@ -116,7 +119,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         }
     }
 
-    /// One scheduler's stream.
+    /// One scheduler's stream. The event loop calls it, so it must not block.
     private final class Connection implements StreamObserver<SchedulerMessage>, StepRunner.Replies {
         private final StreamObserver<WorkerMessage> out;
         private final ScheduledFuture<?> heartbeats;
@@ -139,8 +142,8 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         @Override
         public void onNext(SchedulerMessage message) {
             switch (message.getMessageCase()) {
-                case JOIN -> join(message.getJoin());
-                case FORM -> runner.form(StepMessages.formation(message.getForm()), this);
+                case JOIN -> Thread.startVirtualThread(() -> joinOrRefuse(message.getJoin()));
+                case FORM -> form(StepMessages.formation(message.getForm()));
                 case STEP -> step(message.getStep());
                 case CANARY -> canary(message.getCanary());
                 case HEARTBEAT -> {
@@ -150,6 +153,17 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                         refuse(
                                 Status.INVALID_ARGUMENT.withDescription("empty message"),
                                 new Metadata());
+            }
+        }
+
+        /// Asks ZooKeeper, so the event loop does not run it. The scheduler sends nothing more
+        /// before the reply.
+        private void joinOrRefuse(Join join) {
+            try {
+                join(join);
+            } catch (RuntimeException e) {
+                LOG.error("a Join of group {} failed", join.getGroup(), e);
+                refuse(Status.INTERNAL.withDescription(e.getMessage()), new Metadata());
             }
         }
 
@@ -191,6 +205,12 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
             LOG.info("joins epoch {} of group {}", join.getEpoch(), join.getGroup());
             epoch = join.getEpoch();
             runner.join(epoch, join.getHashKey().toByteArray(), this);
+        }
+
+        private void form(StepRunner.Formation formation) {
+            if (!runner.form(formation, this)) {
+                failed(formation.epoch(), 0, "too many commands are waiting");
+            }
         }
 
         private void step(dev.lockstep.proto.v1.Step step) {
@@ -312,6 +332,10 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                 // A task that throws is never scheduled again, and the scheduler would see silence.
                 LOG.error("a heartbeat of epoch {} failed", epoch, e);
             }
+        }
+
+        private synchronized boolean isOpen() {
+            return open;
         }
 
         private synchronized void send(WorkerMessage.Builder message) {

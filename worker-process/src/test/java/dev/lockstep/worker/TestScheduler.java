@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.MemberChannel;
+import dev.lockstep.cluster.SocketIo;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.Formed;
 import dev.lockstep.proto.v1.Join;
@@ -20,8 +21,7 @@ import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.EventLoopGroup;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -40,8 +40,7 @@ final class TestScheduler implements AutoCloseable, StreamObserver<WorkerMessage
     private final CompletableFuture<Status> end = new CompletableFuture<>();
     private final CompletableFuture<Metadata> trailers = new CompletableFuture<>();
 
-    private final MultiThreadIoEventLoopGroup loop =
-            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final EventLoopGroup loop = SocketIo.eventLoop();
 
     TestScheduler(Member worker, ClusterAccess access) {
         this.channel = MemberChannel.to(worker, access, loop).build();

@@ -5,6 +5,7 @@ import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Membership;
+import dev.lockstep.cluster.SocketIo;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.proto.v1.AttachRequest;
 import dev.lockstep.proto.v1.AttachSearchRequest;
@@ -17,8 +18,6 @@ import dev.lockstep.proto.v1.SetRanksRequest;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -49,8 +48,7 @@ public final class SchedulerClient implements AutoCloseable {
     private final Clock clock;
     private final ClusterAccess access;
     private final Runnable changed;
-    private final EventLoopGroup eventLoop =
-            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final EventLoopGroup eventLoop = SocketIo.eventLoop();
     private final ScheduledThreadPoolExecutor owner;
     private volatile Optional<Membership.Subscription> subscription = Optional.empty();
     private final AtomicLong turn = new AtomicLong();

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.Eventually;
+import dev.lockstep.cluster.SocketIo;
 import dev.lockstep.cluster.VirtualClock;
 import dev.lockstep.coordinator.FakeScheduler;
 import dev.lockstep.coordinator.TestCoordinator;
@@ -14,8 +15,6 @@ import dev.lockstep.proto.v1.WatchBlocksRequest;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
 import java.time.Duration;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -31,8 +30,7 @@ final class BlockWatchTest {
     private static final BlockHash B = new BlockHash(2, 22);
     private static final BlockHash C = new BlockHash(3, 33);
 
-    private final EventLoopGroup loop =
-            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final EventLoopGroup loop = SocketIo.eventLoop();
     private final ExecutorService owner = Executors.newSingleThreadExecutor();
     private final VirtualClock clock = new VirtualClock();
     private final BlockWatch watch = new BlockWatch("it", owner, clock);

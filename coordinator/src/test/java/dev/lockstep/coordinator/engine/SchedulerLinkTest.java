@@ -6,14 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.Eventually;
+import dev.lockstep.cluster.SocketIo;
 import dev.lockstep.cluster.VirtualClock;
 import dev.lockstep.coordinator.FakeScheduler;
 import dev.lockstep.coordinator.TestCoordinator;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
 import java.time.Duration;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -25,8 +24,7 @@ import org.junit.jupiter.api.Test;
 
 /// Tests of [SchedulerLink] on a virtual clock.
 final class SchedulerLinkTest {
-    private final EventLoopGroup loop =
-            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final EventLoopGroup loop = SocketIo.eventLoop();
     private final ExecutorService owner = Executors.newSingleThreadExecutor();
     private final VirtualClock clock = new VirtualClock();
     private FakeScheduler scheduler;

@@ -6,14 +6,12 @@ import dev.lockstep.cluster.InternalAddress;
 import dev.lockstep.cluster.InternalServer;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.MemberChannel;
+import dev.lockstep.cluster.SocketIo;
 import io.grpc.BindableService;
 import io.grpc.ManagedChannel;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.nio.NioIoHandler;
 import io.netty.util.concurrent.Future;
 import java.io.IOException;
-import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /// The connections of the process: a server for coordinators, channels to workers, and the one
@@ -30,8 +28,7 @@ final class NettyTransport implements Dialer, AutoCloseable {
 
     // Handlers only parse and pass messages on, so one thread is enough and calls run on it
     // directly.
-    private final EventLoopGroup eventLoop =
-            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final EventLoopGroup eventLoop = SocketIo.eventLoop();
 
     private final ClusterAccess access;
 
@@ -51,8 +48,7 @@ final class NettyTransport implements Dialer, AutoCloseable {
     /// @param incarnation of this process
     InternalServer listen(InternalAddress address, String incarnation, BindableService service)
             throws IOException {
-        return InternalServer.open(
-                address, access, incarnation, LIMITS, eventLoop, Optional.empty(), service);
+        return InternalServer.open(address, access, incarnation, LIMITS, eventLoop, service);
     }
 
     @Override
