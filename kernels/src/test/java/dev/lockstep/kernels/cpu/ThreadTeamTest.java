@@ -165,7 +165,8 @@ final class ThreadTeamTest {
                             team.run(
                                     (share, _) -> {
                                         ran[share] = Thread.currentThread();
-                                        while (Thread.currentThread() == slow && done.get() < 2) {
+                                        while (Thread.currentThread().equals(slow)
+                                                && done.get() < 2) {
                                             held.set(true);
                                             Thread.onSpinWait();
                                         }
