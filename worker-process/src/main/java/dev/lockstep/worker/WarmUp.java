@@ -56,19 +56,19 @@ final class WarmUp {
         // Measured twice: a short load of other processes must not decide for the whole run.
         nanos = Math.min(nanos, fromRankZero(prefill(chunk)));
         int doublingPosition = doublingPosition(chunk, nanos);
-        int tokens =
-                isShort(nanos)
-                        ? chunk
-                        : Math.min(
-                                maxTokens,
-                                Math.max(chunk, within(goal, chunk, nanos, doublingPosition)));
+        int tokens = budget(goal, chunk, nanos, doublingPosition, maxTokens);
         int block = session.limits().blockSize();
         return new StepBudget(
                 tokens <= block ? tokens : tokens / block * block, doublingPosition, maxTokens);
     }
 
-    /// Returns the number of tokens that take as long as the goal if `chunk` tokens take `nanos`.
-    /// Each attends to all preceding ones: n tokens cost n · (1 + n / 2d).
+    /// Returns the tokens of a step: as many as take the goal, never fewer than were measured.
+    static int budget(Duration goal, int chunk, long nanos, int doublingPosition, int maxTokens) {
+        return Math.min(maxTokens, Math.max(chunk, within(goal, chunk, nanos, doublingPosition)));
+    }
+
+    /// Returns the number of tokens that take as long as the goal if `chunk` tokens take `nanos`,
+    /// at most the largest int. Each attends to all preceding ones: n tokens cost n · (1 + n / 2d).
     static int within(Duration goal, int chunk, long nanos, int doublingPosition) {
         double times = (double) goal.toNanos() / nanos;
         if (doublingPosition == 0) {
@@ -90,8 +90,10 @@ final class WarmUp {
         if (far < count) {
             return 0;
         }
-        long near = measured == count ? nanos : fromRankZero(prefill(count));
-        long deep = fromRankZero(run(far, count));
+        // Both are the shorter of two runs, as the measured chunk's time is.
+        long near =
+                measured == count ? nanos : fromRankZero(Math.min(prefill(count), prefill(count)));
+        long deep = fromRankZero(Math.min(run(far, count), run(far, count)));
         return deep <= near ? 0 : (int) Math.min(Integer.MAX_VALUE, far * near / (deep - near));
     }
 

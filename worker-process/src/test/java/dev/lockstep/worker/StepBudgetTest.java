@@ -10,6 +10,30 @@ class StepBudgetTest {
     private static final long MILLI = 1_000_000;
     private static final Duration GOAL = Duration.ofMillis(250);
 
+    /// A first run that was slow ends the doubling, whose chunk may then be a short one.
+    @Test
+    void aShortChunkCountsForAllTokensOfTheGoal() {
+        assertEquals(1600, WarmUp.budget(GOAL, 64, 10 * MILLI, 0, 8192));
+        assertEquals(300, WarmUp.budget(GOAL, 64, 10 * MILLI, 0, 300));
+    }
+
+    @Test
+    void aBudgetIsNeitherBelowTheMeasuredChunkNorAboveTheLimit() {
+        assertEquals(64, WarmUp.budget(GOAL, 64, 1000 * MILLI, 0, 8192));
+        assertEquals(64, WarmUp.budget(GOAL, 64, 10 * MILLI, 0, 64));
+        for (int doublingPosition : new int[] {0, 1, 1000, Integer.MAX_VALUE}) {
+            assertEquals(
+                    Integer.MAX_VALUE,
+                    WarmUp.budget(
+                            Duration.ofDays(36_500),
+                            1 << 30,
+                            1,
+                            doublingPosition,
+                            Integer.MAX_VALUE),
+                    "doubling position " + doublingPosition);
+        }
+    }
+
     @Test
     void withoutAttentionTimeIsInProportionToTokens() {
         assertEquals(500, WarmUp.within(GOAL, 200, 100 * MILLI, 0));
