@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -35,8 +37,29 @@ class JavaProcessTest {
                                 role != JavaProcess.Role.WORKER)));
     }
 
-    /// @param real whether this machine and this build decide which kernels a worker has
+    @Test
+    void aScriptStartsAWorkerOfJavaKernelsHoweverTheyAreRequested() throws Exception {
+        Set<String> launched =
+                flags(
+                        JavaProcess.command(
+                                JavaProcess.Role.VECTOR_WORKER,
+                                "a",
+                                Path.of("run"),
+                                Optional.empty(),
+                                List.of()));
+        List<String> twoWords = List.of("worker", "--instruction-set", "vector_api", "--rank=0");
+        assertEquals(launched, flags(scripted(twoWords, Map.of(), true)));
+        Map<String, String> variable = Map.of("LOCKSTEP_INSTRUCTION_SET", "vector_api");
+        assertEquals(launched, flags(scripted(List.of("worker"), variable, true)));
+    }
+
     private static List<String> scripted(List<String> arguments, boolean real) throws Exception {
+        return scripted(arguments, Map.of(), real);
+    }
+
+    /// @param real whether this machine and this build decide which kernels a worker has
+    private static List<String> scripted(
+            List<String> arguments, Map<String, String> variables, boolean real) throws Exception {
         String script =
                 ". \"$1\"; "
                         + (real ? "" : "has_native_kernels() { true; }; ")
@@ -46,6 +69,7 @@ class JavaProcessTest {
         ProcessBuilder builder =
                 new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
         builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
+        builder.environment().putAll(variables);
         Process bash = builder.start();
         bash.getOutputStream().close();
         List<String> words = bash.inputReader().lines().toList();

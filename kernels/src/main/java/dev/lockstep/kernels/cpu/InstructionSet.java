@@ -110,7 +110,7 @@ public enum InstructionSet {
         }
         if (this == VECTOR_API && !VECTOR_MODULE) {
             throw new UnsupportedOperationException(
-                    "instruction set %s needs the JVM flag --add-modules=%s, which a process started with --instruction-set=%s has"
+                    "instruction set %s needs the JVM flag --add-modules=%s, which scripts/lockstep sets for --instruction-set=%s on the command line"
                             .formatted(key(), VECTOR_MODULE_NAME, key()));
         }
         if (!NativeLibrary.isBuilt(this)) {

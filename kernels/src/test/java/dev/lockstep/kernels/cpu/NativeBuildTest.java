@@ -3,6 +3,7 @@ package dev.lockstep.kernels.cpu;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -12,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -62,6 +64,52 @@ final class NativeBuildTest {
         assertEquals(InstructionSet.AVX512_VNNI, best(server + " avx512_vnni"));
         assertEquals(InstructionSet.AVX512_BF16, best(server + " avx512_vnni avx512_bf16"));
         assertEquals(InstructionSet.VECTOR_API, best("flags : avx2"));
+    }
+
+    /// The scripts start a worker without the Vector API where they say yes.
+    @Test
+    void scriptsKnowWhatTheLeastNativeKernelsNeed(@TempDir Path folder) throws Exception {
+        assertTrue(scriptsFindThatItRuns(InstructionSet.AVX2, "flags\t\t: ", "", folder));
+        assertTrue(scriptsFindThatItRuns(InstructionSet.NEON, "Features\t: ", "", folder));
+        for (String flag : InstructionSet.AVX2.cpuFlags()) {
+            assertFalse(scriptsFindThatItRuns(InstructionSet.AVX2, "flags\t\t: ", flag, folder));
+        }
+        for (String flag : InstructionSet.NEON.cpuFlags()) {
+            assertFalse(scriptsFindThatItRuns(InstructionSet.NEON, "Features\t: ", flag, folder));
+        }
+    }
+
+    /// @param missing the flag that the CPU lacks, or empty
+    private static boolean scriptsFindThatItRuns(
+            InstructionSet set, String key, String missing, Path folder) throws Exception {
+        Path libraries = Files.createTempDirectory(folder, "native");
+        Path cpu = libraries.resolve("cpuinfo");
+        var flags = new TreeSet<>(set.cpuFlags());
+        flags.remove(missing);
+        Files.writeString(
+                cpu, "processor\t: 0\n" + key + "fpu " + String.join(" ", flags) + "\n\n");
+        assertFalse(scriptsFindThatItRuns(libraries, cpu), "no library is built");
+        String machine = set == InstructionSet.NEON ? "linux-aarch64" : "linux-x86_64";
+        Path library = libraries.resolve(machine).resolve(NativeLibrary.fileName(set));
+        Files.createDirectories(library.getParent());
+        Files.createFile(library);
+        return scriptsFindThatItRuns(libraries, cpu);
+    }
+
+    private static boolean scriptsFindThatItRuns(Path libraries, Path cpu) throws Exception {
+        Process bash =
+                new ProcessBuilder(
+                                "bash",
+                                "-uc",
+                                ". ../scripts/environment && can_run_native_kernels \"$@\"",
+                                "bash",
+                                libraries.toString(),
+                                cpu.toString())
+                        .inheritIO()
+                        .start();
+        int status = bash.waitFor();
+        assertTrue(status <= 1, "bash ended with " + status);
+        return status == 0;
     }
 
     private static InstructionSet best(String flags) {
