@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Compiles every *.cpp of this folder into one library per instruction set.
 # Usage: build.sh FOLDER. Called by the build; writes FOLDER/liblockstep-VARIANT.so for the machine that $CXX compiles for.
-# A library newer than every source is not rebuilt. Without a usable compiler the Vector API kernels
-# are used.
+# A library newer than every source is not rebuilt. What the compiler or its assembler does not know is left out; without
+# any library the Vector API kernels are used.
 set -euo pipefail
 mkdir -p "$1"
 target=$(cd "$1" && pwd)
@@ -34,9 +34,40 @@ case $("$cxx" -dumpmachine) in
   aarch64-*linux*) variants=neon ;;
   *) without "they are for Linux on x86-64 and ARM64" ;;
 esac
+
+# An instruction of its own for each: older assemblers do not know all that the compiler may use.
+instruction_of() {
+  case $1 in
+    avx2) echo "vfmadd231ps %ymm0, %ymm1, %ymm2" ;;
+    avxvnni) echo "{vex} vpdpbusd %ymm0, %ymm1, %ymm2" ;;
+    avx512) echo "vpternlogd \$0xCA, %zmm0, %zmm1, %zmm2" ;;
+    avx512vnni) echo "vpdpbusd (%rax){1to16}, %zmm1, %zmm2" ;;
+    avx512bf16) echo "vdpbf16ps %zmm0, %zmm1, %zmm2" ;;
+    neon) echo "usdot v0.4s, v1.16b, v2.16b" ;;
+  esac
+}
+
+# Prints why a variant cannot be compiled or assembled; nothing if it can.
+obstacle() {
+  local object=$target/liblockstep-$1.probe output
+  output=$(echo "asm(\"$(instruction_of "$1")\");" |
+    "$cxx" -std=c++17 $(flags_of "$1") -x c++ -c -o "$object" - 2>&1) || grep -im1 error <<<"$output" || echo "$cxx fails"
+  rm -f "$object"
+}
+
+built=() left_out=()
 for variant in $variants; do
-  "$cxx" $(flags_of "$variant") -x c++ -E /dev/null >/dev/null 2>&1 || without "$cxx does not know $variant: install g++ 11 or newer"
+  why=$(obstacle "$variant")
+  if [ -z "$why" ]; then
+    built+=("$variant")
+  else
+    rm -f "$target/liblockstep-$variant.so"
+    left_out+=("$variant ($why)")
+  fi
 done
+remedy="install g++ 11 and binutils 2.36 or newer"
+[ ${#built[@]} -gt 0 ] || without "$cxx cannot compile ${left_out[*]}: $remedy"
+[ ${#left_out[@]} -eq 0 ] || echo "native kernels are built without ${left_out[*]}: $remedy"
 
 compile() {
   local library=$target/liblockstep-$1.so
@@ -53,7 +84,7 @@ compile() {
 }
 
 compilations=()
-for variant in $variants; do
+for variant in "${built[@]}"; do
   compile "$variant" &
   compilations+=($!)
 done

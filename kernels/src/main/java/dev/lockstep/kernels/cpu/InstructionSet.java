@@ -115,7 +115,7 @@ public enum InstructionSet {
         }
         if (!NativeLibrary.isBuilt(this)) {
             throw new UnsupportedOperationException(
-                    "instruction set %s was requested, but this build has no %s: build again with g++ 11 or newer on the path, or request %s"
+                    "instruction set %s was requested, but this build has no %s: build again with g++ 11 and binutils 2.36 or newer on the path, or request %s"
                             .formatted(key(), NativeLibrary.fileName(this), best(cpu).key()));
         }
     }

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,19 +24,62 @@ final class NativeBuildTest {
     @Test
     void withoutACompilerTheBuildSucceedsWithAMessage(@TempDir Path folder)
             throws IOException, InterruptedException {
-        ProcessBuilder build =
-                new ProcessBuilder("bash", "src/main/cpp/build.sh", folder.toString())
-                        .redirectErrorStream(true);
-        build.environment().put("CXX", "no-such-compiler");
-        Process process = build.start();
-        var output = new String(process.getInputStream().readAllBytes(), UTF_8);
-        assertEquals(0, process.waitFor(), output);
+        String output = build("no-such-compiler", folder);
         assertEquals(1, output.lines().count());
         assertTrue(output.contains("install g++ 11 or newer"), output);
         assertTrue(output.contains("the Vector API kernels are used instead"), output);
         try (Stream<Path> files = Files.list(folder)) {
             assertEquals(0, files.count());
         }
+    }
+
+    @Test
+    void onlyWhatTheCompilerOrItsAssemblerDoesNotKnowIsLeftOut(@TempDir Path folder)
+            throws IOException, InterruptedException {
+        Path compiler =
+                Files.writeString(
+                        folder.resolve("compiler"),
+                        """
+                        #!/usr/bin/env bash
+                        case " $* " in
+                          *" -dumpmachine "*) echo x86_64-linux-gnu; exit ;;
+                          *" -mavx512bf16 "*) echo "g++: error: unknown option" >&2; exit 1 ;;
+                        esac
+                        [[ " $* " != *" - "* ]] || source=$(cat)
+                        if [[ ${source:-} == *"{vex}"* ]]; then
+                          printf 'Assembler messages:\\n1: Error: no such instruction\\n' >&2
+                          exit 1
+                        fi
+                        while [ "$1" != -o ]; do shift; done
+                        echo library >"$2"
+                        """);
+        assertTrue(compiler.toFile().setExecutable(true));
+        Path libraries = Files.createDirectory(folder.resolve("libraries"));
+        Files.createFile(libraries.resolve("liblockstep-avxvnni.so"));
+        assertEquals(
+                "native kernels are built without avx512bf16 (g++: error: unknown option) avxvnni (1: Error: no such instruction): install g++ 11 and binutils 2.36 or newer\n",
+                build(compiler.toString(), libraries));
+        try (Stream<Path> files = Files.list(libraries)) {
+            assertEquals(
+                    Set.of(
+                            "liblockstep-avx2.so",
+                            "liblockstep-avx512.so",
+                            "liblockstep-avx512vnni.so"),
+                    files.map(file -> file.getFileName().toString()).collect(Collectors.toSet()));
+        }
+    }
+
+    /// Returns what the build of the libraries in `folder` prints.
+    private static String build(String compiler, Path folder)
+            throws IOException, InterruptedException {
+        ProcessBuilder build =
+                new ProcessBuilder("bash", "src/main/cpp/build.sh", folder.toString())
+                        .redirectErrorStream(true);
+        build.environment().put("CXX", compiler);
+        Process process = build.start();
+        var output = new String(process.getInputStream().readAllBytes(), UTF_8);
+        assertEquals(0, process.waitFor(), output);
+        return output;
     }
 
     @Test
