@@ -20,7 +20,6 @@ import java.nio.file.attribute.UserPrincipal;
 import java.util.Comparator;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /// The folder of a host's Unix sockets and of its embedded ZooKeeper: the one a setting names,
@@ -29,9 +28,6 @@ import java.util.stream.Stream;
 record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
     /// Folders that users name begin otherwise: these are removed when their lock is abandoned.
     private static final String TEMPORARY = "lockstep-run-";
-
-    /// The long random numbers are those of earlier builds.
-    private static final Pattern REMOVED = Pattern.compile(TEMPORARY + "\\d+|lockstep-\\d{16,}");
 
     /// Creates the folder if it does not exist.
     ///
@@ -65,8 +61,7 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
     static void removeAbandonedBeside(Path fresh) {
         Path parent = Objects.requireNonNull(fresh.getParent());
         try (DirectoryStream<Path> folders =
-                Files.newDirectoryStream(
-                        parent, path -> REMOVED.matcher(path.getFileName().toString()).matches())) {
+                Files.newDirectoryStream(parent, TEMPORARY + "[0-9]*")) {
             UserPrincipal user = attributes(fresh).owner();
             for (Path folder : folders) {
                 if (isPrivate(folder, user) && isAbandoned(folder)) {
