@@ -103,7 +103,7 @@ final class HostWorkers {
             if (answer.isPresent()) {
                 return answer.get();
             }
-            begun = new ShapeChange(schedulers, membership, serving, workers);
+            begun = new ShapeChange(next.groupName(), schedulers, membership, serving, workers);
             change = Optional.of(begun);
         }
         Optional<String> failure = Optional.of(STOPS);

@@ -30,6 +30,7 @@ final class ShapeChange {
     private static final long POLL_MILLIS = 50;
     private static final Logger LOG = LogManager.getLogger(ShapeChange.class);
 
+    private final String group;
     private final List<Child> schedulers;
     private final Membership membership;
     private final List<Child> before;
@@ -40,10 +41,16 @@ final class ShapeChange {
     private boolean told;
     private boolean done;
 
+    /// @param group the name of the group that they all are members of
     /// @param before the workers that serve
     /// @param next others, not started
     ShapeChange(
-            List<Child> schedulers, Membership membership, List<Child> before, List<Child> next) {
+            String group,
+            List<Child> schedulers,
+            Membership membership,
+            List<Child> before,
+            List<Child> next) {
+        this.group = group;
         this.schedulers = List.copyOf(schedulers);
         this.membership = membership;
         this.before = List.copyOf(before);
@@ -119,10 +126,10 @@ final class ShapeChange {
     }
 
     /// Whether a scheduler serves with the new ranks: until it has checked what they compute, those
-    /// of before may be needed.
+    /// of before may be needed. Processes of other hosts may have the same process id.
     private boolean formed() {
         String ranks = Integer.toString(next.size());
-        return membership.snapshot().members(Member.Role.SCHEDULER).stream()
+        return membership.snapshot().members(Member.Role.SCHEDULER, group).stream()
                 .filter(Member::ready)
                 .filter(member -> member.attribute(Member.RANKS).filter(ranks::equals).isPresent())
                 .anyMatch(member -> schedulers.stream().anyMatch(it -> it.is(member.pid())));
@@ -146,7 +153,7 @@ final class ShapeChange {
     }
 
     private Optional<Member> announced(Child worker) {
-        return membership.snapshot().members(Member.Role.WORKER).stream()
+        return membership.snapshot().members(Member.Role.WORKER, group).stream()
                 .filter(member -> worker.is(member.pid()))
                 .findFirst();
     }

@@ -90,11 +90,17 @@ class ShapeChangeTest {
 
     private Registration announce(String worker, int rank, int size, Map<String, String> attributes)
             throws Exception {
+        return announce("g", worker, rank, size, attributes);
+    }
+
+    private Registration announce(
+            String group, String worker, int rank, int size, Map<String, String> attributes)
+            throws Exception {
         long pid = pid(worker);
         return cluster.register(
                 new Member(
                         Member.Role.WORKER,
-                        "g",
+                        group,
                         rank,
                         size,
                         MemberAddress.tcp("h", 1),
@@ -111,9 +117,13 @@ class ShapeChangeTest {
 
     /// Announces that a scheduler serves with so many ranks.
     private void announceFormed(long pid, int ranks) {
+        announceFormed("g", pid, ranks);
+    }
+
+    private void announceFormed(String group, long pid, int ranks) {
         Member member =
                 Member.scheduler(
-                        "g", MemberAddress.tcp("h", 1), Randomness.secure().nextIncarnation());
+                        group, MemberAddress.tcp("h", 1), Randomness.secure().nextIncarnation());
         cluster.register(
                 new Member(
                         member.role(),
@@ -129,7 +139,7 @@ class ShapeChangeTest {
 
     private CompletableFuture<Optional<String>> change(
             Child scheduler, List<Child> before, List<Child> next) {
-        var begun = new ShapeChange(List.of(scheduler), cluster.membership(), before, next);
+        var begun = new ShapeChange("g", List.of(scheduler), cluster.membership(), before, next);
         change = Optional.of(begun);
         return CompletableFuture.supplyAsync(
                 () -> {
@@ -239,6 +249,25 @@ class ShapeChangeTest {
         assertEquals(Optional.of("the workers are not announced any more"), changed.join());
         assertTrue(old.isAlive());
         awaitTold("--tensor-parallel=1");
+    }
+
+    /// Process ids of containers are small, so those of two hosts are often equal.
+    @Test
+    void processesOfAnotherGroupAreNoneOfTheChange() throws Exception {
+        Child scheduler = scheduler();
+        Child old = worker("worker-0");
+        old.start();
+        announce("another", "worker-0", 0, 1, Map.of("digest", "another"));
+        announce("worker-0", 0, 1, "d");
+        List<Child> one = List.of(worker("worker-0-of-2"));
+        CompletableFuture<Optional<String>> changed = change(scheduler, List.of(old), one);
+        announceFormed("another", pid("scheduler"), 1);
+        announce("another", "worker-0-of-2", 0, 1, Map.of("digest", "another"));
+        announce("worker-0-of-2", 0, 1, "d");
+        awaitTold("--tensor-parallel=1", "ranks\t1");
+        change.orElseThrow().unformed("KV memory of 1 blocks");
+        assertEquals(Optional.of("KV memory of 1 blocks"), changed.join());
+        assertTrue(old.isAlive());
     }
 
     @Test
