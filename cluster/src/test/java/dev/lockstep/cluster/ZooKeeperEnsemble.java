@@ -18,10 +18,10 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import org.apache.zookeeper.server.quorum.QuorumPeerMain;
 
 /// Three ZooKeeper servers that vote, each a process of its own on loopback, as an operator runs
-/// them. Clients prove a user to them by the scheme `digest`. The test closes it.
+/// them. Clients prove a user to them by the scheme `digest`. The test closes it; servers of a test
+/// that is killed end, too.
 public final class ZooKeeperEnsemble implements AutoCloseable {
     private static final int SERVERS = 3;
     private static final int TIMEOUT_MILLIS = 5_000;
@@ -104,7 +104,7 @@ public final class ZooKeeperEnsemble implements AutoCloseable {
                                 "-XX:TieredStopAtLevel=1",
                                 "-cp",
                                 System.getProperty("java.class.path"),
-                                QuorumPeerMain.class.getName(),
+                                ZooKeeperEnsembleServer.class.getName(),
                                 configuration(server).toString())
                         .redirectErrorStream(true)
                         .redirectOutput(

@@ -41,8 +41,7 @@ final class ZooKeeperEnsembleTest {
             var listener = new RecordingListener();
             Leadership leader = one.contend("a", "first", listener);
             listener.awaitCalls("elected");
-            var nextListener = new RecordingListener();
-            Leadership next = two.contend("a", "second", nextListener);
+            Leadership next = two.contend("a", "second", new RecordingListener());
             long epoch = higher(leader, 0);
 
             int follower = ensemble.follower();
@@ -80,7 +79,7 @@ final class ZooKeeperEnsembleTest {
                         "the epoch is written", () -> fresh.givenEpoch("a").orElse(0) >= alone);
             }
             leader.close();
-            nextListener.awaitCalls("elected");
+            Eventually.await("next leads", next::leading);
             higher(next, alone);
         }
     }
