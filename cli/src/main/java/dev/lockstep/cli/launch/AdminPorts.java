@@ -23,11 +23,28 @@ record AdminPorts(int first, int schedulers) {
     }
 
     AdminPorts {
-        int most = LAST_PORT - schedulers - 2 * APART;
+        int most = LAST_PORT - after(schedulers);
         if (first > most) {
             throw new SettingsException(
                     "--admin-port=%d is too high: schedulers and workers have the ports after it, so at most %d"
                             .formatted(first, most));
+        }
+    }
+
+    /// Returns how many ports after the first one processes may have.
+    private static int after(int schedulers) {
+        return schedulers + 2 * APART;
+    }
+
+    /// Refuses a port of the public API that a process of the host has, or may get by a resize.
+    ///
+    /// @param port 0 if the system chooses one
+    void requireWithout(int port) {
+        int last = first + after(schedulers);
+        if (first != 0 && port >= first && port <= last) {
+            throw new SettingsException(
+                    "--admin-port=%d takes the ports up to %d, and --port=%d is among them"
+                            .formatted(first, last, port));
         }
     }
 

@@ -61,7 +61,7 @@ public record LauncherStart(
     public Launcher launcher(int port) throws InterruptedException {
         LauncherConfig.requireEnsembleOfUser(settings);
         LauncherConfig.requireOneRecorder(settings);
-        var _ = AdminPorts.of(settings);
+        AdminPorts.of(settings).requireWithout(port);
         var _ = DurabilitySettings.journalFolder(settings, System.getenv());
         // Before a download: the coordinator listens last.
         FreePort.require(ProcessKeys.HOST, settings.value(ProcessKeys.HOST), port);

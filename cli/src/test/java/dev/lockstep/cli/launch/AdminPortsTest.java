@@ -51,6 +51,22 @@ class AdminPortsTest {
         assertEquals("--admin-port has ports for 100 ranks, the group has more", many.getMessage());
     }
 
+    @Test
+    void thePublicPortMayNotBeAmongThem() {
+        AdminPorts one = ports("--admin-port=7898");
+        for (int port : new int[] {7898, 8000, one.worker(99, true)}) {
+            assertEquals(
+                    "--admin-port=7898 takes the ports up to 8099, and --port=%d is among them"
+                            .formatted(port),
+                    assertThrows(SettingsException.class, () -> one.requireWithout(port))
+                            .getMessage());
+        }
+        one.requireWithout(7897);
+        one.requireWithout(8100);
+        one.requireWithout(0);
+        ports().requireWithout(8000);
+    }
+
     private static void assertRefused(String why, String... flags) {
         assertEquals(why, assertThrows(SettingsException.class, () -> ports(flags)).getMessage());
     }
