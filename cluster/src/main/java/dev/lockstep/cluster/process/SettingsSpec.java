@@ -14,26 +14,26 @@ import java.util.function.Supplier;
 public final class SettingsSpec {
 
     private final Map<String, Key<?>> keys = new LinkedHashMap<>();
-    private final Supplier<Set<String>> elsewhere;
+    private final List<Supplier<Set<String>>> elsewhere;
     private final String arguments;
 
     private SettingsSpec(
-            Collection<Key<?>> keys, Supplier<Set<String>> elsewhere, String arguments) {
+            Collection<Key<?>> keys, List<Supplier<Set<String>>> elsewhere, String arguments) {
         for (Key<?> key : keys) {
             if (this.keys.putIfAbsent(key.name(), key) != null) {
                 throw new IllegalArgumentException("--" + key.name() + " is declared twice");
             }
         }
-        this.elsewhere = elsewhere;
+        this.elsewhere = List.copyOf(elsewhere);
         this.arguments = arguments;
     }
 
     public static SettingsSpec of(Key<?>... keys) {
-        return new SettingsSpec(List.of(keys), Set::of, "");
+        return new SettingsSpec(List.of(keys), List.of(), "");
     }
 
     public static SettingsSpec of(Collection<Key<?>> keys) {
-        return new SettingsSpec(keys, Set::of, "");
+        return new SettingsSpec(keys, List.of(), "");
     }
 
     public SettingsSpec and(Key<?>... more) {
@@ -42,12 +42,14 @@ public final class SettingsSpec {
         return new SettingsSpec(all, elsewhere, arguments);
     }
 
-    /// Returns a spec that ignores these keys in the file and the environment, which all processes
-    /// share; on the command line they remain unknown.
+    /// Returns a spec that ignores these keys, too, in the file and the environment, which all
+    /// processes share; on the command line they remain unknown.
     ///
     /// @param keyNames is asked only where there is such a key
     public SettingsSpec passingOver(Supplier<Set<String>> keyNames) {
-        return new SettingsSpec(keys.values(), keyNames, arguments);
+        List<Supplier<Set<String>>> all = new ArrayList<>(elsewhere);
+        all.add(keyNames);
+        return new SettingsSpec(keys.values(), all, arguments);
     }
 
     /// Returns a spec that accepts words that belong to no key ([Settings#arguments]); `name` shows
@@ -74,7 +76,7 @@ public final class SettingsSpec {
     }
 
     boolean passesOver(String name) {
-        return elsewhere.get().contains(name);
+        return elsewhere.stream().anyMatch(names -> names.get().contains(name));
     }
 
     /// Returns one line per key, for `--help`.

@@ -128,8 +128,9 @@ class SettingsTest {
     @Test
     void keysOfOtherProcessesAreIgnoredInFileAndEnvironment(@TempDir Path folder)
             throws IOException {
-        SettingsSpec spec = SPEC.passingOver(() -> Set.of("rank"));
-        Path file = Files.writeString(folder.resolve("c"), "rank=1\n");
+        SettingsSpec spec =
+                SPEC.passingOver(() -> Set.of("rank")).passingOver(() -> Set.of("group"));
+        Path file = Files.writeString(folder.resolve("c"), "rank=1\ngroup=a\n");
         Settings.parse(spec, List.of("--config=" + file), Map.of("LOCKSTEP_RANK", "1"));
         assertRefused(
                 "unknown setting --rank",
