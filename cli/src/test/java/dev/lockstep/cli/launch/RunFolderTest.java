@@ -47,12 +47,13 @@ final class RunFolderTest {
         Files.createFile(starts.resolve("serve.lock"));
         Path other = temporary("lockstep-run-4");
         Path named = abandoned("lockstep-8000");
+        Path namedByTime = abandoned("lockstep-1764414245123456789");
         Path logs = abandoned("lockstep-logs-5");
         try (FolderLock _ = FolderLock.require("run-folder", runs, "serve")) {
             RunFolder.removeAbandonedBeside(fresh);
         }
         assertFalse(Files.exists(killed));
-        for (Path left : List.of(fresh, runs, starts, other, named, logs)) {
+        for (Path left : List.of(fresh, runs, starts, other, named, namedByTime, logs)) {
             assertTrue(Files.exists(left), left::toString);
         }
     }
