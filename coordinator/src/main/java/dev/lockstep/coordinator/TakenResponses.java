@@ -5,6 +5,7 @@ import dev.lockstep.coordinator.engine.CompletionInbox;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
@@ -49,34 +50,93 @@ final class TakenResponses {
         this.slowClient = slowClient;
     }
 
+    /// Throws an [ApiError] where a response is not to be taken over for a request.
+    @FunctionalInterface
+    interface Condition {
+        void require(ResumedResponse response);
+    }
+
     /// Returns a response that neither runs nor is stored here, once it runs here; empty if no
-    /// scheduler keeps it.
+    /// scheduler keeps it, or if it is stored here by now.
     ///
     /// @param context of the request that asks for it
-    /// @param displaces whether it is also taken from a coordinator that still reads it
+    /// @param condition on which it is taken over; as long as it does not hold nothing changes
     /// @param inbox of its completion
     Optional<RunningResponse> take(
-            String id, RequestContext context, boolean displaces, CompletionInbox inbox)
+            String id, RequestContext context, Condition condition, CompletionInbox inbox)
             throws InterruptedException {
         if (!ResponseStore.isId(id)) {
             return Optional.empty();
         }
         var name = new Name(context.owner(), id);
-        var mine = new CompletableFuture<Optional<RunningResponse>>();
-        CompletableFuture<Optional<RunningResponse>> first = taking.putIfAbsent(name, mine);
-        if (first != null) {
-            return await(first);
+        while (true) {
+            var mine = new CompletableFuture<Optional<RunningResponse>>();
+            CompletableFuture<Optional<RunningResponse>> first = taking.putIfAbsent(name, mine);
+            if (first == null) {
+                return lead(name, mine, context, condition, inbox);
+            }
+            try {
+                return await(first);
+            } catch (CancellationException _) {
+                // The condition of the first client did not hold; that of this one may.
+            }
         }
+    }
+
+    /// Takes over a response, also for those who come meanwhile.
+    private Optional<RunningResponse> lead(
+            Name name,
+            CompletableFuture<Optional<RunningResponse>> mine,
+            RequestContext context,
+            Condition condition,
+            CompletionInbox inbox)
+            throws InterruptedException {
         try {
-            // It may have been taken over a moment ago.
-            Optional<RunningResponse> running = responses.running(name.owner(), id);
-            Optional<RunningResponse> taken =
-                    running.isPresent() ? running : start(name, context, displaces, inbox);
+            // It may have been taken over a moment ago, and have ended since.
+            Optional<RunningResponse> taken = responses.running(name.owner(), name.id());
+            if (taken.isEmpty() && !isStored(name)) {
+                Optional<ResumedResponse> found = find(name);
+                if (found.isPresent()) {
+                    require(condition, found.get(), name, mine);
+                    taken = Optional.of(start(found.get(), context, inbox));
+                }
+            }
+            taking.remove(name, mine);
             mine.complete(taken);
             return taken;
+        } catch (RuntimeException e) {
+            taking.remove(name, mine);
+            mine.completeExceptionally(e);
+            throw e;
         } finally {
             taking.remove(name, mine);
-            mine.completeExceptionally(unknown(id));
+            mine.completeExceptionally(unknown(name.id()));
+        }
+    }
+
+    private boolean isStored(Name name) {
+        Optional<Responses.Held> held = responses.stored(name.owner(), name.id());
+        held.ifPresent(Responses.Held::close);
+        return held.isPresent();
+    }
+
+    private Optional<ResumedResponse> find(Name name) throws InterruptedException {
+        return search.response(name.owner(), name.id())
+                .filter(response -> response.record().getStored());
+    }
+
+    /// Lets the others who wait try for themselves where the condition of one does not hold.
+    private void require(
+            Condition condition,
+            ResumedResponse found,
+            Name name,
+            CompletableFuture<Optional<RunningResponse>> mine) {
+        try {
+            condition.require(found);
+        } catch (ApiError e) {
+            taking.remove(name, mine);
+            boolean _ = mine.cancel(false);
+            throw e;
         }
     }
 
@@ -85,29 +145,15 @@ final class TakenResponses {
                 "not_ready", "the response " + Json.quoted(id) + " could not be taken over");
     }
 
-    private Optional<RunningResponse> start(
-            Name name, RequestContext context, boolean displaces, CompletionInbox inbox)
+    private RunningResponse start(
+            ResumedResponse found, RequestContext context, CompletionInbox inbox)
             throws InterruptedException {
-        Optional<ResumedResponse> found =
-                search.response(name.owner(), name.id())
-                        .filter(response -> response.record().getStored());
-        if (found.isEmpty()) {
-            return Optional.empty();
-        }
-        if (found.get().read() && !displaces) {
-            throw ApiError.refused(
-                    409,
-                    "response_elsewhere",
-                    "the response "
-                            + Json.quoted(name.id())
-                            + " is being generated by another coordinator; with stream=true this one takes it over");
-        }
         var created = new CompletableFuture<RunningResponse>();
-        threads.execute(() -> run(found.get(), context, inbox, created));
+        threads.execute(() -> run(found, context, inbox, created));
         RunningResponse response = await(created);
         await(response.start());
         metrics.countResumed();
-        return Optional.of(response);
+        return response;
     }
 
     private void run(

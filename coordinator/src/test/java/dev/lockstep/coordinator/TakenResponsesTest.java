@@ -238,6 +238,36 @@ final class TakenResponsesTest {
         }
     }
 
+    @Test
+    void whatIsRefusedOrAskedForItsHeadTakesNothingFromAStream() throws Exception {
+        first.scheduler.read(true);
+        first.scheduler.behave(
+                call -> {
+                    call.accept();
+                    call.oneByOne(0, first.ids("Hello"));
+                    if (taken.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS)) {
+                        call.oneByOne(0, first.ids(" there."));
+                        call.finish(0, true, TestCoordinator.END);
+                    }
+                });
+        try (var raw = new RawConnection(first.coordinator.port())) {
+            raw.post(PATH, "1.1", ResponsesClient.body("\"stream\":true"));
+            String begin = raw.readUntil("response.output_text.delta");
+            String id = begin.replaceAll("(?s).*?\"id\":\"(resp_[0-9a-f]+)\".*", "$1");
+            int attached = first.scheduler.attachedCalls();
+            HttpResponse<String> cancel = atSecond.send("POST", id + "/cancel");
+            assertEquals(400, cancel.statusCode(), cancel.body());
+            assertTrue(cancel.body().contains("without background"), cancel.body());
+            for (String query : List.of("", "?stream=true&starting_after=3")) {
+                assertEquals(409, atSecond.send("HEAD", id + query).statusCode());
+            }
+            assertEquals(attached, first.scheduler.attachedCalls());
+            taken.countDown();
+            String end = raw.readUntil("\r\n0\r\n\r\n");
+            assertTrue(end.contains("event: response.completed"), end);
+        }
+    }
+
     private static String text(List<JsonNode> events) {
         var text = new StringBuilder();
         for (JsonNode event : events) {
