@@ -69,6 +69,8 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
 
     public static final int BLOCK_SIZE = 4;
 
+    private static final int BLOCKS = 100;
+
     private final FakeBlocks blocks = new FakeBlocks();
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
     private final List<ServerCallStreamObserver<GroupStatus>> watchers =
@@ -101,6 +103,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
                         .setVocabSize(vocabulary)
                         .setMaxNumSeqs(8)
                         .setBlockSize(BLOCK_SIZE)
+                        .setBlocksTotal(BLOCKS)
                         .addRanks(RankInfo.newBuilder().setHost("localhost"))
                         .build();
         server =
@@ -132,6 +135,11 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
 
     private void report(boolean ready, String reason) {
         publish(status.toBuilder().setReady(ready).setReason(reason).build());
+    }
+
+    /// Reports whether the group is being formed anew with another number of ranks.
+    public void resizing(boolean now) {
+        publish(status.toBuilder().setBlocksTotal(now ? 0 : BLOCKS).build());
     }
 
     /// Returns its prefix cache.

@@ -29,6 +29,16 @@ public record GroupView(
         return alive && status.getReady();
     }
 
+    /// Whether it is ready, and what is sent to it runs. While a group is formed anew with another
+    /// number of ranks it is ready without blocks, and requests wait.
+    boolean computes() {
+        return ready() && hasBlocks();
+    }
+
+    boolean hasBlocks() {
+        return status.getBlocksTotal() > 0;
+    }
+
     /// Whether its running requests go on, although it may accept no new ones.
     boolean runs() {
         return ready() || (alive && status.getDraining() && status.getEpoch() > 0);

@@ -130,7 +130,8 @@ public final class SchedulerClient implements AutoCloseable {
     }
 
     /// Sends the request to the best group that is not excluded; returns empty if there is none.
-    /// One that a scheduler had accepted goes on at a draining group if no other is ready.
+    /// One that is formed anew with another number of ranks is used if no other is ready. One that
+    /// a scheduler had accepted goes on at a draining group if no other is ready.
     ///
     /// @param progress of the request until now
     /// @param index the index of the call in the inbox's completion
@@ -141,7 +142,8 @@ public final class SchedulerClient implements AutoCloseable {
             CompletionInbox inbox,
             Set<String> excluded) {
         Snapshot now = snapshot;
-        return choose(request, now.groups(), GroupView::ready, excluded)
+        return choose(request, now.groups(), GroupView::computes, excluded)
+                .or(() -> choose(request, now.groups(), GroupView::ready, excluded))
                 .or(
                         () ->
                                 progress.isAccepted()
@@ -167,8 +169,8 @@ public final class SchedulerClient implements AutoCloseable {
     public boolean mustMove(String scheduler, String model) {
         boolean another = false;
         for (GroupView group : groups()) {
-            boolean serves = group.ready() && group.status().getModel().equals(model);
-            if (group.id().equals(scheduler) && group.runs()) {
+            boolean serves = group.computes() && group.status().getModel().equals(model);
+            if (group.id().equals(scheduler) && group.runs() && group.hasBlocks()) {
                 return false;
             }
             another |= serves && !group.id().equals(scheduler);

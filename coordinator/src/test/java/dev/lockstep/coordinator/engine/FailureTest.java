@@ -22,6 +22,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Tests of the responses to clients when schedulers fail.
 final class FailureTest {
@@ -154,8 +156,9 @@ final class FailureTest {
     }
 
     /// A token that was under way when the request moved is generated again, and counts once.
-    @Test
-    void aRequestMovesFromALostGroupToOneThatServes() throws Exception {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aRequestMovesFromAGroupThatIsNotFormedToOneThatServes(boolean resizing) throws Exception {
         int[] hello = tiny.ids("Hello world");
         try (var other = TestCoordinator.scheduler("other")) {
             other.ready(false);
@@ -164,13 +167,18 @@ final class FailureTest {
                         call.accept();
                         call.oneByOne(0, Arrays.copyOf(hello, 2));
                         other.ready(true);
-                        tiny.scheduler.ready(false);
+                        if (resizing) {
+                            tiny.scheduler.resizing(true);
+                        } else {
+                            tiny.scheduler.ready(false);
+                        }
                         call.awaitCancelled();
                     });
             other.behave(
                     call -> {
                         call.accept();
-                        int known = call.request().getCommitted(0).getIdsCount();
+                        boolean moved = call.request().getCommittedCount() > 0;
+                        int known = moved ? call.request().getCommitted(0).getIdsCount() : 0;
                         call.oneByOne(0, Arrays.copyOfRange(hello, known, hello.length));
                         call.finishByLength(0);
                     });
@@ -183,8 +191,14 @@ final class FailureTest {
                     TestCoordinator.json(response.body())
                             .at("/choices/0/message/content")
                             .asText());
+            // It attracts no others, however busy that one is.
+            other.busy(1000, 1000);
+            for (int i = 0; i < 4; i++) {
+                assertEquals(200, chat("").statusCode());
+            }
             cluster.close();
         } finally {
+            tiny.scheduler.resizing(false);
             tiny.scheduler.ready(true);
         }
     }

@@ -39,6 +39,7 @@ final class Requests {
             Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
 
     private static final String LATER_READER = "a later reader has the request";
+    private static final String OTHER_MODEL = "the new group serves another model";
     private static final Logger LOG = LogManager.getLogger(Requests.class);
 
     private final Clock clock;
@@ -381,7 +382,12 @@ final class Requests {
         }
         unfit.forEach((stream, why) -> end(stream, Status.UNAVAILABLE.withDescription(why)));
         for (RequestStream stream : resizing.waiting()) {
-            queue(stream, fresh, true);
+            if (parked.fit(group.modelDigest())) {
+                queue(stream, fresh, true);
+            } else {
+                stream.sequences().forEach(owners::remove);
+                end(stream, Status.UNAVAILABLE.withDescription(OTHER_MODEL));
+            }
             resizing.remove(stream);
         }
         resizing.end();
@@ -390,7 +396,7 @@ final class Requests {
     /// Queues a parked sequence, or returns why the new group cannot run it.
     private String resume(Sequence sequence, FormedGroup group, Scheduler fresh) {
         if (!parked.fit(group.modelDigest())) {
-            return "the new group serves another model";
+            return OTHER_MODEL;
         }
         migrations += sequence.migrations() > 0 ? 1 : 0;
         return switch (fresh.resume(sequence, clock.nanoTime())) {
@@ -405,7 +411,7 @@ final class Requests {
         scheduler = null;
         parked.add(lost.parked(), group.modelDigest(), clock.nanoTime());
         if (cause == GroupLoss.Cause.RESIZED) {
-            resizing.begin(group);
+            resizing.begin(group, clock.nanoTime());
         }
         poisoned += lost.poisoned().size();
         for (Sequence sequence : lost.poisoned()) {
@@ -439,11 +445,13 @@ final class Requests {
                 .toList();
     }
 
-    /// Fails the requests when the parked sequences have waited too long for the next group.
+    /// Fails the requests when the parked sequences have waited too long for the next group. One
+    /// that gets another number of ranks is not waited for any more, even if nothing is parked.
     void endWaitingTooLong(Status unready) {
         boolean resized = resizing.before().isPresent();
         Duration longest = resized ? Resizing.MAX_WAIT : ParkedSequences.MAX_WAIT;
-        if (parked.waitedFor(longest, clock.nanoTime())) {
+        long now = clock.nanoTime();
+        if (resized ? resizing.waitedFor(longest, now) : parked.waitedFor(longest, now)) {
             resizing.end();
             failAll(
                     unready.augmentDescription(

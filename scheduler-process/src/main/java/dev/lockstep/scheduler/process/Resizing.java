@@ -12,12 +12,14 @@ import java.util.Set;
 /// new requests are accepted, as far as they may wait in the queue, and wait beside those that ran.
 /// Owned by the step loop's thread.
 final class Resizing {
-    /// The longest time that requests wait, for a group that is formed and then taken back.
+    /// The longest time that a group counts as ready without being formed: it is formed with the
+    /// new number, or else with the old one again.
     static final Duration MAX_WAIT = Duration.ofMinutes(5);
 
     private final WaitingLimits limits;
     private final Set<RequestStream> waiting = new LinkedHashSet<>();
     private Optional<FormedGroup> before = Optional.empty();
+    private long sinceNanos;
     private int sequences;
     private long tokens;
 
@@ -25,7 +27,8 @@ final class Resizing {
         this.limits = limits;
     }
 
-    void begin(FormedGroup group) {
+    void begin(FormedGroup group, long nanos) {
+        sinceNanos = nanos;
         before = Optional.of(group);
     }
 
@@ -36,6 +39,10 @@ final class Resizing {
     /// Returns the group of before; empty at any other time.
     Optional<FormedGroup> before() {
         return before;
+    }
+
+    boolean waitedFor(Duration longest, long nanos) {
+        return before.isPresent() && nanos - sinceNanos > longest.toNanos();
     }
 
     /// Returns why a request may not wait; empty when it may.

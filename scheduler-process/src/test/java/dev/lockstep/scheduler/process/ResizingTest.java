@@ -46,6 +46,7 @@ class ResizingTest {
             }
             GroupStatus meanwhile = rig.awaitStatus(it -> it.getParked() == 18);
             assertTrue(meanwhile.getReady(), "requests are sent to it");
+            assertEquals(0, meanwhile.getBlocksTotal(), "another group goes before it");
             assertEquals("fake", meanwhile.getModel());
             assertFalse(calls.getFirst().done.isDone());
             finish(rig);
@@ -115,6 +116,36 @@ class ResizingTest {
             finish(rig);
             tooLong.assertFails(Status.Code.INVALID_ARGUMENT, "" + FakeRank.CONTEXT);
             other.await();
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void theyEndWhereTheNextGroupServesAnotherModel() throws Exception {
+        try (var rig = new Rig()) {
+            resize(rig);
+            TestCall call = rig.generate(Rig.request("w", 3, 1, 9).build());
+            rig.awaitStatus(it -> it.getParked() == 1);
+            for (int rank = 0; rank < 2; rank++) {
+                rig.startRank(rank, 2, joined -> joined.setModelDigest("another"));
+            }
+            call.assertFails(Status.Code.UNAVAILABLE, "the new group serves another model");
+            rig.awaitStatus(it -> it.getRanksCount() == 2 && it.getParked() == 0);
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void aGroupThatIsNotFormedInTimeIsNotReadyAlthoughNobodyWaits() throws Exception {
+        try (var rig = new Rig()) {
+            resize(rig);
+            rig.aheadNanos.set(Resizing.MAX_WAIT.toNanos());
+            assertFalse(rig.awaitStatus(it -> !it.getReady()).getReason().isEmpty());
+            rig.generate(Rig.request("w", 3, 1, 9).build())
+                    .assertFails(Status.Code.UNAVAILABLE, "");
+            finish(rig);
+            rig.awaitStatus(it -> it.getReady() && it.getRanksCount() == 2);
+            rig.generate(Rig.request("x", 3, 1, 9).build()).await();
             rig.assertQuiet();
         }
     }

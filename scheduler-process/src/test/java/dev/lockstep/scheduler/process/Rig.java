@@ -37,6 +37,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
@@ -50,6 +51,10 @@ final class Rig implements AutoCloseable {
     final BlockingQueue<String> notices = new LinkedBlockingQueue<>();
     final BlockingQueue<String> wishes = new LinkedBlockingQueue<>();
     final GroupSize size;
+
+    /// How far the loop's clock is ahead.
+    final AtomicLong aheadNanos = new AtomicLong();
+
     final StepLoop loop;
     final Registration registration;
     private final List<Server> servers = new ArrayList<>();
@@ -85,7 +90,7 @@ final class Rig implements AutoCloseable {
                         FakeWorker.KEY,
                         journal,
                         Optional.empty(),
-                        Clock.SYSTEM,
+                        () -> Clock.SYSTEM.nanoTime() + aheadNanos.get(),
                         Failpoints.NONE,
                         service::publish,
                         failure -> loopFailure = failure);
