@@ -19,8 +19,9 @@ import java.util.function.BooleanSupplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// Goes on with the responses of the journal that had not ended when their coordinator died, and
-/// that no scheduler keeps: without a reader, for the window in which their clients may come back.
+/// Goes on with the responses of the journal that had not ended when their coordinator died:
+/// without a reader, for the window in which their clients may come back. What a scheduler keeps
+/// goes on there; if it is to be stored it is read here.
 final class JournalRecovery implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(JournalRecovery.class);
 
@@ -120,10 +121,15 @@ final class JournalRecovery implements AutoCloseable {
         while (!closed && !taken.get() && clock.nanoTime() - giveUp < 0) {
             if (ready.getAsBoolean()) {
                 try {
-                    if (isKept(response)) {
-                        LOG.info("request {} goes on: its scheduler keeps it", id(response));
-                    } else {
+                    if (!search.isKept(owner(response), id(response))) {
                         run(ResponseSearch.unread(response), response.tenant(), inbox);
+                        return;
+                    }
+                    Optional<ResumedResponse> unread = unreadAndStored(response);
+                    if (unread.isPresent()) {
+                        run(unread.get(), response.tenant(), inbox);
+                    } else {
+                        LOG.info("request {} goes on: its scheduler keeps it", id(response));
                     }
                     return;
                 } catch (ApiError e) {
@@ -142,8 +148,15 @@ final class JournalRecovery implements AutoCloseable {
         }
     }
 
-    private boolean isKept(JournaledResponse response) throws InterruptedException {
-        return search.isKept(new ResponseOwner(response.client().getOwner()), id(response));
+    private static ResponseOwner owner(JournaledResponse response) {
+        return new ResponseOwner(response.client().getOwner());
+    }
+
+    /// Returns a response that its scheduler keeps for a time only, and its client asks for later.
+    private Optional<ResumedResponse> unreadAndStored(JournaledResponse response)
+            throws InterruptedException {
+        return search.response(owner(response), id(response))
+                .filter(kept -> kept.record().getStored() && !kept.read());
     }
 
     private void run(ResumedResponse resumed, String tenant, CompletionInbox inbox) {
@@ -159,7 +172,7 @@ final class JournalRecovery implements AutoCloseable {
             stop(inbox);
         }
         completion.requireGroup();
-        LOG.info("request {} goes on from the journal, without a reader", resumed.id());
+        LOG.info("request {} goes on without a reader", resumed.id());
         // One that is stored is asked for later.
         if (!resumed.record().getStored()) {
             CompletableFuture.delayedExecutor(window.toNanos(), TimeUnit.NANOSECONDS)

@@ -215,6 +215,44 @@ final class JournaledRequestsTest {
         }
     }
 
+    /// Its scheduler would end it when nobody comes for it, and then it would not be stored.
+    @Test
+    void aStoredResponseThatItsSchedulerKeepsIsReadToItsEnd() throws Exception {
+        List<GenerateRequest> kept = new CopyOnWriteArrayList<>();
+        String id;
+        try (TestCoordinator first = start()) {
+            ids = first.ids(WORDS);
+            first.scheduler.behave(
+                    call -> {
+                        kept.add(call.request());
+                        goOn(call, BEFORE);
+                    });
+            try (var raw = new RawConnection(first.coordinator.port())) {
+                raw.post(ResponsesClient.PATH, "1.1", ResponsesClient.body("\"stream\":true"));
+                id =
+                        raw.readUntil("response.output_text.delta")
+                                .replaceAll("(?s).*?\"id\":\"(resp_[0-9a-f]+)\".*", "$1");
+                first.coordinator.stop(StopReason.FINISHED);
+            }
+        }
+        try (TestCoordinator second =
+                startSoon(
+                        scheduler -> {
+                            scheduler.keep(kept.getFirst());
+                            scheduler.behave(call -> goOn(call, Integer.MAX_VALUE));
+                        },
+                        TestCoordinator.LONG_TIMEOUTS)) {
+            Eventually.await("it is read", () -> second.scheduler.attachedCalls() == 1);
+            second.scheduler.forget();
+            var client = new ResponsesClient(second);
+            Eventually.await(
+                    "it is completed",
+                    () -> client.get(id).path("status").asText().equals("completed"));
+            assertEquals(WORDS, ResponsesClient.text(client.get(id)));
+            assertEquals(1, second.scheduler.attachedCalls());
+        }
+    }
+
     /// Returns the id of the last event that a client got from a coordinator which has ended.
     private String eventOfAnEnded(FakeScheduler.Behaviour behaviour) throws Exception {
         var read = new Read();
