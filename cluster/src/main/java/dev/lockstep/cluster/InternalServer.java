@@ -27,7 +27,7 @@ import org.apache.logging.log4j.Logger;
 public final class InternalServer implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(InternalServer.class);
 
-    /// A given window, unlike one that adapts, sends no ping after a message.
+    /// A given window, unlike one that adapts, sends no pings.
     static final int FLOW_CONTROL_WINDOW_BYTES = 1 << 20;
 
     private static final int MAX_METADATA_BYTES = 8 << 10;
