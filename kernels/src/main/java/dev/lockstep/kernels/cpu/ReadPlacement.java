@@ -5,10 +5,12 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Reads segments into huge pages of this process, which are first touched by the threads that
@@ -24,6 +26,9 @@ final class ReadPlacement implements PackedPlacement {
     private final CpuMemory memory;
     private final PieceChecks checks;
     private final Map<PackedFile.Segment, Read> ahead = new HashMap<>();
+
+    /// What was handed out: nothing is read twice in whatever order the model asks.
+    private final Set<PackedFile.Segment> placed = new HashSet<>();
 
     /// @param failure of a segment whose memory was given back
     private record Read(long address, Optional<IOException> failure) {}
@@ -41,6 +46,7 @@ final class ReadPlacement implements PackedPlacement {
             read(batch(segment));
             read = Objects.requireNonNull(ahead.remove(segment));
         }
+        placed.add(segment);
         if (read.failure().isPresent()) {
             throw read.failure().get();
         }
@@ -52,7 +58,7 @@ final class ReadPlacement implements PackedPlacement {
         long bytes = first.bytes();
         for (PackedFile.Segment next : file.after(first)) {
             bytes += next.bytes();
-            if (bytes > BATCH_BYTES || ahead.containsKey(next)) {
+            if (bytes > BATCH_BYTES || ahead.containsKey(next) || placed.contains(next)) {
                 break;
             }
             batch.add(next);
@@ -100,5 +106,6 @@ final class ReadPlacement implements PackedPlacement {
                     }
                 });
         ahead.clear();
+        placed.clear();
     }
 }

@@ -254,6 +254,21 @@ final class PackedCacheTest {
         }
     }
 
+    @Test
+    void aSegmentIsReadOnceInWhateverOrderTheModelAsks() throws IOException, InterruptedException {
+        List<byte[]> packed = start(options("bf16"), OPS, WEIGHTS, DType.F32);
+        try (var run = new PackedRun(options("bf16"), OPS, 2)) {
+            assertSame(packed.subList(1, 2), run.prepare(WEIGHTS.subList(1, 2), DType.F32));
+            long before = run.memory().reserve(CpuMemory.ALIGNMENT);
+            assertSame(packed.subList(0, 1), run.prepare(WEIGHTS.subList(0, 1), DType.F32));
+            long first = CpuMemory.roundUp(packed.getFirst().length, CpuMemory.ALIGNMENT);
+            assertEquals(
+                    before + CpuMemory.ALIGNMENT + first,
+                    run.memory().reserve(CpuMemory.ALIGNMENT));
+            assertEquals(0, run.packs());
+        }
+    }
+
     /// A file that was removed takes no space any more once its readers have read it.
     @Test
     void aFileThatIsReadIsOpenOnlyUntilTheRankServes() throws IOException, InterruptedException {
