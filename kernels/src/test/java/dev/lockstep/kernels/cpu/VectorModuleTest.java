@@ -3,6 +3,7 @@ package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -28,6 +29,7 @@ final class VectorModuleTest {
 
     @Test
     void onlyJavaKernelsReferToTheVectorApi() throws Exception {
+        assertTrue(Files.isDirectory(SOURCES), SOURCES.toAbsolutePath() + " is no folder");
         Path classes =
                 Path.of(CpuOps.class.getProtectionDomain().getCodeSource().getLocation().toURI())
                         .resolve("dev/lockstep/kernels/cpu");
