@@ -27,7 +27,7 @@ final class SharedRegion implements AutoCloseable {
 
     /// How long a rank may take to write why it aborts: it has a core for a microsecond, sooner or
     /// later.
-    private static final Duration WRITING = Duration.ofSeconds(5);
+    private static final Duration WRITING = Duration.ofSeconds(1);
 
     private static final long PAUSE_NANOS = 50_000;
 
