@@ -17,7 +17,8 @@ void store_row(const float* row, int head_size, T* to, int step, Half*) {
 }
 
 // Quantizes each group to codes in [-127, 127] of an f16 scale, which is rounded first, so that a code is off by half a
-// scale at most. Its scales are 16 tokens apart.
+// scale at most, except where the scale is subnormal in f16: it is then so coarse that the largest codes are cut off at
+// 127, or that it is zero. Its scales are 16 tokens apart.
 template <>
 void store_row(const float* row, int head_size, Code* to, int step, Half* scales) {
   for (int from = 0; from < head_size; from += KV_GROUP) {

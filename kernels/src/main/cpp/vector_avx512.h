@@ -43,7 +43,7 @@ inline Floats with_sign(Floats a, Floats b) {
 }
 inline float largest(Floats a) { return _mm512_reduce_max_ps(a); }
 
-// Lanes below `count`.
+// Lanes below `count`, which is 0 to 16.
 inline Mask first(int count) { return (Mask)((1u << count) - 1); }
 inline Mask range(int from, int to) { return (Mask)(((1u << to) - 1) & ~((1u << from) - 1)); }
 inline Mask below(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }

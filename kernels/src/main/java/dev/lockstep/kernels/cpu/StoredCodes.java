@@ -10,8 +10,9 @@ import dev.lockstep.kernels.KvLayout;
 import java.lang.foreign.ValueLayout;
 
 /// Keys and values that are stored as q8: codes in `[-127, 127]`, and an f16 scale for each group
-/// of dimensions. The scale is rounded first, so that a code is off by half a scale at most. The
-/// twin of `rotate_and_store.cpp`.
+/// of dimensions. The scale is rounded first, so that a code is off by half a scale at most, except
+/// where the scale is subnormal in f16: it is then so coarse that the largest codes are cut off at
+/// 127, or that it is zero. The twin of `rotate_and_store.cpp`.
 final class StoredCodes {
     private static final int MAGNITUDE = 0x7fffffff;
     private static final float MAX = 127;
