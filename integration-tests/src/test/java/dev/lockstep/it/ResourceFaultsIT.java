@@ -35,13 +35,20 @@ final class ResourceFaultsIT {
             StreamMix mix = StreamMix.undisturbed(cluster.api(), TOKENS);
             Baseline baseline = Baseline.of(cluster);
             long pid = sandbox.processIdOf("worker");
-            mix.requireUndisturbedBy(() -> Files.write(full, new byte[0]), cluster.api());
+            mix.requireUndisturbedBy(() -> fill(full), cluster.api());
             assertTrue(pid != sandbox.processIdOf("worker"), "another worker runs");
             String errors = cluster.launcher().errors();
             // The exit code of a JVM whose heap is full.
             assertTrue(errors.contains("worker-0 ended with exit code 3"), errors);
             baseline.awaitRestored();
         }
+    }
+
+    /// Lets the worker ask for more memory than it has, and waits until it does so: a step for
+    /// streams, or the next canary step once they have ended. So it happens once in each try.
+    private static void fill(Path full) throws Exception {
+        Files.createFile(full);
+        BoundedWait.await("the worker asks for memory", () -> Files.notExists(full));
     }
 
     /// Its files were damaged after it had started.
