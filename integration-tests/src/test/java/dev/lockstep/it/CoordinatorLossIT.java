@@ -33,7 +33,8 @@ final class CoordinatorLossIT {
 
     private static final String RESPONSES = "/v1/responses";
 
-    private static final String WINDOW = "--resume-window=5s";
+    /// Longer than a client needs to go on, on a busy machine too.
+    private static final String WINDOW = "--resume-window=10m";
 
     /// Two coordinators of one group.
     private static final class Cluster implements AutoCloseable {
@@ -41,6 +42,7 @@ final class CoordinatorLossIT {
         final Path model = Models.tiny(sandbox, 4);
         final SeparateProcesses processes =
                 new SeparateProcesses(sandbox, ReservedPorts.next(), "loss");
+        Optional<LockstepProcess> scheduler = Optional.empty();
         final LockstepProcess[] coordinators = new LockstepProcess[2];
         final int[] ports = {ReservedPorts.next(), ReservedPorts.next()};
         final Api[] apis = {new Api(ports[0]), new Api(ports[1])};
@@ -48,10 +50,33 @@ final class CoordinatorLossIT {
 
         void start() throws Exception {
             processes.zooKeeper("zookeeper");
-            processes.scheduler("scheduler", sandbox.group(), 1, WINDOW);
+            scheduler = Optional.of(scheduler("scheduler", WINDOW));
             processes.worker("worker", model, sandbox.group(), 0, 1, SLOW);
             start(0);
             start(1);
+        }
+
+        private LockstepProcess scheduler(String name, String window) {
+            return processes.scheduler(name, sandbox.group(), 1, window);
+        }
+
+        /// Lets another scheduler lead the group.
+        void replaceScheduler(String window) throws Exception {
+            LockstepProcess old = scheduler.orElseThrow();
+            long epoch = group(1).orElseThrow().getEpoch();
+            old.signal("KILL");
+            old.awaitExit();
+            scheduler = Optional.of(scheduler("another-scheduler", window));
+            for (int i = 0; i < 2; i++) {
+                int coordinator = i;
+                BoundedWait.await(
+                        "another scheduler leads",
+                        () ->
+                                group(coordinator)
+                                        .filter(status -> status.getEpoch() > epoch)
+                                        .isPresent());
+                awaitReady(coordinator);
+            }
         }
 
         void start(int coordinator) throws Exception {
@@ -239,6 +264,7 @@ final class CoordinatorLossIT {
 
     private static void withoutAReaderBlocksAreBackAfterTheWindow(Cluster cluster)
             throws Exception {
+        cluster.replaceScheduler("--resume-window=5s");
         ObjectNode body = CompletionBodies.greedy(List.of(4, 5, 6), 500).put("stream", true);
         try (EventReader events = cluster.apis[0].stream(CompletionBodies.COMPLETIONS, body)) {
             events.next();
