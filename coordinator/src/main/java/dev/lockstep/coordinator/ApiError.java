@@ -182,6 +182,11 @@ public final class ApiError extends RuntimeException {
         return refused(409, DISPLACED, "the response goes on for another reader");
     }
 
+    /// Whether the response goes on for another reader, or its client wants it to be gone.
+    boolean isDisplaced() {
+        return code.equals(DISPLACED);
+    }
+
     /// Whether it ends this coordinator's part of the response, which another one may go on with.
     boolean isOfThisCoordinator() {
         return LEAVING.contains(code);
@@ -189,7 +194,7 @@ public final class ApiError extends RuntimeException {
 
     /// Whether the response can go on at another coordinator, or does.
     boolean goesOnElsewhere() {
-        return isOfThisCoordinator() || code.equals(DISPLACED);
+        return isOfThisCoordinator() || isDisplaced();
     }
 
     /// Returns the error for an accepted request whose scheduler was lost, and that no other has

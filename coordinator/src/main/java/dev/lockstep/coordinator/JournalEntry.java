@@ -135,6 +135,8 @@ final class JournalEntry {
     void failed(ApiError error, boolean accepted) {
         if ((!accepted && !goesOn) || error.code().equals(RunningResponse.CANCELLED)) {
             run.refuse();
+        } else if (error.isDisplaced()) {
+            run.moved();
         } else if (error.isOfThisCoordinator()) {
             run.leave();
         } else {

@@ -28,6 +28,8 @@ import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
@@ -250,6 +252,34 @@ final class JournaledRequestsTest {
                     () -> client.get(id).path("status").asText().equals("completed"));
             assertEquals(WORDS, ResponsesClient.text(client.get(id)));
             assertEquals(1, second.scheduler.attachedCalls());
+        }
+    }
+
+    @Test
+    void aResponseThatIsDeletedElsewhereDoesNotComeBackFromTheJournal() throws Exception {
+        var deleted = new CountDownLatch(1);
+        try (TestCoordinator first = start();
+                TestCoordinator second = first.another();
+                var raw = new RawConnection(first.coordinator.port())) {
+            ids = first.ids(WORDS);
+            first.scheduler.behave(
+                    call -> {
+                        goOn(call, BEFORE);
+                        if (deleted.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS)) {
+                            call.fail(Status.ALREADY_EXISTS.withDescription("it is forgotten"));
+                        }
+                    });
+            raw.post(ResponsesClient.PATH, "1.1", ResponsesClient.body("\"stream\":true"));
+            String id =
+                    raw.readUntil("response.output_text.delta")
+                            .replaceAll("(?s).*?\"id\":\"(resp_[0-9a-f]+)\".*", "$1");
+            ResponsesClient.ok(new ResponsesClient(second).send("DELETE", id));
+            deleted.countDown();
+            raw.readUntil("displaced");
+            Eventually.await(
+                    "it has ended",
+                    () -> first.get(ResponsesClient.PATH + "/" + id).statusCode() == 404);
+            assertEquals(0, first.scheduler.attachedCalls());
         }
     }
 

@@ -328,6 +328,14 @@ public final class Journal implements AutoCloseable {
         }
     }
 
+    synchronized void moved(JournaledRun run) {
+        if (run.reader < run.response.reader || run.response.state.getWhole()) {
+            end(run, false);
+        } else {
+            refuse(run);
+        }
+    }
+
     synchronized void leave(JournaledRun run) {
         if (run.response.readers.remove(run)
                 && responses.has(run.response)

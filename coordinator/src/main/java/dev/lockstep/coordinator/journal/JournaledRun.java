@@ -10,6 +10,7 @@ public final class JournaledRun {
     final JournaledResponse response;
     final CompletableFuture<Void> durable;
     final Runnable displaced;
+    final int reader;
 
     JournaledRun(
             Journal journal,
@@ -20,6 +21,7 @@ public final class JournaledRun {
         this.response = response;
         this.durable = durable;
         this.displaced = displaced;
+        this.reader = response.reader;
     }
 
     /// Returns what is complete when the request is on the disk, or has a
@@ -48,6 +50,12 @@ public final class JournaledRun {
     /// The request was refused: the response is forgotten, if no other completion goes on with it.
     public void refuse() {
         journal.refuse(this);
+    }
+
+    /// Another reader has the response, or its client wants it to be gone: it is forgotten, unless
+    /// that reader is one of this journal.
+    public void moved() {
+        journal.moved(this);
     }
 
     /// The completion ends, and the response does not.

@@ -377,6 +377,32 @@ final class JournalTest {
         assertEquals(2, afterDeath().counts().recovered());
     }
 
+    @Test
+    void whatMovesToAnotherCoordinatorIsForgottenAndWhatMovesToAReaderHereIsNot() throws Exception {
+        Journal journal = open(disk);
+        begin(journal, "elsewhere").moved();
+        assertTrue(find(journal, "elsewhere").isEmpty());
+        for (boolean whole : new boolean[] {false, true}) {
+            String id = "here " + whole;
+            JournaledRun first = begin(journal, id);
+            JournaledRun second =
+                    begin(journal, client(id, "").toBuilder().setReader(1).build(), () -> {});
+            second.end(whole);
+            first.moved();
+            assertTrue(find(journal, id).isPresent());
+        }
+        JournaledRun one = begin(journal, "twice");
+        JournaledRun two = begin(journal, client("twice", ""), () -> {});
+        one.moved();
+        assertTrue(find(journal, "twice").isPresent());
+        two.end(true);
+        // With it the ends are on the disk.
+        begin(journal, "last");
+        Journal next = afterDeath();
+        assertEquals(List.of("last"), responses(next));
+        assertTrue(find(next, "elsewhere").isEmpty());
+    }
+
     /// What its client was not told may be found too: the next coordinator goes on with it.
     @Test
     void aDeathBetweenAppendAndSyncLosesNothing() throws Exception {
