@@ -27,9 +27,6 @@ import org.apache.logging.log4j.Logger;
 public final class InternalServer implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(InternalServer.class);
 
-    /// A given window, unlike one that adapts, sends no pings.
-    static final int FLOW_CONTROL_WINDOW_BYTES = 1 << 20;
-
     private static final int MAX_METADATA_BYTES = 8 << 10;
     private static final int RESET_WINDOW_SECONDS = 30;
     private static final long MIN_KEEP_ALIVE_SECONDS = 5;
@@ -143,7 +140,6 @@ public final class InternalServer implements AutoCloseable {
             return builder.directExecutor()
                     .bossEventLoopGroup(eventLoop)
                     .workerEventLoopGroup(eventLoop)
-                    .flowControlWindow(FLOW_CONTROL_WINDOW_BYTES)
                     .maxInboundMessageSize(limits.messageBytes())
                     .maxInboundMetadataSize(MAX_METADATA_BYTES)
                     .maxConcurrentCallsPerConnection(limits.calls())

@@ -32,7 +32,6 @@ public final class MemberChannel {
             builder.usePlaintext();
         }
         return builder.eventLoopGroup(eventLoop)
-                .flowControlWindow(InternalServer.FLOW_CONTROL_WINDOW_BYTES)
                 .intercept(CallProof.of(access.secret(), member.incarnation()))
                 .directExecutor()
                 .disableRetry();
