@@ -19,7 +19,7 @@ final class WorkerServer implements AutoCloseable {
     private static final InternalServer.Limits LIMITS =
             new InternalServer.Limits(64 << 20, 16, 200);
 
-    private final EventLoopGroup loops = SocketIo.eventLoop();
+    private final EventLoopGroup loop = SocketIo.eventLoop();
     private final InternalServer server;
 
     private WorkerServer(
@@ -28,9 +28,9 @@ final class WorkerServer implements AutoCloseable {
             String incarnation,
             BindableService service) {
         try {
-            server = InternalServer.open(address, access, incarnation, LIMITS, loops, service);
+            server = InternalServer.open(address, access, incarnation, LIMITS, loop, service);
         } catch (IOException e) {
-            closeThreads();
+            closeLoop();
             throw new UncheckedIOException(String.valueOf(e.getMessage()), e);
         }
     }
@@ -51,10 +51,10 @@ final class WorkerServer implements AutoCloseable {
     @Override
     public void close() {
         server.close();
-        closeThreads();
+        closeLoop();
     }
 
-    private void closeThreads() {
-        loops.shutdownGracefully(0, 100, TimeUnit.MILLISECONDS).awaitUninterruptibly(500);
+    private void closeLoop() {
+        loop.shutdownGracefully(0, 100, TimeUnit.MILLISECONDS).awaitUninterruptibly(500);
     }
 }

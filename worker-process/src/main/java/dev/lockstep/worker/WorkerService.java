@@ -90,13 +90,11 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         return fence.highestEpoch();
     }
 
-    /// Adopts an epoch for a connection, or returns the highest epoch seen.
+    /// Adopts an epoch for a connection, or returns the highest epoch seen. A stream that has ended
+    /// meanwhile is refused too; it hears nothing.
     private synchronized Optional<Long> refuse(Join join, Connection connection) {
-        if (!connection.isOpen()) {
-            throw new IllegalStateException("its stream has ended");
-        }
         Optional<Connection> previous = fence.current();
-        if (!fence.adopt(join.getEpoch(), connection)) {
+        if (!connection.isOpen() || !fence.adopt(join.getEpoch(), connection)) {
             return Optional.of(fence.highestEpoch());
         }
         serving.accept(false);
