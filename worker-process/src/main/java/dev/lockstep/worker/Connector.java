@@ -13,11 +13,15 @@ interface Connector {
     boolean needsOneHost();
 
     /// Returns the versions, by name, of the libraries that exchange tensors: equal on all ranks.
-    Map<String, String> versions();
+    default Map<String, String> versions() {
+        return Map.of();
+    }
 
     /// Creates the id with which the ranks of the next epoch meet: a new one for each, on rank 0
     /// alone. Empty if the name of the rendezvous is enough.
-    byte[] newCollectiveId();
+    default byte[] newCollectiveId() {
+        return new byte[0];
+    }
 
     /// Connects to the other ranks.
     ///

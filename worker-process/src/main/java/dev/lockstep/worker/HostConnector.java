@@ -9,7 +9,6 @@ import dev.lockstep.nccl.Rendezvous;
 import dev.lockstep.nccl.SoloCommunicator;
 import dev.lockstep.nccl.Waiting;
 import java.time.Duration;
-import java.util.Map;
 import java.util.function.Supplier;
 
 /// Ranks that meet in the shared memory of their host, by the name of the rendezvous.
@@ -19,16 +18,6 @@ record HostConnector(WorkerConfig config, Kernels kernels) implements Connector 
     @Override
     public boolean needsOneHost() {
         return true;
-    }
-
-    @Override
-    public Map<String, String> versions() {
-        return Map.of();
-    }
-
-    @Override
-    public byte[] newCollectiveId() {
-        return new byte[0];
     }
 
     @Override

@@ -16,7 +16,6 @@ import dev.lockstep.nccl.SoloCommunicator;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -75,16 +74,6 @@ class FormingTest {
         @Override
         public boolean needsOneHost() {
             return false;
-        }
-
-        @Override
-        public Map<String, String> versions() {
-            return Map.of();
-        }
-
-        @Override
-        public byte[] newCollectiveId() {
-            return new byte[0];
         }
 
         @Override

@@ -22,7 +22,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.function.Supplier;
@@ -172,16 +171,6 @@ final class StepBench {
         @Override
         public boolean needsOneHost() {
             return true;
-        }
-
-        @Override
-        public Map<String, String> versions() {
-            return Map.of();
-        }
-
-        @Override
-        public byte[] newCollectiveId() {
-            return new byte[0];
         }
 
         @Override
