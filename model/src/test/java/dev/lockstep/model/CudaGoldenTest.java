@@ -12,6 +12,7 @@ import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -26,31 +27,10 @@ final class CudaGoldenTest {
     /// Of two of the four prompts of each model.
     private static final int LONG_PROMPT = 32;
 
-    private static final List<String> FAMILIES =
-            List.of(
-                    "llama",
-                    "llama3-rope",
-                    "llama-yarn",
-                    "mistral-swa",
-                    "qwen2",
-                    "qwen3",
-                    "phi3",
-                    "gpt2",
-                    "starcoder2",
-                    "gemma2",
-                    "gemma3",
-                    "olmo2",
-                    "granite",
-                    "mixtral",
-                    "qwen3-moe");
-
-    static List<String> families() {
-        return FAMILIES;
-    }
-
     static List<Arguments> ranks() {
         var ranks = new ArrayList<Arguments>();
-        for (String each : LONG ? FAMILIES : List.of("llama", "olmo2", "granite")) {
+        for (String each :
+                LONG ? FamilyGoldenTest.FAMILIES : List.of("llama", "olmo2", "granite")) {
             ranks.add(Arguments.of(each, 2));
         }
         for (String each :
@@ -71,7 +51,7 @@ final class CudaGoldenTest {
     }
 
     @ParameterizedTest
-    @MethodSource("families")
+    @FieldSource("dev.lockstep.model.FamilyGoldenTest#FAMILIES")
     void oneRankGivesTheRecordedLogitsAndIds(String name) throws Exception {
         requireGoldens(name, 1);
     }

@@ -14,6 +14,25 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /// Every family against logits and greedy ids recorded from transformers in f32.
 class FamilyGoldenTest {
+    /// One recorded model of each family.
+    static final List<String> FAMILIES =
+            List.of(
+                    "llama",
+                    "llama3-rope",
+                    "llama-yarn",
+                    "mistral-swa",
+                    "qwen2",
+                    "qwen3",
+                    "phi3",
+                    "gpt2",
+                    "starcoder2",
+                    "gemma2",
+                    "gemma3",
+                    "olmo2",
+                    "granite",
+                    "mixtral",
+                    "qwen3-moe");
+
     /// Correct f32 code differs by at most 7e-6 on these models; omitting any detail moves logits
     /// by 5e-4 or more.
     private static final double TOLERANCE = 1e-4;

@@ -17,31 +17,13 @@ import org.junit.jupiter.params.provider.FieldSource;
 class InstructionSetGoldenTest {
     private static final boolean LONG = Boolean.getBoolean("lockstep.long");
 
-    static final List<String> FAMILIES =
-            List.of(
-                    "llama",
-                    "llama3-rope",
-                    "llama-yarn",
-                    "mistral-swa",
-                    "qwen2",
-                    "qwen3",
-                    "phi3",
-                    "gpt2",
-                    "starcoder2",
-                    "gemma2",
-                    "gemma3",
-                    "olmo2",
-                    "granite",
-                    "mixtral",
-                    "qwen3-moe");
-
     static final List<String> TYPES =
             List.of(
                     "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "Q2_K", "Q3_K_M",
                     "Q4_K_M", "Q5_K_M", "Q6_K");
 
     @ParameterizedTest
-    @FieldSource("FAMILIES")
+    @FieldSource("dev.lockstep.model.FamilyGoldenTest#FAMILIES")
     void familiesMatchLogitsAndGreedyIds(String name) throws Exception {
         for (InstructionSet set : sets()) {
             try (TestGroup group =
