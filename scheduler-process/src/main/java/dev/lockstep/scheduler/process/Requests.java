@@ -163,10 +163,8 @@ final class Requests {
                     refuse(stream, why, retryAfter.estimate(to.waiting()));
             case Submission.TooLate(var why, var waitNanos) ->
                     refuse(stream, why, retryAfter.within(Duration.ofNanos(waitNanos)));
-            case Submission.Unservable(var why) -> {
-                stream.sequences().forEach(owners::remove);
-                end(stream, Status.INVALID_ARGUMENT.withDescription(why));
-            }
+            case Submission.Unservable(var why) ->
+                    endUnqueued(stream, Status.INVALID_ARGUMENT.withDescription(why));
         }
     }
 
@@ -289,6 +287,12 @@ final class Requests {
         end(stream, status, new Metadata());
     }
 
+    /// As [#end], of a request whose sequences the scheduler does not have.
+    private void endUnqueued(RequestStream stream, Status status) {
+        stream.sequences().forEach(owners::remove);
+        end(stream, status);
+    }
+
     private void drop(RequestStream stream) {
         for (Sequence sequence : stream.sequences()) {
             boolean queued = owners.remove(sequence) != null && !parked.remove(sequence);
@@ -385,8 +389,7 @@ final class Requests {
             if (parked.fit(group.modelDigest())) {
                 queue(stream, fresh, true);
             } else {
-                stream.sequences().forEach(owners::remove);
-                end(stream, Status.UNAVAILABLE.withDescription(OTHER_MODEL));
+                endUnqueued(stream, Status.UNAVAILABLE.withDescription(OTHER_MODEL));
             }
             resizing.remove(stream);
         }
