@@ -37,15 +37,7 @@ class ExpectedPrefixesTest {
     }
 
     private Sequence sequence(int[] prompt, String tenant, int priority, boolean guaranteed) {
-        var options =
-                new SchedulingOptions(
-                        tenant,
-                        priority,
-                        guaranteed,
-                        SchedulingOptions.NO_DEADLINE,
-                        SchedulingOptions.Domain.COMMON,
-                        35,
-                        0);
+        SchedulingOptions options = TestOptions.options(tenant, priority, guaranteed);
         return new Sequence(
                 arrivals,
                 "r" + arrivals++,

@@ -14,15 +14,7 @@ class FairOrderTest {
     private long arrivals;
 
     private Sequence start(String tenant) {
-        var options =
-                new SchedulingOptions(
-                        tenant,
-                        0,
-                        false,
-                        SchedulingOptions.NO_DEADLINE,
-                        SchedulingOptions.Domain.COMMON,
-                        35,
-                        0);
+        SchedulingOptions options = TestOptions.options(tenant, 0, false);
         var sequence =
                 new Sequence(
                         arrivals,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
+import static dev.lockstep.scheduler.TestOptions.options;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -30,17 +31,6 @@ class PolicyTest {
                 new BlockHasher(FakeWorker.KEY),
                 CacheEvents.NONE,
                 new Timeline(1 << 10));
-    }
-
-    private static SchedulingOptions options(String tenant, int priority, boolean guaranteed) {
-        return new SchedulingOptions(
-                tenant,
-                priority,
-                guaranteed,
-                SchedulingOptions.NO_DEADLINE,
-                SchedulingOptions.Domain.COMMON,
-                35,
-                0);
     }
 
     private Sequence submit(int prompt, int maxTokens, SchedulingOptions options) {

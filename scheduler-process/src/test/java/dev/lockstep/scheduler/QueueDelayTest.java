@@ -41,15 +41,7 @@ class QueueDelayTest {
     private Sequence sequence(int prompt, String tenant, int priority, boolean guaranteed) {
         int[] ids = new int[prompt];
         ids[0] = (int) arrivals;
-        var options =
-                new SchedulingOptions(
-                        tenant,
-                        priority,
-                        guaranteed,
-                        SchedulingOptions.NO_DEADLINE,
-                        SchedulingOptions.Domain.COMMON,
-                        35,
-                        0);
+        SchedulingOptions options = TestOptions.options(tenant, priority, guaranteed);
         return new Sequence(
                 arrivals,
                 "r" + arrivals++,

@@ -29,15 +29,7 @@ class WaitingReasonTest {
     private Sequence submit(String tenant, boolean guaranteed, int prompt, int maxTokens) {
         int[] ids = new int[prompt];
         ids[0] = (int) arrivals;
-        var options =
-                new SchedulingOptions(
-                        tenant,
-                        0,
-                        guaranteed,
-                        SchedulingOptions.NO_DEADLINE,
-                        SchedulingOptions.Domain.COMMON,
-                        35,
-                        0);
+        SchedulingOptions options = TestOptions.options(tenant, 0, guaranteed);
         var sequence =
                 new Sequence(
                         arrivals,
