@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model;
+
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.WeightRows;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.util.IdentityHashMap;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// Shows the inputs of a model's matrix products to an observer, by the names of the tensors that
+/// they are multiplied by. Products within an op of several, such as those of experts, are not
+/// seen.
+///
+/// A model that is loaded with [#kernels] is observed without knowing it.
+public final class ObservedProducts {
+    private final Kernels target;
+    private final Observer observer;
+    private final Kernels kernels;
+    private final IdentityHashMap<PackedWeight, List<String>> names = new IdentityHashMap<>();
+
+    /// Sees each product before it is computed.
+    @FunctionalInterface
+    public interface Observer {
+
+        /// Sees a product that is about to be computed.
+        ///
+        /// @param weights the names of the stored matrices whose rows the product has
+        /// @param x `[T, columns]`, only to be read, and only during the call
+        void product(List<String> weights, Tensor x);
+    }
+
+    public ObservedProducts(Kernels target, Observer observer) {
+        this.target = target;
+        this.observer = observer;
+        this.kernels =
+                (Kernels)
+                        Proxy.newProxyInstance(
+                                Kernels.class.getClassLoader(),
+                                new Class<?>[] {Kernels.class},
+                                (_, method, arguments) -> call(method, arguments));
+    }
+
+    /// Returns kernels that compute what the observed ones compute.
+    public Kernels kernels() {
+        return kernels;
+    }
+
+    private @Nullable Object call(Method method, Object @Nullable [] arguments) throws Throwable {
+        if (method.getName().equals("matmul") && arguments != null) {
+            List<String> weights = names.get((PackedWeight) arguments[1]);
+            if (weights != null) {
+                observer.product(weights, (Tensor) arguments[0]);
+            }
+        }
+        try {
+            Object result = method.invoke(target, arguments);
+            if (result instanceof PackedWeight weight && arguments != null) {
+                names.put(weight, namesOf((List<?>) arguments[0]));
+            }
+            return result;
+        } catch (InvocationTargetException e) {
+            throw e.getCause();
+        }
+    }
+
+    private static List<String> namesOf(List<?> segments) {
+        return segments.stream().map(each -> ((WeightRows) each).name()).distinct().toList();
+    }
+}
