@@ -8,7 +8,7 @@ using namespace lockstep;
 namespace {
 
 // Numbered as in NativeElementOps.java.
-enum Kind { SILU, GELU_TANH, GELU_ERF };
+enum Kind { SILU, GELU_TANH, GELU_ERF, CLAMPED_SWIGLU };
 
 // x / (1 + e^-y): x times the logistic function of y.
 Lanes logistic_share(Lanes x, Lanes y) {
@@ -50,6 +50,18 @@ Lanes activated(int kind, Lanes x) {
   }
 }
 
+// logistic_share(g, 1.702 g) · (u + 1), g the gate up to 7, u between -7 and 7. A NaN stays one.
+Lanes clamped_swiglu(Lanes gate, Lanes up) {
+  Lanes seven = broadcast(7), minus = broadcast(-7);
+  Lanes g = where_below(seven, gate, seven, gate);
+  Lanes u = where_below(up, minus, minus, where_below(seven, up, seven, up));
+  return multiply(logistic_share(g, multiply(broadcast(1.702f), g)), add(u, broadcast(1)));
+}
+
+Lanes gated(int kind, Lanes gate, Lanes up) {
+  return kind == CLAMPED_SWIGLU ? clamped_swiglu(gate, up) : multiply(activated(kind, gate), up);
+}
+
 }  // namespace
 
 // Rows [from, to) of x [rows, columns] into out, which may be x. Strides in elements.
@@ -77,13 +89,11 @@ LOCKSTEP void lockstep_activate_multiply(int32_t kind, const float* gate_up, int
     float* target = out + row * out_stride;
     int64_t c = 0;
     for (; c + LANES <= columns; c += LANES) {
-      store(target + c, multiply(activated(kind, load(gate + c)), load(up + c)));
+      store(target + c, gated(kind, load(gate + c), load(up + c)));
     }
     if (c < columns) {
       int rest = static_cast<int>(columns - c);
-      Lanes product =
-        multiply(activated(kind, load_first(gate + c, rest)), load_first(up + c, rest));
-      store_first(target + c, product, rest);
+      store_first(target + c, gated(kind, load_first(gate + c, rest), load_first(up + c, rest)), rest);
     }
   }
 }

@@ -31,6 +31,17 @@ LOCKSTEP void lockstep_add(float* x, int64_t stride, const float* y, int64_t y_s
   });
 }
 
+// x += y / (1 + e^-logit), with the logit of each row.
+LOCKSTEP void lockstep_add_gated(float* x, int64_t stride, const float* y, int64_t y_stride,
+                                 const float* logits, int64_t logit_stride, int64_t columns,
+                                 int64_t from, int64_t to) {
+  each(x, stride, columns, from, to, [=](Lanes a, int64_t row, int64_t c, int count) {
+    Lanes e = exponential(subtract(broadcast(0), broadcast(logits[row * logit_stride])));
+    Lanes share = divide(broadcast(1), add(e, broadcast(1)));
+    return fma(share, load_first(y + row * y_stride + c, count), a);
+  });
+}
+
 // x = x · factor
 LOCKSTEP void lockstep_scale(float* x, int64_t stride, float factor, int64_t columns,
                              int64_t from, int64_t to) {

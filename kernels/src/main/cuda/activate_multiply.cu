@@ -11,6 +11,6 @@ LS_KERNEL(activate_multiply, ActivateMultiplyParams) {
   const ACTIVATION* up = gate + p.out.columns;
   ACTIVATION* out = row_of<ACTIVATION>(p.out, blockIdx.x);
   for (int c = blockIdx.y * blockDim.x + threadIdx.x; c < p.out.columns; c += gridDim.y * blockDim.x) {
-    put(out + c, activated(p.kind, to_float(gate[c])) * to_float(up[c]));
+    put(out + c, gated(p.kind, to_float(gate[c]), to_float(up[c])));
   }
 }

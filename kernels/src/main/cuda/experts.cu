@@ -7,9 +7,12 @@
 #include "ls_math.cuh"
 #include "ls_reduce.cuh"
 
-// logits [tokens, experts] F32. For each token, `per_token` experts ascending, and their weights.
-#define EXPERTS_ROUTE_FIELDS(F) F(View, logits) F(int32_t*, chosen) F(float*, weights) F(int32_t, per_token) F(int32_t, renormalized)
-LS_STRUCT(ExpertsRouteParams, EXPERTS_ROUTE_FIELDS, 48)
+// logits [tokens, experts] F32. For each token, `per_token` experts ascending, and their weights. `correction` is added to
+// the scores to choose, if it is not null; of `groups` groups of experts, `kept` are chosen from.
+#define EXPERTS_ROUTE_FIELDS(F)                                                                                              \
+  F(View, logits) F(int32_t*, chosen) F(float*, weights) F(const float*, correction) F(int32_t, per_token) F(int32_t, renormalized) \
+      F(int32_t, sigmoid) F(float, scale) F(int32_t, groups) F(int32_t, kept) F(int32_t, best_two) F(int32_t, unused)
+LS_STRUCT(ExpertsRouteParams, EXPERTS_ROUTE_FIELDS, 80)
 
 // chosen [pairs]; `starts` gets the first place of each expert and, last, the number of pairs; tokens[place] is the
 // token of a pair, places[pair] its place.
@@ -17,11 +20,12 @@ LS_STRUCT(ExpertsRouteParams, EXPERTS_ROUTE_FIELDS, 48)
   F(const int32_t*, chosen) F(int32_t*, starts) F(int32_t*, tokens) F(int32_t*, places) F(int32_t, pairs) F(int32_t, per_token)
 LS_STRUCT(ExpertsSortParams, EXPERTS_SORT_FIELDS, 40)
 
-// weights[e]: the address of expert e's matrix of ACTIVATION, rows `weight_stride` elements apart. out[place] of each pair.
+// weights[e]: the address of expert e's matrix of ACTIVATION, rows `weight_stride` elements apart. biases[e]: that of its
+// bias of float, 0 for none. out[place] of each pair.
 #define EXPERTS_MULTIPLY_FIELDS(F)                                                                                      \
-  F(const int64_t*, weights) F(const int32_t*, starts) F(const int32_t*, tokens) F(View, x) F(View, out) F(int64_t, weight_stride) \
+  F(const int64_t*, weights) F(const int64_t*, biases) F(const int32_t*, starts) F(const int32_t*, tokens) F(View, x) F(View, out) F(int64_t, weight_stride) \
       F(int32_t, experts) F(int32_t, kind)
-LS_STRUCT(ExpertsMultiplyParams, EXPERTS_MULTIPLY_FIELDS, 88)
+LS_STRUCT(ExpertsMultiplyParams, EXPERTS_MULTIPLY_FIELDS, 96)
 
 // out[t] = Σ weights[t][i] · x[places[t][i]], i ascending.
 #define EXPERTS_SUM_FIELDS(F) F(View, x) F(const int32_t*, places) F(const float*, weights) F(View, out) F(int32_t, per_token) F(int32_t, unused)
@@ -29,12 +33,47 @@ LS_STRUCT(ExpertsSumParams, EXPERTS_SUM_FIELDS, 72)
 
 namespace {
 
-constexpr float CHOSEN = -1.0f;  // marks the share of a chosen expert; no share is negative
 constexpr int TILE = 16;         // pairs and columns of a tile: a thread has one output
 constexpr int DEPTH = 32;        // columns of x that are in shared memory at a time
 
 // The greater, or NaN if one is.
 __device__ __forceinline__ float greater(float a, float b) { return a != a || a > b ? a : b; }
+
+// The best of some values that the lanes of a warp have looked at, -1 for none. NaNs lose to nothing: the first is best.
+struct Best {
+  int index;
+  float value;
+};
+
+// Returns the best of `count` values that are not -∞, the lower index among ties; the same in all lanes.
+__device__ __forceinline__ Best warp_best(const float* values, int count) {
+  Best best = {-1, 0};
+  for (int i = threadIdx.x; i < count; i += LS_WARP) {
+    if (values[i] != -infinity() && (best.index < 0 || values[i] > best.value)) best = {i, values[i]};
+  }
+  for (int half = LS_WARP / 2; half > 0; half /= 2) {
+    int other = __shfl_xor_sync(LS_ALL_LANES, best.index, half);
+    float others = __shfl_xor_sync(LS_ALL_LANES, best.value, half);
+    bool wins = others > best.value || (!(others < best.value) && other < best.index);
+    if (other >= 0 && (best.index < 0 || wins)) best = {other, others};
+  }
+  return best;
+}
+
+// The rank of a group of `size` experts: the greatest choice, or the sum of the two greatest.
+__device__ __forceinline__ float group_rank(const float* choices, int size, bool best_two) {
+  float best = -infinity(), second = -infinity();
+  for (int i = 0; i < size; i++) {
+    float choice = choices[i];
+    if (choice != choice || choice > best) {
+      second = best;
+      best = choice;
+    } else if (choice > second) {
+      second = choice;
+    }
+  }
+  return best_two ? best + second : best;
+}
 
 struct Tile {
   int expert;
@@ -67,57 +106,61 @@ __device__ __forceinline__ void load_tile(float (*shared)[DEPTH + 1], int count,
 
 }  // namespace
 
-// Grid: tokens; one warp; shared memory for a float per expert and an int per choice.
+// Grid: tokens; one warp; shared memory for two floats per expert, a float per group and an int per choice.
 LS_KERNEL(experts_route, ExpertsRouteParams) {
-  LS_DYN_SMEM(float, shares);
+  LS_DYN_SMEM(float, scores);
   int experts = p.logits.columns, lane = threadIdx.x;
-  int* chosen = reinterpret_cast<int*>(shares + experts);
+  float* choices = scores + experts;
+  float* ranks = choices + experts;
+  int* chosen = reinterpret_cast<int*>(ranks + p.groups);
   const float* logits = row_of<float>(p.logits, blockIdx.x);
   int32_t* out = p.chosen + static_cast<int64_t>(blockIdx.x) * p.per_token;
   float* weights = p.weights + static_cast<int64_t>(blockIdx.x) * p.per_token;
   float greatest = -infinity();
   for (int e = lane; e < experts; e += LS_WARP) greatest = greater(logits[e], greatest);
   for (int half = LS_WARP / 2; half > 0; half /= 2) greatest = greater(greatest, __shfl_xor_sync(LS_ALL_LANES, greatest, half));
-  float sum = 0;
+  float sum = 0, not_a_number = greatest - greatest;
   for (int e = lane; e < experts; e += LS_WARP) {
-    shares[e] = exponential(logits[e] - greatest);
-    sum += shares[e];
+    scores[e] = p.sigmoid ? 1.0f / (exponential(0.0f - logits[e]) + 1.0f) + not_a_number : exponential(logits[e] - greatest);
+    sum += scores[e];
   }
-  sum = warp_sum(sum);
-  for (int e = lane; e < experts; e += LS_WARP) shares[e] /= sum;
+  sum = p.sigmoid ? 1.0f : warp_sum(sum);
+  for (int e = lane; e < experts; e += LS_WARP) {
+    scores[e] /= sum;
+    choices[e] = p.correction == nullptr ? scores[e] : scores[e] + p.correction[e];
+  }
   __syncwarp();
-  float kept = 0;
-  for (int k = 0; k < p.per_token; k++) {
-    // With shares of NaN the first experts are chosen.
-    int best = -1;
-    float share = 0;
+  if (p.groups > 1) {
+    int size = experts / p.groups;
+    for (int g = lane; g < p.groups; g += LS_WARP) ranks[g] = group_rank(choices + g * size, size, p.best_two);
+    __syncwarp();
+    for (int k = 0; k < p.kept; k++) {
+      int best = warp_best(ranks, p.groups).index;
+      if (lane == 0) ranks[best] = -infinity();
+      __syncwarp();
+    }
+    // The kept groups have the rank -∞ now; the others are taken out of the choice.
     for (int e = lane; e < experts; e += LS_WARP) {
-      if (shares[e] != CHOSEN && (best < 0 || shares[e] > share)) {
-        best = e;
-        share = shares[e];
-      }
+      if (ranks[e / size] != -infinity()) choices[e] = -infinity();
     }
-    for (int half = LS_WARP / 2; half > 0; half /= 2) {
-      int other = __shfl_xor_sync(LS_ALL_LANES, best, half);
-      float others = __shfl_xor_sync(LS_ALL_LANES, share, half);
-      bool wins = others > share || (!(others < share) && other < best);
-      if (other >= 0 && (best < 0 || wins)) {
-        best = other;
-        share = others;
-      }
-    }
-    kept += share;
+    __syncwarp();
+  }
+  float total = 0;
+  for (int k = 0; k < p.per_token; k++) {
+    // With scores of NaN the first experts are chosen.
+    int best = warp_best(choices, experts).index;
+    total += scores[best];
     if (lane == 0) {
-      shares[best] = CHOSEN;
+      choices[best] = -infinity();
       chosen[k] = best;
-      weights[k] = share;
+      weights[k] = scores[best];
     }
     __syncwarp();
   }
   if (lane != 0) return;
   for (int k = 0; k < p.per_token; k++) {
     int expert = chosen[k], at = k;
-    float weight = p.renormalized ? weights[k] / kept : weights[k];
+    float weight = (p.renormalized ? weights[k] / total : weights[k]) * p.scale;
     for (; at > 0 && out[at - 1] > expert; at--) {
       out[at] = out[at - 1];
       weights[at] = weights[at - 1];
@@ -160,7 +203,7 @@ LS_KERNEL(experts_sort, ExpertsSortParams) {
   }
 }
 
-// out[place] = activation(gate · x) · (up · x), gate the first out.columns rows of a matrix, up the others.
+// out[place] = activation(gate · x) · (up · x), each product with its bias, gate the first out.columns rows of a matrix, up the others.
 // Grid: (at least pairs / TILE + experts, out.columns / TILE rounded up); TILE · TILE threads.
 LS_KERNEL(experts_gate_up, ExpertsMultiplyParams) {
   __shared__ float xs[TILE][DEPTH + 1], gates[TILE][DEPTH + 1], ups[TILE][DEPTH + 1];
@@ -181,10 +224,17 @@ LS_KERNEL(experts_gate_up, ExpertsMultiplyParams) {
     }
     __syncthreads();
   }
-  if (pair < tile.count && column < columns) put(row_of<ACTIVATION>(p.out, tile.first + pair) + first + column, activated(p.kind, gate) * up);
+  const float* bias = reinterpret_cast<const float*>(p.biases[tile.expert]);
+  if (pair < tile.count && column < columns) {
+    if (bias != nullptr) {
+      gate += bias[first + column];
+      up += bias[p.out.columns + first + column];
+    }
+    put(row_of<ACTIVATION>(p.out, tile.first + pair) + first + column, gated(p.kind, gate, up));
+  }
 }
 
-// out[place] = down · x[place]. Grid and threads as above.
+// out[place] = down · x[place] + bias. Grid and threads as above.
 LS_KERNEL(experts_down, ExpertsMultiplyParams) {
   __shared__ float xs[TILE][DEPTH + 1], downs[TILE][DEPTH + 1];
   Tile tile = tile_of(p.starts, p.experts, blockIdx.x);
@@ -200,7 +250,10 @@ LS_KERNEL(experts_down, ExpertsMultiplyParams) {
     for (int i = 0; i < DEPTH; i++) sum = fmaf(xs[pair][i], downs[column][i], sum);
     __syncthreads();
   }
-  if (pair < tile.count && column < columns) put(row_of<ACTIVATION>(p.out, tile.first + pair) + first + column, sum);
+  const float* bias = reinterpret_cast<const float*>(p.biases[tile.expert]);
+  if (pair < tile.count && column < columns) {
+    put(row_of<ACTIVATION>(p.out, tile.first + pair) + first + column, bias == nullptr ? sum : sum + bias[first + column]);
+  }
 }
 
 // Grid: (tokens, tiles of columns); any number of threads.

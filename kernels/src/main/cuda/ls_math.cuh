@@ -38,7 +38,7 @@ __device__ __forceinline__ float hyperbolic_tangent(float x) {
 __device__ __forceinline__ float soft_cap_of(float x, float cap) { return cap * hyperbolic_tangent(x / cap); }
 
 // Numbered as the enum Activation of the host.
-enum ActivationKind { SILU, GELU_TANH, GELU_ERF };
+enum ActivationKind { SILU, GELU_TANH, GELU_ERF, CLAMPED_SWIGLU };
 
 // x times the logistic function of y.
 __device__ __forceinline__ float logistic_share(float x, float y) { return x / (exponential(0.0f - y) + 1.0f); }
@@ -68,4 +68,12 @@ __device__ __forceinline__ float activated(int kind, float x) {
       return x * (x < 0.0f ? half : 1.0f - half);
     }
   }
+}
+
+// The activation of the gate times the up projection, or the function of both.
+__device__ __forceinline__ float gated(int kind, float gate, float up) {
+  if (kind != CLAMPED_SWIGLU) return activated(kind, gate) * up;
+  float g = 7.0f < gate ? 7.0f : gate;
+  float u = up < -7.0f ? -7.0f : 7.0f < up ? 7.0f : up;
+  return logistic_share(g, 1.702f * g) * (u + 1.0f);
 }

@@ -61,6 +61,10 @@ def randomize(model, seed, dtype):
             else:
                 values *= 0.05 if weight.ndim == 1 else 0.12
             weight.copy_(torch.from_numpy(values).to(dtype).float())
+        for name, buffer in sorted(model.named_buffers()):
+            if name.endswith("e_score_correction_bias"):
+                values = 0.1 * random.standard_normal(tuple(buffer.shape)).astype(np.float32)
+                buffer.copy_(torch.from_numpy(values).to(dtype).float())
     return model
 
 
@@ -112,7 +116,9 @@ def older(config):
         config.pop("_sliding_window_pattern", None)
         if config["model_type"].startswith("gemma3"):
             config["sliding_window_pattern"] = types.index("full_attention") + 1
-    if config["model_type"] == "qwen3_moe" and "num_local_experts" in config:
+    if config["model_type"] == "minimax_m2":
+        config["rotary_dim"] = int(config.pop("partial_rotary_factor") * config["head_dim"])
+    if config["model_type"] in ("qwen2_moe", "qwen3_moe") and "num_local_experts" in config:
         config["num_experts"] = config.pop("num_local_experts")
     return config
 
@@ -378,12 +384,41 @@ def folders(root):
     moe = dict(SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=False,
                rope_parameters=plain())
     folder_case(root, "qwen3moe-weights-as-they-are", "Qwen3Moe", moe)
+    mixtures(root, moe)
     folder_case(root, "gptbigcode", "GPTBigCode", dict(GPT, multi_query=True))
     folder_case(root, "starcoder2-window", "Starcoder2", dict(
         GROUPED, tie_word_embeddings=True, sliding_window=8, use_bias=True, rope_parameters=plain()))
     folder_case(root, "olmo2", "Olmo2", dict(GROUPED, rope_parameters=plain()))
     folder_case(root, "generic-decoder", "Llama", dict(SMALL, attention_bias=True, rope_parameters=plain()),
                 architecture="NobodyForCausalLM")
+
+
+def mixtures(root, moe):
+    """Mixtures of experts that have dense layers, shared experts or a choice of their own."""
+    folder_case(root, "qwen3moe-sparse-step", "Qwen3Moe", dict(moe, decoder_sparse_step=2, norm_topk_prob=True))
+    folder_case(root, "qwen2moe", "Qwen2Moe", dict(
+        moe, num_hidden_layers=3, mlp_only_layers=[1], shared_expert_intermediate_size=48))
+    routed = dict(SMALL, num_hidden_layers=2, num_experts_per_tok=2, n_routed_experts=8, n_shared_experts=1,
+                  moe_intermediate_size=32, first_k_dense_replace=1, routed_scaling_factor=1.5, norm_topk_prob=True,
+                  rope_parameters=plain())
+    folder_case(root, "glm4moe", "Glm4Moe", dict(
+        routed, n_group=4, topk_group=2, use_qk_norm=True, attention_bias=True,
+        rope_parameters=plain(partial_rotary_factor=0.5)))
+    folder_case(root, "dots1", "Dots1", dict(
+        routed, n_routed_experts=4, n_shared_experts=2, norm_topk_prob=False, first_k_dense_replace=0, sliding_window=8,
+        max_window_layers=1))
+    folder_case(root, "minimaxm2", "MiniMaxM2", dict(
+        SMALL, num_local_experts=4, num_experts_per_tok=2, intermediate_size=32,
+        rope_parameters=plain(5e6, partial_rotary_factor=0.5)))
+    folder_case(root, "olmoe", "Olmoe", dict(
+        GROUPED, hidden_size=32, num_experts=4, num_experts_per_tok=2, intermediate_size=32, rope_parameters=plain()))
+    folder_case(root, "ernie4_5moe", "Ernie4_5_Moe", dict(
+        SMALL, tie_word_embeddings=True, moe_num_experts=4, moe_k=2, moe_intermediate_size=32,
+        moe_num_shared_experts=2, rope_parameters=plain(5e5)))
+    folder_case(root, "granitemoeshared", "GraniteMoeShared", dict(
+        GROUPED, hidden_size=32, num_local_experts=4, num_experts_per_tok=2, intermediate_size=32,
+        shared_intermediate_size=48, attention_multiplier=0.1, embedding_multiplier=3.0, residual_multiplier=0.4,
+        logits_scaling=0.5, rope_parameters=plain()))
 
 
 def gguf_files(root):

@@ -118,6 +118,11 @@ public record ModelConfig(
         return window(layer).isPresent() ? windowRope : rope;
     }
 
+    /// Returns whether a layer is a mixture of experts.
+    public boolean hasExperts(int layer) {
+        return details.experts().filter(each -> !each.dense().layers().contains(layer)).isPresent();
+    }
+
     /// Returns the number of feed-forwards of a layer: its experts, or 1.
     public int feedForwardsPerLayer() {
         return details.experts().map(ExpertConfig::count).orElse(1);

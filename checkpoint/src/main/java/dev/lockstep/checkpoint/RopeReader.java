@@ -125,6 +125,9 @@ record RopeReader(JsonObject config, int headDim, int context) {
     }
 
     private int rotaryDim(JsonObject nearest) {
+        if (!nearest.has("partial_rotary_factor") && config.has("rotary_dim")) {
+            return config.requireInteger("rotary_dim");
+        }
         double factor =
                 nearest.number("partial_rotary_factor")
                         .orElse(config.number("partial_rotary_factor").orElse(1));

@@ -364,11 +364,6 @@ class HuggingFaceConfigTest {
                 "use_bidirectional_attention is true");
         Refused.naming(() -> read("\"text_config\": {}"), "text_config", "images");
         Refused.naming(
-                () ->
-                        read(
-                                "\"num_experts\": 8, \"num_experts_per_tok\": 2, \"mlp_only_layers\": [1]"),
-                "mlp_only_layers is [1]");
-        Refused.naming(
                 () -> read("\"num_experts\": 8, \"num_experts_per_tok\": 9"),
                 "experts per token 9");
     }

@@ -3,20 +3,15 @@ package dev.lockstep.kernels;
 
 import java.util.List;
 
-/// The experts of a layer and how a token chooses among them: the `perToken` largest shares of the
-/// softmax of its router logits, the lower expert number first among ties.
+/// The experts of a layer and how a token chooses among them.
 ///
-/// @param experts of equal shape
-/// @param renormalized whether the weights of a token's experts are scaled to sum to 1
+/// @param experts of equal shape, all with the same biases or none
 public record ExpertLayer(
-        List<ExpertWeights> experts, Activation activation, int perToken, boolean renormalized) {
+        List<ExpertWeights> experts, Activation activation, ExpertRouting routing) {
 
     public ExpertLayer {
         experts = List.copyOf(experts);
-        if (perToken < 1 || perToken > experts.size()) {
-            throw new IllegalArgumentException(
-                    "%d experts a token of %d".formatted(perToken, experts.size()));
-        }
+        routing.requireFit(experts.size());
         ExpertWeights first = experts.getFirst();
         for (int i = 1; i < experts.size(); i++) {
             ExpertWeights each = experts.get(i);
@@ -30,7 +25,25 @@ public record ExpertLayer(
                                         first.columns(),
                                         first.hiddenSize()));
             }
+            if (each.gateUpBias().isPresent() != first.gateUpBias().isPresent()
+                    || each.downBias().isPresent() != first.downBias().isPresent()) {
+                throw new IllegalArgumentException(
+                        "expert %d has other biases than expert 0".formatted(i));
+            }
         }
+    }
+
+    /// Creates experts without groups, chosen by the softmax of their logits.
+    public ExpertLayer(
+            List<ExpertWeights> experts,
+            Activation activation,
+            int perToken,
+            boolean renormalized) {
+        this(experts, activation, ExpertRouting.softmax(perToken, renormalized));
+    }
+
+    public int perToken() {
+        return routing.perToken();
     }
 
     public int hiddenSize() {

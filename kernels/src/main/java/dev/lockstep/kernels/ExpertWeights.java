@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
+import java.util.Optional;
+
 /// This rank's shard of one expert: H inputs and outputs, I columns between them, 0 for an empty
 /// shard.
 ///
 /// @param gateUp I gate rows, then I up rows, of H columns
 /// @param down H rows of I columns
-public record ExpertWeights(PackedWeight gateUp, PackedWeight down) {
+/// @param gateUpBias `[1, 2I]` F32
+/// @param downBias `[1, H]` F32; on one rank only, since the outputs of the ranks are added
+public record ExpertWeights(
+        PackedWeight gateUp,
+        PackedWeight down,
+        Optional<Tensor> gateUpBias,
+        Optional<Tensor> downBias) {
 
     public ExpertWeights {
         if (gateUp.rows() != 2 * down.columns() || gateUp.columns() != down.rows()) {
@@ -20,6 +28,12 @@ public record ExpertWeights(PackedWeight gateUp, PackedWeight down) {
                                     2 * down.columns(),
                                     down.rows()));
         }
+        gateUpBias.ifPresent(each -> each.require("gateUpBias", DType.F32, 1, gateUp.rows()));
+        downBias.ifPresent(each -> each.require("downBias", DType.F32, 1, down.rows()));
+    }
+
+    public ExpertWeights(PackedWeight gateUp, PackedWeight down) {
+        this(gateUp, down, Optional.empty(), Optional.empty());
     }
 
     public int hiddenSize() {

@@ -139,6 +139,12 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// @param y of the type of `x` with as many rows, or one row of F32 that is added to every row
     void add(Tensor x, Tensor y);
 
+    /// Computes `x += y / (1 + e^-logit)`, in place, with the logit of each row.
+    ///
+    /// @param y like `x`
+    /// @param logits `[T, 1]` F32
+    void addGated(Tensor x, Tensor y, Tensor logits);
+
     /// Computes `x += y` of floats at addresses of host memory, on the calling thread: a part of a
     /// sum over ranks.
     default void addOnHost(long x, long y, int count) {
@@ -161,14 +167,15 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// Computes `out = activation(x)`; `out` may be `x`.
     void activate(Activation activation, Tensor x, Tensor out);
 
-    /// Computes `out = activation(gate) · up`.
+    /// Computes `out = activation(gate) · up`, or the function of both that the activation is.
     ///
     /// @param gateUp `[T, 2I]`: gate, then up
     /// @param out `[T, I]`
     void activateMultiply(Activation activation, Tensor gateUp, Tensor out);
 
     /// Computes `out = Σ weightₑ · downₑ(activation(gateₑ · x) · upₑ · x)` over the experts e that
-    /// a token chooses by its logits, e ascending, in any batch: this rank's partial sum.
+    /// a token chooses by its logits, e ascending, in any batch: this rank's partial sum. Biases
+    /// are added to each product.
     ///
     /// A token with a logit that is NaN or +∞ gets an output of NaN and changes no other token.
     ///

@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.checkpoint.TensorType;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -48,6 +49,80 @@ public interface ExpertContract extends KernelsContract {
     }
 
     @Test
+    default void expertsAreChosenByScoreCorrectionAndGroup() {
+        ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
+        List<Float> correction = List.of(0.5f, -0.25f, 0.75f, 0f, 1f, -0.5f);
+        for (ExpertRouting.Score score : ExpertRouting.Score.values()) {
+            for (ExpertRouting.GroupRank rank : ExpertRouting.GroupRank.values()) {
+                for (int groups : new int[] {1, 2, 3}) {
+                    for (boolean renormalized : new boolean[] {true, false}) {
+                        var routing =
+                                new ExpertRouting(
+                                        2,
+                                        score,
+                                        renormalized,
+                                        2.5f,
+                                        Optional.empty(),
+                                        groups,
+                                        Math.min(groups, 2),
+                                        rank);
+                        var choice =
+                                new ExpertRun.Choice(
+                                        routing, renormalized ? correction : List.of(), false);
+                        try (TestDevice device = device()) {
+                            check(device, run.choosing(Activation.SILU, choice), 40, groups);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"SILU", "CLAMPED_SWIGLU"})
+    default void biasesAreAddedToEachProduct(Activation activation) {
+        ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
+        var choice = new ExpertRun.Choice(ExpertRouting.softmax(2, true), List.of(), true);
+        for (int tokens : new int[] {1, 20}) {
+            try (TestDevice device = device()) {
+                check(device, run.choosing(activation, choice), tokens, tokens);
+            }
+        }
+    }
+
+    @Test
+    default void aTokenWithANanGetsNaNsFromScoresOfItsOwnExpertsToo() {
+        ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
+        var routing =
+                new ExpertRouting(
+                        2,
+                        ExpertRouting.Score.SIGMOID,
+                        true,
+                        1,
+                        Optional.empty(),
+                        3,
+                        1,
+                        ExpertRouting.GroupRank.BEST_TWO);
+        ExpertRun grouped =
+                run.choosing(Activation.SILU, new ExpertRun.Choice(routing, List.of(), false));
+        try (TestDevice device = device()) {
+            float[] x = device.stored(TestValues.normal(new Random(4), 2 * HIDDEN));
+            float[] logits = TestValues.normal(new Random(5), 2 * EXPERTS);
+            double[][] expected = grouped.expected(x, logits);
+            logits[3] = Float.NaN;
+            float[] actual = device.floats(grouped.run(device, x, logits));
+            for (int h = 0; h < HIDDEN; h++) {
+                assertTrue(Float.isNaN(actual[h]));
+            }
+            requireClose(
+                    grouped,
+                    new double[][] {expected[1]},
+                    Arrays.copyOfRange(actual, HIDDEN, 2 * HIDDEN),
+                    device);
+        }
+    }
+
+    @Test
     default void oneTokenAndManyTokensAreComputed() {
         ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
         for (int tokens : new int[] {1, 2, 150}) {
@@ -79,7 +154,7 @@ public interface ExpertContract extends KernelsContract {
             float[] logits = TestValues.normal(new Random(5), 5 * EXPERTS);
             double[][] expected = run.expected(x, logits);
             logits[EXPERTS + 2] = Float.NaN;
-            logits[3 * EXPERTS + 6] = Float.POSITIVE_INFINITY;
+            logits[3 * EXPERTS + 5] = Float.POSITIVE_INFINITY;
             float[] actual = device.floats(run.run(device, x, logits));
             for (int t = 0; t < 5; t++) {
                 float[] row = Arrays.copyOfRange(actual, t * HIDDEN, (t + 1) * HIDDEN);
@@ -232,10 +307,10 @@ public interface ExpertContract extends KernelsContract {
             Kernels kernels = device.kernels();
             ExpertLayer layer = run.layer(kernels);
             refused(
-                    "8 experts a token of 7",
-                    () -> new ExpertLayer(layer.experts(), Activation.SILU, 8, true));
+                    "7 experts a token of 6",
+                    () -> new ExpertLayer(layer.experts(), Activation.SILU, 7, true));
             refused(
-                    "0 experts a token of 7",
+                    "0 experts a token of 6",
                     () -> new ExpertLayer(layer.experts(), Activation.SILU, 0, true));
             ExpertWeights half = run.layer(kernels, 0, 32).experts().getFirst();
             refused(
@@ -246,6 +321,36 @@ public interface ExpertContract extends KernelsContract {
                                     Activation.SILU,
                                     1,
                                     true));
+            refused(
+                    "6 experts in 4 groups",
+                    () ->
+                            new ExpertLayer(
+                                    layer.experts(),
+                                    Activation.SILU,
+                                    new ExpertRouting(
+                                            2,
+                                            ExpertRouting.Score.SIGMOID,
+                                            true,
+                                            1,
+                                            Optional.empty(),
+                                            4,
+                                            1,
+                                            ExpertRouting.GroupRank.BEST)));
+            refused(
+                    "3 experts a token of 1 groups out of 3 with 2 experts each",
+                    () ->
+                            new ExpertLayer(
+                                    layer.experts(),
+                                    Activation.SILU,
+                                    new ExpertRouting(
+                                            3,
+                                            ExpertRouting.Score.SIGMOID,
+                                            true,
+                                            1,
+                                            Optional.empty(),
+                                            3,
+                                            1,
+                                            ExpertRouting.GroupRank.BEST)));
             refused(
                     "gate and up are [192, 64], down [64, 32] needs [64, 64]",
                     () -> new ExpertWeights(layer.experts().getFirst().gateUp(), half.down()));
@@ -259,7 +364,7 @@ public interface ExpertContract extends KernelsContract {
                     () -> kernels.experts(set, x, logits, scratch, out));
             assertThrows(
                     IllegalArgumentException.class,
-                    () -> kernels.experts(set, x, logits.columns(0, 6), scratch, out));
+                    () -> kernels.experts(set, x, logits.columns(0, 5), scratch, out));
             refused(
                     "the experts were prepared by other kernels",
                     () ->

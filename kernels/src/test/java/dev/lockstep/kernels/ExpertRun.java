@@ -3,9 +3,13 @@ package dev.lockstep.kernels;
 
 import dev.lockstep.checkpoint.TensorType;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
 /// Experts with random stored weights, run by kernels and by loops in double.
 ///
@@ -16,11 +20,40 @@ record ExpertRun(
         List<StoredMatrix> down,
         DType compute,
         Activation activation,
-        int perToken,
-        boolean renormalized) {
-    static final int EXPERTS = 7;
+        Choice choice) {
+    static final int EXPERTS = 6;
     static final int HIDDEN = 64;
     static final int COLUMNS = 96;
+
+    /// How tokens choose, with the values that kernels get in device memory.
+    ///
+    /// @param correction empty for none
+    /// @param biases whether every product has a bias
+    record Choice(ExpertRouting routing, List<Float> correction, boolean biases) {
+
+        static Choice softmax(int perToken, boolean renormalized) {
+            return new Choice(ExpertRouting.softmax(perToken, renormalized), List.of(), false);
+        }
+
+        ExpertRouting prepared(Kernels kernels) {
+            if (correction.isEmpty()) {
+                return routing;
+            }
+            float[] values = new float[correction.size()];
+            for (int i = 0; i < values.length; i++) {
+                values[i] = correction.get(i);
+            }
+            return new ExpertRouting(
+                    routing.perToken(),
+                    routing.score(),
+                    routing.renormalized(),
+                    routing.scale(),
+                    Optional.of(kernels.prepareVector(values)),
+                    routing.groups(),
+                    routing.keptGroups(),
+                    routing.rank());
+        }
+    }
 
     ExpertRun {
         gateUp = List.copyOf(gateUp);
@@ -33,8 +66,7 @@ record ExpertRun(
                 random(down, HIDDEN, COLUMNS, 20),
                 compute,
                 Activation.SILU,
-                3,
-                true);
+                Choice.softmax(3, true));
     }
 
     private static List<StoredMatrix> random(TensorType type, int rows, int columns, long seed) {
@@ -45,7 +77,11 @@ record ExpertRun(
 
     /// Returns the same weights, chosen otherwise.
     ExpertRun choosing(Activation activation, int perToken, boolean renormalized) {
-        return new ExpertRun(gateUp, down, compute, activation, perToken, renormalized);
+        return choosing(activation, Choice.softmax(perToken, renormalized));
+    }
+
+    ExpertRun choosing(Activation activation, Choice choice) {
+        return new ExpertRun(gateUp, down, compute, activation, choice);
     }
 
     ExpertLayer layer(Kernels kernels) {
@@ -62,12 +98,30 @@ record ExpertRun(
         int[] all = IntStream.range(0, HIDDEN).toArray();
         List<ExpertWeights> experts = new ArrayList<>();
         for (int e = 0; e < gateUp.size(); e++) {
+            PackedWeight packedGateUp =
+                    kernels.prepare(List.of(gateUp.get(e).shard(rows, 0, HIDDEN)), compute);
+            PackedWeight packedDown =
+                    kernels.prepare(List.of(down.get(e).shard(all, from, to)), compute);
             experts.add(
-                    new ExpertWeights(
-                            kernels.prepare(List.of(gateUp.get(e).shard(rows, 0, HIDDEN)), compute),
-                            kernels.prepare(List.of(down.get(e).shard(all, from, to)), compute)));
+                    choice.biases()
+                            ? new ExpertWeights(
+                                    packedGateUp,
+                                    packedDown,
+                                    Optional.of(kernels.prepareVector(bias(e, rows))),
+                                    Optional.of(kernels.prepareVector(bias(e + 50, all))))
+                            : new ExpertWeights(packedGateUp, packedDown));
         }
-        return new ExpertLayer(experts, activation, perToken, renormalized);
+        return new ExpertLayer(experts, activation, choice.prepared(kernels));
+    }
+
+    /// Returns some values of a random bias.
+    private static float[] bias(int seed, int[] rows) {
+        float[] all = TestValues.normal(new Random(seed), 2 * COLUMNS);
+        float[] some = new float[rows.length];
+        for (int i = 0; i < some.length; i++) {
+            some[i] = all[rows[i]];
+        }
+        return some;
     }
 
     static ExpertScratch scratch(TestDevice device, int rows, int columns) {
@@ -110,7 +164,8 @@ record ExpertRun(
                 if (weights[e] > 0) {
                     double[] product = product(e, x, t);
                     for (int h = 0; h < HIDDEN; h++) {
-                        out[t][h] += weights[e] * dot(down.get(e), h, product);
+                        double output = dot(down.get(e), h, product) + added(e + 50, h);
+                        out[t][h] += weights[e] * output;
                     }
                 }
             }
@@ -123,10 +178,15 @@ record ExpertRun(
         double[] product = new double[COLUMNS];
         for (int c = 0; c < COLUMNS; c++) {
             product[c] =
-                    activated(dot(gateUp.get(expert), c, row))
-                            * dot(gateUp.get(expert), COLUMNS + c, row);
+                    gated(
+                            dot(gateUp.get(expert), c, row) + added(expert, c),
+                            dot(gateUp.get(expert), COLUMNS + c, row) + added(expert, COLUMNS + c));
         }
         return product;
+    }
+
+    private double added(int seed, int row) {
+        return choice.biases() ? bias(seed, new int[] {row})[0] : 0;
     }
 
     private static double dot(StoredMatrix matrix, int row, double[] x) {
@@ -137,33 +197,80 @@ record ExpertRun(
         return sum;
     }
 
-    private double activated(double x) {
+    private double gated(double x, double up) {
         return switch (activation) {
-            case SILU -> x / (1 + Math.exp(-x));
+            case SILU -> x / (1 + Math.exp(-x)) * up;
             case GELU_TANH ->
-                    x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+                    x
+                            / (1
+                                    + Math.exp(
+                                            -2
+                                                    * Math.sqrt(2 / Math.PI)
+                                                    * (x + 0.044715 * x * x * x)))
+                            * up;
+            case CLAMPED_SWIGLU -> {
+                double gate = Math.min(x, 7);
+                yield gate / (1 + Math.exp(-1.702 * gate)) * (Math.clamp(up, -7, 7) + 1);
+            }
             case GELU_ERF -> throw new IllegalArgumentException("not in this reference");
         };
     }
 
     /// Returns a token's weight for each expert, 0 for those it does not use.
     private double[] weights(float[] logits, int token) {
-        double[] shares =
-                IntStream.range(0, EXPERTS)
-                        .mapToDouble(e -> Math.exp(logits[token * EXPERTS + e]))
-                        .toArray();
-        double sum = IntStream.range(0, EXPERTS).mapToDouble(e -> shares[e]).sum();
-        // A stable sort: the lower number first among ties.
+        ExpertRouting routing = choice.routing();
+        double[] scores = scores(logits, token, routing.score());
+        double[] choices = scores.clone();
+        for (int e = 0; e < choice.correction().size(); e++) {
+            choices[e] += choice.correction().get(e);
+        }
+        int size = EXPERTS / routing.groups();
+        List<Integer> groups =
+                best(
+                        IntStream.range(0, routing.groups()).boxed().toList(),
+                        group -> rank(choices, group * size, size, routing.rank()),
+                        routing.keptGroups());
         List<Integer> chosen =
-                Stream.iterate(0, e -> e + 1)
-                        .limit(EXPERTS)
-                        .sorted((a, b) -> Double.compare(shares[b], shares[a]))
-                        .limit(perToken)
-                        .toList();
-        double total = renormalized ? chosen.stream().mapToDouble(e -> shares[e]).sum() : sum;
+                best(
+                        IntStream.range(0, EXPERTS)
+                                .boxed()
+                                .filter(e -> groups.contains(e / size))
+                                .toList(),
+                        e -> choices[e],
+                        routing.perToken());
+        double total =
+                routing.renormalized() ? chosen.stream().mapToDouble(e -> scores[e]).sum() : 1;
         double[] weights = new double[EXPERTS];
-        chosen.forEach(e -> weights[e] = shares[e] / total);
+        chosen.forEach(e -> weights[e] = scores[e] / total * routing.scale());
         return weights;
+    }
+
+    private static double[] scores(float[] logits, int token, ExpertRouting.Score score) {
+        double[] own =
+                IntStream.range(0, EXPERTS).mapToDouble(e -> logits[token * EXPERTS + e]).toArray();
+        double sum = Arrays.stream(own).map(Math::exp).sum();
+        return switch (score) {
+            case SOFTMAX -> Arrays.stream(own).map(logit -> Math.exp(logit) / sum).toArray();
+            case SIGMOID -> Arrays.stream(own).map(logit -> 1 / (1 + Math.exp(-logit))).toArray();
+        };
+    }
+
+    /// Sorts in a stable way: the lower number first among ties.
+    private static List<Integer> best(
+            List<Integer> numbers, ToDoubleFunction<Integer> value, int count) {
+        return numbers.stream()
+                .sorted((a, b) -> Double.compare(value.applyAsDouble(b), value.applyAsDouble(a)))
+                .limit(count)
+                .toList();
+    }
+
+    private static double rank(double[] choices, int from, int size, ExpertRouting.GroupRank rank) {
+        return Arrays.stream(choices, from, from + size)
+                .boxed()
+                .sorted(Comparator.reverseOrder())
+                .limit(rank == ExpertRouting.GroupRank.BEST ? 1 : 2)
+                .mapToDouble(choice -> choice)
+                .sum();
     }
 
     /// Returns how far the root mean square of a row's errors may be from 0, relative to that of

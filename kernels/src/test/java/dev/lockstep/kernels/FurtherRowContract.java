@@ -18,6 +18,9 @@ public interface FurtherRowContract extends KernelsContract {
     List<Integer> WIDTHS = List.of(1, 7, 16, 33, 576);
     float EPSILON = 1e-5f;
 
+    /// The functions of one value.
+    List<Activation> ALONE = List.of(Activation.SILU, Activation.GELU_TANH, Activation.GELU_ERF);
+
     @Test
     default void aLayerNormIsWithinRoundingOfTheReference() {
         var random = new Random(1);
@@ -132,9 +135,68 @@ public interface FurtherRowContract extends KernelsContract {
     }
 
     @Test
+    default void aClampedGateIsWithinRoundingOfTheReference() {
+        var random = new Random(14);
+        for (int width : WIDTHS) {
+            try (TestDevice device = device()) {
+                float[] gateUp = TestValues.normal(random, 3 * 2 * width);
+                for (int i = 0; i < gateUp.length; i += 3) {
+                    gateUp[i] *= 9;
+                }
+                gateUp = device.stored(gateUp);
+                gateUp[0] = Float.NaN;
+                Tensor both = device.activations(3, 2 * width, gateUp);
+                Tensor out = device.zeros(3, width);
+                device.kernels().activateMultiply(Activation.CLAMPED_SWIGLU, both, out);
+                float[] actual = device.floats(out);
+                assertEquals(Float.NaN, actual[0]);
+                for (int i = 1; i < actual.length; i++) {
+                    int at = i / width * 2 * width + i % width;
+                    double gate = Math.min(gateUp[at], 7);
+                    double up = Math.clamp(gateUp[at + width], -7.0, 7.0) + 1;
+                    double share = gate / (1 + Math.exp(-1.702 * gate));
+                    // Where up is near -1 its sum has the rounding of 1.
+                    double bound = 3e-6 * Math.abs(share) * Math.max(1, Math.abs(up)) + 1e-12;
+                    Rounding.requireClose(
+                            share * up, actual[i], tolerances().functions() * bound, out.type());
+                }
+                IllegalArgumentException refused =
+                        assertThrows(
+                                IllegalArgumentException.class,
+                                () ->
+                                        device.kernels()
+                                                .activate(Activation.CLAMPED_SWIGLU, out, out));
+                assertEquals(
+                        "CLAMPED_SWIGLU needs a gate and an up projection", refused.getMessage());
+            }
+        }
+    }
+
+    @Test
+    default void whatAGateLetsThroughIsAdded() {
+        var random = new Random(15);
+        for (int width : WIDTHS) {
+            try (TestDevice device = device()) {
+                float[] x = device.stored(TestValues.normal(random, 3 * width));
+                float[] y = device.stored(TestValues.normal(random, 3 * width));
+                float[] logits = {-100, 0.5f, 30};
+                Tensor sum = device.activations(3, width, x);
+                device.kernels()
+                        .addGated(
+                                sum, device.activations(3, width, y), device.floats(3, 1, logits));
+                float[] actual = device.floats(sum);
+                for (int i = 0; i < actual.length; i++) {
+                    double expected = x[i] + y[i] / (1 + Math.exp(-logits[i / width]));
+                    Rounding.requireClose(expected, actual[i], 1e-6 * 5, sum.type());
+                }
+            }
+        }
+    }
+
+    @Test
     default void activationsAreWithinRoundingOfTheReference() {
         var random = new Random(4);
-        for (Activation activation : Activation.values()) {
+        for (Activation activation : ALONE) {
             for (int width : WIDTHS) {
                 try (TestDevice device = device()) {
                     float[] gateUp = TestValues.normal(random, 3 * 2 * width);
@@ -286,6 +348,8 @@ public interface FurtherRowContract extends KernelsContract {
         kernels.normalizeBySums(last, sums, width, first, 1e-5f);
         kernels.scale(last, 3);
         kernels.add(last, first);
+        kernels.addGated(last, x.columns(0, width), sums);
+        kernels.activateMultiply(Activation.CLAMPED_SWIGLU, x, out.columns(0, width));
         kernels.softCap(logits, 2);
         return Stream.of(out, sums, logits)
                 .flatMapToInt(each -> Arrays.stream(device.bits(each.rows(row, row + 1))))
@@ -298,6 +362,7 @@ public interface FurtherRowContract extends KernelsContract {
             case GELU_TANH ->
                     x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
             case GELU_ERF -> x * normal(x);
+            case CLAMPED_SWIGLU -> throw activation.withoutUp();
         };
     }
 

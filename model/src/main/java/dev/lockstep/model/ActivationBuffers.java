@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// The tensors that a step computes in, allocated once for the largest step; closed by the worker
 /// that created it.
@@ -203,13 +204,21 @@ public final class ActivationBuffers implements AutoCloseable {
     }
 
     /// Returns gate and up, `[T, 2I]`.
-    public Tensor gateUp(int tokens) {
-        return gateUp.rows(0, tokens);
+    ///
+    /// @param columns I of the layer: layers with and without experts have different feed-forwards
+    public Tensor gateUp(int tokens, int columns) {
+        return gateUp.rows(0, tokens).columns(0, 2 * columns);
     }
 
     /// Returns the input of the last feed-forward matrix, `[T, I]`.
-    public Tensor feedForward(int tokens) {
-        return feedForward.rows(0, tokens);
+    public Tensor feedForward(int tokens, int columns) {
+        return feedForward.rows(0, tokens).columns(0, columns);
+    }
+
+    /// Returns the output of experts that every token uses, `[T, H]` in the memory of
+    /// [#expertScratch].
+    public Tensor expertOutput(int tokens) {
+        return expertOutput.rows(0, tokens);
     }
 
     /// Returns this rank's partial sum, `[T, H]` in the communicator's memory.
@@ -230,8 +239,14 @@ public final class ActivationBuffers implements AutoCloseable {
 
     /// Returns the memory that experts are computed in, of the largest step's rows: with the memory
     /// of [#gateUp] and [#feedForward].
-    public ExpertScratch expertScratch() {
-        return new ExpertScratch(expertInput, gateUp, feedForward, expertOutput);
+    ///
+    /// @param columns I of an expert
+    public ExpertScratch expertScratch(int columns) {
+        return new ExpertScratch(
+                expertInput,
+                gateUp.columns(0, 2 * columns),
+                feedForward.columns(0, columns),
+                expertOutput);
     }
 
     /// Returns the rows whose logits are computed, `[N, H]`.
@@ -282,15 +297,27 @@ public final class ActivationBuffers implements AutoCloseable {
             int expertHidden) {
         static Sizes of(ModelConfig config, Shard shard) {
             int headSize = config.attention().headDim();
+            Optional<ExpertConfig> experts = config.details().experts();
+            int feedForward =
+                    Math.max(
+                            shard.feedForward().size(),
+                            experts.map(each -> widest(each, shard)).orElse(0));
             return new Sizes(
                     config.hiddenSize(),
                     (shard.queryHeads().size() + 2 * shard.kvHeads().size()) * headSize,
                     shard.queryHeads().size() * headSize,
-                    2 * shard.feedForward().size(),
-                    shard.feedForward().size(),
-                    config.details().experts().map(ExpertConfig::count).orElse(0),
-                    config.details().experts().map(ExpertConfig::perToken).orElse(0),
-                    config.details().experts().isPresent() ? config.hiddenSize() : 0);
+                    2 * feedForward,
+                    feedForward,
+                    experts.map(ExpertConfig::count).orElse(0),
+                    experts.map(ExpertConfig::perToken).orElse(0),
+                    experts.isPresent() ? config.hiddenSize() : 0);
+        }
+
+        /// Returns the most columns of a feed-forward that is not an expert chosen by a router.
+        private static int widest(ExpertConfig experts, Shard shard) {
+            return Math.max(
+                    shard.columns(experts.sharedSize()).size(),
+                    shard.columns(experts.dense().size()).size());
         }
 
         /// Returns the rows of a feed-forward, or of all experts of a token, which are more if a

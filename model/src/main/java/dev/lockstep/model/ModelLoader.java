@@ -4,16 +4,23 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.model.family.Dots1;
+import dev.lockstep.model.family.Ernie45Moe;
 import dev.lockstep.model.family.Gemma2;
 import dev.lockstep.model.family.Gemma3;
 import dev.lockstep.model.family.GenericDecoder;
+import dev.lockstep.model.family.Glm4Moe;
 import dev.lockstep.model.family.Gpt2;
 import dev.lockstep.model.family.GptBigCode;
 import dev.lockstep.model.family.Granite;
+import dev.lockstep.model.family.GraniteMoe;
 import dev.lockstep.model.family.Llama;
+import dev.lockstep.model.family.MiniMaxM2;
 import dev.lockstep.model.family.Mixtral;
 import dev.lockstep.model.family.Olmo2;
+import dev.lockstep.model.family.Olmoe;
 import dev.lockstep.model.family.Phi3;
+import dev.lockstep.model.family.Qwen2Moe;
 import dev.lockstep.model.family.Qwen3;
 import dev.lockstep.model.family.Qwen3Moe;
 import dev.lockstep.model.family.StarCoder2;
@@ -42,7 +49,14 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new Olmo2(),
                     new Granite(),
                     new Mixtral(),
-                    new Qwen3Moe());
+                    new Qwen3Moe(),
+                    new Qwen2Moe(),
+                    new Glm4Moe(),
+                    new Dots1(),
+                    new MiniMaxM2(),
+                    new Olmoe(),
+                    new Ernie45Moe(),
+                    new GraniteMoe());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
 

@@ -2,6 +2,7 @@
 package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TokenizerSource;
@@ -11,6 +12,7 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 
 /// A checkpoint opened for loading: what a worker must know before it allocates memory. It needs no
@@ -164,13 +166,27 @@ public final class ModelSource {
         return weightBytes(shard, type -> (double) type.blockBytes() / type.blockSize());
     }
 
+    /// Returns the columns of gate, up and down of all layers.
+    private static long feedForwardColumns(ModelConfig config, Shard shard) {
+        long own = 3L * shard.feedForward().size();
+        Optional<ExpertConfig> experts = config.details().experts();
+        if (experts.isEmpty()) {
+            return own * config.layerCount();
+        }
+        long sparse =
+                own * experts.get().count() + 3L * shard.columns(experts.get().sharedSize()).size();
+        long dense = 3L * shard.columns(experts.get().dense().size()).size();
+        int denseLayers = experts.get().dense().layers().size();
+        return sparse * (config.layerCount() - denseLayers) + dense * denseLayers;
+    }
+
     private long weightBytes(Shard shard, ToDoubleFunction<TensorType> bytesPerWeight) {
         ModelConfig config = config();
         long heads = 2L * shard.queryHeads().size() + 2L * shard.kvHeads().size();
-        long feedForward = 3L * shard.feedForward().size() * config.feedForwardsPerLayer();
-        long layer = heads * config.attention().headDim() + feedForward;
+        long layers = config.layerCount() * heads * config.attention().headDim();
         long weights =
-                (config.layerCount() * layer + shard.vocabulary().size()) * config.hiddenSize();
+                (layers + feedForwardColumns(config, shard) + shard.vocabulary().size())
+                        * config.hiddenSize();
         double bytes = 0;
         long values = 0;
         for (Map.Entry<TensorType, Long> entry : checkpoint.matrixValues().entrySet()) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.RowOrder;
 import dev.lockstep.checkpoint.WeightMatrix;
 import java.util.Optional;
 
@@ -20,6 +21,21 @@ public record OutputRows(WeightMatrix matrix, Optional<WeightMatrix> bias, Span 
     /// Returns all rows of a matrix without a bias.
     public static OutputRows of(WeightMatrix matrix) {
         return new OutputRows(matrix, Optional.empty(), new Span(0, matrix.rows()));
+    }
+
+    /// Returns rows that are stored for a rope of adjacent pairs, in the order of rotate-half.
+    public OutputRows inPairs(int headSize) {
+        return new OutputRows(inPairs(matrix, headSize), bias.map(b -> inPairs(b, headSize)), rows);
+    }
+
+    private static WeightMatrix inPairs(WeightMatrix stored, int headSize) {
+        return new WeightMatrix(
+                stored.name(),
+                stored.type(),
+                stored.rows(),
+                stored.columns(),
+                new RowOrder.AdjacentPairs(headSize),
+                stored.data());
     }
 
     /// Returns some of these rows, counted from the first of them.

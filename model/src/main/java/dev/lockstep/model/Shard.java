@@ -43,6 +43,12 @@ public record Shard(
         return List.copyOf(shards);
     }
 
+    /// Returns this rank's columns of a feed-forward beside the one that [#feedForward] cuts, such
+    /// as the experts that every token uses.
+    public Span columns(int feedForwardSize) {
+        return even(feedForwardSize, UNIT, size).get(rank);
+    }
+
     /// Returns, for each query head of this rank, the KV head it reads, counted from this rank's
     /// first.
     public int[] kvHeadOf(ModelConfig config) {

@@ -6,6 +6,7 @@ import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.RopeConfig;
+import dev.lockstep.checkpoint.RowOrder;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.DType;
@@ -113,17 +114,21 @@ public final class Weights {
     public WeightMatrix matrix(String name, int rows, int columns) {
         WeightMatrix matrix = checkpoint.tensor(name);
         if (matrix.rows() != rows || matrix.columns() != columns) {
-            throw new CheckpointException(
-                    "%s: tensor %s is [%d, %d], the configuration needs [%d, %d]"
-                            .formatted(
-                                    checkpoint.path(),
-                                    name,
-                                    matrix.rows(),
-                                    matrix.columns(),
-                                    rows,
-                                    columns));
+            throw wrongShape(matrix, rows, columns);
         }
         return matrix;
+    }
+
+    private CheckpointException wrongShape(WeightMatrix matrix, int rows, int columns) {
+        return new CheckpointException(
+                "%s: tensor %s is [%d, %d], the configuration needs [%d, %d]"
+                        .formatted(
+                                checkpoint.path(),
+                                matrix.name(),
+                                matrix.rows(),
+                                matrix.columns(),
+                                rows,
+                                columns));
     }
 
     /// Returns all outputs of a linear layer: the matrix `name.weight` and, if the checkpoint has
@@ -194,7 +199,19 @@ public final class Weights {
         return vector(values);
     }
 
-    private Tensor vector(float[] values) {
+    /// Returns a vector that may be stored as a matrix of one row.
+    public Tensor flatVector(String name, int size) {
+        WeightMatrix stored = checkpoint.tensor(name);
+        if ((long) stored.rows() * stored.columns() != size) {
+            throw wrongShape(stored, size, 1);
+        }
+        var flat =
+                new WeightMatrix(name, stored.type(), size, 1, new RowOrder.AsIs(), stored.data());
+        return vector(VectorValues.of(flat, new Span(0, size)));
+    }
+
+    /// Returns an own vector of values that were computed from the checkpoint's.
+    public Tensor vector(float[] values) {
         Tensor vector = kernels.prepareVector(values);
         bytes += vector.bytes();
         return vector;

@@ -42,7 +42,7 @@ class ActivationsTest {
             try (var communicator = new SoloCommunicator(kernels);
                     ActivationBuffers activations =
                             new ActivationBuffers(model, kernels, communicator, 1, 1)) {
-                assertEquals(perToken, activations.expertScratch().rows());
+                assertEquals(perToken, activations.expertScratch(1).rows());
             }
         }
     }
@@ -67,7 +67,7 @@ class ActivationsTest {
                     boolean experts = source.config().details().experts().isPresent();
                     assertEquals(
                             experts ? source.config().hiddenSize() : 0,
-                            activations.expertScratch().input().columns());
+                            activations.expertScratch(1).input().columns());
                 }
             }
             assertEquals(before, kernels.allocatedBytes(), "everything is freed");

@@ -11,6 +11,9 @@ final class ActivationFunctions {
     private static final float CUBE = 0.044715f;
     private static final float ROOT_HALF = 0x1.6a09e6p-1f;
 
+    private static final float LIMIT = 7;
+    private static final float GAIN = 1.702f;
+
     private ActivationFunctions() {}
 
     static float of(Activation activation, float x) {
@@ -21,7 +24,18 @@ final class ActivationFunctions {
                 float half = 0.5f * complement(Math.abs(x) * ROOT_HALF);
                 yield x * (x < 0 ? half : 1 - half);
             }
+            case CLAMPED_SWIGLU -> throw activation.withoutUp();
         };
+    }
+
+    /// Returns the activation of the gate times the up projection, or the function of both.
+    static float gated(Activation activation, float gate, float up) {
+        if (activation != Activation.CLAMPED_SWIGLU) {
+            return of(activation, gate) * up;
+        }
+        float g = LIMIT < gate ? LIMIT : gate;
+        float u = up < -LIMIT ? -LIMIT : LIMIT < up ? LIMIT : up;
+        return logisticShare(g, GAIN * g) * (u + 1);
     }
 
     /// Returns x times the logistic function of y.

@@ -63,7 +63,7 @@ final class CpuExperts implements AutoCloseable {
         routerLogits.require("routerLogits", DType.F32, x.rows(), layer.experts().size());
         out.require("out", DType.F32, x.rows(), layer.hiddenSize());
         scratch.require(layer, DType.F32, x.rows());
-        CpuRouting routing = router.route(routerLogits, layer.perToken(), layer.renormalized());
+        CpuRouting routing = router.route(routerLogits, layer.routing());
         finished.run();
         elements.clear(out);
         finished.run();
@@ -92,10 +92,12 @@ final class CpuExperts implements AutoCloseable {
         rows.gatherRows(x, tokens, input);
         finished.run();
         matmul.run(input, weights.gateUp(), gateUp);
+        weights.gateUpBias().ifPresent(bias -> elements.add(gateUp, bias));
         finished.run();
         elements.activateMultiply(layer.activation(), gateUp, product);
         finished.run();
         matmul.run(product, weights.down(), output);
+        weights.downBias().ifPresent(bias -> elements.add(output, bias));
         finished.run();
         return output;
     }

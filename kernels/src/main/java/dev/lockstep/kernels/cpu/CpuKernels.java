@@ -302,6 +302,12 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public void addGated(Tensor x, Tensor y, Tensor logits) {
+        elements.addGated(x, y, logits);
+        finished();
+    }
+
+    @Override
     public void addOnHost(long x, long y, int count) {
         elements.addOnHost(x, y, count);
     }

@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cpu;
 import static dev.lockstep.kernels.cpu.AllMemory.FLOAT;
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 
+import dev.lockstep.kernels.ExpertRouting;
 import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 
@@ -12,8 +13,8 @@ import dev.lockstep.kernels.Tensor;
 ///
 /// The owner of the experts closes it.
 final class CpuRouter implements AutoCloseable {
-    /// Marks the share of a chosen expert; no share is negative.
-    private static final float CHOSEN = -1;
+    /// The choice of an expert that was chosen or cannot be; no other choice is infinite.
+    private static final float TAKEN = Float.NEGATIVE_INFINITY;
 
     private final GrowingMemory memory;
 
@@ -23,18 +24,21 @@ final class CpuRouter implements AutoCloseable {
 
     /// Routes each token; a token with a logit that is NaN or +∞ goes to the first experts, each
     /// with the weight NaN. The result is valid until the next call.
-    CpuRouting route(Tensor logits, int perToken, boolean renormalized) {
+    CpuRouting route(Tensor logits, ExpertRouting routing) {
         int tokens = logits.rows();
         int experts = logits.columns();
+        int perToken = routing.perToken();
         int[][] chosen = new int[tokens][perToken];
         float[][] weights = new float[tokens][perToken];
         int[] counts = new int[experts];
         for (int t = 0; t < tokens; t++) {
-            float[] shares = softmax(logits, t);
-            choose(shares, chosen[t], weights[t]);
-            if (renormalized) {
-                renormalize(weights[t]);
+            float[] scores = scores(logits, t, routing.score());
+            float[] choices = choices(scores, routing);
+            if (routing.groups() > 1) {
+                keepGroups(choices, routing);
             }
+            choose(choices, chosen[t]);
+            weigh(scores, chosen[t], routing, weights[t]);
             for (int expert : chosen[t]) {
                 counts[expert]++;
             }
@@ -57,47 +61,112 @@ final class CpuRouter implements AutoCloseable {
         memory.close();
     }
 
-    private static float[] softmax(Tensor logits, int row) {
+    /// Returns the score of each expert; all are NaN if a logit is NaN or +∞.
+    private static float[] scores(Tensor logits, int row, ExpertRouting.Score score) {
         long from = logits.pointer().address() + 4L * row * logits.stride();
-        float[] shares = new float[logits.columns()];
+        float[] scores = new float[logits.columns()];
         float max = Float.NEGATIVE_INFINITY;
-        for (int i = 0; i < shares.length; i++) {
+        for (int i = 0; i < scores.length; i++) {
             max = Math.max(max, at(from, i));
         }
-        float sum = 0;
-        for (int i = 0; i < shares.length; i++) {
-            shares[i] = Exponential.of(at(from, i) - max);
-            sum += shares[i];
+        switch (score) {
+            case SOFTMAX -> softmax(from, max, scores);
+            case SIGMOID -> sigmoid(from, max, scores);
         }
-        for (int i = 0; i < shares.length; i++) {
-            shares[i] /= sum;
-        }
-        return shares;
+        return scores;
     }
 
-    /// Chooses the largest shares, largest first, the lower number first among ties and if all are
-    /// NaN. Overwrites the chosen entries of `shares`.
-    private static void choose(float[] shares, int[] chosen, float[] weights) {
+    private static void softmax(long logits, float max, float[] scores) {
+        float sum = 0;
+        for (int i = 0; i < scores.length; i++) {
+            scores[i] = Exponential.of(at(logits, i) - max);
+            sum += scores[i];
+        }
+        for (int i = 0; i < scores.length; i++) {
+            scores[i] /= sum;
+        }
+    }
+
+    private static void sigmoid(long logits, float max, float[] scores) {
+        float notANumber = Float.isFinite(max) ? 0 : Float.NaN;
+        for (int i = 0; i < scores.length; i++) {
+            scores[i] = 1 / (Exponential.of(0 - at(logits, i)) + 1) + notANumber;
+        }
+    }
+
+    private static float[] choices(float[] scores, ExpertRouting routing) {
+        float[] choices = scores.clone();
+        if (routing.correction().isPresent()) {
+            long correction = routing.correction().get().pointer().address();
+            for (int i = 0; i < choices.length; i++) {
+                choices[i] += at(correction, i);
+            }
+        }
+        return choices;
+    }
+
+    /// Takes the experts of all groups but the best out of the choice.
+    private static void keepGroups(float[] choices, ExpertRouting routing) {
+        int size = choices.length / routing.groups();
+        float[] ranks = new float[routing.groups()];
+        for (int group = 0; group < ranks.length; group++) {
+            ranks[group] = rank(choices, group * size, size, routing.rank());
+        }
+        int[] kept = new int[routing.keptGroups()];
+        choose(ranks, kept);
+        for (int group : kept) {
+            ranks[group] = Float.POSITIVE_INFINITY;
+        }
+        for (int i = 0; i < choices.length; i++) {
+            if (ranks[i / size] != Float.POSITIVE_INFINITY) {
+                choices[i] = TAKEN;
+            }
+        }
+    }
+
+    private static float rank(float[] choices, int from, int size, ExpertRouting.GroupRank rank) {
+        float best = Float.NEGATIVE_INFINITY;
+        float second = Float.NEGATIVE_INFINITY;
+        for (int i = from; i < from + size; i++) {
+            float choice = choices[i];
+            if (Float.isNaN(choice) || choice > best) {
+                second = best;
+                best = choice;
+            } else if (choice > second) {
+                second = choice;
+            }
+        }
+        return switch (rank) {
+            case BEST -> best;
+            case BEST_TWO -> best + second;
+        };
+    }
+
+    /// Chooses the greatest values, greatest first, the lower number first among ties and if all
+    /// are NaN. Overwrites the chosen values.
+    private static void choose(float[] values, int[] chosen) {
         for (int k = 0; k < chosen.length; k++) {
             int best = -1;
-            for (int i = 0; i < shares.length; i++) {
-                if (shares[i] != CHOSEN && (best < 0 || shares[i] > shares[best])) {
+            for (int i = 0; i < values.length; i++) {
+                if (values[i] != TAKEN && (best < 0 || values[i] > values[best])) {
                     best = i;
                 }
             }
             chosen[k] = best;
-            weights[k] = shares[best];
-            shares[best] = CHOSEN;
+            values[best] = TAKEN;
         }
     }
 
-    private static void renormalize(float[] weights) {
+    private static void weigh(
+            float[] scores, int[] chosen, ExpertRouting routing, float[] weights) {
         float sum = 0;
-        for (float weight : weights) {
-            sum += weight;
+        for (int k = 0; k < chosen.length; k++) {
+            weights[k] = scores[chosen[k]];
+            sum += weights[k];
         }
         for (int k = 0; k < weights.length; k++) {
-            weights[k] /= sum;
+            float share = routing.renormalized() ? weights[k] / sum : weights[k];
+            weights[k] = share * routing.scale();
         }
     }
 

@@ -34,6 +34,26 @@ final class ElementKernels {
                                 to));
     }
 
+    void addGated(Tensor x, Tensor y, Tensor logits) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        y.require("y", DType.F32, x.rows(), x.columns());
+        logits.require("logits", DType.F32, x.rows(), 1);
+        team.shareRows(
+                x.rows(),
+                x.columns(),
+                (from, to) ->
+                        ops.addGated(
+                                address(x),
+                                x.stride(),
+                                address(y),
+                                y.stride(),
+                                address(logits),
+                                logits.stride(),
+                                x.columns(),
+                                from,
+                                to));
+    }
+
     void addOnHost(long x, long y, int count) {
         ops.add(x, 0, y, 0, count, 0, 1);
     }
@@ -75,6 +95,9 @@ final class ElementKernels {
     }
 
     void activate(Activation activation, Tensor x, Tensor out) {
+        if (activation == Activation.CLAMPED_SWIGLU) {
+            throw activation.withoutUp();
+        }
         x.require("x", DType.F32, out.rows(), out.columns());
         out.require("out", DType.F32, out.rows(), out.columns());
         team.shareRows(

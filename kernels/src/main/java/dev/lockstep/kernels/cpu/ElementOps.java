@@ -13,6 +13,18 @@ interface ElementOps {
     /// @param yStride 0 adds the same row to every row
     void add(long x, long xStride, long y, long yStride, int columns, int from, int to);
 
+    /// Computes `x += y / (1 + e^-logit)`, with the logit of each row.
+    void addGated(
+            long x,
+            long xStride,
+            long y,
+            long yStride,
+            long logits,
+            long logitStride,
+            int columns,
+            int from,
+            int to);
+
     /// Computes `x = x · factor`.
     void scale(long x, long xStride, float factor, int columns, int from, int to);
 
@@ -30,7 +42,7 @@ interface ElementOps {
             int from,
             int to);
 
-    /// Computes `out = activation(gate) · up`.
+    /// Computes `out = activation(gate) · up`, with [ActivationFunctions#gated].
     ///
     /// @param columns of `out`; a row of `gateUp` has twice as many
     void activateMultiply(

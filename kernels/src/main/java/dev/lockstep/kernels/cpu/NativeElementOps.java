@@ -11,6 +11,7 @@ import java.lang.invoke.MethodHandle;
 /// Calls `elementwise.cpp` and `activate.cpp`.
 final class NativeElementOps implements ElementOps {
     private final MethodHandle add;
+    private final MethodHandle addGated;
     private final MethodHandle scale;
     private final MethodHandle softCap;
     private final MethodHandle activate;
@@ -20,6 +21,18 @@ final class NativeElementOps implements ElementOps {
         add =
                 library.function(
                         "lockstep_add",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        addGated =
+                library.function(
+                        "lockstep_add_gated",
+                        JAVA_LONG,
+                        JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG,
@@ -73,6 +86,33 @@ final class NativeElementOps implements ElementOps {
     public void add(long x, long xStride, long y, long yStride, int columns, int from, int to) {
         try {
             add.invokeExact(x, xStride, y, yStride, (long) columns, (long) from, (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void addGated(
+            long x,
+            long xStride,
+            long y,
+            long yStride,
+            long logits,
+            long logitStride,
+            int columns,
+            int from,
+            int to) {
+        try {
+            addGated.invokeExact(
+                    x,
+                    xStride,
+                    y,
+                    yStride,
+                    logits,
+                    logitStride,
+                    (long) columns,
+                    (long) from,
+                    (long) to);
         } catch (Throwable failure) {
             throw NativeLibrary.rethrow(failure);
         }
@@ -152,6 +192,7 @@ final class NativeElementOps implements ElementOps {
             case SILU -> 0;
             case GELU_TANH -> 1;
             case GELU_ERF -> 2;
+            case CLAMPED_SWIGLU -> 3;
         };
     }
 }

@@ -22,6 +22,28 @@ final class VectorElementOps implements ElementOps {
     }
 
     @Override
+    public void addGated(
+            long x,
+            long xStride,
+            long y,
+            long yStride,
+            long logits,
+            long logitStride,
+            int columns,
+            int from,
+            int to) {
+        for (int row = from; row < to; row++) {
+            float logit = MEMORY.get(FLOAT, logits + row * logitStride * 4);
+            float share = 1 / (Exponential.of(0 - logit) + 1);
+            for (int c = 0; c < columns; c++) {
+                long at = x + (row * xStride + c) * 4;
+                float added = MEMORY.get(FLOAT, y + (row * yStride + c) * 4);
+                MEMORY.set(FLOAT, at, Math.fma(share, added, MEMORY.get(FLOAT, at)));
+            }
+        }
+    }
+
+    @Override
     public void scale(long x, long xStride, float factor, int columns, int from, int to) {
         for (int row = from; row < to; row++) {
             for (int c = 0; c < columns; c++) {
@@ -82,8 +104,9 @@ final class VectorElementOps implements ElementOps {
                 gateLanes(gate + c * 4L, up + c * 4L, target + c * 4L);
             }
             for (int c = whole; c < columns; c++) {
-                float g = ActivationFunctions.of(activation, MEMORY.get(FLOAT, gate + c * 4L));
-                MEMORY.set(FLOAT, target + c * 4L, g * MEMORY.get(FLOAT, up + c * 4L));
+                float g = MEMORY.get(FLOAT, gate + c * 4L);
+                float u = MEMORY.get(FLOAT, up + c * 4L);
+                MEMORY.set(FLOAT, target + c * 4L, ActivationFunctions.gated(activation, g, u));
             }
         }
     }

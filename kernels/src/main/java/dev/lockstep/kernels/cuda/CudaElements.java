@@ -12,6 +12,9 @@ import java.util.List;
 final class CudaElements {
     static final KernelDeclaration ADD =
             KernelDeclaration.of("add", named("AddParams").view("x").view("y"));
+    static final KernelDeclaration ADD_GATED =
+            KernelDeclaration.of(
+                    "add_gated", named("AddGatedParams").view("x").view("y").view("logits"));
     static final KernelDeclaration COPY =
             KernelDeclaration.of("copy", named("CopyParams").view("x").view("out"));
     static final KernelDeclaration CLEAR =
@@ -38,6 +41,7 @@ final class CudaElements {
     private final DType type;
     private final TypedOps add;
     private final CudaOp addFloats;
+    private final CudaOp addGated;
     private final TypedOps copy;
     private final TypedOps clear;
     private final TypedOps scale;
@@ -51,6 +55,7 @@ final class CudaElements {
         CudaPrograms programs = context.programs();
         add = TypedOps.load(context, ADD, "ACTIVATION", "OTHER");
         addFloats = programs.op(ADD, ofActivations, "-DOTHER=F32");
+        addGated = programs.op(ADD_GATED, ofActivations);
         copy = TypedOps.load(context, COPY, "FROM", "TO");
         clear = TypedOps.load(context, CLEAR, "ACTIVATION");
         scale = TypedOps.load(context, SCALE, "ACTIVATION");
@@ -60,7 +65,7 @@ final class CudaElements {
     }
 
     static List<KernelDeclaration> declarations() {
-        return List.of(ADD, COPY, CLEAR, SCALE, SOFT_CAP, ACTIVATE, ACTIVATE_MULTIPLY);
+        return List.of(ADD, ADD_GATED, COPY, CLEAR, SCALE, SOFT_CAP, ACTIVATE, ACTIVATE_MULTIPLY);
     }
 
     void add(Tensor x, Tensor y) {
@@ -69,6 +74,13 @@ final class CudaElements {
         boolean floats = one && y.type() == DType.F32 && x.type() != DType.F32;
         y.require("y", floats ? DType.F32 : x.type(), one ? 1 : x.rows(), x.columns());
         (floats ? addFloats : same).begin().view(x).view(y).launchTiles(x.rows(), x.columns());
+    }
+
+    void addGated(Tensor x, Tensor y, Tensor logits) {
+        x.require("x", type, x.rows(), x.columns());
+        y.require("y", type, x.rows(), x.columns());
+        logits.require("logits", DType.F32, x.rows(), 1);
+        addGated.begin().view(x).view(y).view(logits).launchTiles(x.rows(), x.columns());
     }
 
     void copy(Tensor x, Tensor out) {
@@ -95,6 +107,9 @@ final class CudaElements {
     }
 
     void activate(Activation activation, Tensor x, Tensor out) {
+        if (activation == Activation.CLAMPED_SWIGLU) {
+            throw activation.withoutUp();
+        }
         x.require("x", type, out.rows(), out.columns());
         out.require("out", type, out.rows(), out.columns());
         activate.begin()

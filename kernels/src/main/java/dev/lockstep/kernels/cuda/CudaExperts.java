@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cuda;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.ExpertLayer;
+import dev.lockstep.kernels.ExpertRouting;
 import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.ExpertWeights;
@@ -12,6 +13,7 @@ import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 
 /// Mixtures of experts. The device routes the tokens and sorts their pairs with experts; what is
 /// enqueued depends on the number of tokens only.
@@ -27,8 +29,15 @@ final class CudaExperts implements AutoCloseable {
                             .view("logits")
                             .pointer("chosen")
                             .pointer("weights")
+                            .pointer("correction")
                             .i32("per_token")
-                            .i32("renormalized"));
+                            .i32("renormalized")
+                            .i32("sigmoid")
+                            .f32("scale")
+                            .i32("groups")
+                            .i32("kept")
+                            .i32("best_two")
+                            .i32("unused"));
 
     private static final KernelDeclaration SORT =
             new KernelDeclaration(
@@ -48,6 +57,7 @@ final class CudaExperts implements AutoCloseable {
                     "experts_gate_up",
                     KernelStruct.named("ExpertsMultiplyParams")
                             .pointer("weights")
+                            .pointer("biases")
                             .pointer("starts")
                             .pointer("tokens")
                             .view("x")
@@ -85,7 +95,7 @@ final class CudaExperts implements AutoCloseable {
     private final CudaOp gateUp;
     private final CudaOp down;
     private final CudaOp sum;
-    private final CudaScratch routing;
+    private final CudaScratch memory;
     private int mostExperts;
     private int mostPerToken;
 
@@ -97,14 +107,15 @@ final class CudaExperts implements AutoCloseable {
         gateUp = context.programs().op(GATE_UP, activation);
         down = context.programs().op(DOWN, activation);
         sum = context.programs().op(SUM, activation);
-        routing = new CudaScratch(context.memory());
+        memory = new CudaScratch(context.memory());
     }
 
     static List<KernelDeclaration> declarations() {
         return List.of(ROUTE, SORT, GATE_UP, DOWN, SUM);
     }
 
-    /// @param weights the addresses of all gate and up matrices, then of all down matrices
+    /// @param weights the addresses of all gate and up matrices, of all down matrices, of all
+    ///   biases of gate and up, and of all biases of down
     private record Prepared(
             CudaExperts owner,
             ExpertLayer layer,
@@ -114,7 +125,19 @@ final class CudaExperts implements AutoCloseable {
             implements ExpertSet {
 
         DevicePointer downWeights() {
-            return weights.plus((long) Long.BYTES * layer.experts().size());
+            return addresses(1);
+        }
+
+        DevicePointer gateUpBiases() {
+            return addresses(2);
+        }
+
+        DevicePointer downBiases() {
+            return addresses(3);
+        }
+
+        private DevicePointer addresses(int index) {
+            return weights.plus((long) Long.BYTES * index * layer.experts().size());
         }
     }
 
@@ -155,14 +178,20 @@ final class CudaExperts implements AutoCloseable {
         int count = layer.experts().size();
         if (routeBytes(layer) > ROUTE_SHARED_BYTES) {
             throw new IllegalArgumentException(
-                    "%d experts, %d a token, must be %d together on a GPU"
-                            .formatted(count, layer.perToken(), ROUTE_SHARED_BYTES / NUMBER));
+                    "%d experts twice, %d groups and %d experts a token must be %d together on a GPU"
+                            .formatted(
+                                    count,
+                                    layer.routing().groups(),
+                                    layer.perToken(),
+                                    ROUTE_SHARED_BYTES / NUMBER));
         }
-        long[] addresses = new long[2 * count];
+        long[] addresses = new long[4 * count];
         for (int i = 0; i < count; i++) {
             ExpertWeights expert = layer.experts().get(i);
             addresses[i] = requireOwn(expert.gateUp()).pointer().address();
             addresses[count + i] = requireOwn(expert.down()).pointer().address();
+            addresses[2 * count + i] = address(expert.gateUpBias());
+            addresses[3 * count + i] = address(expert.downBias());
         }
         DevicePointer weights = context.memory().reserve((long) Long.BYTES * addresses.length);
         context.staging().copy(MemorySegment.ofArray(addresses), weights);
@@ -175,6 +204,10 @@ final class CudaExperts implements AutoCloseable {
                 weights,
                 requireOwn(first.gateUp()).stride(),
                 requireOwn(first.down()).stride());
+    }
+
+    private static long address(Optional<Tensor> bias) {
+        return bias.map(each -> each.pointer().address()).orElse(0L);
     }
 
     private CudaWeight requireOwn(PackedWeight weight) {
@@ -195,7 +228,7 @@ final class CudaExperts implements AutoCloseable {
             return List.of();
         }
         long pairs = (long) maxTokens * mostPerToken;
-        return List.of(new ScratchNeed(routing, Routing.bytes(pairs, mostExperts)));
+        return List.of(new ScratchNeed(memory, Routing.bytes(pairs, mostExperts)));
     }
 
     void run(ExpertSet set, Tensor x, Tensor routerLogits, ExpertScratch scratch, Tensor out) {
@@ -218,14 +251,22 @@ final class CudaExperts implements AutoCloseable {
     private void run(Prepared set, Tensor x, Tensor logits, ExpertScratch scratch, Tensor out) {
         ExpertLayer layer = set.layer();
         int experts = layer.experts().size();
+        ExpertRouting routing = layer.routing();
         int pairs = x.rows() * layer.perToken();
-        var sorted = new Routing(routing.atLeast(Routing.bytes(pairs, experts)), pairs);
+        var sorted = new Routing(memory.atLeast(Routing.bytes(pairs, experts)), pairs);
         route.begin()
                 .view(logits)
                 .pointer(sorted.chosen())
                 .pointer(sorted.weights())
+                .pointer(new DevicePointer(routing.correctionAddress()))
                 .i32(layer.perToken())
-                .i32(layer.renormalized() ? 1 : 0)
+                .i32(routing.renormalized() ? 1 : 0)
+                .i32(routing.score() == ExpertRouting.Score.SIGMOID ? 1 : 0)
+                .f32(routing.scale())
+                .i32(routing.groups())
+                .i32(routing.keptGroups())
+                .i32(routing.rank() == ExpertRouting.GroupRank.BEST_TWO ? 1 : 0)
+                .i32(0)
                 .launch(x.rows(), 1, 1, WARP, routeBytes(layer));
         sort.begin()
                 .pointer(sorted.chosen())
@@ -238,9 +279,25 @@ final class CudaExperts implements AutoCloseable {
         Tensor product = scratch.product().rows(0, pairs);
         Tensor output = scratch.output().rows(0, pairs);
         if (layer.columns() > 0) {
-            multiply(gateUp, set.weights(), set.gateUpStride(), layer, sorted, x, product);
+            multiply(
+                    gateUp,
+                    set.weights(),
+                    set.gateUpBiases(),
+                    set.gateUpStride(),
+                    layer,
+                    sorted,
+                    x,
+                    product);
         }
-        multiply(down, set.downWeights(), set.downStride(), layer, sorted, product, output);
+        multiply(
+                down,
+                set.downWeights(),
+                set.downBiases(),
+                set.downStride(),
+                layer,
+                sorted,
+                product,
+                output);
         sum.begin()
                 .view(output)
                 .pointer(sorted.places())
@@ -254,6 +311,7 @@ final class CudaExperts implements AutoCloseable {
     private static void multiply(
             CudaOp op,
             DevicePointer weights,
+            DevicePointer biases,
             int stride,
             ExpertLayer layer,
             Routing sorted,
@@ -264,6 +322,7 @@ final class CudaExperts implements AutoCloseable {
         int tiles = sorted.pairs() / TILE + Math.min(experts, sorted.pairs());
         op.begin()
                 .pointer(weights)
+                .pointer(biases)
                 .pointer(sorted.starts())
                 .pointer(sorted.tokens())
                 .view(x)
@@ -274,13 +333,15 @@ final class CudaExperts implements AutoCloseable {
                 .launch(tiles, Math.ceilDiv(out.columns(), TILE), 1, TILE * TILE);
     }
 
-    /// Returns the shared memory of a token: a share of each expert, and its choices.
+    /// Returns the shared memory of a token: score and choice of each expert, the rank of each
+    /// group, and the chosen experts.
     private static int routeBytes(ExpertLayer layer) {
-        return NUMBER * (layer.experts().size() + layer.perToken());
+        int groups = layer.routing().groups();
+        return NUMBER * (2 * layer.experts().size() + groups + layer.perToken());
     }
 
     @Override
     public void close() {
-        routing.close();
+        memory.close();
     }
 }

@@ -298,6 +298,12 @@ public final class CudaKernels implements Kernels {
     }
 
     @Override
+    public void addGated(Tensor x, Tensor y, Tensor logits) {
+        elements.addGated(x, y, logits);
+        enqueued();
+    }
+
+    @Override
     public void copy(Tensor x, Tensor out) {
         elements.copy(x, out);
         enqueued();

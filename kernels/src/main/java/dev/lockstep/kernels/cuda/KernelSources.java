@@ -23,6 +23,7 @@ final class KernelSources {
                     "activate",
                     "activate_multiply",
                     "add",
+                    "add_gated",
                     "add_rms_norm",
                     "advance",
                     "attend",

@@ -90,7 +90,7 @@ class CpuExpertsTest {
         float[] sums = new float[TOKENS * HIDDEN];
         var routerMemory = new CpuMemory();
         try (var cpuRouter = new CpuRouter(routerMemory)) {
-            CpuRouting routing = cpuRouter.route(router, layer.perToken(), layer.renormalized());
+            CpuRouting routing = cpuRouter.route(router, layer.routing());
             for (int expert = 0; expert < EXPERTS; expert++) {
                 int count = routing.count(expert);
                 ExpertScratch own = scratch(device, count);

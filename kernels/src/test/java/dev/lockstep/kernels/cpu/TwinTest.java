@@ -10,6 +10,7 @@ import dev.lockstep.kernels.AttentionRun;
 import dev.lockstep.kernels.AttentionRun.Chunk;
 import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.FurtherRowContract;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.TestDevice;
@@ -222,24 +223,27 @@ final class TwinTest {
                 wide[i] *= 5;
             }
             Tensor gateUp = device.floats(3, 2 * width, wide);
-            Tensor all = device.zeros(DType.F32, 3, 8 * width + 1);
+            Tensor all = device.zeros(DType.F32, 3, 9 * width + 1);
             Kernels kernels = device.kernels();
             kernels.layerNorm(x, weight, bias, 1e-5f, all.columns(0, width));
             int column = width;
-            for (Activation activation : Activation.values()) {
+            for (Activation activation : FurtherRowContract.ALONE) {
                 kernels.activate(
                         activation, gateUp.columns(0, width), all.columns(column, column + width));
                 kernels.activateMultiply(
                         activation, gateUp, all.columns(column + width, column + 2 * width));
                 column += 2 * width;
             }
-            kernels.squareSums(x, all.columns(8 * width, 8 * width + 1));
-            Tensor last = all.columns(7 * width, 8 * width);
+            kernels.activateMultiply(
+                    Activation.CLAMPED_SWIGLU, gateUp, all.columns(column, column + width));
+            kernels.squareSums(x, all.columns(9 * width, 9 * width + 1));
+            Tensor last = all.columns(8 * width, 9 * width);
             kernels.add(last, x);
             kernels.normalizeBySums(
-                    last, all.columns(8 * width, 8 * width + 1), width, weight, 1e-5f);
+                    last, all.columns(9 * width, 9 * width + 1), width, weight, 1e-5f);
             kernels.add(last, bias);
             kernels.scale(last, 1.7f);
+            kernels.addGated(last, x, gateUp.columns(0, 1));
             kernels.softCap(last, 1.5f);
             return device.bits(all);
         }

@@ -147,9 +147,16 @@ final class ExpertKernelsTest {
                     .view(logits)
                     .output(chosen)
                     .output(weights)
+                    .number(0L)
                     .number(perToken)
                     .number(renormalized ? 1 : 0)
-                    .run(new int[] {logits.rows(), 1, 1}, 32, 4 * (experts + perToken));
+                    .number(0)
+                    .number(1f)
+                    .number(1)
+                    .number(1)
+                    .number(0)
+                    .number(0)
+                    .run(new int[] {logits.rows(), 1, 1}, 32, 4 * (2 * experts + 1 + perToken));
         }
 
         void sort(int count) {
@@ -196,6 +203,7 @@ final class ExpertKernelsTest {
             int[] grid = {pairs / 16 + experts, (out.columns() + 15) / 16, 1};
             call(kernel)
                     .pointer(addresses)
+                    .pointer(arena.allocate(8L * experts, 8))
                     .pointer(starts)
                     .pointer(tokens)
                     .view(x)

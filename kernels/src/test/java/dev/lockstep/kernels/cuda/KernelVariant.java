@@ -12,6 +12,7 @@ record KernelVariant(String file, List<String> options) {
     private static final String[] OF_ACTIVATION = {
         "activate",
         "activate_multiply",
+        "add_gated",
         "add_rms_norm",
         "clear",
         "embed",

@@ -178,7 +178,9 @@ final class RowKernelsTest {
     }
 
     @ParameterizedTest
-    @EnumSource(Activation.class)
+    @EnumSource(
+            value = Activation.class,
+            names = {"SILU", "GELU_TANH", "GELU_ERF"})
     void activationsFollowTheirFormulas(Activation activation) {
         DoubleUnaryOperator function =
                 switch (activation) {
@@ -189,6 +191,7 @@ final class RowKernelsTest {
                                 return x / 2 * (1 + Math.tanh(inner));
                             };
                     case GELU_ERF -> x -> x * normalDistribution(x);
+                    case CLAMPED_SWIGLU -> throw activation.withoutUp();
                 };
         for (DType type : new DType[] {DType.F32, DType.BF16}) {
             DeviceMatrix x = DeviceMatrix.random(arena, type, ROWS, 2 * COLUMNS, 1);

@@ -6,6 +6,7 @@ import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
 import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.ExpertSource;
 import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
@@ -57,9 +58,9 @@ public final class Mixtral implements ModelFamily {
             return MixtureOfExperts.load(
                     weights,
                     block + ".gate",
-                    new MixtureOfExperts.Names(block + ".experts", "w1", "w3", "w2"));
+                    new ExpertSource.Separate(block + ".experts", "w1", "w3", "w2"));
         }
         return MixtureOfExperts.load(
-                weights, layer + ".mlp.gate", MixtureOfExperts.Names.of(layer + ".mlp.experts"));
+                weights, layer + ".mlp.gate", ExpertSource.Separate.of(layer + ".mlp.experts"));
     }
 }

@@ -6,6 +6,8 @@ import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
 import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.ExpertSource;
+import dev.lockstep.model.layer.FeedForward;
 import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
@@ -15,8 +17,8 @@ import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
 import java.util.Set;
 
-/// Qwen3-MoE (Yang et al. 2025): Qwen3's attention, and a mixture of experts in place of each
-/// layer's feed-forward:
+/// Qwen3-MoE (Yang et al. 2025): Qwen3's attention, and a mixture of experts in place of the
+/// feed-forward of most layers:
 ///
 /// ```
 /// residual += Wo · attention(rotary(norm(Wq · n)), rotary(norm(Wk · n)), Wv · n)
@@ -50,9 +52,13 @@ public final class Qwen3Moe implements ModelFamily {
                                 .with(QueryKeyNorm.perHead(weights, attention, 0))),
                 ResidualBranch.of(
                         Norm.rms(weights, layer + ".post_attention_layernorm"),
-                        MixtureOfExperts.load(
-                                weights,
-                                layer + ".mlp.gate",
-                                MixtureOfExperts.Names.of(layer + ".mlp.experts"))));
+                        feedForward(weights, i, layer + ".mlp")));
+    }
+
+    private static FeedForward feedForward(Weights weights, int i, String mlp) {
+        return weights.config().hasExperts(i)
+                ? MixtureOfExperts.load(
+                        weights, mlp + ".gate", ExpertSource.Separate.of(mlp + ".experts"))
+                : FeedForward.dense(weights, mlp);
     }
 }

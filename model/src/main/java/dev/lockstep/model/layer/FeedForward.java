@@ -33,8 +33,9 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
         @Override
         public Tensor forward(ForwardStep step) {
             ActivationBuffers activations = step.activations();
-            Tensor both = activations.gateUp(step.tokens());
-            Tensor product = activations.feedForward(step.tokens());
+            int columns = down.weight().columns();
+            Tensor both = activations.gateUp(step.tokens(), columns);
+            Tensor product = activations.feedForward(step.tokens(), columns);
             gateUp.forward(step.x(), both);
             kernels.activateMultiply(activation, both, product);
             return down.forward(product, activations);
@@ -57,7 +58,7 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
         @Override
         public Tensor forward(ForwardStep step) {
             ActivationBuffers activations = step.activations();
-            Tensor inner = activations.feedForward(step.tokens());
+            Tensor inner = activations.feedForward(step.tokens(), down.weight().columns());
             up.forward(step.x(), inner);
             kernels.activate(activation, inner, inner);
             return down.forward(inner, activations);
@@ -72,6 +73,22 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
     /// Loads `gate_proj`, `up_proj` and `down_proj`.
     static Gated gated(Weights weights, String mlp) {
         return gated(weights, gateUp(weights, mlp), down(weights, mlp + ".down_proj"));
+    }
+
+    /// Loads `gate_proj`, `up_proj` and `down_proj` of a layer of a mixture of experts that has no
+    /// experts.
+    static Gated dense(Weights weights, String mlp) {
+        int width = weights.config().details().experts().orElseThrow().dense().size();
+        int hidden = weights.config().hiddenSize();
+        Span own = weights.shard().columns(width);
+        return gated(
+                weights,
+                Linear.ColumnParallel.load(
+                        weights,
+                        weights.linear(mlp + ".gate_proj", width, hidden).cut(own),
+                        weights.linear(mlp + ".up_proj", width, hidden).cut(own)),
+                Linear.RowParallel.load(
+                        weights, weights.linear(mlp + ".down_proj", hidden, width), own));
     }
 
     /// Creates a gated feed-forward.

@@ -99,6 +99,23 @@ public record SelfAttention(
                         .cut(keyColumns(weights)));
     }
 
+    /// Loads `q_proj`, `k_proj` and `v_proj` of a model that rotates adjacent dimensions of a head:
+    /// their rows are moved to where rotate-half expects them, which changes no score.
+    public static Linear.ColumnParallel qkvOfPairs(Weights weights, String attention) {
+        AttentionConfig config = weights.config().attention();
+        int hidden = weights.config().hiddenSize();
+        return Linear.ColumnParallel.load(
+                weights,
+                weights.linear(attention + ".q_proj", config.queryWidth(), hidden)
+                        .inPairs(config.headDim())
+                        .cut(queryColumns(weights)),
+                weights.linear(attention + ".k_proj", config.kvWidth(), hidden)
+                        .inPairs(config.headDim())
+                        .cut(keyColumns(weights)),
+                weights.linear(attention + ".v_proj", config.kvWidth(), hidden)
+                        .cut(keyColumns(weights)));
+    }
+
     /// Loads one matrix of all queries, then all keys, then all values.
     public static Linear.ColumnParallel mergedQkv(Weights weights, String name) {
         AttentionConfig config = weights.config().attention();

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model.family;
+
+import dev.lockstep.checkpoint.DecoderDetails;
+import dev.lockstep.model.Model;
+import dev.lockstep.model.ModelFamily;
+import dev.lockstep.model.Weights;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.ExpertSource;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.MixtureOfExperts;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SelfAttention;
+import dev.lockstep.model.layer.SharedExpert;
+import java.util.List;
+import java.util.Set;
+
+/// Granite 3's mixtures (IBM 2024): Granite with experts in place of a feed-forward, in some models
+/// beside a shared one:
+///
+/// ```
+/// residual += factor · Wo · attention(rotary(Wq · n), rotary(Wk · n), Wv · n)
+/// residual += factor · (Σ over the chosen experts e of routerₑ(n) · expertₑ(n) + shared(n))
+/// ```
+public final class GraniteMoe implements ModelFamily {
+
+    @Override
+    public Set<String> architectures() {
+        return Set.of("GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM");
+    }
+
+    @Override
+    public Model load(Weights weights) {
+        DecoderDetails details = weights.config().details();
+        List<Decoder.Layer> layers =
+                Decoder.layers(weights, i -> layer(weights, i, details.residualMultiplier()));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens").times(details.embeddingMultiplier()),
+                layers,
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i, double factor) {
+        String layer = "model.layers." + i;
+        String attention = layer + ".self_attn";
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                                Norm.rms(weights, layer + ".input_layernorm"),
+                                SelfAttention.rotary(weights, i, attention))
+                        .times(factor),
+                ResidualBranch.of(
+                                Norm.rms(weights, layer + ".post_attention_layernorm"),
+                                experts(weights, layer))
+                        .times(factor));
+    }
+
+    private static MixtureOfExperts experts(Weights weights, String layer) {
+        String block = layer + ".block_sparse_moe";
+        MixtureOfExperts experts =
+                MixtureOfExperts.load(
+                        weights,
+                        block + ".router.layer",
+                        new ExpertSource.Merged(block + ".input_linear", block + ".output_linear"));
+        String shared = layer + ".shared_mlp";
+        return weights.config().details().experts().orElseThrow().sharedSize() == 0
+                ? experts
+                : experts.with(
+                        SharedExpert.merged(
+                                weights, shared + ".input_linear", shared + ".output_linear"));
+    }
+}

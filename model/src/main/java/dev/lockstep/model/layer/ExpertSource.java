@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model.layer;
+
+import dev.lockstep.kernels.ExpertWeights;
+import dev.lockstep.model.OutputRows;
+import dev.lockstep.model.Span;
+import dev.lockstep.model.Weights;
+
+/// How a checkpoint stores the experts of a layer. Names are those of tensors without `.weight`.
+public sealed interface ExpertSource {
+
+    /// Packs this rank's shard of one expert.
+    ExpertWeights load(Weights weights, int expert);
+
+    /// A matrix for each expert and projection, `prefix.5.gate.weight`; or, as in GGUF files, all
+    /// experts of a projection one below the other, `prefix.gate.weight`.
+    record Separate(String prefix, String gate, String up, String down) implements ExpertSource {
+
+        /// Returns the names that most families use.
+        public static Separate of(String prefix) {
+            return new Separate(prefix, "gate_proj", "up_proj", "down_proj");
+        }
+
+        @Override
+        public ExpertWeights load(Weights weights, int expert) {
+            int width = weights.config().feedForwardSize();
+            int hidden = weights.config().hiddenSize();
+            Span own = weights.shard().feedForward();
+            OutputRows gateRows = matrix(weights, gate, expert, width, hidden);
+            OutputRows upRows = matrix(weights, up, expert, width, hidden);
+            OutputRows downRows = matrix(weights, down, expert, hidden, width);
+            return new ExpertWeights(
+                    weights.packRows(gateRows.cut(own), upRows.cut(own)),
+                    weights.packColumns(downRows, own));
+        }
+
+        private OutputRows matrix(Weights weights, String name, int expert, int rows, int columns) {
+            String all = "%s.%s".formatted(prefix, name);
+            if (weights.has(all + ".weight")) {
+                return ofAll(weights, all, expert, rows, columns);
+            }
+            String one = "%s.%d.%s.weight".formatted(prefix, expert, name);
+            return OutputRows.of(weights.matrix(one, rows, columns));
+        }
+    }
+
+    /// All experts one below the other: in one matrix the gate rows of each, then its up rows, in
+    /// another the rows of `down`.
+    record Merged(String gateUp, String down) implements ExpertSource {
+
+        @Override
+        public ExpertWeights load(Weights weights, int expert) {
+            int width = weights.config().feedForwardSize();
+            int hidden = weights.config().hiddenSize();
+            Span own = weights.shard().feedForward();
+            OutputRows both = ofAll(weights, gateUp, expert, 2 * width, hidden);
+            return new ExpertWeights(
+                    weights.packRows(both.cut(own), both.cut(own.plus(width))),
+                    weights.packColumns(ofAll(weights, down, expert, hidden, width), own));
+        }
+    }
+
+    private static OutputRows ofAll(
+            Weights weights, String name, int expert, int rows, int columns) {
+        int count = weights.config().feedForwardsPerLayer();
+        return OutputRows.of(weights.matrix(name + ".weight", count * rows, columns))
+                .cut(new Span(expert * rows, (expert + 1) * rows));
+    }
+}

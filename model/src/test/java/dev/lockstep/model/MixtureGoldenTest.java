@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+
+import java.net.URISyntaxException;
+import java.nio.file.Path;
+import java.util.Objects;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// Mixtures of experts with dense layers, shared experts and choices of their own, at more ranks
+/// than [RecordedLogitsTest] has, and in any batch.
+class MixtureGoldenTest {
+
+    @ParameterizedTest
+    @CsvSource({
+        "qwen3moe-sparse-step, 3",
+        "qwen2moe, 3",
+        "qwen2moe, 4",
+        "glm4moe, 3",
+        "glm4moe, 4",
+        "dots1, 3",
+        "minimaxm2, 3",
+        "minimaxm2, 4",
+        "olmoe, 3",
+        "ernie4_5moe, 3",
+        "ernie4_5moe, 4",
+        "granitemoeshared, 3"
+    })
+    void logitsAndGreedyIdsMatchTheRecordedOnes(String name, int ranks) throws Exception {
+        Path folder = folder(name);
+        try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32")) {
+            for (Goldens.Case golden : FamilyGoldenTest.goldens(folder).cases()) {
+                FamilyGoldenTest.requireLogits(name, group, golden);
+                assertArrayEquals(
+                        golden.greedy(), group.greedy(golden.prompt(), golden.greedy().length, 1));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "qwen2moe",
+                "glm4moe",
+                "dots1",
+                "minimaxm2",
+                "olmoe",
+                "ernie4_5moe",
+                "granitemoeshared"
+            })
+    void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String name) throws Exception {
+        Path folder = folder(name);
+        try (TestGroup group = TestGroup.load(folder, 2, "f32", "f32")) {
+            AnyBatch.requireSameBits(group, FamilyGoldenTest.goldens(folder).prompts());
+        }
+    }
+
+    private static Path folder(String name) throws URISyntaxException {
+        return Path.of(
+                Objects.requireNonNull(MixtureGoldenTest.class.getResource("/references/" + name))
+                        .toURI());
+    }
+}
