@@ -8,7 +8,7 @@ using namespace lockstep;
 namespace {
 
 // Numbered as in NativeElementOps.java.
-enum Kind { SILU, GELU_TANH, GELU_ERF, CLAMPED_SWIGLU };
+enum Kind { SILU, GELU_TANH, GELU_ERF, CLAMPED_SWIGLU, RELU_SQUARED };
 
 // x / (1 + e^-y): x times the logistic function of y.
 Lanes logistic_share(Lanes x, Lanes y) {
@@ -42,10 +42,17 @@ Lanes gelu_erf(Lanes x) {
   return multiply(x, where_below(x, broadcast(0), half, subtract(broadcast(1), half)));
 }
 
+// A NaN stays one.
+Lanes relu_squared(Lanes x) {
+  Lanes positive = where_below(x, broadcast(0), broadcast(0), x);
+  return multiply(positive, positive);
+}
+
 Lanes activated(int kind, Lanes x) {
   switch (kind) {
     case GELU_TANH: return gelu_tanh(x);
     case GELU_ERF: return gelu_erf(x);
+    case RELU_SQUARED: return relu_squared(x);
     default: return silu(x);
   }
 }

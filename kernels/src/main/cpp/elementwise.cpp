@@ -49,6 +49,15 @@ LOCKSTEP void lockstep_scale(float* x, int64_t stride, float factor, int64_t col
        [=](Lanes a, int64_t, int64_t, int) { return multiply(a, broadcast(factor)); });
 }
 
+// x[row] = x[row] · factors[positions[row]]
+LOCKSTEP void lockstep_scale_rows(float* x, int64_t stride, const float* factors,
+                                  const int32_t* positions, int64_t columns, int64_t from,
+                                  int64_t to) {
+  each(x, stride, columns, from, to, [=](Lanes a, int64_t row, int64_t, int) {
+    return multiply(a, broadcast(factors[positions[row]]));
+  });
+}
+
 // x = cap · tanh(x / cap)
 LOCKSTEP void lockstep_soft_cap(float* x, int64_t stride, float cap, int64_t columns, int64_t from,
                                 int64_t to) {

@@ -38,7 +38,7 @@ __device__ __forceinline__ float hyperbolic_tangent(float x) {
 __device__ __forceinline__ float soft_cap_of(float x, float cap) { return cap * hyperbolic_tangent(x / cap); }
 
 // Numbered as the enum Activation of the host.
-enum ActivationKind { SILU, GELU_TANH, GELU_ERF, CLAMPED_SWIGLU };
+enum ActivationKind { SILU, GELU_TANH, GELU_ERF, CLAMPED_SWIGLU, RELU_SQUARED };
 
 // x times the logistic function of y.
 __device__ __forceinline__ float logistic_share(float x, float y) { return x / (exponential(0.0f - y) + 1.0f); }
@@ -63,6 +63,10 @@ __device__ __forceinline__ float activated(int kind, float x) {
       return logistic_share(x, x);
     case GELU_TANH:
       return logistic_share(x, 0x1.988454p0f * fmaf(0.044715f * (x * x), x, x));
+    case RELU_SQUARED: {
+      float positive = x < 0.0f ? 0.0f : x;
+      return positive * positive;
+    }
     default: {
       float half = 0.5f * complement(fabsf(x) * 0x1.6a09e6p-1f);
       return x * (x < 0.0f ? half : 1.0f - half);

@@ -11,7 +11,9 @@ public enum Activation {
     GELU_ERF,
     /// With a gate and an up projection only: `g / (1 + e^-1.702g) · (u + 1)`, where g is the gate,
     /// at most 7, and u the up projection between -7 and 7 (OpenAI 2025).
-    CLAMPED_SWIGLU;
+    CLAMPED_SWIGLU,
+    /// `max(x, 0)²`.
+    RELU_SQUARED;
 
     /// Returns the op's refusal of a function that needs an up projection beside its gate.
     public IllegalArgumentException withoutUp() {

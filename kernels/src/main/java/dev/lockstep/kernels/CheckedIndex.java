@@ -17,7 +17,8 @@ public enum CheckedIndex {
     SAMPLED_SLOT("sample", "slot", -1),
     SCORED_TARGET("score", "target", 0),
     RECORDED_SLOT("record", "slot", -1),
-    RECORDED_ID("record", "id", 0);
+    RECORDED_ID("record", "id", 0),
+    SCALED_POSITION("scaleRows", "position", 0);
 
     private final String op;
     private final String noun;

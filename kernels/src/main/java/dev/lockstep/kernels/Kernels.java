@@ -161,6 +161,14 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// Computes `x = x · factor`, in place, of activations or F32.
     void scale(Tensor x, float factor);
 
+    /// Computes `x[t] = x[t] · factors[positions[t]]`, in place: a factor of a token by its
+    /// position.
+    ///
+    /// @param x `[T, columns]`, activations
+    /// @param factors `[1, positions]` F32
+    /// @param positions `[1, T]` I32
+    void scaleRows(Tensor x, Tensor factors, Tensor positions);
+
     /// Computes `x = cap · tanh(x / cap)` of logits, in place.
     void softCap(Tensor x, float cap);
 

@@ -19,7 +19,12 @@ public interface FurtherRowContract extends KernelsContract {
     float EPSILON = 1e-5f;
 
     /// The functions of one value.
-    List<Activation> ALONE = List.of(Activation.SILU, Activation.GELU_TANH, Activation.GELU_ERF);
+    List<Activation> ALONE =
+            List.of(
+                    Activation.SILU,
+                    Activation.GELU_TANH,
+                    Activation.GELU_ERF,
+                    Activation.RELU_SQUARED);
 
     @Test
     default void aLayerNormIsWithinRoundingOfTheReference() {
@@ -363,6 +368,7 @@ public interface FurtherRowContract extends KernelsContract {
                     x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
             case GELU_ERF -> x * normal(x);
             case CLAMPED_SWIGLU -> throw activation.withoutUp();
+            case RELU_SQUARED -> Math.max(x, 0) * Math.max(x, 0);
         };
     }
 

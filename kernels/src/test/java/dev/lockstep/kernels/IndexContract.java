@@ -70,6 +70,25 @@ public interface IndexContract extends KernelsContract {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(ints = {3, -1, Integer.MAX_VALUE, Integer.MIN_VALUE})
+    default void aScaledPositionThatHasNoFactorIsRefused(int wrong) {
+        try (TestDevice device = device()) {
+            Tensor guarded = guarded(device, 2, 2);
+            Tensor x = guarded.rows(1, 3);
+            Tensor factors = device.tensor(DType.F32, 1, 3, 1, 2, 3);
+            Tensor positions = device.ints(1, 2, 0, wrong);
+            requireRefused(
+                    device,
+                    () -> device.kernels().scaleRows(x, factors, positions),
+                    CheckedIndex.SCALED_POSITION,
+                    1,
+                    wrong,
+                    3);
+            requireGuards(device, guarded);
+        }
+    }
+
     @Test
     default void anEntryOfABlockTableThatNamesNoBlockIsRefused() {
         int[] whole = wholeSequence();

@@ -110,6 +110,24 @@ public interface RowContract extends KernelsContract {
     }
 
     @Test
+    default void rowsAreScaledByTheFactorsOfTheirPositions() {
+        try (TestDevice device = device()) {
+            int width = 37;
+            float[] values = device.stored(TestValues.normal(new Random(8), 4 * width));
+            Tensor x = device.activations(4, width, values);
+            Tensor factors = device.tensor(DType.F32, 1, 3, 1, 1.75f, 0.3f);
+            device.kernels().scaleRows(x.columns(0, 35), factors, device.ints(1, 4, 2, 0, 1, 2));
+            float[] actual = device.floats(x);
+            double[] expected = {0.3f, 1, 1.75f, 0.3f};
+            for (int i = 0; i < values.length; i++) {
+                double factor = i % width < 35 ? expected[i / width] : 1;
+                double bound = 1e-7 * Math.abs(values[i]);
+                Rounding.requireClose(values[i] * factor, actual[i], bound, x.type());
+            }
+        }
+    }
+
+    @Test
     default void gatheredRowsAreCopies() {
         try (TestDevice device = device()) {
             for (DType type : device.floatTypes()) {

@@ -12,6 +12,7 @@ import java.util.TreeSet;
 public final class ActivationNames {
     private static final Map<String, Activation> NAMES =
             Map.of(
+                    "relu2", Activation.RELU_SQUARED,
                     "silu", Activation.SILU,
                     "swish", Activation.SILU,
                     "gelu", Activation.GELU_ERF,

@@ -25,6 +25,10 @@ final class ActivationFunctions {
                 yield x * (x < 0 ? half : 1 - half);
             }
             case CLAMPED_SWIGLU -> throw activation.withoutUp();
+            case RELU_SQUARED -> {
+                float positive = x < 0 ? 0 : x;
+                yield positive * positive;
+            }
         };
     }
 

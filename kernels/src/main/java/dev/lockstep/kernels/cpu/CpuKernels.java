@@ -331,6 +331,12 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public void scaleRows(Tensor x, Tensor factors, Tensor positions) {
+        elements.scaleRows(x, factors, positions);
+        finished();
+    }
+
+    @Override
     public void softCap(Tensor x, float cap) {
         elements.softCap(x, cap);
         finished();

@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.Activation;
+import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -84,6 +85,28 @@ final class ElementKernels {
                 x.rows(),
                 x.columns(),
                 (from, to) -> ops.scale(address(x), x.stride(), factor, x.columns(), from, to));
+    }
+
+    void scaleRows(Tensor x, Tensor factors, Tensor positions) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        factors.require("factors", DType.F32, 1, factors.columns());
+        positions.require("positions", DType.I32, 1, x.rows());
+        for (int i = 0; i < x.rows(); i++) {
+            int position = AllMemory.SEGMENT.get(AllMemory.INT, address(positions) + i * 4L);
+            CheckedIndex.SCALED_POSITION.require(i, position, factors.columns());
+        }
+        team.shareRows(
+                x.rows(),
+                x.columns(),
+                (from, to) ->
+                        ops.scaleRows(
+                                address(x),
+                                x.stride(),
+                                address(factors),
+                                address(positions),
+                                x.columns(),
+                                from,
+                                to));
     }
 
     void softCap(Tensor x, float cap) {

@@ -28,6 +28,10 @@ interface ElementOps {
     /// Computes `x = x · factor`.
     void scale(long x, long xStride, float factor, int columns, int from, int to);
 
+    /// Computes `x = x · factors[positions[row]]`, of floats and ints without gaps.
+    void scaleRows(
+            long x, long xStride, long factors, long positions, int columns, int from, int to);
+
     /// Computes `x = cap · tanh(x / cap)`, with [HyperbolicTangent].
     void softCap(long x, long xStride, float cap, int columns, int from, int to);
 

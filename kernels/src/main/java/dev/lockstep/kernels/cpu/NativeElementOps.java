@@ -13,6 +13,7 @@ final class NativeElementOps implements ElementOps {
     private final MethodHandle add;
     private final MethodHandle addGated;
     private final MethodHandle scale;
+    private final MethodHandle scaleRows;
     private final MethodHandle softCap;
     private final MethodHandle activate;
     private final MethodHandle activateMultiply;
@@ -46,6 +47,16 @@ final class NativeElementOps implements ElementOps {
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_FLOAT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        scaleRows =
+                library.function(
+                        "lockstep_scale_rows",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG);
@@ -128,6 +139,17 @@ final class NativeElementOps implements ElementOps {
     }
 
     @Override
+    public void scaleRows(
+            long x, long xStride, long factors, long positions, int columns, int from, int to) {
+        try {
+            scaleRows.invokeExact(
+                    x, xStride, factors, positions, (long) columns, (long) from, (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
     public void softCap(long x, long xStride, float cap, int columns, int from, int to) {
         try {
             softCap.invokeExact(x, xStride, cap, (long) columns, (long) from, (long) to);
@@ -193,6 +215,7 @@ final class NativeElementOps implements ElementOps {
             case GELU_TANH -> 1;
             case GELU_ERF -> 2;
             case CLAMPED_SWIGLU -> 3;
+            case RELU_SQUARED -> 4;
         };
     }
 }

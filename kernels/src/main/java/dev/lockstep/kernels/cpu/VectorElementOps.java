@@ -54,6 +54,15 @@ final class VectorElementOps implements ElementOps {
     }
 
     @Override
+    public void scaleRows(
+            long x, long xStride, long factors, long positions, int columns, int from, int to) {
+        for (int row = from; row < to; row++) {
+            int position = MEMORY.get(AllMemory.INT, positions + row * 4L);
+            scale(x, xStride, MEMORY.get(FLOAT, factors + position * 4L), columns, row, row + 1);
+        }
+    }
+
+    @Override
     public void softCap(long x, long xStride, float cap, int columns, int from, int to) {
         for (int row = from; row < to; row++) {
             for (int c = 0; c < columns; c++) {

@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cuda;
 import static dev.lockstep.kernels.cuda.KernelStruct.named;
 
 import dev.lockstep.kernels.Activation;
+import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Tensor;
 import java.util.List;
@@ -22,6 +23,15 @@ final class CudaElements {
     static final KernelDeclaration SCALE =
             KernelDeclaration.of(
                     "scale", named("ScaleParams").view("x").f32("factor").i32("unused"));
+    static final KernelDeclaration SCALE_ROWS =
+            KernelDeclaration.of(
+                    "scale_rows",
+                    named("ScaleRowsParams")
+                            .view("x")
+                            .pointer("factors")
+                            .pointer("positions")
+                            .i64("count")
+                            .report());
     static final KernelDeclaration SOFT_CAP =
             KernelDeclaration.of(
                     "soft_cap", named("SoftCapParams").view("x").f32("cap").i32("unused"));
@@ -45,6 +55,7 @@ final class CudaElements {
     private final TypedOps copy;
     private final TypedOps clear;
     private final TypedOps scale;
+    private final CudaOp scaleRows;
     private final CudaOp softCap;
     private final CudaOp activate;
     private final CudaOp activateMultiply;
@@ -59,13 +70,15 @@ final class CudaElements {
         copy = TypedOps.load(context, COPY, "FROM", "TO");
         clear = TypedOps.load(context, CLEAR, "ACTIVATION");
         scale = TypedOps.load(context, SCALE, "ACTIVATION");
+        scaleRows = programs.op(SCALE_ROWS, ofActivations);
         softCap = programs.op(SOFT_CAP, "-DACTIVATION=F32");
         activate = programs.op(ACTIVATE, ofActivations);
         activateMultiply = programs.op(ACTIVATE_MULTIPLY, ofActivations);
     }
 
     static List<KernelDeclaration> declarations() {
-        return List.of(ADD, ADD_GATED, COPY, CLEAR, SCALE, SOFT_CAP, ACTIVATE, ACTIVATE_MULTIPLY);
+        return List.of(
+                ADD, ADD_GATED, COPY, CLEAR, SCALE, SCALE_ROWS, SOFT_CAP, ACTIVATE, ACTIVATE_MULTIPLY);
     }
 
     void add(Tensor x, Tensor y) {
@@ -98,6 +111,20 @@ final class CudaElements {
                 .view(x)
                 .f32(factor)
                 .i32(0)
+                .launchTiles(x.rows(), x.columns());
+    }
+
+    void scaleRows(Tensor x, Tensor factors, Tensor positions) {
+        x.require("x", type, x.rows(), x.columns());
+        factors.require("factors", DType.F32, 1, factors.columns());
+        positions.require("positions", DType.I32, 1, x.rows());
+        scaleRows
+                .begin()
+                .view(x)
+                .pointer(factors)
+                .pointer(positions)
+                .i64(factors.columns())
+                .report(CheckedIndex.SCALED_POSITION)
                 .launchTiles(x.rows(), x.columns());
     }
 

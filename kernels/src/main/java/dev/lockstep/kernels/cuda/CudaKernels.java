@@ -322,6 +322,12 @@ public final class CudaKernels implements Kernels {
     }
 
     @Override
+    public void scaleRows(Tensor x, Tensor factors, Tensor positions) {
+        elements.scaleRows(x, factors, positions);
+        enqueued();
+    }
+
+    @Override
     public void softCap(Tensor x, float cap) {
         elements.softCap(x, cap);
         enqueued();

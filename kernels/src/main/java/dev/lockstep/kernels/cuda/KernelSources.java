@@ -43,6 +43,7 @@ final class KernelSources {
                     "sample",
                     "sampler",
                     "scale",
+                    "scale_rows",
                     "scatter",
                     "soft_cap",
                     "square_sums");

@@ -223,7 +223,7 @@ final class TwinTest {
                 wide[i] *= 5;
             }
             Tensor gateUp = device.floats(3, 2 * width, wide);
-            Tensor all = device.zeros(DType.F32, 3, 9 * width + 1);
+            Tensor all = device.zeros(DType.F32, 3, 11 * width + 1);
             Kernels kernels = device.kernels();
             kernels.layerNorm(x, weight, bias, 1e-5f, all.columns(0, width));
             int column = width;
@@ -236,14 +236,16 @@ final class TwinTest {
             }
             kernels.activateMultiply(
                     Activation.CLAMPED_SWIGLU, gateUp, all.columns(column, column + width));
-            kernels.squareSums(x, all.columns(9 * width, 9 * width + 1));
-            Tensor last = all.columns(8 * width, 9 * width);
+            kernels.squareSums(x, all.columns(11 * width, 11 * width + 1));
+            Tensor last = all.columns(10 * width, 11 * width);
             kernels.add(last, x);
             kernels.normalizeBySums(
-                    last, all.columns(9 * width, 9 * width + 1), width, weight, 1e-5f);
+                    last, all.columns(11 * width, 11 * width + 1), width, weight, 1e-5f);
             kernels.add(last, bias);
             kernels.scale(last, 1.7f);
             kernels.addGated(last, x, gateUp.columns(0, 1));
+            kernels.scaleRows(
+                    last, device.tensor(DType.F32, 1, 2, 0.9f, 1.3f), device.ints(1, 3, 1, 0, 1));
             kernels.softCap(last, 1.5f);
             return device.bits(all);
         }

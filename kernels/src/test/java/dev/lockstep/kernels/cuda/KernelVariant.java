@@ -23,6 +23,7 @@ record KernelVariant(String file, List<String> options) {
         "rms_norm",
         "rms_norm_heads",
         "scale",
+        "scale_rows",
         "soft_cap",
         "square_sums"
     };

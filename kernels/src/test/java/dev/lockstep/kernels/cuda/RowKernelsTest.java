@@ -180,7 +180,7 @@ final class RowKernelsTest {
     @ParameterizedTest
     @EnumSource(
             value = Activation.class,
-            names = {"SILU", "GELU_TANH", "GELU_ERF"})
+            names = {"SILU", "GELU_TANH", "GELU_ERF", "RELU_SQUARED"})
     void activationsFollowTheirFormulas(Activation activation) {
         DoubleUnaryOperator function =
                 switch (activation) {
@@ -192,6 +192,7 @@ final class RowKernelsTest {
                             };
                     case GELU_ERF -> x -> x * normalDistribution(x);
                     case CLAMPED_SWIGLU -> throw activation.withoutUp();
+                    case RELU_SQUARED -> x -> Math.max(x, 0) * Math.max(x, 0);
                 };
         for (DType type : new DType[] {DType.F32, DType.BF16}) {
             DeviceMatrix x = DeviceMatrix.random(arena, type, ROWS, 2 * COLUMNS, 1);
@@ -268,6 +269,26 @@ final class RowKernelsTest {
                 assertEquals(out.at(1, c), embedded.at(3, c));
             }
             requireReported(2, 3, 3);
+        }
+    }
+
+    @Test
+    void rowsAreScaledByTheirPositions() {
+        for (DType type : new DType[] {DType.F32, DType.BF16}) {
+            DeviceMatrix x = random(type, 1);
+            double[][] expected = x.toArray();
+            float[] factors = {1, 1.5f, 0.25f};
+            int[] positions = {2, 1, -1};
+            map(expected, (r, _, value) -> r == 2 ? value : value * factors[positions[r]]);
+            call("scale_rows", type)
+                    .output(x)
+                    .pointer(arena.allocateFrom(ValueLayout.JAVA_FLOAT, factors))
+                    .pointer(arena.allocateFrom(ValueLayout.JAVA_INT, positions))
+                    .number(3L)
+                    .report(word)
+                    .run(ROWS, 64);
+            x.requireClose(expected, 1);
+            requireReported(2, -1, 3);
         }
     }
 
