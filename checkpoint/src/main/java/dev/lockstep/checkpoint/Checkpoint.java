@@ -66,6 +66,23 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
     /// GGUF's `llama`.
     public abstract String architecture();
 
+    /// Returns the class of the model in a folder, without opening its weights; empty if the folder
+    /// has no readable configuration.
+    public static Optional<String> architecture(Path path) {
+        try {
+            return JsonObject.readIfPresent(path.resolve("config.json"))
+                    .map(config -> TextConfig.of(config).architecture());
+        } catch (CheckpointException _) {
+            return Optional.empty();
+        }
+    }
+
+    /// Returns a line about a model of several modalities of which only the text is served: its
+    /// class and the tensors that stay on disk; empty for a model of text.
+    public Optional<String> otherModalities() {
+        return Optional.empty();
+    }
+
     /// Returns the shape of the model.
     ///
     /// @throws CheckpointException for a wrong configuration, and for a GGUF file that holds a

@@ -14,6 +14,7 @@ import java.util.OptionalDouble;
 /// @param attentionCap c in `c · tanh(score / c)`
 /// @param logitCap the same c for the logits
 /// @param experts empty for dense models
+/// @param positions rotated and scaled as in most models, unless the family differs
 public record DecoderDetails(
         String activation,
         double embeddingMultiplier,
@@ -22,7 +23,8 @@ public record DecoderDetails(
         OptionalDouble attentionScale,
         OptionalDouble attentionCap,
         OptionalDouble logitCap,
-        Optional<ExpertConfig> experts) {
+        Optional<ExpertConfig> experts,
+        PositionConfig positions) {
 
     public DecoderDetails {
         requirePositive("embedding multiplier", embeddingMultiplier);
@@ -42,7 +44,8 @@ public record DecoderDetails(
                 OptionalDouble.empty(),
                 OptionalDouble.empty(),
                 OptionalDouble.empty(),
-                Optional.empty());
+                Optional.empty(),
+                PositionConfig.plain());
     }
 
     private static void requirePositive(String what, double value) {

@@ -6,16 +6,17 @@ import java.util.OptionalDouble;
 /// A reader of [DecoderDetails] in `config.json`.
 record DetailsReader(JsonObject config) {
 
-    DecoderDetails details() {
+    DecoderDetails details(PositionConfig positions) {
         return new DecoderDetails(
                 activation(),
                 config.number("embedding_multiplier").orElse(1),
                 config.number("residual_multiplier").orElse(1),
-                config.number("logits_scaling").orElse(1),
+                logitDivisor(),
                 attentionScale(),
                 config.number("attn_logit_softcapping"),
                 config.number("final_logit_softcapping"),
-                new ExpertReader(config).experts());
+                new ExpertReader(config).experts(),
+                positions);
     }
 
     /// Returns the activation. Gemma names two, of which `hidden_activation` applies.
@@ -28,6 +29,14 @@ record DetailsReader(JsonObject config) {
                                     "gelu_pytorch_tanh";
                             default -> "silu";
                         });
+    }
+
+    /// Returns the divisor of the logits; Cohere has its inverse.
+    private double logitDivisor() {
+        OptionalDouble scale = config.number("logit_scale");
+        return scale.isPresent()
+                ? 1 / scale.getAsDouble()
+                : config.number("logits_scaling").orElse(1);
     }
 
     private OptionalDouble attentionScale() {

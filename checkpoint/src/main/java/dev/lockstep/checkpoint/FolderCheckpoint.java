@@ -16,23 +16,31 @@ final class FolderCheckpoint extends Checkpoint {
     private static final String INDEX = "model.safetensors.index.json";
 
     private final Map<String, SafetensorsFile> files;
-    private final String architecture;
+    private final TextConfig text;
+    private final Optional<String> otherModalities;
     private final ReadConfig config;
 
     private FolderCheckpoint(
             Path folder, Map<String, SafetensorsFile> files, Map<String, StoredTensor> stored) {
-        Map<String, StoredTensor> tensors = BaseNames.complete(stored);
+        TextConfig text = TextConfig.of(JsonObject.read(folder.resolve("config.json")));
+        Optional<TextTensors> parts = text.whole().map(_ -> TextTensors.of(stored));
+        Map<String, StoredTensor> tensors =
+                BaseNames.complete(parts.map(TextTensors::text).orElse(stored));
         super(folder, tensors, new TokenizerSource.Folder(folder));
-        JsonObject json = JsonObject.read(folder.resolve("config.json"));
         Optional<JsonObject> generation =
                 JsonObject.readIfPresent(folder.resolve("generation_config.json"));
         this.files = files;
-        this.architecture = HuggingFaceConfig.architecture(json);
+        this.text = text;
+        this.otherModalities =
+                parts.map(
+                        each ->
+                                "the text of %s alone; %s"
+                                        .formatted(text.whole().orElseThrow(), each.left()));
         this.config =
                 ReadConfig.of(
                         () ->
                                 HuggingFaceConfig.read(
-                                        json,
+                                        text,
                                         generation,
                                         tensors.keySet(),
                                         dominantType(tensors.values())));
@@ -58,7 +66,12 @@ final class FolderCheckpoint extends Checkpoint {
 
     @Override
     public String architecture() {
-        return architecture;
+        return text.architecture();
+    }
+
+    @Override
+    public Optional<String> otherModalities() {
+        return otherModalities;
     }
 
     @Override
@@ -68,7 +81,7 @@ final class FolderCheckpoint extends Checkpoint {
 
     @Override
     public List<String> unexplainedKeys() {
-        return ConfigKeys.unexplained(JsonObject.read(path().resolve("config.json")));
+        return ConfigKeys.unexplained(text.config());
     }
 
     @Override

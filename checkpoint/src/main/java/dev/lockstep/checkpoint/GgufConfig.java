@@ -120,7 +120,8 @@ final class GgufConfig {
                 attentionScale(hidden, layers, attention),
                 metadata.number(key("attn_logit_softcapping")),
                 metadata.number(key("final_logit_softcapping")),
-                experts());
+                experts(),
+                PositionConfig.plain());
     }
 
     /// Returns the attention scale. Gemma's 27B models scale by the hidden size divided by the

@@ -17,12 +17,14 @@ final class HuggingFaceConfig {
     };
 
     private final JsonObject config;
+    private final String architecture;
     private final Optional<JsonObject> generation;
     private final Set<String> tensorNames;
 
     private HuggingFaceConfig(
-            JsonObject config, Optional<JsonObject> generation, Set<String> tensorNames) {
-        this.config = config;
+            TextConfig text, Optional<JsonObject> generation, Set<String> tensorNames) {
+        this.config = ConfigDefaults.complete(text.config());
+        this.architecture = text.architecture();
         this.generation = generation;
         this.tensorNames = tensorNames;
     }
@@ -30,15 +32,14 @@ final class HuggingFaceConfig {
     /// Returns the configuration of the model with the given tensor names, which show whether there
     /// are biases and an untied output head when no key states it.
     static ModelConfig read(
-            JsonObject config,
+            TextConfig text,
             Optional<JsonObject> generation,
             Set<String> tensorNames,
             TensorType weightType) {
         try {
-            return new HuggingFaceConfig(ConfigDefaults.complete(config), generation, tensorNames)
-                    .read(weightType);
+            return new HuggingFaceConfig(text, generation, tensorNames).read(weightType);
         } catch (IllegalArgumentException e) {
-            throw new CheckpointException(config.file() + ": " + e.getMessage(), e);
+            throw new CheckpointException(text.config().file() + ": " + e.getMessage(), e);
         }
     }
 
@@ -50,8 +51,9 @@ final class HuggingFaceConfig {
         int context = requireSize(1 << 30, "max_position_embeddings", "n_positions", "n_ctx");
         AttentionConfig attention = attention(hidden);
         var ropes = new RopeReader(config, attention.headDim(), context);
+        LayerTypes types = LayerTypes.of(config, layers);
         return new ModelConfig(
-                architecture(config),
+                architecture,
                 hidden,
                 layers,
                 feedForwardSize(hidden),
@@ -62,10 +64,11 @@ final class HuggingFaceConfig {
                 ropes.rope(),
                 ropes.windowRope(),
                 config.flag("tie_word_embeddings").orElse(!tensorNames.contains("lm_head.weight")),
-                LayerTypes.of(config, layers).kvGroups(),
+                types.kvGroups(),
                 specialIds(),
                 weightType,
-                new DetailsReader(config).details());
+                new DetailsReader(config)
+                        .details(new PositionReader(config, types).positions(context)));
     }
 
     private void refuseQuantized() {
@@ -86,7 +89,7 @@ final class HuggingFaceConfig {
     private void refuseOtherArithmetic() {
         if (config.has("text_config")) {
             throw new CheckpointException(
-                    "%s: text_config belongs to a model of text and images, which is not supported: use a version for text alone"
+                    "%s: text_config belongs to a model of text and images that is not supported: use a version for text alone"
                             .formatted(config.file()));
         }
         for (String key :
@@ -98,22 +101,14 @@ final class HuggingFaceConfig {
                 throw config.wrong(key, true, "false");
             }
         }
-        if (!config.flag("scale_attn_weights").orElse(true)) {
-            throw config.wrong("scale_attn_weights", false, "true");
+        for (String key : List.of("is_causal", "scale_attn_weights", "use_rope")) {
+            if (!config.flag(key).orElse(true)) {
+                throw config.wrong(key, false, "true");
+            }
         }
         if (config.has("clip_qkv")) {
             throw config.wrong("clip_qkv", config.requireNumber("clip_qkv"), "null");
         }
-    }
-
-    /// Returns the name of the model's class, or of its type.
-    static String architecture(JsonObject config) {
-        List<String> classes = config.texts("architectures");
-        if (!classes.isEmpty()) {
-            return classes.getFirst();
-        }
-        return config.text("model_type")
-                .orElseThrow(() -> config.missing("architectures", "model_type"));
     }
 
     private AttentionConfig attention(int hidden) {

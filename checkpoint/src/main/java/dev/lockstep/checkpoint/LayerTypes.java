@@ -110,6 +110,7 @@ record LayerTypes(List<Integer> windows) {
         }
         return switch (config.text("model_type").orElse("")) {
             case "gemma2" -> OptionalInt.of(2);
+            case "cohere2", "olmo3" -> OptionalInt.of(4);
             case "gemma3", "gemma3_text" -> OptionalInt.of(6);
             default -> OptionalInt.empty();
         };

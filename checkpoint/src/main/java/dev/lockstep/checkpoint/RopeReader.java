@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -14,6 +15,9 @@ import java.util.Set;
 /// Any other key of a rope may change its angles and is refused.
 record RopeReader(JsonObject config, int headDim, int context) {
     private static final double DEFAULT_THETA = 10_000;
+
+    /// The key of [PositionConfig.QueryScale], which only some families read.
+    static final String QUERY_SCALE = "llama_4_scaling_beta";
 
     private static final Set<String> LAYER_TYPES = Set.of("full_attention", "sliding_attention");
 
@@ -42,12 +46,16 @@ record RopeReader(JsonObject config, int headDim, int context) {
         return rope("full_attention", config.number("rope_theta").orElse(DEFAULT_THETA));
     }
 
-    /// Returns the rope of windowed layers. Older Gemma 3 has a separate base for them and leaves
-    /// them unscaled.
+    /// Returns the rope of windowed layers. In the older layout Gemma 3 has a separate base for
+    /// them, and both Gemma 3 and OLMo 3 leave them unscaled.
     RopeConfig windowRope() {
         if (parameters().isEmpty() && config.has("rope_local_base_freq")) {
             double theta = config.requireNumber("rope_local_base_freq");
             return new RopeConfig(theta, rotaryDim(config), new RopeScaling.None());
+        }
+        if (parameters().isEmpty() && modelType().equals("olmo3")) {
+            RopeConfig full = rope();
+            return new RopeConfig(full.theta(), full.rotaryDim(), new RopeScaling.None());
         }
         return rope("sliding_attention", config.number("rope_theta").orElse(DEFAULT_THETA));
     }
@@ -56,14 +64,14 @@ record RopeReader(JsonObject config, int headDim, int context) {
         Optional<JsonObject> parameters = parameters();
         if (parameters.isEmpty()) {
             Optional<JsonObject> scaling = config.object("rope_scaling");
-            scaling.ifPresent(each -> requireKnown(each, KNOWN));
+            scaling.ifPresent(each -> requireKnown(each, known()));
             return new RopeConfig(
                     defaultTheta,
                     rotaryDim(config),
                     scaling.map(this::scaling).orElse(new RopeScaling.None()));
         }
         JsonObject own = ofLayers(parameters.get(), layerType);
-        requireKnown(own, KNOWN);
+        requireKnown(own, known());
         return new RopeConfig(
                 own.number("rope_theta").orElse(defaultTheta), rotaryDim(own), scaling(own));
     }
@@ -84,6 +92,19 @@ record RopeReader(JsonObject config, int headDim, int context) {
                         () ->
                                 parameters.wrong(
                                         key, "null", "a rope: layers without rope are unknown"));
+    }
+
+    private Set<String> known() {
+        if (!modelType().equals("ministral3")) {
+            return KNOWN;
+        }
+        Set<String> known = new HashSet<>(KNOWN);
+        known.add(QUERY_SCALE);
+        return known;
+    }
+
+    private String modelType() {
+        return config.text("model_type").orElse("");
     }
 
     private static void requireKnown(JsonObject object, Set<String> known) {

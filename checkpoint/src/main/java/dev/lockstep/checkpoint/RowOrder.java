@@ -17,20 +17,28 @@ public sealed interface RowOrder {
         }
     }
 
-    /// llama.cpp stores q and k of some families for rope on adjacent pairs: per head, rows `0,
-    /// half, 1, half + 1, …` of Hugging Face's order, where `half = headDim / 2`.
-    record AdjacentPairs(int headDim) implements RowOrder {
+    /// q and k for rope on adjacent pairs, as some families and llama.cpp's files of others have
+    /// them: per head, rows `0, half, 1, half + 1, …` of the order for rotate-half, where `half =
+    /// rotaryDim / 2`, then the rows that are not rotated.
+    record AdjacentPairs(int headDim, int rotaryDim) implements RowOrder {
         public AdjacentPairs {
-            if (headDim < 2 || headDim % 2 != 0) {
-                throw new IllegalArgumentException("head size " + headDim + " is not even");
+            if (rotaryDim < 2 || rotaryDim % 2 != 0 || rotaryDim > headDim) {
+                throw new IllegalArgumentException(
+                        "rotary size %d is not even and at most the head size %d"
+                                .formatted(rotaryDim, headDim));
             }
+        }
+
+        /// Creates the order of heads that are rotated as a whole.
+        public AdjacentPairs(int headDim) {
+            this(headDim, headDim);
         }
 
         @Override
         public int storedRow(int row) {
-            int half = headDim / 2;
+            int half = rotaryDim / 2;
             int inHead = row % headDim;
-            return row - inHead + 2 * (inHead % half) + inHead / half;
+            return inHead >= rotaryDim ? row : row - inHead + 2 * (inHead % half) + inHead / half;
         }
     }
 }

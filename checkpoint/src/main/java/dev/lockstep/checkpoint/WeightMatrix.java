@@ -22,6 +22,17 @@ public record WeightMatrix(
         }
     }
 
+    /// Returns this matrix with rows in another order than its file has them.
+    ///
+    /// @throws IllegalArgumentException if its rows are in such an order already
+    public WeightMatrix ordered(RowOrder other) {
+        if (!(order instanceof RowOrder.AsIs)) {
+            throw new IllegalArgumentException(
+                    "%s: its rows are in the order %s already".formatted(name, order));
+        }
+        return new WeightMatrix(name, type, rows, columns, other, data);
+    }
+
     /// Returns the row of `data` that holds row `row`.
     public int storedRow(int row) {
         return order.storedRow(row);

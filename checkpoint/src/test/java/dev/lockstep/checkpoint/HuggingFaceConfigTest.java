@@ -269,7 +269,7 @@ class HuggingFaceConfigTest {
     void eosIdsComeFromBothFilesAndMayBeLists() {
         ModelConfig config =
                 HuggingFaceConfig.read(
-                        json("{" + LLAMA + "}"),
+                        TextConfig.of(json("{" + LLAMA + "}")),
                         Optional.of(json("{\"eos_token_id\": [7, 2, 9], \"bos_token_id\": 5}")),
                         Set.of(),
                         TensorType.F32);
@@ -281,7 +281,7 @@ class HuggingFaceConfigTest {
         assertTrue(parse("{" + LLAMA + "}").tiedEmbeddings());
         ModelConfig seen =
                 HuggingFaceConfig.read(
-                        json("{" + LLAMA + "}"),
+                        TextConfig.of(json("{" + LLAMA + "}")),
                         Optional.empty(),
                         Set.of("lm_head.weight", "model.layers.0.self_attn.q_proj.bias"),
                         TensorType.F32);
@@ -373,7 +373,8 @@ class HuggingFaceConfigTest {
     }
 
     private static ModelConfig parse(String text) {
-        return HuggingFaceConfig.read(json(text), Optional.empty(), Set.of(), TensorType.F32);
+        return HuggingFaceConfig.read(
+                TextConfig.of(json(text)), Optional.empty(), Set.of(), TensorType.F32);
     }
 
     private static JsonObject json(String text) {
