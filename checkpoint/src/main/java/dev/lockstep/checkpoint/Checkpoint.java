@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 
 /// A model on disk, with one interface for a Hugging Face folder and a GGUF file.
 ///
@@ -172,6 +173,20 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
                     }
                 });
         return values;
+    }
+
+    /// Returns which matrices are decoded when they are loaded, for display; empty if none is. They
+    /// take the memory of the type that they are decoded to.
+    public final Optional<String> decodedMatrices() {
+        Set<String> kinds = new TreeSet<>();
+        for (StoredTensor tensor : tensors.values()) {
+            if (tensor.decoder().isPresent()) {
+                kinds.add(
+                        "%s decoded to %s at load"
+                                .formatted(tensor.typeName(), tensor.type().orElseThrow()));
+            }
+        }
+        return kinds.isEmpty() ? Optional.empty() : Optional.of(String.join(", ", kinds));
     }
 
     /// Returns the bytes of all tensors.

@@ -36,6 +36,8 @@ final class ConfigKeys {
                     "pad_token_id",
                     "partial_rotary_factor",
                     "pretraining_tp",
+                    "quantization",
+                    "quantization_config",
                     "rms_norm_eps",
                     "rope_parameters",
                     "rope_scaling",

@@ -22,10 +22,12 @@ final class FolderCheckpoint extends Checkpoint {
 
     private FolderCheckpoint(
             Path folder, Map<String, SafetensorsFile> files, Map<String, StoredTensor> stored) {
-        TextConfig text = TextConfig.of(JsonObject.read(folder.resolve("config.json")));
-        Optional<TextTensors> parts = text.whole().map(_ -> TextTensors.of(stored));
+        JsonObject json = JsonObject.read(folder.resolve("config.json"));
+        Decoded decoded = Decoded.of(json, folder, stored);
+        TextConfig text = TextConfig.of(json);
+        Optional<TextTensors> parts = text.whole().map(_ -> TextTensors.of(decoded.tensors()));
         Map<String, StoredTensor> tensors =
-                BaseNames.complete(parts.map(TextTensors::text).orElse(stored));
+                BaseNames.complete(parts.map(TextTensors::text).orElse(decoded.tensors()));
         super(folder, tensors, new TokenizerSource.Folder(folder));
         Optional<JsonObject> generation =
                 JsonObject.readIfPresent(folder.resolve("generation_config.json"));
@@ -38,12 +40,37 @@ final class FolderCheckpoint extends Checkpoint {
                                         .formatted(text.whole().orElseThrow(), each.left()));
         this.config =
                 ReadConfig.of(
-                        () ->
-                                HuggingFaceConfig.read(
-                                        text,
-                                        generation,
-                                        tensors.keySet(),
-                                        dominantType(tensors.values())));
+                        () -> {
+                            decoded.requireReadable();
+                            return HuggingFaceConfig.read(
+                                    text,
+                                    generation,
+                                    tensors.keySet(),
+                                    dominantType(tensors.values()));
+                        });
+    }
+
+    /// The tensors with quantized layers in one tensor each, or as they are stored and the reason
+    /// why their quantization cannot be read.
+    private record Decoded(
+            Map<String, StoredTensor> tensors, Optional<CheckpointException> failure) {
+
+        static Decoded of(JsonObject json, Path folder, Map<String, StoredTensor> stored) {
+            try {
+                List<QuantizedFormat> formats = QuantizationConfig.formats(json, folder);
+                return new Decoded(
+                        formats.isEmpty() ? stored : QuantizedTensors.complete(stored, formats),
+                        Optional.empty());
+            } catch (CheckpointException e) {
+                return new Decoded(stored, Optional.of(e));
+            }
+        }
+
+        void requireReadable() {
+            if (failure.isPresent()) {
+                throw failure.get();
+            }
+        }
     }
 
     static FolderCheckpoint openFolder(Path folder) {

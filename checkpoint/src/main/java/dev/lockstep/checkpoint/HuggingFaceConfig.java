@@ -44,7 +44,6 @@ final class HuggingFaceConfig {
     }
 
     private ModelConfig read(TensorType weightType) {
-        refuseQuantized();
         refuseOtherArithmetic();
         int layers = requireSize(1 << 14, "num_hidden_layers", "n_layer");
         int hidden = requireSize(1 << 20, "hidden_size", "n_embd");
@@ -69,20 +68,6 @@ final class HuggingFaceConfig {
                 weightType,
                 new DetailsReader(config)
                         .details(new PositionReader(config, types).positions(context)));
-    }
-
-    private void refuseQuantized() {
-        config.object("quantization_config")
-                .ifPresent(
-                        quantization -> {
-                            throw new CheckpointException(
-                                    "%s: quantization_config names the method %s, which is not supported: use the model's F16 or BF16 version, or a GGUF file"
-                                            .formatted(
-                                                    config.file(),
-                                                    quantization
-                                                            .text("quant_method")
-                                                            .orElse("(none)")));
-                        });
     }
 
     /// Refuses keys of known families that change what is computed.

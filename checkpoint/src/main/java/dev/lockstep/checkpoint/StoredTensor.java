@@ -11,6 +11,8 @@ import java.util.Optional;
 /// @param type empty for types that can be listed and not computed with
 /// @param shape outermost dimension first
 /// @param order how its rows are ordered, known from the architecture
+/// @param data as stored; the codes of a tensor with a decoder
+/// @param decoder present where rows have to be decoded to `type`
 record StoredTensor(
         Path file,
         String storedName,
@@ -18,14 +20,43 @@ record StoredTensor(
         Optional<TensorType> type,
         List<Long> shape,
         RowOrder order,
-        MemorySegment data) {
+        MemorySegment data,
+        Optional<WeightDecoder> decoder) {
+
+    StoredTensor(
+            Path file,
+            String storedName,
+            String typeName,
+            Optional<TensorType> type,
+            List<Long> shape,
+            RowOrder order,
+            MemorySegment data) {
+        this(file, storedName, typeName, type, shape, order, data, Optional.empty());
+    }
+
+    /// Returns the tensor that a decoder gives for this one.
+    StoredTensor decoded(
+            String decodedTypeName,
+            TensorType decodedType,
+            List<Long> decodedShape,
+            WeightDecoder rows) {
+        return new StoredTensor(
+                file,
+                storedName,
+                decodedTypeName,
+                Optional.of(decodedType),
+                decodedShape,
+                order,
+                data,
+                Optional.of(rows));
+    }
 
     TensorInfo info(String name) {
         return new TensorInfo(name, storedName, typeName, shape, data.byteSize());
     }
 
     StoredTensor withOrder(RowOrder newOrder) {
-        return new StoredTensor(file, storedName, typeName, type, shape, newOrder, data);
+        return new StoredTensor(file, storedName, typeName, type, shape, newOrder, data, decoder);
     }
 
     /// The whole tensor. A vector becomes one column, so that it is cut like the rows of its
@@ -52,7 +83,7 @@ record StoredTensor(
                     "%s: tensor %s of type %s has rows of %d values, not a whole number of blocks of %d"
                             .formatted(file, storedName, typeName, columns, usable.blockSize()));
         }
-        return new WeightMatrix(name, usable, (int) rows, (int) columns, order, data);
+        return new WeightMatrix(name, usable, (int) rows, (int) columns, order, data, decoder);
     }
 
     CheckpointException unsupported() {

@@ -2,6 +2,9 @@
 package dev.lockstep.checkpoint;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.util.Optional;
+import java.util.stream.IntStream;
 
 /// One stored tensor as a matrix `[rows, columns]`, described and not copied.
 ///
@@ -10,12 +13,31 @@ import java.lang.foreign.MemorySegment;
 /// the rows of its matrix. A tensor of more than two dimensions is `[all but the last, last]`. Rows
 /// are in Hugging Face order; [#storedRow] maps them to rows of `data`. The bytes have no
 /// alignment: read them with unaligned little-endian layouts.
+///
+/// @param data what the file has; not rows of `type` where a decoder is present
+/// @param decoder present where the file keeps the matrix in another form: [#decode] gives its rows
 public record WeightMatrix(
-        String name, TensorType type, int rows, int columns, RowOrder order, MemorySegment data) {
+        String name,
+        TensorType type,
+        int rows,
+        int columns,
+        RowOrder order,
+        MemorySegment data,
+        Optional<WeightDecoder> decoder) {
+
+    public WeightMatrix(
+            String name,
+            TensorType type,
+            int rows,
+            int columns,
+            RowOrder order,
+            MemorySegment data) {
+        this(name, type, rows, columns, order, data, Optional.empty());
+    }
 
     public WeightMatrix {
         long bytes = rows * type.rowBytes(columns);
-        if (data.byteSize() != bytes) {
+        if (decoder.isEmpty() && data.byteSize() != bytes) {
             throw new IllegalArgumentException(
                     "%s: %d x %d values of %s take %d bytes, not %d"
                             .formatted(name, rows, columns, type, bytes, data.byteSize()));
@@ -36,5 +58,21 @@ public record WeightMatrix(
     /// Returns the row of `data` that holds row `row`.
     public int storedRow(int row) {
         return order.storedRow(row);
+    }
+
+    /// Returns columns `[from, to)` of some stored rows, in whole blocks of `type`, one row after
+    /// the other. Rows are decoded on all cores.
+    ///
+    /// @param storedRows see [#storedRow]
+    public MemorySegment decode(int[] storedRows, int from, int to, SegmentAllocator memory) {
+        WeightDecoder own = decoder.orElseThrow();
+        long rowBytes = type.rowBytes(to - from);
+        MemorySegment target = memory.allocate(Math.max(1, storedRows.length * rowBytes), 64);
+        if (rowBytes > 0) {
+            IntStream.range(0, storedRows.length)
+                    .parallel()
+                    .forEach(i -> own.decode(storedRows[i], from, to, target, i * rowBytes));
+        }
+        return target;
     }
 }

@@ -337,15 +337,6 @@ class HuggingFaceConfigTest {
     }
 
     @Test
-    void aQuantizationMethodIsRefusedByName() {
-        Refused.naming(
-                () -> read("\"quantization_config\": {\"quant_method\": \"awq\"}"),
-                "quantization_config",
-                "awq",
-                "GGUF");
-    }
-
-    @Test
     void keysThatChangeTheArithmeticAreReadOrRefusedByName() {
         DecoderDetails details =
                 read("\"hidden_act\": \"gelu\", \"num_experts\": 8, \"num_experts_per_tok\": 2,"

@@ -201,14 +201,15 @@ final class Inspection {
                 checkpoint.matrixValues().keySet().stream()
                         .map(TensorType::name)
                         .collect(Collectors.joining(", "));
-        return "matrices in %s, mostly %s: %s (%s)"
+        return "matrices in %s, mostly %s: %s (%s)%s"
                 .formatted(
                         stored,
                         types.weights(),
                         types.multiplied() == DType.I8
                                 ? "multiplied by int8 activations"
                                 : "computed in " + types.computeName(),
-                        device.architecture());
+                        device.architecture(),
+                        checkpoint.decodedMatrices().map(each -> "; " + each).orElse(""));
     }
 
     private static String group(KvGroup group) {

@@ -89,10 +89,12 @@ public final class ModelSource {
     /// Returns a description for display: what a rank holds, and whether the generic decoder runs
     /// the model.
     public String describe(Model model) {
+        String shard =
+                model.shardDescription()
+                        + checkpoint.decodedMatrices().map(each -> "; " + each).orElse("");
         return isGeneric()
-                ? "%s as a generic decoder, %s"
-                        .formatted(config().architecture(), model.shardDescription())
-                : model.shardDescription();
+                ? "%s as a generic decoder, %s".formatted(config().architecture(), shard)
+                : shard;
     }
 
     public Shard shard(int rank, int size) {

@@ -45,6 +45,11 @@ final class Transposed {
     }
 
     private static void requirePlain(WeightMatrix matrix) {
+        if (matrix.decoder().isPresent()) {
+            throw new CheckpointException(
+                    "tensor %s is quantized and would have to be transposed; only plain types can"
+                            .formatted(matrix.name()));
+        }
         if (matrix.type().isQuantized()) {
             throw new CheckpointException(
                     "tensor %s has type %s and would have to be transposed; only plain types can"

@@ -16,6 +16,11 @@ final class VectorValues {
     private VectorValues() {}
 
     static float[] of(WeightMatrix vector, Span rows) {
+        if (vector.decoder().isPresent()) {
+            throw new CheckpointException(
+                    "tensor %s is quantized; a vector must be F32, F16 or BF16"
+                            .formatted(vector.name()));
+        }
         float[] values = new float[rows.size()];
         for (int i = 0; i < values.length; i++) {
             int row = vector.storedRow(rows.from() + i);

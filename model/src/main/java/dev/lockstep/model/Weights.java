@@ -17,6 +17,7 @@ import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
+import java.lang.foreign.Arena;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -154,15 +155,24 @@ public final class Weights {
 
     /// Packs rows of matrices, one below the other: outputs of this rank.
     public PackedWeight packRows(OutputRows... outputs) {
-        return pack(
-                List.of(outputs).stream()
-                        .map(each -> source(each, new Span(0, each.matrix().columns())))
-                        .toList());
+        try (Arena decoded = Arena.ofShared()) {
+            return pack(
+                    List.of(outputs).stream()
+                            .map(
+                                    each ->
+                                            source(
+                                                    each,
+                                                    new Span(0, each.matrix().columns()),
+                                                    decoded))
+                            .toList());
+        }
     }
 
     /// Packs columns of a matrix: inputs of this rank.
     public PackedWeight packColumns(OutputRows outputs, Span columns) {
-        return pack(List.of(source(outputs, columns)));
+        try (Arena decoded = Arena.ofShared()) {
+            return pack(List.of(source(outputs, columns, decoded)));
+        }
     }
 
     /// Returns the biases of rows that are packed one below the other; empty if no matrix has one,
@@ -222,7 +232,10 @@ public final class Weights {
         WeightMatrix matrix = matrix(name, rows, config().hiddenSize());
         EmbeddingTable table =
                 kernels.prepareEmbedding(
-                        source(OutputRows.of(matrix), new Span(0, matrix.columns())));
+                        source(
+                                OutputRows.of(matrix),
+                                new Span(0, matrix.columns()),
+                                Arena.ofAuto()));
         bytes += table.bytes();
         return table;
     }
@@ -263,9 +276,13 @@ public final class Weights {
         return weight;
     }
 
-    private WeightRows source(OutputRows outputs, Span columns) {
+    /// @param decoded the memory of rows that have to be decoded
+    private WeightRows source(OutputRows outputs, Span columns, Arena decoded) {
         WeightMatrix matrix = outputs.matrix();
         IntStream rows = headersOnly ? IntStream.empty() : IntStream.of(outputs.rows().numbers());
+        if (matrix.decoder().isPresent()) {
+            return decoded(matrix, rows.map(matrix::storedRow).toArray(), columns, decoded);
+        }
         return new WeightRows(
                 matrix.name(),
                 matrix.data(),
@@ -274,5 +291,21 @@ public final class Weights {
                 rows.map(matrix::storedRow).toArray(),
                 columns.from(),
                 columns.to());
+    }
+
+    /// Decodes the blocks that hold the columns.
+    private static WeightRows decoded(
+            WeightMatrix matrix, int[] storedRows, Span columns, Arena memory) {
+        int block = matrix.type().blockSize();
+        int from = columns.from() / block * block;
+        int to = Math.min(matrix.columns(), Math.ceilDiv(columns.to(), block) * block);
+        return new WeightRows(
+                matrix.name(),
+                matrix.decode(storedRows, from, Math.max(from, to), memory),
+                matrix.type(),
+                Math.max(from, to) - from,
+                IntStream.range(0, storedRows.length).toArray(),
+                columns.from() - from,
+                columns.to() - from);
     }
 }

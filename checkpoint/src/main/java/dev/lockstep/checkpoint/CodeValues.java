@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+/// The values of codes, by code: short floats and integers of up to 8 bits.
+final class CodeValues {
+    private static final float[] E2M1_MAGNITUDES = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+
+    private CodeValues() {}
+
+    /// Returns unsigned integers minus an offset.
+    static float[] unsigned(int bits, int offset) {
+        float[] values = new float[1 << bits];
+        for (int code = 0; code < values.length; code++) {
+            values[code] = code - offset;
+        }
+        return values;
+    }
+
+    static float[] signedBytes() {
+        float[] values = new float[256];
+        for (int code = 0; code < 256; code++) {
+            values[code] = (byte) code;
+        }
+        return values;
+    }
+
+    /// Floats of 4 bits: sign, 2 bits of exponent, 1 of mantissa (OCP Microscaling, E2M1).
+    static float[] e2m1() {
+        float[] values = new float[16];
+        for (int code = 0; code < 16; code++) {
+            values[code] = (code < 8 ? 1 : -1) * E2M1_MAGNITUDES[code % 8];
+        }
+        return values;
+    }
+
+    /// Floats of 8 bits without infinities: 4 bits of exponent, 3 of mantissa (OCP FP8, E4M3).
+    static float[] e4m3() {
+        float[] values = eightBits(4, 7);
+        values[0x7F] = Float.NaN;
+        values[0xFF] = Float.NaN;
+        return values;
+    }
+
+    /// Floats of 8 bits: 5 bits of exponent, 2 of mantissa (OCP FP8, E5M2), the upper half of F16.
+    static float[] e5m2() {
+        float[] values = new float[256];
+        for (int code = 0; code < 256; code++) {
+            values[code] = Float.float16ToFloat((short) (code << 8));
+        }
+        return values;
+    }
+
+    /// Powers of two, 2^(code − 127) (OCP Microscaling, E8M0).
+    static float[] e8m0() {
+        float[] values = new float[256];
+        for (int code = 0; code < 255; code++) {
+            values[code] = Math.scalb(1f, code - 127);
+        }
+        values[255] = Float.NaN;
+        return values;
+    }
+
+    private static float[] eightBits(int exponentBits, int bias) {
+        int mantissaBits = 7 - exponentBits;
+        float[] values = new float[256];
+        for (int code = 0; code < 256; code++) {
+            int exponent = (code >> mantissaBits) & ((1 << exponentBits) - 1);
+            int mantissa = code & ((1 << mantissaBits) - 1);
+            float magnitude =
+                    exponent == 0
+                            ? Math.scalb((float) mantissa, 1 - bias - mantissaBits)
+                            : Math.scalb(
+                                    (float) (mantissa + (1 << mantissaBits)),
+                                    exponent - bias - mantissaBits);
+            values[code] = code < 128 ? magnitude : -magnitude;
+        }
+        return values;
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// What of a `quantization_config` is read, and what is refused by name. The values are compared
+/// with those of the formats' packages by the golden tests of quantized models.
+class QuantizationConfigTest {
+    @TempDir Path folder;
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "{\"quant_method\": \"aqlm\"} | quant_method is aqlm",
+                "{\"bits\": 4} | quant_method is missing",
+                "{\"quant_method\": \"gptq\", \"bits\": 3} | bits is 3",
+                "{\"quant_method\": \"gptq\"} | bits is missing",
+                "{\"quant_method\": \"gptq\", \"bits\": 4, \"group_size\": 0} | group_size is 0",
+                "{\"quant_method\": \"gptq\", \"bits\": 4, \"checkpoint_format\": \"marlin\"} |"
+                        + " checkpoint_format is marlin",
+                "{\"quant_method\": \"gptq\", \"bits\": 4, \"is_marlin_format\": true} |"
+                        + " is_marlin_format is true",
+                "{\"quant_method\": \"awq\", \"bits\": 4, \"version\": \"gemv\"} | version is gemv",
+                "{\"quant_method\": \"awq\", \"bits\": 8} | bits is 8",
+                "{\"quant_method\": \"awq\", \"zero_point\": false} | zero_point is false",
+                "{\"quant_method\": \"fp8\", \"fmt\": \"e5m2\"} | fmt is e5m2",
+                "{\"quant_method\": \"fp8\", \"weight_block_size\": [0, 128]} | weight_block_size",
+                "{\"quant_method\": \"modelopt\", \"quant_algo\": \"W4A8_AWQ\"} |"
+                        + " quant_algo is W4A8_AWQ",
+                "{\"quant_method\": \"compressed-tensors\", \"format\": \"marlin-24\"} |"
+                        + " format is marlin-24",
+                "{\"quant_method\": \"compressed-tensors\", \"sparsity_config\": {\"format\":"
+                        + " \"sparse-24-bitmask\"}} | sparsity_config.format is sparse-24-bitmask",
+                "{\"quant_method\": \"compressed-tensors\", \"transform_config\": {\"x\": {}}} |"
+                        + " transform_config",
+                "{\"quant_method\": \"compressed-tensors\", \"config_groups\": {\"g\": {\"weights\":"
+                        + " {\"strategy\": \"token\"}}}} | config_groups.g.weights.strategy is token",
+                "{\"group_size\": 64, \"bits\": 6} | bits is 6",
+                "{\"group_size\": 64, \"bits\": 4, \"mode\": \"mxfp4\"} | mode is mxfp4"
+            })
+    void whatCannotBeReadIsRefusedByKeyAndValue(String quantization, String part) {
+        JsonObject config =
+                JsonObject.parse(
+                        Path.of("config.json"),
+                        "{\"quantization_config\": %s}"
+                                .formatted(quantization)
+                                .getBytes(StandardCharsets.UTF_8));
+        Refused.naming(() -> QuantizationConfig.formats(config, folder), "config.json", part);
+    }
+
+    @Test
+    void anotherMethodIsRefusedAfterTheArchitectureIsKnown() throws IOException {
+        TinyCheckpoint.write(folder, 1);
+        quantize("{\"quant_method\": \"hqq\"}");
+        Checkpoint checkpoint = Checkpoint.openFiles(folder);
+        assertEquals("LlamaForCausalLM", checkpoint.architecture());
+        Refused.naming(checkpoint::config, "quantization_config.quant_method is hqq", "GGUF");
+    }
+
+    @Test
+    void aModelWhoseConfigurationNamesNoQuantizedTensorIsPlain() throws IOException {
+        TinyCheckpoint.write(folder, 1);
+        quantize("{\"quant_method\": \"fp8\"}");
+        Checkpoint checkpoint = Checkpoint.open(folder);
+        assertTrue(checkpoint.decodedMatrices().isEmpty());
+        assertTrue(checkpoint.tensor("model.layers.0.self_attn.q_proj.weight").decoder().isEmpty());
+    }
+
+    @Test
+    void theConfigurationOfModelOptMayHaveItsOwnFile() throws IOException {
+        Files.writeString(
+                folder.resolve("hf_quant_config.json"),
+                "{\"quantization\": {\"quant_algo\": \"FP8\", \"kv_cache_quant_algo\": null}}");
+        JsonObject config = JsonObject.parse(folder.resolve("config.json"), "{}".getBytes(StandardCharsets.UTF_8));
+        assertEquals(2, QuantizationConfig.formats(config, folder).size());
+    }
+
+    @Test
+    void aLayerHasTheNameOfItsMatrixAndItsPartsAreGone() throws IOException {
+        Map<String, SafetensorsWriter.Content> tensors = new LinkedHashMap<>();
+        tensors.put("a.weight", bytes("F8_E4M3", List.of(2L, 3L), 0x38, 0x40, 0xB8, 0x7E, 1, 0));
+        tensors.put(
+                "a.weight_scale_inv",
+                SafetensorsWriter.Content.f32(List.of(1L, 2L), new float[] {2, 10}));
+        tensors.put("a.input_scale", SafetensorsWriter.Content.f32(List.of(), new float[] {1}));
+        tensors.put("b.weight", SafetensorsWriter.Content.f32(List.of(1L), new float[] {7}));
+        Map<String, StoredTensor> all =
+                complete(
+                        tensors,
+                        "{\"quant_method\": \"fp8\", \"weight_block_size\": [128, 2]}",
+                        "float32");
+        assertEquals(Set.of("a.weight", "b.weight"), all.keySet());
+        WeightMatrix matrix = Objects.requireNonNull(all.get("a.weight")).weight("a.weight");
+        assertEquals(TensorType.F32, matrix.type());
+        try (Arena arena = Arena.ofShared()) {
+            MemorySegment rows = matrix.decode(new int[] {1, 0}, 1, 3, arena);
+            float[] values = rows.toArray(ValueLayout.JAVA_FLOAT);
+            // 2^-9 is the smallest positive value.
+            assertEquals(2 * 0x1p-9f, values[0]);
+            assertEquals(0, values[1]);
+            assertEquals(2 * 2f, values[2]);
+            assertEquals(10 * -1f, values[3]);
+        }
+        assertFalse(Objects.requireNonNull(all.get("b.weight")).decoder().isPresent());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "a.weight_scale_inv | [3] | a.weight_scale_inv has shape [3]",
+                "a.weight_scale_inv | [2, 2] | a.weight_scale_inv has shape [2, 2]",
+                "a.other_scale_inv | [1, 2] | tensor a.other is missing"
+            })
+    void aScaleThatDoesNotFitItsMatrixIsRefused(String name, String shape, String part) {
+        List<Long> dimensions =
+                List.of(shape.replaceAll("[\\[\\] ]", "").split(",")).stream()
+                        .map(Long::parseLong)
+                        .toList();
+        int count = dimensions.stream().mapToInt(Long::intValue).reduce(1, (a, b) -> a * b);
+        Map<String, SafetensorsWriter.Content> tensors = new LinkedHashMap<>();
+        tensors.put("a.weight", bytes("F8_E4M3", List.of(2L, 3L), 1, 2, 3, 4, 5, 6));
+        tensors.put(name, SafetensorsWriter.Content.f32(dimensions, new float[count]));
+        String config = "{\"quant_method\": \"fp8\", \"weight_block_size\": [128, 2]}";
+        Refused.naming(() -> complete(tensors, config, "bfloat16"), part);
+    }
+
+    private Map<String, StoredTensor> complete(
+            Map<String, SafetensorsWriter.Content> tensors, String quantization, String dtype)
+            throws IOException {
+        Path file = folder.resolve("model.safetensors");
+        SafetensorsWriter.write(file, tensors);
+        JsonObject config =
+                JsonObject.parse(
+                        Path.of("config.json"),
+                        "{\"dtype\": \"%s\", \"quantization_config\": %s}"
+                                .formatted(dtype, quantization)
+                                .getBytes(StandardCharsets.UTF_8));
+        return QuantizedTensors.complete(
+                SafetensorsFile.open(file).tensors(), QuantizationConfig.formats(config, folder));
+    }
+
+    private static SafetensorsWriter.Content bytes(String type, List<Long> shape, int... values) {
+        byte[] bytes = new byte[values.length];
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] = (byte) values[i];
+        }
+        return new SafetensorsWriter.Content(type, shape, bytes);
+    }
+
+    private void quantize(String quantization) throws IOException {
+        Path file = folder.resolve("config.json");
+        String config = Files.readString(file).stripTrailing();
+        Files.writeString(
+                file,
+                "{\"quantization_config\": %s, %s".formatted(quantization, config.substring(1)));
+    }
+}
