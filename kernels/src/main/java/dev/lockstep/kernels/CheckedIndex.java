@@ -13,6 +13,7 @@ public enum CheckedIndex {
     ROTATED_POSITION("rotateAndStore", "position", 0),
     STORED_BLOCK("rotateAndStore", "block", 1),
     ATTENDED_BLOCK("attend", "block", 1),
+    STATE_LINE("state", "line", -1),
     RESOLVED_SLOT("resolve", "slot", 0),
     SAMPLED_SLOT("sample", "slot", -1),
     SCORED_TARGET("score", "target", 0),

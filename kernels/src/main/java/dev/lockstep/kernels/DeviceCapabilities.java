@@ -65,6 +65,11 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         return weights.isQuantized() && quantizesActivations() ? DType.I8 : compute;
     }
 
+    /// Returns whether its kernels compute layers that keep a state of each sequence.
+    public boolean keepsStates() {
+        return kind == Kind.CPU;
+    }
+
     /// Returns whether equal steps give equal bits at any time. Elsewhere libraries promise it for
     /// some products only.
     public boolean repeatsBits() {

@@ -205,6 +205,60 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// @param out dense I32
     void scatter(Tensor indices, Tensor values, Tensor out);
 
+    // States: what a layer keeps of the tokens before, of a fixed size for each sequence. `states`
+    // is
+    // F32 with a line for each sequence: row r of a batch reads and writes line `lines[r]`, and
+    // starts with zeros if `computed[r]` is 0. Tokens are computed one after the other, so that any
+    // chunks of a sequence give the same bits. Only kernels whose capabilities say so have them.
+
+    /// Computes `x[t] = bias + Σ weight[i] · x[t − taps + 1 + i]` of each channel, in place: a
+    /// causal convolution (LeCun et al. 1989) whose state is the last `taps − 1` inputs.
+    ///
+    /// @param states `[lines, (taps − 1) · C]`
+    /// @param weight `[1, taps · C]` F32: all channels of the oldest tap first
+    /// @param bias `[1, C]` F32
+    /// @param x `[T, C]`
+    default void convolve(
+            PagedBatch batch, Tensor states, Tensor weight, Optional<Tensor> bias, Tensor x) {
+        throw noStates();
+    }
+
+    /// Computes gates over states, in place.
+    ///
+    /// @param gates `[T, 2 · heads]` F32: the shares of a token, then what the states keep
+    default void decay(StateGates decay, Tensor gates) {
+        throw noStates();
+    }
+
+    /// Updates states by tokens and reads them, as [LinearAttentionHeads] says.
+    ///
+    /// @param states `[lines, heads.stateFloats]`
+    /// @param qkv `[T, heads.columns]`: queries, keys, values
+    /// @param gates `[T, 2 · value heads]` F32, after [#decay]
+    /// @param skip `[1, value heads]` F32: a factor of the value that is added to the output
+    /// @param out `[T, value columns]`, shares no memory with `qkv`
+    default void linearAttention(
+            PagedBatch batch,
+            Tensor states,
+            LinearAttentionHeads heads,
+            Tensor qkv,
+            Tensor gates,
+            Optional<Tensor> skip,
+            Tensor out) {
+        throw noStates();
+    }
+
+    /// Computes `x = x · y`, or `x = x · logistic(y)`, in place.
+    ///
+    /// @param y F32 as `x`, or `[T, 1]`: a factor of a whole row
+    default void multiply(Tensor x, Tensor y, boolean logistic) {
+        throw noStates();
+    }
+
+    private static UnsupportedOperationException noStates() {
+        return new UnsupportedOperationException("these kernels keep no states of sequences");
+    }
+
     /// Copies blocks, one copy after the other; does none if one of them is refused.
     void copyBlocks(PagedKv kv, List<BlockCopy> copies);
 

@@ -16,13 +16,16 @@ import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.LinearAttentionHeads;
 import dev.lockstep.kernels.Mark;
 import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Recording;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.ScratchNeed;
+import dev.lockstep.kernels.StateGates;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.Arena;
@@ -56,6 +59,7 @@ public final class CpuKernels implements Kernels {
     private final Matmul matmul;
     private final RowKernels rows;
     private final ElementKernels elements;
+    private final StateKernels states;
     private final CpuExperts experts;
     private final Constants constants;
     private final List<CpuAttention> attentions = new ArrayList<>();
@@ -77,6 +81,7 @@ public final class CpuKernels implements Kernels {
         matmul = new Matmul(ops.matmul(), team, memory, packed);
         rows = new RowKernels(ops.rows(), team);
         elements = new ElementKernels(ops.elements(), team);
+        states = new StateKernels(ops.states(), team);
         experts = new CpuExperts(matmul, rows, elements, this::finished, memory);
         constants = new Constants(memory);
     }
@@ -369,6 +374,38 @@ public final class CpuKernels implements Kernels {
     @Override
     public void scatter(Tensor indices, Tensor values, Tensor out) {
         rows.scatter(indices, values, out);
+        finished();
+    }
+
+    @Override
+    public void convolve(
+            PagedBatch batch, Tensor states, Tensor weight, Optional<Tensor> bias, Tensor x) {
+        this.states.convolve(batch, states, weight, bias, x);
+        finished();
+    }
+
+    @Override
+    public void decay(StateGates decay, Tensor gates) {
+        states.decay(decay, gates);
+        finished();
+    }
+
+    @Override
+    public void linearAttention(
+            PagedBatch batch,
+            Tensor states,
+            LinearAttentionHeads heads,
+            Tensor qkv,
+            Tensor gates,
+            Optional<Tensor> skip,
+            Tensor out) {
+        this.states.attend(batch, states, heads, qkv, gates, skip, out);
+        finished();
+    }
+
+    @Override
+    public void multiply(Tensor x, Tensor y, boolean logistic) {
+        states.multiply(x, y, logistic);
         finished();
     }
 

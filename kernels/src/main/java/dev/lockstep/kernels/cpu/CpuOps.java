@@ -7,6 +7,7 @@ record CpuOps(
         RowOps rows,
         ElementOps elements,
         AttentionOps attention,
+        StateOps states,
         SamplingOps sampling) {
 
     static CpuOps of(InstructionSet set) {
@@ -19,6 +20,7 @@ record CpuOps(
                             new VectorRowOps(),
                             new VectorElementOps(),
                             new VectorAttentionOps(),
+                            new VectorStateOps(),
                             new VectorSamplingOps());
         };
     }
@@ -29,6 +31,7 @@ record CpuOps(
                 new NativeRowOps(library),
                 new NativeElementOps(library),
                 new NativeAttentionOps(library),
+                new NativeStateOps(library),
                 new NativeSamplingOps(library));
     }
 }

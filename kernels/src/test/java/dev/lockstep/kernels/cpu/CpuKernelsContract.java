@@ -15,6 +15,7 @@ import dev.lockstep.kernels.RowContract;
 import dev.lockstep.kernels.SamplerContract;
 import dev.lockstep.kernels.ScatterContract;
 import dev.lockstep.kernels.ScoreContract;
+import dev.lockstep.kernels.StateContract;
 import dev.lockstep.kernels.Tolerances;
 import dev.lockstep.kernels.WaitingContract;
 import dev.lockstep.kernels.WindowContract;
@@ -32,6 +33,7 @@ interface CpuKernelsContract
                 WindowContract,
                 AttentionContract,
                 PaddingContract,
+                StateContract,
                 ScatterContract,
                 SamplerContract,
                 DistributionContract,

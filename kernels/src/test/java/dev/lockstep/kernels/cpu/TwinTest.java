@@ -12,6 +12,8 @@ import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.FurtherRowContract;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.LinearAttentionHeads;
+import dev.lockstep.kernels.StateContract;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.TestDevice;
 import dev.lockstep.kernels.TestValues;
@@ -193,6 +195,19 @@ final class TwinTest {
             for (DType type : new DType[] {DType.F32, DType.F16, DType.I8}) {
                 requireSame(set -> attention(set, shape, type, 600), type + ", window " + window);
             }
+        }
+    }
+
+    @Test
+    void statesHaveTheSameBits() {
+        for (LinearAttentionHeads heads : StateContract.SHAPES) {
+            requireSame(set -> states(set, heads), heads.toString());
+        }
+    }
+
+    private static int[] states(InstructionSet set, LinearAttentionHeads heads) {
+        try (var device = new TestDevice(OpenKernels.of(set, 2))) {
+            return StateContract.bits(device, heads);
         }
     }
 
