@@ -63,7 +63,7 @@ final class HuggingFaceConfig {
                 ropes.rope(),
                 ropes.windowRope(),
                 config.flag("tie_word_embeddings").orElse(!tensorNames.contains("lm_head.weight")),
-                types.kvGroups(),
+                types.kvGroups(new StateReader(config).state()),
                 specialIds(),
                 weightType,
                 new DetailsReader(config)

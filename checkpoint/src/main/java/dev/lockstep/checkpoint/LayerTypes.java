@@ -6,12 +6,15 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /// The attention window of each layer of a model.
 ///
-/// @param windows one per layer, 0 for full attention
+/// @param windows one per layer, 0 for full attention, [#STATE] for a layer that keeps a state
 record LayerTypes(List<Integer> windows) {
+    static final int STATE = -1;
+
     LayerTypes {
         windows = List.copyOf(windows);
     }
@@ -20,7 +23,8 @@ record LayerTypes(List<Integer> windows) {
     /// layer, or to those that a family's own rule or key selects.
     static LayerTypes of(JsonObject config, int layers) {
         OptionalInt window = window(config);
-        List<String> named = config.texts("layer_types");
+        List<String> given = new StateReader(config).layerTypes(layers);
+        List<String> named = given.isEmpty() ? config.texts("layer_types") : given;
         if (named.isEmpty()) {
             return window.isEmpty()
                     ? everywhere(layers, 0)
@@ -35,6 +39,7 @@ record LayerTypes(List<Integer> windows) {
             windows.add(
                     switch (name) {
                         case "full_attention" -> 0;
+                        case "linear_attention", "conv" -> STATE;
                         case "sliding_attention" ->
                                 window.orElseThrow(() -> config.missing("sliding_window"));
                         default ->
@@ -58,19 +63,36 @@ record LayerTypes(List<Integer> windows) {
         return new LayerTypes(windows);
     }
 
-    /// Returns one group per different window, in order of first layers.
-    List<KvGroup> kvGroups() {
+    /// Returns one group per different window, in order of first layers, and then the layers that
+    /// keep a state.
+    List<KvGroup> kvGroups(Optional<StateConfig> state) {
         Map<Integer, List<Integer>> layersByWindow = new LinkedHashMap<>();
         for (int layer = 0; layer < windows.size(); layer++) {
             layersByWindow.computeIfAbsent(windows.get(layer), w -> new ArrayList<>()).add(layer);
         }
-        return layersByWindow.entrySet().stream()
-                .map(
-                        entry ->
-                                entry.getKey() == 0
-                                        ? KvGroup.full(entry.getValue())
-                                        : KvGroup.window(entry.getValue(), entry.getKey()))
-                .toList();
+        List<Integer> withState = layersByWindow.remove(STATE);
+        List<KvGroup> groups = new ArrayList<>();
+        layersByWindow.forEach(
+                (window, layers) ->
+                        groups.add(
+                                window == 0
+                                        ? KvGroup.full(layers)
+                                        : KvGroup.window(layers, window)));
+        if (withState != null) {
+            groups.add(
+                    KvGroup.state(
+                            withState,
+                            state.orElseThrow(
+                                    () ->
+                                            new IllegalArgumentException(
+                                                    "layer_types names layers that keep a state, and no key gives its size"))));
+        }
+        return List.copyOf(groups);
+    }
+
+    /// Returns the groups of a model whose layers keep no state.
+    List<KvGroup> kvGroups() {
+        return kvGroups(Optional.empty());
     }
 
     private static OptionalInt window(JsonObject config) {

@@ -3,6 +3,7 @@ package dev.lockstep.checkpoint;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /// The shape of a model, the same from `config.json` and from GGUF metadata.
@@ -14,7 +15,8 @@ import java.util.OptionalInt;
 /// @param normEpsilon epsilon of every RMSNorm or LayerNorm
 /// @param windowRope rope of the layers with a sliding window; equals `rope` in most models
 /// @param tiedEmbeddings true when the output head is the embedding
-/// @param kvGroups groups of layers, in order of their first layer; together every layer once
+/// @param kvGroups groups of layers, in order of their first layer, one of states last; together
+///   every layer once
 /// @param weightType the type of most of the weights' bytes
 public record ModelConfig(
         String architecture,
@@ -89,6 +91,28 @@ public record ModelConfig(
             throw new IllegalArgumentException(
                     "KV groups name %d layers of %d".formatted(grouped, layerCount));
         }
+        if (!kvGroups.getFirst().isPaged()
+                || kvGroups.stream()
+                        .limit(kvGroups.size() - 1)
+                        .anyMatch(group -> !group.isPaged())) {
+            throw new IllegalArgumentException(
+                    "the layers keep states alone: a model needs at least one layer of attention");
+        }
+    }
+
+    /// Returns the groups that keep keys and values in blocks.
+    public List<KvGroup> pagedGroups() {
+        return kvGroups.stream().filter(KvGroup::isPaged).toList();
+    }
+
+    /// Returns the group of the layers that keep a state of each sequence.
+    public Optional<KvGroup> stateGroup() {
+        return kvGroups.stream().filter(group -> !group.isPaged()).findFirst();
+    }
+
+    /// Returns whether a layer keeps a state instead of keys and values.
+    public boolean keepsState(int layer) {
+        return stateGroup().filter(group -> group.layers().contains(layer)).isPresent();
     }
 
     /// Returns the sliding window of a layer, empty for full attention.

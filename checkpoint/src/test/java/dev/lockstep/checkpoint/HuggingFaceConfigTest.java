@@ -119,6 +119,31 @@ class HuggingFaceConfigTest {
     }
 
     @Test
+    void layersThatKeepAStateAreTheLastGroup() {
+        // Qwen3-Next was published without layer_types.
+        ModelConfig next = read("\"model_type\": \"qwen3_next\"");
+        StateConfig delta = new StateConfig.GatedDelta(16, 32, 128, 128, 4);
+        assertEquals(
+                List.of(KvGroup.full(List.of(3)), KvGroup.state(List.of(0, 1, 2), delta)),
+                next.kvGroups());
+        assertEquals(List.of(KvGroup.full(List.of(3))), next.pagedGroups());
+        assertTrue(next.keepsState(2));
+        assertFalse(next.keepsState(3));
+        assertEquals(64, next.rope().rotaryDim());
+        Refused.naming(
+                () ->
+                        read(
+                                "\"layer_types\": [\"full_attention\", \"full_attention\", \"conv\", \"conv\"]"),
+                "no key gives its size");
+        Refused.naming(
+                () -> read("\"model_type\": \"qwen3_next\", \"full_attention_interval\": 9"),
+                "at least one layer of attention");
+        Refused.naming(
+                () -> read("\"model_type\": \"qwen3_next\", \"linear_num_key_heads\": 5"),
+                "32 linear value heads do not divide into 5 key heads");
+    }
+
+    @Test
     void olderGemmaHasTwoRopes() {
         ModelConfig config =
                 read(

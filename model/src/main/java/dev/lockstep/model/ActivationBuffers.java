@@ -43,6 +43,9 @@ public final class ActivationBuffers implements AutoCloseable {
     private final Tensor routerLogits;
     private final Tensor expertInput;
     private final Tensor expertOutput;
+    private final Tensor mixer;
+    private final Tensor stateGates;
+    private final Tensor states;
     private final Tensor logitInput;
     private final Tensor logits;
     private final Tensor partial;
@@ -74,6 +77,9 @@ public final class ActivationBuffers implements AutoCloseable {
         this.routerLogits = take(DType.F32, maxTokens, sizes.experts);
         this.expertInput = take(type, rows, sizes.expertHidden);
         this.expertOutput = take(type, rows, sizes.expertHidden);
+        this.mixer = take(type, maxTokens, sizes.mixer);
+        this.stateGates = take(DType.F32, maxTokens, sizes.stateGates);
+        this.states = take(DType.F32, stateLines(maxLogitRows), sizes.state);
         this.logitInput = take(type, maxLogitRows, sizes.hidden);
         this.logits = take(DType.F32, maxLogitRows, gatheredLogits(config, shard));
         try {
@@ -122,11 +128,13 @@ public final class ActivationBuffers implements AutoCloseable {
     public static long localBytes(
             ModelConfig config, Shard shard, DType type, int maxTokens, int maxLogitRows) {
         Sizes sizes = Sizes.of(config, shard);
-        int[] tokenColumns = {sizes.hidden, sizes.hidden, sizes.qkv, sizes.attended};
+        int[] tokenColumns = {sizes.hidden, sizes.hidden, sizes.qkv, sizes.attended, sizes.mixer};
         int[] feedForwardColumns = {
             sizes.gateUp, sizes.feedForward, sizes.expertHidden, sizes.expertHidden
         };
         long bytes = aligned((long) maxTokens * sizes.experts * DType.F32.bytes());
+        bytes += aligned((long) maxTokens * sizes.stateGates * DType.F32.bytes());
+        bytes += aligned((long) stateLines(maxLogitRows) * sizes.state * DType.F32.bytes());
         for (int columns : tokenColumns) {
             bytes += aligned((long) maxTokens * columns * type.bytes());
         }
@@ -249,6 +257,30 @@ public final class ActivationBuffers implements AutoCloseable {
                 expertOutput);
     }
 
+    /// Returns the memory in which layers compute whose tokens need more columns than attention and
+    /// feed-forward have: those that keep a state, `[T, columns]`; no columns without such layers.
+    public Tensor mixer(int tokens) {
+        return mixer.rows(0, tokens);
+    }
+
+    /// Returns the gates over the states, `[T, 2 · value heads]` F32.
+    public Tensor stateGates(int tokens) {
+        return stateGates.rows(0, tokens);
+    }
+
+    /// Returns the states of sequences, F32: a line for each slot, and then as many for snapshots;
+    /// no columns if no layer keeps one.
+    public Tensor states() {
+        return states;
+    }
+
+    /// Returns the lines of [#states].
+    ///
+    /// @param sequences the most that run at once
+    public static int stateLines(int sequences) {
+        return 2 * sequences;
+    }
+
     /// Returns the rows whose logits are computed, `[N, H]`.
     public Tensor logitInput(int rows) {
         return logitInput.rows(0, rows);
@@ -294,7 +326,10 @@ public final class ActivationBuffers implements AutoCloseable {
             int feedForward,
             int experts,
             int perToken,
-            int expertHidden) {
+            int expertHidden,
+            int mixer,
+            int stateGates,
+            int state) {
         static Sizes of(ModelConfig config, Shard shard) {
             int headSize = config.attention().headDim();
             Optional<ExpertConfig> experts = config.details().experts();
@@ -302,6 +337,16 @@ public final class ActivationBuffers implements AutoCloseable {
                     Math.max(
                             shard.feedForward().size(),
                             experts.map(each -> widest(each, shard)).orElse(0));
+            Optional<StateShard> states = StateShard.of(config, shard);
+            int attended = shard.queryHeads().size() * headSize;
+            // Also for the gate of attention, and for the output of a shared expert and its gate.
+            int mixer =
+                    states.map(
+                                    each ->
+                                            Math.max(
+                                                    each.mixerColumns(),
+                                                    Math.max(attended, config.hiddenSize() + 1)))
+                            .orElse(0);
             return new Sizes(
                     config.hiddenSize(),
                     (shard.queryHeads().size() + 2 * shard.kvHeads().size()) * headSize,
@@ -310,7 +355,10 @@ public final class ActivationBuffers implements AutoCloseable {
                     feedForward,
                     experts.map(ExpertConfig::count).orElse(0),
                     experts.map(ExpertConfig::perToken).orElse(0),
-                    experts.isPresent() ? config.hiddenSize() : 0);
+                    experts.isPresent() ? config.hiddenSize() : 0,
+                    mixer,
+                    states.map(StateShard::gateColumns).orElse(0),
+                    states.map(StateShard::floats).orElse(0));
         }
 
         /// Returns the most columns of a feed-forward that is not an expert chosen by a router.

@@ -23,6 +23,7 @@ import dev.lockstep.model.family.Phi3;
 import dev.lockstep.model.family.Qwen2Moe;
 import dev.lockstep.model.family.Qwen3;
 import dev.lockstep.model.family.Qwen3Moe;
+import dev.lockstep.model.family.Qwen3Next;
 import dev.lockstep.model.family.StarCoder2;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,7 +57,8 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new MiniMaxM2(),
                     new Olmoe(),
                     new Ernie45Moe(),
-                    new GraniteMoe());
+                    new GraniteMoe(),
+                    new Qwen3Next());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
 

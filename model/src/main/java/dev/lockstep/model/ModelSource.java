@@ -2,6 +2,7 @@
 package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TensorType;
@@ -107,6 +108,11 @@ public final class ModelSource {
         ComputeTypes types =
                 ComputeTypes.resolve(config().weightType(), dtype, kvDtype, capabilities);
         types.requireHeads(headSize());
+        if (config().stateGroup().isPresent() && !capabilities.keepsStates()) {
+            throw new CheckpointException(
+                    "%s: layers of architecture %s keep a state of each sequence, which is computed on a CPU only: use --device cpu"
+                            .formatted(checkpoint.path(), config().architecture()));
+        }
         return types;
     }
 
@@ -116,10 +122,8 @@ public final class ModelSource {
 
     /// Returns the bytes of a token in the KV cache of one rank, all KV groups together.
     public long kvBytesPerToken(Shard shard, DType kvType) {
-        return 2L
-                * config().layerCount()
-                * shard.kvHeads().size()
-                * KvLayout.rowBytes(headSize(), kvType);
+        int layers = config().pagedGroups().stream().mapToInt(group -> group.layers().size()).sum();
+        return 2L * layers * shard.kvHeads().size() * KvLayout.rowBytes(headSize(), kvType);
     }
 
     public int headSize() {
@@ -130,7 +134,7 @@ public final class ModelSource {
     ///
     /// @param bytesPerToken of all ranks that share the memory
     public KvCapacity kvCapacity(int blockSize, long bytesPerToken) {
-        return new KvCapacity(config().kvGroups(), blockSize, bytesPerToken);
+        return new KvCapacity(config().pagedGroups(), blockSize, bytesPerToken);
     }
 
     /// Returns the bytes of a rank's activations, its share of the communicator's memory included.
@@ -185,10 +189,16 @@ public final class ModelSource {
     private long weightBytes(Shard shard, ToDoubleFunction<TensorType> bytesPerWeight) {
         ModelConfig config = config();
         long heads = 2L * shard.queryHeads().size() + 2L * shard.kvHeads().size();
-        long layers = config.layerCount() * heads * config.attention().headDim();
+        Optional<StateShard> states = StateShard.of(config, shard);
+        int stateLayers = states.map(StateShard::layers).orElse(0);
+        long attention = heads * config.attention().headDim();
         long weights =
-                (layers + feedForwardColumns(config, shard) + shard.vocabulary().size())
-                        * config.hiddenSize();
+                ((config.layerCount() - stateLayers) * attention
+                                        + feedForwardColumns(config, shard)
+                                        + shard.vocabulary().size())
+                                * config.hiddenSize()
+                        + states.map(each -> each.matrixWeights(config.hiddenSize())).orElse(0L)
+                                * stateLayers;
         double bytes = 0;
         long values = 0;
         for (Map.Entry<TensorType, Long> entry : checkpoint.matrixValues().entrySet()) {

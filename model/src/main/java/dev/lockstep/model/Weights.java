@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /// The weights of a checkpoint, cut for one rank and packed for its hardware; a family loads its
 /// layers from them. Used only while a model loads, by the loading thread.
@@ -168,6 +169,22 @@ public final class Weights {
         }
     }
 
+    /// Packs rows of matrices that are in another order than in the file, one below the other.
+    public PackedWeight packRows(ChosenRows... outputs) {
+        try (Arena decoded = Arena.ofShared()) {
+            return pack(
+                    Stream.of(outputs)
+                            .map(
+                                    each ->
+                                            source(
+                                                    each.matrix(),
+                                                    IntStream.of(each.rows()),
+                                                    new Span(0, each.matrix().columns()),
+                                                    decoded))
+                            .toList());
+        }
+    }
+
     /// Packs columns of a matrix: inputs of this rank.
     public PackedWeight packColumns(OutputRows outputs, Span columns) {
         try (Arena decoded = Arena.ofShared()) {
@@ -220,11 +237,41 @@ public final class Weights {
         return vector(VectorValues.of(flat, new Span(0, size)));
     }
 
-    /// Returns an own vector of values that were computed from the checkpoint's.
+    /// Returns a vector of values that a family computes from stored ones.
     public Tensor vector(float[] values) {
         Tensor vector = kernels.prepareVector(values);
         bytes += vector.bytes();
         return vector;
+    }
+
+    /// Returns some values of a stored vector, as floats.
+    public float[] values(String name, int size, Span span) {
+        return VectorValues.of(matrix(name, size, 1), span);
+    }
+
+    /// Returns the factors of a depthwise convolution, all channels of the oldest tap first.
+    ///
+    /// @param name of a tensor `[channels, 1, taps]`
+    /// @param own the channels of this rank, in its order
+    public Tensor taps(String name, int channels, int taps, Span... own) {
+        WeightMatrix stored = matrix(name, channels, taps);
+        var flat =
+                new WeightMatrix(
+                        stored.name(),
+                        stored.type(),
+                        channels * taps,
+                        1,
+                        stored.order(),
+                        stored.data());
+        float[] values = VectorValues.of(flat, new Span(0, channels * taps));
+        int[] numbers = Stream.of(own).flatMapToInt(span -> IntStream.of(span.numbers())).toArray();
+        float[] factors = new float[taps * numbers.length];
+        for (int tap = 0; tap < taps; tap++) {
+            for (int i = 0; i < numbers.length; i++) {
+                factors[tap * numbers.length + i] = values[numbers[i] * taps + tap];
+            }
+        }
+        return vector(factors);
     }
 
     /// Returns an embedding table, whole on every rank.
@@ -278,8 +325,12 @@ public final class Weights {
 
     /// @param decoded the memory of rows that have to be decoded
     private WeightRows source(OutputRows outputs, Span columns, Arena decoded) {
-        WeightMatrix matrix = outputs.matrix();
-        IntStream rows = headersOnly ? IntStream.empty() : IntStream.of(outputs.rows().numbers());
+        return source(outputs.matrix(), IntStream.of(outputs.rows().numbers()), columns, decoded);
+    }
+
+    private WeightRows source(
+            WeightMatrix matrix, IntStream numbers, Span columns, Arena decoded) {
+        IntStream rows = headersOnly ? IntStream.empty() : numbers;
         if (matrix.decoder().isPresent()) {
             return decoded(matrix, rows.map(matrix::storedRow).toArray(), columns, decoded);
         }

@@ -3,6 +3,7 @@ package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
@@ -45,6 +46,16 @@ class ActivationsTest {
                 assertEquals(perToken, activations.expertScratch(1).rows());
             }
         }
+    }
+
+    @Test
+    void theMemoryPlanCountsStates() {
+        ModelSource source = ModelSource.open(Fixtures.require("models/qwen3-next"));
+        requirePlanned(source, 0, 1);
+        requirePlanned(source, 2, 3);
+        StateShard shard = StateShard.of(source.config(), source.shard(0, 1)).orElseThrow();
+        // Three layers of the last 3 inputs of 256 channels, and of 4 matrices of 32 times 32.
+        assertEquals(3 * (3 * 256 + 4 * 32 * 32), shard.floats());
     }
 
     private static void requirePlanned(ModelSource source, int rank, int size) {

@@ -3,7 +3,10 @@ package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
@@ -35,6 +38,18 @@ class ComputeTypesTest {
             assertEquals(types.compute(), types.activation());
             assertEquals("q8_0", types.weightsName());
         }
+    }
+
+    @Test
+    void statesAreForProcessors() {
+        ModelSource source = ModelSource.open(Fixtures.require("models/qwen3-next"));
+        assertEquals(DType.F32, source.computeTypes("auto", "auto", CPU).kv());
+        String message =
+                assertThrows(
+                                CheckpointException.class,
+                                () -> source.computeTypes("auto", "auto", GPU))
+                        .getMessage();
+        assertTrue(message.contains("architecture Qwen3NextForCausalLM keep a state"), message);
     }
 
     @Test

@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /// One rank of a [TestGroup]. Batches of one shape have their inputs at the same addresses.
 final class TestRank implements AutoCloseable {
@@ -151,7 +152,7 @@ final class TestRank implements AutoCloseable {
         int token = 0;
         for (int r = 0; r < rows.size(); r++) {
             Row row = rows.get(r);
-            lines[r] = row.isPadding() ? PagedBatch.PADDING : r;
+            lines[r] = row.isPadding() ? PagedBatch.PADDING : line(row, r);
             computed[r] = row.computed();
             for (int i = 0; i < row.ids().length; i++, token++) {
                 ids[token] = row.ids()[i];
@@ -162,7 +163,8 @@ final class TestRank implements AutoCloseable {
         }
         uploadedBytes = 0;
         List<PagedBatch> paged = new ArrayList<>();
-        for (KvGroup group : model.config().kvGroups()) {
+        int tableRows = Math.max(rows.size(), IntStream.of(lines).max().orElse(0) + 1);
+        for (KvGroup group : model.config().pagedGroups()) {
             paged.add(
                     new PagedBatch(
                             rows.size(),
@@ -170,7 +172,7 @@ final class TestRank implements AutoCloseable {
                             upload(starts, 1),
                             upload(computed, 1),
                             upload(lines, 1),
-                            upload(table(group, rows, width(rows)), rows.size())));
+                            upload(table(group, rows, lines, tableRows, width(rows)), tableRows)));
         }
         return new ForwardBatch(
                 tokens, upload(ids, 1), upload(positions, 1), paged, upload(all, 1));
@@ -180,8 +182,15 @@ final class TestRank implements AutoCloseable {
         return rows.stream().mapToInt(row -> row.blocks().length).max().orElseThrow();
     }
 
-    private static int[] table(KvGroup group, List<Row> rows, int width) {
-        int[] table = new int[rows.size() * width];
+    /// Returns the line of a row: in a model with states that of its sequence, which its first
+    /// block tells.
+    private int line(Row row, int number) {
+        return model.config().stateGroup().isPresent() ? row.blocks()[0] : number;
+    }
+
+    private static int[] table(
+            KvGroup group, List<Row> rows, int[] lines, int tableRows, int width) {
+        int[] table = new int[tableRows * width];
         for (int r = 0; r < rows.size(); r++) {
             int[] blocks = rows.get(r).blocks();
             int seen =
@@ -189,7 +198,7 @@ final class TestRank implements AutoCloseable {
                             ? 0
                             : Math.max(0, rows.get(r).computed() + 1 - group.window());
             for (int b = seen / TestGroup.BLOCK_SIZE; b < blocks.length; b++) {
-                table[r * width + b] = blocks[b];
+                table[lines[r] * width + b] = blocks[b];
             }
         }
         return table;

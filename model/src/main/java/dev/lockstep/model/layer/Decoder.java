@@ -58,7 +58,7 @@ public record Decoder(
         return new Decoder(
                 weights.config(),
                 weights.shard(),
-                weights.config().kvGroups().stream().map(weights::kvLayout).toList(),
+                weights.config().pagedGroups().stream().map(weights::kvLayout).toList(),
                 PagedAttention.load(weights),
                 embedding,
                 layers,

@@ -28,7 +28,7 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
 
     /// Creates the attention of each KV group, in the model's order.
     static List<PagedAttention> load(Weights weights) {
-        List<KvGroup> groups = weights.config().kvGroups();
+        List<KvGroup> groups = weights.config().pagedGroups();
         List<PagedAttention> attention = new ArrayList<>();
         for (int number = 0; number < groups.size(); number++) {
             KvGroup group = groups.get(number);

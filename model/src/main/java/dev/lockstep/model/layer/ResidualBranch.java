@@ -21,7 +21,8 @@ public record ResidualBranch(
         Norm norm, Sublayer sublayer, Optional<Norm.Rms> postNorm, float multiplier) {
 
     /// The function that a residual branch computes, cut over the ranks.
-    public sealed interface Sublayer permits SelfAttention, FeedForward {
+    public sealed interface Sublayer
+            permits SelfAttention, GatedAttention, StateLayer, FeedForward {
 
         /// Returns this rank's partial sum of the output for `step.x()`, `[T, H]` in the
         /// communicator's memory.

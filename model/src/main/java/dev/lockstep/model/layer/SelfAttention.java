@@ -39,6 +39,11 @@ public record SelfAttention(
 
     @Override
     public Tensor forward(ForwardStep step) {
+        return output.forward(attend(step), step.activations());
+    }
+
+    /// Returns what the heads attend to, `[T, query columns]`, before the output projection.
+    Tensor attend(ForwardStep step) {
         ActivationBuffers activations = step.activations();
         Tensor heads = activations.qkv(step.tokens());
         Tensor attended = activations.attended(step.tokens());
@@ -47,7 +52,7 @@ public record SelfAttention(
         for (PagedAttention.Rows rows : step.attention().get(kvGroup)) {
             rows.attend(kvLayer, heads, rotary, step.batch().positions(), attended);
         }
-        return output.forward(attended, activations);
+        return attended;
     }
 
     @Override
@@ -151,7 +156,7 @@ public record SelfAttention(
             Linear.ColumnParallel qkv,
             RotaryTable rotary,
             Linear.RowParallel output) {
-        List<KvGroup> groups = weights.config().kvGroups();
+        List<KvGroup> groups = weights.config().pagedGroups();
         for (int group = 0; group < groups.size(); group++) {
             int index = groups.get(group).layers().indexOf(layer);
             if (index >= 0) {

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+/// What layers keep of the tokens before instead of keys and values: a state of fixed size for each
+/// sequence.
+public sealed interface StateConfig {
+
+    /// Inputs that a causal convolution of the layer sums, the token's own included.
+    int taps();
+
+    /// Gated delta net (Yang, Kautz and Hatamizadeh 2025): a matrix for each value head.
+    ///
+    /// @param valueHeads a multiple of the key heads, each of which serves consecutive ones
+    record GatedDelta(int keyHeads, int valueHeads, int keySize, int valueSize, int taps)
+            implements StateConfig {
+        public GatedDelta {
+            ModelConfig.requireBetween("linear key heads", keyHeads, 1, 1 << 16);
+            ModelConfig.requireBetween("linear value heads", valueHeads, 1, 1 << 16);
+            ModelConfig.requireBetween("linear key head size", keySize, 1, 1 << 12);
+            ModelConfig.requireBetween("linear value head size", valueSize, 1, 1 << 12);
+            requireTaps(taps);
+            if (valueHeads % keyHeads != 0) {
+                throw new IllegalArgumentException(
+                        "%d linear value heads do not divide into %d key heads"
+                                .formatted(valueHeads, keyHeads));
+            }
+        }
+
+        /// Returns the value heads that read one key head.
+        public int group() {
+            return valueHeads / keyHeads;
+        }
+    }
+
+    /// A gated short convolution: the last inputs of each channel.
+    record ShortConvolution(int channels, int taps) implements StateConfig {
+        public ShortConvolution {
+            ModelConfig.requireBetween("convolution channels", channels, 1, 1 << 20);
+            requireTaps(taps);
+        }
+    }
+
+    private static void requireTaps(int taps) {
+        ModelConfig.requireBetween("convolution kernel", taps, 1, 8);
+    }
+}

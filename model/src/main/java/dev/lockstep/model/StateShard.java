@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model;
+
+import dev.lockstep.checkpoint.KvGroup;
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.StateConfig;
+import java.util.Optional;
+
+/// One rank's part of the layers that keep a state of each sequence, cut by value heads: a rank
+/// holds the key heads that its value heads read, so that several ranks may hold a copy. A short
+/// convolution has a value head for each unit of channels and no keys.
+///
+/// A state of a layer is the last inputs of its convolution, `[taps − 1, channels]`, then the
+/// matrices of its value heads, all F32.
+///
+/// @param layers that keep a state
+public record StateShard(StateConfig config, int layers, Span keyHeads, Span valueHeads) {
+
+    /// Returns a rank's part; empty if no layer of the model keeps a state.
+    public static Optional<StateShard> of(ModelConfig config, Shard shard) {
+        return config.stateGroup().map(group -> of(group, shard.rank(), shard.size()));
+    }
+
+    private static StateShard of(KvGroup group, int rank, int size) {
+        StateConfig state = group.state().orElseThrow();
+        int heads =
+                switch (state) {
+                    case StateConfig.GatedDelta delta -> delta.valueHeads();
+                    case StateConfig.ShortConvolution convolution ->
+                            Math.ceilDiv(convolution.channels(), Shard.UNIT);
+                };
+        if (size > heads) {
+            throw new IllegalArgumentException(
+                    "tensor-parallel %d: must be at most the %d heads of the layers that keep a state"
+                            .formatted(size, heads));
+        }
+        var values = new Span(share(heads, rank, size), share(heads, rank + 1, size));
+        Span keys =
+                switch (state) {
+                    case StateConfig.GatedDelta delta ->
+                            new Span(
+                                    values.from() / delta.group(),
+                                    (values.to() - 1) / delta.group() + 1);
+                    case StateConfig.ShortConvolution _ -> new Span(0, 0);
+                };
+        return new StateShard(state, group.layers().size(), keys, values);
+    }
+
+    /// Returns where share `index` of `size` begins: sizes within 1, larger first.
+    private static int share(int total, int index, int size) {
+        return total / size * index + Math.min(index, total % size);
+    }
+
+    /// Returns the columns of the keys of this rank, or of its queries.
+    public int keyColumns() {
+        return switch (config) {
+            case StateConfig.GatedDelta delta -> keyHeads.size() * delta.keySize();
+            case StateConfig.ShortConvolution _ -> 0;
+        };
+    }
+
+    /// Returns the columns of this rank's values among those of all ranks.
+    public Span values() {
+        return switch (config) {
+            case StateConfig.GatedDelta delta -> valueHeads.times(delta.valueSize());
+            case StateConfig.ShortConvolution convolution ->
+                    new Span(
+                            valueHeads.from() * Shard.UNIT,
+                            Math.min(valueHeads.to() * Shard.UNIT, convolution.channels()));
+        };
+    }
+
+    /// Returns the channels of the convolution.
+    public int channels() {
+        return 2 * keyColumns() + values().size();
+    }
+
+    /// Returns the floats of the last inputs of a layer's convolution.
+    public int inputFloats() {
+        return (config.taps() - 1) * channels();
+    }
+
+    /// Returns the floats of a layer's state.
+    public int layerFloats() {
+        return switch (config) {
+            case StateConfig.GatedDelta delta -> inputFloats() + values().size() * delta.keySize();
+            case StateConfig.ShortConvolution _ -> inputFloats();
+        };
+    }
+
+    /// Returns the floats of a sequence's state in all layers.
+    public int floats() {
+        return Math.multiplyExact(layers, layerFloats());
+    }
+
+    /// Returns the columns that a layer computes a token in.
+    public int mixerColumns() {
+        return switch (config) {
+            case StateConfig.GatedDelta _ -> channels() + 2 * values().size();
+            case StateConfig.ShortConvolution _ -> 3 * values().size();
+        };
+    }
+
+    /// Returns the gates of a token.
+    public int gateColumns() {
+        return switch (config) {
+            case StateConfig.GatedDelta _ -> 2 * valueHeads.size();
+            case StateConfig.ShortConvolution _ -> 0;
+        };
+    }
+
+    /// Returns the weights of a layer's matrices on this rank, for `hidden` columns.
+    long matrixWeights(int hidden) {
+        return switch (config) {
+            case StateConfig.GatedDelta _ ->
+                    (long) hidden * (channels() + 2 * values().size() + gateColumns());
+            case StateConfig.ShortConvolution _ -> 4L * hidden * values().size();
+        };
+    }
+}

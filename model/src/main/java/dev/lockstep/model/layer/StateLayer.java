@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model.layer;
+
+import dev.lockstep.checkpoint.KvGroup;
+import dev.lockstep.kernels.PagedBatch;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.model.ForwardBatch;
+import dev.lockstep.model.Weights;
+import java.util.ArrayList;
+import java.util.List;
+
+/// A layer that keeps a state of each sequence in place of keys and values, cut by heads. The line
+/// of a row in the block tables is also that of its state.
+public sealed interface StateLayer extends ResidualBranch.Sublayer
+        permits GatedDeltaNet, ShortConvolution {
+
+    /// Consecutive rows of a step. Those that keep no keys and values use a state too, of which
+    /// nothing is read later.
+    record Rows(PagedBatch batch, int firstToken) {
+
+        static List<Rows> of(ForwardBatch step) {
+            List<Rows> rows = new ArrayList<>();
+            PagedBatch kept = step.kv().getFirst();
+            if (kept.tokens() > 0) {
+                rows.add(new Rows(kept, 0));
+            }
+            step.withoutKv().ifPresent(batch -> rows.add(new Rows(batch, kept.tokens())));
+            return rows;
+        }
+
+        /// Returns the tokens of these rows.
+        Tensor of(Tensor step) {
+            return step.rows(firstToken, firstToken + batch.tokens());
+        }
+    }
+
+    /// Returns the number of a layer among those that keep a state.
+    static int number(Weights weights, int layer) {
+        int number =
+                weights.config().stateGroup().map(KvGroup::layers).orElse(List.of()).indexOf(layer);
+        if (number < 0) {
+            throw new IllegalArgumentException("layer " + layer + " keeps no state");
+        }
+        return number;
+    }
+}
