@@ -48,7 +48,9 @@ final class GenerateIT {
         "llama, 2, 16",
         "llama, 3, 1024",
         // Window and full attention.
-        "gemma2, 2, 1024"
+        "gemma2, 2, 1024",
+        // States beside attention, with prefixes found by snapshots.
+        "qwen3-next, 2, 16"
     })
     void aServedModelGeneratesAsRecordedAtAnyRankCount(String name, int ranks, int stepTokens)
             throws Exception {

@@ -17,20 +17,24 @@ final class FullBlockNames {
     private final BlockHasher hasher;
     private final CacheEvents events;
     private final InFlightPrefixes inFlightPrefixes;
+    private final boolean publishes;
     private final int[] ids;
 
+    /// @param publishes whether a named block is all that a sequence with its prefix waits for
     FullBlockNames(
             KvPools pools,
             boolean prefixCache,
             BlockHasher hasher,
             CacheEvents events,
-            InFlightPrefixes inFlightPrefixes) {
+            InFlightPrefixes inFlightPrefixes,
+            boolean publishes) {
         this.pools = pools;
         this.blockSize = pools.blockSize();
         this.prefixCache = prefixCache;
         this.hasher = hasher;
         this.events = events;
         this.inFlightPrefixes = inFlightPrefixes;
+        this.publishes = publishes;
         this.ids = new int[blockSize];
     }
 
@@ -70,7 +74,9 @@ final class FullBlockNames {
                 publish(sequence, group, block, root);
             }
         }
-        inFlightPrefixes.published(name, sequence);
+        if (publishes) {
+            inFlightPrefixes.published(name, sequence);
+        }
     }
 
     private void publish(Sequence sequence, int group, int index, BlockHash root) {

@@ -6,6 +6,7 @@ import java.util.List;
 /// What the ranks of a formed group agreed on, and the limits of one step. `blocks` includes the
 /// null block 0 of every pool.
 ///
+/// @param kvGroups a group of states, if there is one, is the last
 /// @param doublingPosition where a token takes twice the time it takes at the beginning of its
 ///   sequence; 0 when it was not measured
 /// @param measuredTokens tokens of a step that was measured to take at most the goal, the first
@@ -38,6 +39,17 @@ public record GroupShape(
         requireAtLeast("block size", blockSize, 1);
         requireAtLeast("KV blocks", blocks, 2);
         requireAtLeast("KV groups", kvGroups.size(), 1);
+        for (int group = 0; group < kvGroups.size(); group++) {
+            boolean last = group == kvGroups.size() - 1;
+            if (!kvGroups.get(group).isPaged() && (group == 0 || !last)) {
+                throw new IllegalArgumentException(
+                        "KV group "
+                                + group
+                                + " of "
+                                + kvGroups.size()
+                                + " is of kind STATE; it must be the last of several");
+            }
+        }
     }
 
     /// Creates a shape in which the time of a token does not depend on its position, and a step has
@@ -60,6 +72,16 @@ public record GroupShape(
                 blockSize,
                 blocks,
                 kvGroups);
+    }
+
+    /// The groups that keep keys and values in blocks, of which a sequence has a table each.
+    public List<KvGroupShape> pagedGroups() {
+        return keepsStates() ? kvGroups.subList(0, kvGroups.size() - 1) : kvGroups;
+    }
+
+    /// Whether the last group keeps a state of each sequence instead of blocks.
+    public boolean keepsStates() {
+        return !kvGroups.getLast().isPaged();
     }
 
     private static void requireAtLeast(String name, int value, int min) {

@@ -7,7 +7,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /// Running sequences by the names of the prompt blocks they are about to compute: a sequence with
-/// the same prompt waits for those blocks.
+/// the same prompt waits for those blocks. In a model with states, where a prefix is of use only
+/// with a snapshot at its end, these are the blocks before a snapshot.
 final class InFlightPrefixes {
     private final int blockSize;
     private final Map<BlockHash, Sequence> byName = new HashMap<>();
@@ -28,18 +29,25 @@ final class InFlightPrefixes {
         }
     }
 
+    /// Adds one block.
+    void announce(BlockHash name, Sequence sequence) {
+        byName.putIfAbsent(name, sequence);
+    }
+
     /// Removes a block that can be found from now on.
     void published(BlockHash name, Sequence sequence) {
         byName.remove(name, sequence);
     }
 
     /// Removes the blocks that a sequence leaves unpublished: no sequence waits for them.
-    void left(Sequence sequence) {
+    ///
+    /// @param first of the blocks that may be unpublished
+    void left(Sequence sequence, int first) {
         if (byName.isEmpty()) {
             return;
         }
         int full = Math.min(sequence.promptLength() / blockSize, sequence.names().count());
-        for (int block = sequence.blocks().named(); block < full; block++) {
+        for (int block = first; block < full; block++) {
             byName.remove(sequence.names().get(block), sequence);
         }
     }

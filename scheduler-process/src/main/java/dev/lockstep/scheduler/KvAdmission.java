@@ -16,6 +16,7 @@ final class KvAdmission {
     private final InFlightPrefixes inFlightPrefixes;
     private final boolean prefixCache;
     private final BlockHasher hasher;
+    private final Optional<StateSnapshots> states;
     private final PrefixMatch match;
 
     KvAdmission(
@@ -25,7 +26,8 @@ final class KvAdmission {
             PartialCopies copies,
             InFlightPrefixes inFlightPrefixes,
             boolean prefixCache,
-            BlockHasher hasher) {
+            BlockHasher hasher,
+            Optional<StateSnapshots> states) {
         this.pools = pools;
         this.blockSize = pools.blockSize();
         this.demand = demand;
@@ -34,7 +36,8 @@ final class KvAdmission {
         this.inFlightPrefixes = inFlightPrefixes;
         this.prefixCache = prefixCache;
         this.hasher = hasher;
-        this.match = new PrefixMatch(pools, hasher);
+        this.states = states;
+        this.match = new PrefixMatch(pools, hasher, states);
     }
 
     /// As [KvCacheManager#tryAdmit].
@@ -59,7 +62,7 @@ final class KvAdmission {
             missing--;
         }
         reservations.set(sequence, pools.windows() ? Math.min(1, missing) : missing);
-        if (prefixCache) {
+        if (prefixCache && states.isEmpty()) {
             inFlightPrefixes.announce(sequence, match.blocks());
         }
         return match.tokens();
@@ -130,7 +133,21 @@ final class KvAdmission {
         if ((found + 1) * blockSize > sequence.maxShared()) {
             return Optional.empty();
         }
-        return inFlightPrefixes.of(sequence.names().get(found));
+        return states.isEmpty()
+                ? inFlightPrefixes.of(sequence.names().get(found))
+                : nextSnapshot(sequence, found);
+    }
+
+    /// Returns the sequence that is about to compute the next snapshot after `found` blocks.
+    private Optional<Sequence> nextSnapshot(Sequence sequence, int found) {
+        int blocks = Math.min(sequence.maxShared() / blockSize, sequence.names().count());
+        for (int block = found; block < blocks; block++) {
+            Optional<Sequence> producer = inFlightPrefixes.of(sequence.names().get(block));
+            if (producer.isPresent()) {
+                return producer;
+            }
+        }
+        return Optional.empty();
     }
 
     /// As [KvCacheManager#fitsToCompletion].

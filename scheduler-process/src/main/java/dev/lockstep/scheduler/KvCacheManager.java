@@ -72,6 +72,12 @@ public interface KvCacheManager extends ResourceManager {
     /// The length in tokens that `sequence` may grow to in this plan.
     int room(Sequence sequence);
 
+    /// Returns how many of `count` positions the next row of a running sequence may have: a row
+    /// ends where the state of its sequence is to be kept. At least 1.
+    default int cutRow(Sequence sequence, int count) {
+        return count;
+    }
+
     /// Reserves for `sequence` exactly what it lacks to hold `length` tokens, which is at most its
     /// room: its row is known.
     void trimReservation(Sequence sequence, int length);

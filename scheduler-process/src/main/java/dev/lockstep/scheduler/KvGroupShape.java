@@ -2,6 +2,8 @@
 package dev.lockstep.scheduler;
 
 /// Layers of the model that share one block table. Groups with equal bytes per block share a pool.
+///
+/// @param bytesPerBlock of a group of states: of the state of a sequence
 public record KvGroupShape(Kind kind, int window, long bytesPerBlock, int layers) {
     public enum Kind {
         FULL,
@@ -14,6 +16,11 @@ public record KvGroupShape(Kind kind, int window, long bytesPerBlock, int layers
             throw new IllegalArgumentException(
                     "bytes per block of a KV group are " + bytesPerBlock + ", the least is 1");
         }
+    }
+
+    /// Whether it keeps keys and values of positions, in blocks.
+    public boolean isPaged() {
+        return kind != Kind.STATE;
     }
 
     public static KvGroupShape full(long bytesPerBlock) {

@@ -24,15 +24,11 @@ final class KvPools {
     KvPools(GroupShape shape, BlockHasher hasher, CacheEvents events) {
         this.blockSize = shape.blockSize();
         this.events = events;
-        this.groups = shape.kvGroups();
+        this.groups = shape.pagedGroups();
         poolOfGroup = new int[groups.size()];
         var sizes = new ArrayList<Long>();
         for (int group = 0; group < groups.size(); group++) {
             long bytes = groups.get(group).bytesPerBlock();
-            if (groups.get(group).kind() == KvGroupShape.Kind.STATE) {
-                throw new IllegalArgumentException(
-                        "KV group " + group + " is of kind STATE; FULL and WINDOW are served");
-            }
             if (!sizes.contains(bytes)) {
                 sizes.add(bytes);
             }

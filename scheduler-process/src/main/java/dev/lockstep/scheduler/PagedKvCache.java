@@ -23,6 +23,7 @@ final class PagedKvCache implements KvCacheManager {
     private final PartialCopies copies;
     private final KvAdmission admission;
     private final FullBlockNames fullBlockNames;
+    private final Optional<StateSnapshots> states;
     private final boolean prefixCache;
     private final int[][] noBlocks;
 
@@ -35,10 +36,25 @@ final class PagedKvCache implements KvCacheManager {
         windows = new SlidingWindows(pools, deferredFrees);
         inFlightPrefixes = new InFlightPrefixes(shape.blockSize());
         copies = new PartialCopies(pools);
+        states =
+                shape.keepsStates()
+                        ? Optional.of(
+                                new StateSnapshots(
+                                        shape, pools.groupCount(), hasher, inFlightPrefixes))
+                        : Optional.empty();
         admission =
                 new KvAdmission(
-                        pools, demand, reservations, copies, inFlightPrefixes, prefixCache, hasher);
-        fullBlockNames = new FullBlockNames(pools, prefixCache, hasher, events, inFlightPrefixes);
+                        pools,
+                        demand,
+                        reservations,
+                        copies,
+                        inFlightPrefixes,
+                        prefixCache,
+                        hasher,
+                        states);
+        fullBlockNames =
+                new FullBlockNames(
+                        pools, prefixCache, hasher, events, inFlightPrefixes, states.isEmpty());
         this.prefixCache = prefixCache;
         noBlocks = new int[pools.groupCount()][0];
     }
@@ -76,7 +92,9 @@ final class PagedKvCache implements KvCacheManager {
     @Override
     public void beginPlan(long nanos) {
         reservations.begin();
-        pools.advanceTo(TimeUnit.NANOSECONDS.toSeconds(nanos));
+        long second = TimeUnit.NANOSECONDS.toSeconds(nanos);
+        pools.advanceTo(second);
+        states.ifPresent(snapshots -> snapshots.advanceTo(second));
     }
 
     @Override
@@ -98,7 +116,11 @@ final class PagedKvCache implements KvCacheManager {
 
     @Override
     public int tryAdmit(Sequence sequence) {
-        return admission.tryAdmit(sequence);
+        int found = admission.tryAdmit(sequence);
+        if (prefixCache && found >= 0) {
+            states.ifPresent(snapshots -> snapshots.announce(sequence, found));
+        }
+        return found;
     }
 
     @Override
@@ -157,6 +179,12 @@ final class PagedKvCache implements KvCacheManager {
             windows.slide(sequence);
         }
         copies.moveTo(plan);
+        states.ifPresent(snapshots -> snapshots.addTo(plan, prefixCache));
+    }
+
+    @Override
+    public int cutRow(Sequence sequence, int count) {
+        return prefixCache && states.isPresent() ? states.get().cut(sequence, count) : count;
     }
 
     /// Allocates what was reserved.
@@ -185,7 +213,8 @@ final class PagedKvCache implements KvCacheManager {
             fullBlockNames.name(sequence);
         }
         reservations.set(sequence, 0);
-        inFlightPrefixes.left(sequence);
+        inFlightPrefixes.left(sequence, states.isPresent() ? 0 : sequence.blocks().named());
+        states.ifPresent(snapshots -> snapshots.left(sequence));
         for (int group = 0; group < pools.groupCount(); group++) {
             BlockTable table = sequence.blocks().table(group);
             deferredFrees.add(sequence, group, table.tail(table.dropped()));
@@ -213,5 +242,6 @@ final class PagedKvCache implements KvCacheManager {
             pools.cache(pool).checkIntegrity();
         }
         reservations.checkIntegrity(running);
+        states.ifPresent(StateSnapshots::checkIntegrity);
     }
 }

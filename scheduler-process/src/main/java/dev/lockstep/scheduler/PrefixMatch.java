@@ -3,6 +3,7 @@ package dev.lockstep.scheduler;
 
 import dev.lockstep.cluster.BlockHasher;
 import java.util.Arrays;
+import java.util.Optional;
 
 /// The blocks that one waiting sequence can share: full blocks at the beginning of every KV group,
 /// and then the beginning of one more, which is copied.
@@ -13,6 +14,7 @@ final class PrefixMatch {
     private final KvPools pools;
     private final int blockSize;
     private final BlockHasher hasher;
+    private final Optional<StateSnapshots> states;
 
     private int blocks;
     private int partialTokens;
@@ -23,7 +25,9 @@ final class PrefixMatch {
     private final int[] firstNeeded;
     private final int[] revived;
 
-    PrefixMatch(KvPools pools, BlockHasher hasher) {
+    /// @param states present in models with states
+    PrefixMatch(KvPools pools, BlockHasher hasher, Optional<StateSnapshots> states) {
+        this.states = states;
         this.pools = pools;
         this.blockSize = pools.blockSize();
         this.hasher = hasher;
@@ -87,7 +91,20 @@ final class PrefixMatch {
         while (full < limit && isInFullGroups(sequence, full)) {
             full++;
         }
-        return fitWindows(sequence, full);
+        int length = fitWindows(sequence, full);
+        return states.isPresent() ? fitStates(states.get(), sequence, length) : length;
+    }
+
+    /// Returns the longest match of at most `max` blocks that has its windows and ends at a
+    /// snapshot.
+    private int fitStates(StateSnapshots snapshots, Sequence sequence, int max) {
+        int length = max;
+        int found = snapshots.longest(sequence, length);
+        while (found < length) {
+            length = fitWindows(sequence, found);
+            found = snapshots.longest(sequence, length);
+        }
+        return length;
     }
 
     private boolean isInFullGroups(Sequence sequence, int index) {
@@ -136,7 +153,9 @@ final class PrefixMatch {
                 found[group][index] = pools.find(sequence, group, index);
             }
         }
-        findPartial(sequence, Math.min(max - blocks * blockSize, blockSize - 1));
+        if (states.isEmpty()) {
+            findPartial(sequence, Math.min(max - blocks * blockSize, blockSize - 1));
+        }
         findProducer();
         countRevived();
     }
@@ -186,7 +205,8 @@ final class PrefixMatch {
     void share(Sequence leader, int max) {
         int common = Math.min(max, leader.computed());
         int full = common / blockSize;
-        if (common <= tokens()) {
+        // The state of a leader is behind that of the prompt: only snapshots can be shared.
+        if (common <= tokens() || states.isPresent()) {
             return;
         }
         for (int group = 0; group < pools.groupCount(); group++) {
@@ -231,6 +251,9 @@ final class PrefixMatch {
 
     /// Makes the sequence a holder of the blocks found.
     void take(Sequence sequence) {
+        if (blocks > 0) {
+            states.ifPresent(snapshots -> snapshots.load(sequence, blocks));
+        }
         for (int group = 0; group < pools.groupCount(); group++) {
             BlockTable table = sequence.blocks().table(group);
             table.appendDropped(firstNeeded[group] < blocks ? firstNeeded[group] : blocks);

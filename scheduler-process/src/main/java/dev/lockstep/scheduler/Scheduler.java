@@ -289,7 +289,7 @@ public final class Scheduler {
             Sequence sequence = batch.get(i);
             int count = Math.min(counts[i], kv.room(sequence) - sequence.computed());
             if (count > 0) {
-                plan.add(sequence, count);
+                plan.add(sequence, kv.cutRow(sequence, count));
                 kv.trimReservation(sequence, sequence.computed());
             }
         }

@@ -37,6 +37,8 @@ public final class FakeWorker {
     // [pool][block][offset]; groups whose blocks have equal bytes share a pool.
     private final long[][][] memory;
     private final int[] poolOfGroup;
+    // The prefix up to which each line of states has seen its sequence; slots come first.
+    private final long[] states;
     // The name of each block of each KV group, until a row or a copy writes to it.
     private final Map<Long, BlockHash> named = new LinkedHashMap<>();
     private final BlockHasher hasher = new BlockHasher(KEY);
@@ -51,7 +53,7 @@ public final class FakeWorker {
         this.shape = shape;
         this.reader = reader;
         var sizes = new ArrayList<Long>();
-        poolOfGroup = new int[shape.kvGroups().size()];
+        poolOfGroup = new int[shape.pagedGroups().size()];
         for (int group = 0; group < poolOfGroup.length; group++) {
             long bytes = shape.kvGroups().get(group).bytesPerBlock();
             if (!sizes.contains(bytes)) {
@@ -59,6 +61,7 @@ public final class FakeWorker {
             }
             poolOfGroup[group] = sizes.indexOf(bytes);
         }
+        states = new long[2 * shape.maxSequences()];
         memory = new long[sizes.size()][shape.blocks()][shape.blockSize()];
     }
 
@@ -116,13 +119,17 @@ public final class FakeWorker {
             require(slots.remove(slot) != null, "released slot " + slot + " is empty");
         }
         for (StepPlan.Admission admission : plan.admitted()) {
-            var slot = new Slot(admission, reader, shape.kvGroups().size(), shape.blockSize());
+            var slot = new Slot(admission, reader, poolOfGroup.length, shape.blockSize());
             require(admission.slot() < shape.maxSequences(), "slot " + admission.slot());
             require(
                     slots.put(admission.slot(), slot) == null,
                     "admission to slot " + admission.slot() + " in use");
         }
         for (StepPlan.BlockCopy copy : plan.copies()) {
+            if (copy.kvGroup() == poolOfGroup.length) {
+                states[copy.to()] = states[copy.from()];
+                continue;
+            }
             long[][] blocks = memory[poolOfGroup[copy.kvGroup()]];
             forgetName(copy.kvGroup(), copy.to());
             System.arraycopy(blocks[copy.from()], 0, blocks[copy.to()], 0, copy.tokens());
@@ -306,6 +313,7 @@ public final class FakeWorker {
         require(
                 row.count() > 0 && row.computed() + row.count() <= slot.ids.size(),
                 "row of " + row.count() + " from " + row.computed() + " of " + slot.ids.size());
+        update(row, slot);
         if (slot.withoutKv) {
             boolean whole = row.count() == slot.ids.size() && row.newBlocks().length == 0;
             require(whole, "a row of " + row.count() + " without KV");
@@ -350,6 +358,17 @@ public final class FakeWorker {
         }
         // A block is named two rows after its last id was sampled at the latest.
         require(slot.computed - full < shape.blockSize() + 2, "a full block without a name");
+    }
+
+    /// Continues the state of a row's slot, which must be that of the position before.
+    private void update(StepPlan.Row row, Slot slot) {
+        if (!shape.keepsStates()) {
+            return;
+        }
+        require(
+                row.computed() == 0 || states[row.slot()] == slot.prefixes.get(row.computed() - 1),
+                "the state of slot " + row.slot() + " is not that of " + row.computed());
+        states[row.slot()] = slot.prefixes.get(row.computed() + row.count() - 1);
     }
 
     /// Whether a block still holds its positions: a window may have passed the block before it was

@@ -2,6 +2,7 @@
 package dev.lockstep.scheduler;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
@@ -18,13 +19,15 @@ import org.junit.jupiter.api.Test;
 /// Tests what sequences share, by means of whole plans.
 class PagedKvCacheTest {
     private static final int BLOCK_SIZE = 4;
+    private static final int SLOTS = 8;
+    private static final KvGroupShape STATE = new KvGroupShape(KvGroupShape.Kind.STATE, 0, 4096, 3);
     private Scheduler scheduler = scheduler(40, List.of(KvGroupShape.full(64)));
     private int kvGroups = 1;
     private long arrivals;
 
     private static Scheduler scheduler(int blocks, List<KvGroupShape> groups) {
         return new Scheduler(
-                new GroupShape(1, 8, 64, 200, BLOCK_SIZE, blocks, groups),
+                new GroupShape(1, SLOTS, 64, 200, BLOCK_SIZE, blocks, groups),
                 new WaitingLimits(100, 10_000),
                 Policies.DEFAULT,
                 new BlockHasher(FakeWorker.KEY),
@@ -224,6 +227,96 @@ class PagedKvCacheTest {
         scheduler.plan(0);
         assertEquals(28, second.cachedTokens());
         assertEquals(6, second.blocks().table(1).dropped());
+    }
+
+    @Test
+    void aPrefixIsFoundUpToASnapshotOfItsState() {
+        scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE));
+        Sequence first = submit(2, ids(0, 150));
+        assertEquals(List.of(64, 64, 20, 2, 1), rowsUntilEnd(first));
+        // Borders are every 16 blocks, and the last one before the end of the prompt.
+        for (int[] shared : new int[][] {{149, 148}, {147, 128}, {64, 64}, {63, 0}}) {
+            int[] prompt = ids(0, 150);
+            prompt[shared[0]] = 999;
+            Sequence next = submit(1, prompt);
+            StepPlan plan = scheduler.plan(0);
+            assertEquals(shared[1], next.cachedTokens(), shared[0] + " tokens shared");
+            List<StepPlan.BlockCopy> states =
+                    plan.copies().stream().filter(copy -> copy.kvGroup() == 1).toList();
+            assertEquals(shared[1] > 0 ? 1 : 0, states.size());
+            for (StepPlan.BlockCopy copy : states) {
+                assertEquals(next.slot(), copy.to());
+                assertTrue(copy.from() >= SLOTS, "from a snapshot");
+            }
+            answer(plan);
+            finish(next);
+        }
+    }
+
+    @Test
+    void choicesOfAModelWithStatesBeginAtTheSnapshotBeforeTheEndOfTheirPrompt() {
+        scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE));
+        var choices = new ArrayList<Sequence>();
+        for (int choice = 0; choice < 3; choice++) {
+            choices.add(
+                    new Sequence(
+                            arrivals++,
+                            "r",
+                            ids(0, 11),
+                            Choice.of(3),
+                            WantedOutputs.NONE,
+                            SchedulingOptions.NONE,
+                            choices.isEmpty() ? Optional.empty() : Optional.of(choices.getFirst()),
+                            1));
+        }
+        scheduler.submit(choices, 0);
+        choices.forEach(this::finish);
+        assertEquals(0, choices.getFirst().cachedAtFirst());
+        assertEquals(8, choices.get(1).cachedAtFirst());
+        assertEquals(8, choices.get(2).cachedAtFirst());
+    }
+
+    @Test
+    void aSequenceWaitsForTheSnapshotThatAnotherIsAboutToReach() {
+        scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE));
+        Sequence first = submit(2, ids(0, 40));
+        Sequence second = submit(2, ids(0, 40));
+        while (second.state() == Sequence.State.WAITING) {
+            step();
+        }
+        assertEquals(36, second.cachedTokens());
+        finish(first);
+        finish(second);
+    }
+
+    @Test
+    void thereAreAsManySnapshotsAsSlots() {
+        scheduler = scheduler(400, List.of(KvGroupShape.full(64), STATE));
+        for (int prompt = 0; prompt <= SLOTS; prompt++) {
+            finish(submit(1, ids(1000 * prompt, 1000 * prompt + 10)));
+        }
+        Sequence last = submit(1, ids(1000 * SLOTS, 1000 * SLOTS + 10));
+        step();
+        assertEquals(8, last.cachedAtFirst());
+        Sequence oldest = submit(1, ids(0, 10));
+        step();
+        assertEquals(0, oldest.cachedAtFirst());
+    }
+
+    @Test
+    void aModelOfStatesAloneIsRefused() {
+        assertThrows(IllegalArgumentException.class, () -> scheduler(40, List.of(STATE)));
+    }
+
+    /// Returns the tokens of the rows of the only sequence that runs.
+    private List<Integer> rowsUntilEnd(Sequence sequence) {
+        var counts = new ArrayList<Integer>();
+        while (sequence.live()) {
+            StepPlan plan = scheduler.plan(0);
+            counts.add(plan.rows().getFirst().count());
+            answer(plan);
+        }
+        return counts;
     }
 
     @Test

@@ -61,7 +61,13 @@ final class SimulatedGroup {
                         120,
                         4,
                         2,
-                        groups());
+                        sequences % 3 == 0 ? withStates(groups()) : groups());
+    }
+
+    static List<KvGroupShape> withStates(List<KvGroupShape> paged) {
+        var groups = new ArrayList<>(paged);
+        groups.add(new KvGroupShape(KvGroupShape.Kind.STATE, 0, 4096, 2));
+        return groups;
     }
 
     private List<KvGroupShape> groups() {
@@ -87,7 +93,7 @@ final class SimulatedGroup {
     }
 
     int kvGroups() {
-        return shape.kvGroups().size();
+        return shape.pagedGroups().size();
     }
 
     Load.Totals totals() {

@@ -32,12 +32,13 @@ final class SimulatedReplicas {
         sequences = 2 + random.nextInt(10);
         tokens = 4 + random.nextInt(40);
         blocks = 30 + random.nextInt(60);
-        kvGroups =
+        List<KvGroupShape> paged =
                 random.nextInt(3) > 0
                         ? List.of(KvGroupShape.full(64))
                         : List.of(
                                 KvGroupShape.full(64),
                                 new KvGroupShape(KvGroupShape.Kind.WINDOW, 12, 64, 1));
+        kvGroups = sequences % 3 == 0 ? SimulatedGroup.withStates(paged) : paged;
     }
 
     String name() {
@@ -53,7 +54,7 @@ final class SimulatedReplicas {
     }
 
     int kvGroups() {
-        return kvGroups.size();
+        return shape(1).pagedGroups().size();
     }
 
     GroupShape shape(long epoch) {

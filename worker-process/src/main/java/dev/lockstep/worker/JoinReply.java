@@ -11,6 +11,7 @@ import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.KvGroupLayout;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.StateShard;
 import dev.lockstep.proto.v1.Join;
 import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.proto.v1.KvGroupInfo;
@@ -101,6 +102,14 @@ final class JoinReply {
                             .setBytesPerBlock(group.layout().bytesPerBlock())
                             .setLayers(group.layout().layers()));
         }
+        StateShard.of(model.config(), model.shard())
+                .ifPresent(
+                        states ->
+                                builder.addKvGroups(
+                                        KvGroupInfo.newBuilder()
+                                                .setKind("state")
+                                                .setBytesPerBlock(4L * states.floats())
+                                                .setLayers(states.layers())));
         this.joined = builder.build();
     }
 

@@ -47,6 +47,7 @@ final class Session implements AutoCloseable {
     private final StepBlocks blocks;
     private final SessionLimits limits;
     private final ActivationBuffers activations;
+    private final StateLines states;
     private final Sampler sampler;
     private final BatchBuilder batches;
     private final SlotTable slots;
@@ -102,6 +103,7 @@ final class Session implements AutoCloseable {
                             limits.maxTokens(),
                             limits.maxSequences());
             this.activations = owned.add(buffers, ActivationBuffers::close);
+            this.states = new StateLines(kernels, buffers.states(), kv.size());
             this.sampler =
                     owned.add(
                             kernels.sampler(limits.maxSequences(), model.vocabularySize()),
@@ -301,7 +303,7 @@ final class Session implements AutoCloseable {
                     .ifPresent(why -> refused.add(new StepOutcome.Refused(checked.slot(), why)));
             admit(checked);
         }
-        blocks.copy(step.copies());
+        blocks.copy(states.copy(step.copies()));
         Optional<SampleReader.Coming> sampled = Optional.empty();
         Map<Integer, Constraint> constraints = Map.of();
         Optional<BatchBuilder.Batch> readBack = Optional.empty();

@@ -26,7 +26,12 @@ public record HeapBudget(long maxBytes) {
 
     void requireRoomFor(long blocks, int blockSize, List<KvGroupShape> kvGroups)
             throws FormationException {
-        long pools = kvGroups.stream().mapToLong(KvGroupShape::bytesPerBlock).distinct().count();
+        long pools =
+                kvGroups.stream()
+                        .filter(KvGroupShape::isPaged)
+                        .mapToLong(KvGroupShape::bytesPerBlock)
+                        .distinct()
+                        .count();
         long needed = pools * blocks * (bytesOfBlock(blockSize) + NAME_BYTES);
         long room = Math.max(0, maxBytes - RESERVED_BYTES);
         if (needed > room) {

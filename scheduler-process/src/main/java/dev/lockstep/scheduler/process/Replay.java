@@ -135,7 +135,6 @@ public final class Replay {
 
     private void begin(RecordedGroup group) {
         groups++;
-        kvGroups = group.getKvGroupsCount();
         var shape =
                 new GroupShape(
                         group.getEpoch(),
@@ -147,6 +146,7 @@ public final class Replay {
                         group.getBlockSize(),
                         group.getBlocks(),
                         group.getKvGroupsList().stream().map(GroupKeeper::fromProto).toList());
+        kvGroups = shape.pagedGroups().size();
         var fresh =
                 new Scheduler(
                         shape,

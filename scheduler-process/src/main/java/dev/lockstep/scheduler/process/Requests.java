@@ -141,7 +141,7 @@ final class Requests {
                             sequences.isEmpty()
                                     ? Optional.empty()
                                     : Optional.of(sequences.getFirst()),
-                            group.shape().kvGroups().size());
+                            group.shape().pagedGroups().size());
             if (request.accepted()) {
                 sequence.goOnAfter(request.committed().get(sequences.size()));
             }
