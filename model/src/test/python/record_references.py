@@ -114,6 +114,8 @@ def older(config):
     if "layer_types" in config:
         types = config.pop("layer_types")
         config.pop("_sliding_window_pattern", None)
+        if config["model_type"] == "lfm2":
+            config["full_attn_idxs"] = [i for i, kind in enumerate(types) if kind == "full_attention"]
         if config["model_type"].startswith("gemma3"):
             config["sliding_window_pattern"] = types.index("full_attention") + 1
     if config["model_type"] == "minimax_m2":
@@ -385,6 +387,14 @@ def folders(root):
                rope_parameters=plain())
     folder_case(root, "qwen3moe-weights-as-they-are", "Qwen3Moe", moe)
     mixtures(root, moe)
+    # Layers that keep a state of each sequence. The older layout has no layer_types.
+    delta = dict(SMALL, num_hidden_layers=4, tie_word_embeddings=True, layer_types=["linear_attention"] * 3 + ["full_attention"],
+                 linear_conv_kernel_dim=4, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8,
+                 linear_value_head_dim=16, rope_parameters=plain(partial_rotary_factor=0.5))
+    folder_case(root, "qwen3-5", "Qwen3_5", delta)
+    folder_case(root, "lfm2", "Lfm2", dict(
+        GROUPED, num_hidden_layers=3, tie_word_embeddings=True, layer_types=["conv", "full_attention", "conv"], conv_L_cache=3,
+        conv_bias=True, intermediate_size=36, block_multiple_of=32, rope_parameters=plain(1e6)))
     folder_case(root, "gptbigcode", "GPTBigCode", dict(GPT, multi_query=True))
     folder_case(root, "starcoder2-window", "Starcoder2", dict(
         GROUPED, tie_word_embeddings=True, sliding_window=8, use_bias=True, rope_parameters=plain()))

@@ -119,6 +119,9 @@ final class HuggingFaceConfig {
     }
 
     private int feedForwardSize(int hidden) {
+        if (AdjustedFeedForward.isOf(config)) {
+            return new AdjustedFeedForward(config).size();
+        }
         boolean gptDefault = config.text("model_type").orElse("").startsWith("gpt");
         if (gptDefault && !config.has("intermediate_size") && !config.has("n_inner")) {
             return 4 * hidden;

@@ -32,6 +32,8 @@ record RopeReader(JsonObject config, int headDim, int context) {
                     "long_factor",
                     "low_freq_factor",
                     "max_position_embeddings",
+                    "mrope_interleaved",
+                    "mrope_section",
                     "mscale",
                     "mscale_all_dim",
                     "original_max_position_embeddings",

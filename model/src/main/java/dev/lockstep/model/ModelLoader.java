@@ -14,6 +14,7 @@ import dev.lockstep.model.family.Gpt2;
 import dev.lockstep.model.family.GptBigCode;
 import dev.lockstep.model.family.Granite;
 import dev.lockstep.model.family.GraniteMoe;
+import dev.lockstep.model.family.Lfm2;
 import dev.lockstep.model.family.Llama;
 import dev.lockstep.model.family.MiniMaxM2;
 import dev.lockstep.model.family.Mixtral;
@@ -22,6 +23,7 @@ import dev.lockstep.model.family.Olmoe;
 import dev.lockstep.model.family.Phi3;
 import dev.lockstep.model.family.Qwen2Moe;
 import dev.lockstep.model.family.Qwen3;
+import dev.lockstep.model.family.Qwen35;
 import dev.lockstep.model.family.Qwen3Moe;
 import dev.lockstep.model.family.Qwen3Next;
 import dev.lockstep.model.family.StarCoder2;
@@ -58,7 +60,9 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new Olmoe(),
                     new Ernie45Moe(),
                     new GraniteMoe(),
-                    new Qwen3Next());
+                    new Qwen3Next(),
+                    new Qwen35(),
+                    new Lfm2());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
 

@@ -16,6 +16,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Tiny models against logits and greedy ids recorded from transformers: features that the shared
 /// fixtures lack. `src/test/python/record_references.py` wrote them.
@@ -46,6 +48,17 @@ class RecordedLogitsTest {
             }
         }
         return tests.stream();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"qwen3-5", "lfm2"})
+    void aSequenceWithAStateHasTheSameBitsAloneInAMixedBatchAndInChunks(String name)
+            throws Exception {
+        Path folder =
+                folders().stream().filter(each -> each.endsWith(name)).findFirst().orElseThrow();
+        try (TestGroup group = TestGroup.load(folder, 2, "f32", "f32")) {
+            AnyBatch.requireSameBits(group, FamilyGoldenTest.goldens(folder).prompts());
+        }
     }
 
     private static void check(Path model, Goldens goldens, int ranks) throws Exception {

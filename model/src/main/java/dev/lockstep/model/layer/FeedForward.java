@@ -91,6 +91,20 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
                         weights, weights.linear(mlp + ".down_proj", hidden, width), own));
     }
 
+    /// Loads a gated feed-forward from matrices of these names.
+    static Gated gated(Weights weights, String gate, String up, String down) {
+        ModelConfig config = weights.config();
+        int width = config.feedForwardSize();
+        Span own = weights.shard().feedForward();
+        return gated(
+                weights,
+                Linear.ColumnParallel.load(
+                        weights,
+                        weights.linear(gate, width, config.hiddenSize()).cut(own),
+                        weights.linear(up, width, config.hiddenSize()).cut(own)),
+                down(weights, down));
+    }
+
     /// Creates a gated feed-forward.
     static Gated gated(Weights weights, Linear.ColumnParallel gateUp, Linear.RowParallel down) {
         return new Gated(weights.kernels(), ActivationNames.of(weights.config()), gateUp, down);

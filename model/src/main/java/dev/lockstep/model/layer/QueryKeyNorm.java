@@ -67,12 +67,17 @@ public sealed interface QueryKeyNorm {
     ///
     /// @param attention the prefix of `q_norm` and `k_norm`
     static PerHead perHead(Weights weights, String attention, float added) {
+        return perHead(weights, attention + ".q_norm", attention + ".k_norm", added);
+    }
+
+    /// Loads norms of single heads, whose factors are the stored weights plus `added`.
+    static PerHead perHead(Weights weights, String query, String key, float added) {
         int size = weights.config().attention().headDim();
         var all = new Span(0, size);
         return new PerHead(
                 weights.kernels(),
-                weights.vector(attention + ".q_norm.weight", size, all, added),
-                weights.vector(attention + ".k_norm.weight", size, all, added),
+                weights.vector(query + ".weight", size, all, added),
+                weights.vector(key + ".weight", size, all, added),
                 (float) weights.config().normEpsilon());
     }
 

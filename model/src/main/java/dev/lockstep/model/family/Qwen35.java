@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model.family;
+
+import dev.lockstep.model.Model;
+import dev.lockstep.model.ModelFamily;
+import dev.lockstep.model.Weights;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.GatedAttention;
+import dev.lockstep.model.layer.GatedDeltaNet;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.QueryKeyNorm;
+import dev.lockstep.model.layer.ResidualBranch;
+import java.util.List;
+import java.util.Set;
+
+/// The text model of Qwen3.5 (Qwen team 2026): Qwen3-Next with plain feed-forwards, and a matrix
+/// for each projection of a delta net.
+public final class Qwen35 implements ModelFamily {
+
+    @Override
+    public Set<String> architectures() {
+        return Set.of("Qwen3_5ForCausalLM");
+    }
+
+    @Override
+    public Model load(Weights weights) {
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens"),
+                layers,
+                Norm.rms(weights, "model.norm", 1),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "model.layers." + i;
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".input_layernorm", 1), mixer(weights, i, layer)),
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".post_attention_layernorm", 1),
+                        FeedForward.gated(weights, layer + ".mlp")));
+    }
+
+    private static ResidualBranch.Sublayer mixer(Weights weights, int i, String layer) {
+        if (weights.config().keepsState(i)) {
+            return GatedDeltaNet.separate(weights, i, layer + ".linear_attn");
+        }
+        String attention = layer + ".self_attn";
+        return GatedAttention.rotary(
+                weights, i, attention, QueryKeyNorm.perHead(weights, attention, 1));
+    }
+}
