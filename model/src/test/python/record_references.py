@@ -111,7 +111,10 @@ def older(config):
         rope["type"] = rope.pop("rope_type")
         config["rope_scaling"] = rope if rope["type"] != "default" else None
     config["torch_dtype"] = config.pop("dtype")
-    if "layer_types" in config:
+    if config["model_type"] == "granitemoehybrid":
+        names = {"linear_attention": "mamba", "full_attention": "attention"}
+        config["layer_types"] = [names[kind] for kind in config["layer_types"]]
+    elif "layer_types" in config:
         types = config.pop("layer_types")
         config.pop("_sliding_window_pattern", None)
         if config["model_type"] == "lfm2":
@@ -395,6 +398,13 @@ def folders(root):
     folder_case(root, "lfm2", "Lfm2", dict(
         GROUPED, num_hidden_layers=3, tie_word_embeddings=True, layer_types=["conv", "full_attention", "conv"], conv_L_cache=3,
         conv_bias=True, intermediate_size=36, block_multiple_of=32, rope_parameters=plain(1e6)))
+    granite = dict(GROUPED, hidden_size=32, num_hidden_layers=3, tie_word_embeddings=True, num_local_experts=0,
+                   layer_types=["linear_attention", "full_attention", "linear_attention"], shared_intermediate_size=64,
+                   mamba_n_heads=4, mamba_n_groups=2, mamba_d_state=8, mamba_d_head=16, embedding_multiplier=3.0,
+                   residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=0.5)
+    folder_case(root, "granite-hybrid", "GraniteMoeHybrid", dict(granite, position_embedding_type=None))
+    folder_case(root, "granite-hybrid-rope", "GraniteMoeHybrid", dict(
+        granite, mamba_n_groups=1, position_embedding_type="rope", rope_parameters=plain(), time_step_limit=[0.5, 0.8]))
     folder_case(root, "gptbigcode", "GPTBigCode", dict(GPT, multi_query=True))
     folder_case(root, "starcoder2-window", "Starcoder2", dict(
         GROUPED, tie_word_embeddings=True, sliding_window=8, use_bias=True, rope_parameters=plain()))

@@ -29,7 +29,7 @@ record ExpertReader(JsonObject config) {
         OptionalInt count =
                 config.integer(
                         "num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts");
-        if (count.isEmpty()) {
+        if (count.isEmpty() || count.getAsInt() == 0) {
             return Optional.empty();
         }
         ExpertConfig.Score score = score();

@@ -122,6 +122,9 @@ final class HuggingFaceConfig {
         if (AdjustedFeedForward.isOf(config)) {
             return new AdjustedFeedForward(config).size();
         }
+        if (isDenseGraniteHybrid()) {
+            return requireSize(1 << 24, "shared_intermediate_size");
+        }
         boolean gptDefault = config.text("model_type").orElse("").startsWith("gpt");
         if (gptDefault && !config.has("intermediate_size") && !config.has("n_inner")) {
             return 4 * hidden;
@@ -129,6 +132,12 @@ final class HuggingFaceConfig {
         return config.has("moe_intermediate_size")
                 ? requireSize(1 << 24, "moe_intermediate_size")
                 : requireSize(1 << 24, "intermediate_size", "n_inner");
+    }
+
+    /// Its only feed-forward is the one that experts would share.
+    private boolean isDenseGraniteHybrid() {
+        return config.text("model_type").orElse("").equals("granitemoehybrid")
+                && config.integer("num_local_experts").orElse(8) == 0;
     }
 
     private double normEpsilon() {

@@ -38,8 +38,8 @@ record LayerTypes(List<Integer> windows) {
         for (String name : named) {
             windows.add(
                     switch (name) {
-                        case "full_attention" -> 0;
-                        case "linear_attention", "conv" -> STATE;
+                        case "full_attention", "attention" -> 0;
+                        case "linear_attention", "conv", "mamba" -> STATE;
                         case "sliding_attention" ->
                                 window.orElseThrow(() -> config.missing("sliding_window"));
                         default ->

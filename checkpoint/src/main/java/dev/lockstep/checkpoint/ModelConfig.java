@@ -115,6 +115,14 @@ public record ModelConfig(
         return stateGroup().filter(group -> group.layers().contains(layer)).isPresent();
     }
 
+    /// Returns whether attention rotates positions in a model whose other layers keep a state.
+    public boolean rotatesBesideStates() {
+        return stateGroup()
+                .flatMap(KvGroup::state)
+                .filter(state -> state instanceof StateConfig.Mamba2 mamba && !mamba.rotary())
+                .isEmpty();
+    }
+
     /// Returns the sliding window of a layer, empty for full attention.
     public OptionalInt window(int layer) {
         for (KvGroup group : kvGroups) {

@@ -40,6 +40,53 @@ public sealed interface StateConfig {
         }
     }
 
+    /// Mamba-2 (Dao and Gu 2024): a matrix for each head.
+    ///
+    /// @param groups of consecutive heads that share B and C
+    /// @param stateSize columns of B and of C
+    /// @param rotary whether the attention of other layers rotates positions
+    record Mamba2(
+            int heads,
+            int headSize,
+            int groups,
+            int stateSize,
+            int taps,
+            double leastStep,
+            double mostStep,
+            boolean rotary)
+            implements StateConfig {
+        public Mamba2 {
+            ModelConfig.requireBetween("Mamba heads", heads, 1, 1 << 16);
+            ModelConfig.requireBetween("Mamba head size", headSize, 1, 1 << 12);
+            ModelConfig.requireBetween("Mamba groups", groups, 1, heads);
+            ModelConfig.requireBetween("Mamba state size", stateSize, 1, 1 << 12);
+            requireTaps(taps);
+            if (heads % groups != 0) {
+                throw new IllegalArgumentException(
+                        "%d Mamba heads do not divide into %d groups".formatted(heads, groups));
+            }
+            if (!(leastStep >= 0 && leastStep <= mostStep)) {
+                throw new IllegalArgumentException(
+                        "Mamba steps between %s and %s".formatted(leastStep, mostStep));
+            }
+        }
+
+        /// Returns the heads of a group.
+        public int group() {
+            return heads / groups;
+        }
+
+        /// Returns the columns of the values of all heads.
+        public int valueColumns() {
+            return heads * headSize;
+        }
+
+        /// Returns the channels of the convolution: of values, B and C.
+        public int channels() {
+            return valueColumns() + 2 * groups * stateSize;
+        }
+    }
+
     private static void requireTaps(int taps) {
         ModelConfig.requireBetween("convolution kernel", taps, 1, 8);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -19,6 +20,9 @@ record StateReader(JsonObject config) {
                             config.requireInteger("linear_value_head_dim"),
                             config.requireInteger("linear_conv_kernel_dim")));
         }
+        if (config.has("mamba_n_heads")) {
+            return Optional.of(mamba2());
+        }
         if (config.has("conv_L_cache")) {
             return Optional.of(
                     new StateConfig.ShortConvolution(
@@ -26,6 +30,44 @@ record StateReader(JsonObject config) {
                             config.requireInteger("conv_L_cache")));
         }
         return Optional.empty();
+    }
+
+    private StateConfig mamba2() {
+        int heads = config.requireInteger("mamba_n_heads");
+        int width =
+                config.integer("mamba_d_ssm")
+                        .orElseGet(
+                                () ->
+                                        config.integer("mamba_expand").orElse(2)
+                                                * config.requireInteger("hidden_size"));
+        if (heads < 1 || width % heads != 0) {
+            throw config.wrong("mamba_n_heads", heads, "a divisor of the width " + width);
+        }
+        // A number, or "auto".
+        boolean given = config.node().path("mamba_d_head").isNumber();
+        int headSize = given ? config.requireInteger("mamba_d_head") : width / heads;
+        if (headSize * heads != width) {
+            throw config.wrong("mamba_d_head", headSize, width / heads + ": width through heads");
+        }
+        if (config.flag("mamba_proj_bias").orElse(false)) {
+            throw config.wrong("mamba_proj_bias", true, "false");
+        }
+        JsonNode limits = config.node().path("time_step_limit");
+        return new StateConfig.Mamba2(
+                heads,
+                headSize,
+                config.integer("mamba_n_groups").orElse(1),
+                config.requireInteger("mamba_d_state"),
+                config.integer("mamba_d_conv").orElse(4),
+                limits.path(0).asDouble(0),
+                mostStep(limits.path(1)),
+                config.text("position_embedding_type").orElse("nope").equals("rope"));
+    }
+
+    /// Returns the upper limit of steps: JSON has no infinity, and libraries write it in several
+    /// ways.
+    private static double mostStep(JsonNode limit) {
+        return limit.isNumber() ? limit.doubleValue() : Double.POSITIVE_INFINITY;
     }
 
     /// Returns the kinds of all layers as `layer_types` would name them, where another key of a

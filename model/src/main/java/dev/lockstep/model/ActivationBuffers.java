@@ -237,7 +237,17 @@ public final class ActivationBuffers implements AutoCloseable {
     /// Returns sums of squares over q and k, `[T, 2]` F32 in the memory of [#partial], which must
     /// not be in use.
     public Tensor squareSums(int tokens) {
-        return new Tensor(partial.pointer(), DType.F32, tokens, 2, 2);
+        return squareSums(tokens, 2);
+    }
+
+    /// Returns as many sums of squares for each token, `[T, count]` F32 in the memory of
+    /// [#partial], which must not be in use.
+    public Tensor squareSums(int tokens, int count) {
+        if (count > partial.columns()) {
+            throw new IllegalArgumentException(
+                    "%d sums in the memory of %d columns".formatted(count, partial.columns()));
+        }
+        return new Tensor(partial.pointer(), DType.F32, tokens, count, count);
     }
 
     /// Returns the router's logits, `[T, experts]` F32; no columns in dense models.

@@ -13,6 +13,7 @@ import dev.lockstep.model.family.Glm4Moe;
 import dev.lockstep.model.family.Gpt2;
 import dev.lockstep.model.family.GptBigCode;
 import dev.lockstep.model.family.Granite;
+import dev.lockstep.model.family.GraniteHybrid;
 import dev.lockstep.model.family.GraniteMoe;
 import dev.lockstep.model.family.Lfm2;
 import dev.lockstep.model.family.Llama;
@@ -62,7 +63,8 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new GraniteMoe(),
                     new Qwen3Next(),
                     new Qwen35(),
-                    new Lfm2());
+                    new Lfm2(),
+                    new GraniteHybrid());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
 

@@ -26,6 +26,7 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
         int heads =
                 switch (state) {
                     case StateConfig.GatedDelta delta -> delta.valueHeads();
+                    case StateConfig.Mamba2 mamba -> mamba.heads();
                     case StateConfig.ShortConvolution convolution ->
                             Math.ceilDiv(convolution.channels(), Shard.UNIT);
                 };
@@ -37,13 +38,16 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
         var values = new Span(share(heads, rank, size), share(heads, rank + 1, size));
         Span keys =
                 switch (state) {
-                    case StateConfig.GatedDelta delta ->
-                            new Span(
-                                    values.from() / delta.group(),
-                                    (values.to() - 1) / delta.group() + 1);
+                    case StateConfig.GatedDelta delta -> read(values, delta.group());
+                    case StateConfig.Mamba2 mamba -> read(values, mamba.group());
                     case StateConfig.ShortConvolution _ -> new Span(0, 0);
                 };
         return new StateShard(state, group.layers().size(), keys, values);
+    }
+
+    /// Returns the key heads that value heads read, `group` of them each.
+    private static Span read(Span values, int group) {
+        return new Span(values.from() / group, (values.to() - 1) / group + 1);
     }
 
     /// Returns where share `index` of `size` begins: sizes within 1, larger first.
@@ -55,6 +59,7 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
     public int keyColumns() {
         return switch (config) {
             case StateConfig.GatedDelta delta -> keyHeads.size() * delta.keySize();
+            case StateConfig.Mamba2 mamba -> keyHeads.size() * mamba.stateSize();
             case StateConfig.ShortConvolution _ -> 0;
         };
     }
@@ -63,6 +68,7 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
     public Span values() {
         return switch (config) {
             case StateConfig.GatedDelta delta -> valueHeads.times(delta.valueSize());
+            case StateConfig.Mamba2 mamba -> valueHeads.times(mamba.headSize());
             case StateConfig.ShortConvolution convolution ->
                     new Span(
                             valueHeads.from() * Shard.UNIT,
@@ -84,6 +90,7 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
     public int layerFloats() {
         return switch (config) {
             case StateConfig.GatedDelta delta -> inputFloats() + values().size() * delta.keySize();
+            case StateConfig.Mamba2 mamba -> inputFloats() + values().size() * mamba.stateSize();
             case StateConfig.ShortConvolution _ -> inputFloats();
         };
     }
@@ -96,7 +103,7 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
     /// Returns the columns that a layer computes a token in.
     public int mixerColumns() {
         return switch (config) {
-            case StateConfig.GatedDelta _ -> channels() + 2 * values().size();
+            case StateConfig.GatedDelta _, StateConfig.Mamba2 _ -> channels() + 2 * values().size();
             case StateConfig.ShortConvolution _ -> 3 * values().size();
         };
     }
@@ -104,7 +111,7 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
     /// Returns the gates of a token.
     public int gateColumns() {
         return switch (config) {
-            case StateConfig.GatedDelta _ -> 2 * valueHeads.size();
+            case StateConfig.GatedDelta _, StateConfig.Mamba2 _ -> 2 * valueHeads.size();
             case StateConfig.ShortConvolution _ -> 0;
         };
     }
@@ -112,7 +119,7 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
     /// Returns the weights of a layer's matrices on this rank, for `hidden` columns.
     long matrixWeights(int hidden) {
         return switch (config) {
-            case StateConfig.GatedDelta _ ->
+            case StateConfig.GatedDelta _, StateConfig.Mamba2 _ ->
                     (long) hidden * (channels() + 2 * values().size() + gateColumns());
             case StateConfig.ShortConvolution _ -> 4L * hidden * values().size();
         };

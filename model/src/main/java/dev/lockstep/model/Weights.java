@@ -244,6 +244,18 @@ public final class Weights {
         return vector;
     }
 
+    /// Returns some values of a vector, one span after the other.
+    public Tensor vector(String name, int size, List<Span> spans) {
+        float[] values = new float[spans.stream().mapToInt(Span::size).sum()];
+        int next = 0;
+        for (Span span : spans) {
+            float[] part = values(name, size, span);
+            System.arraycopy(part, 0, values, next, part.length);
+            next += part.length;
+        }
+        return vector(values);
+    }
+
     /// Returns some values of a stored vector, as floats.
     public float[] values(String name, int size, Span span) {
         return VectorValues.of(matrix(name, size, 1), span);

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// Tiny models against logits and greedy ids recorded from transformers: features that the shared
 /// fixtures lack. `src/test/python/record_references.py` wrote them.
@@ -51,12 +51,13 @@ class RecordedLogitsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"qwen3-5", "lfm2"})
-    void aSequenceWithAStateHasTheSameBitsAloneInAMixedBatchAndInChunks(String name)
+    @CsvSource({"qwen3-5, 3", "lfm2, 2", "granite-hybrid, 3", "granite-hybrid-rope, 4"})
+    void aSequenceWithAStateHasTheSameBitsAloneInAMixedBatchAndInChunks(String name, int ranks)
             throws Exception {
         Path folder =
                 folders().stream().filter(each -> each.endsWith(name)).findFirst().orElseThrow();
-        try (TestGroup group = TestGroup.load(folder, 2, "f32", "f32")) {
+        check(folder, FamilyGoldenTest.goldens(folder), ranks);
+        try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32")) {
             AnyBatch.requireSameBits(group, FamilyGoldenTest.goldens(folder).prompts());
         }
     }

@@ -12,7 +12,7 @@ import java.util.List;
 /// A layer that keeps a state of each sequence in place of keys and values, cut by heads. The line
 /// of a row in the block tables is also that of its state.
 public sealed interface StateLayer extends ResidualBranch.Sublayer
-        permits GatedDeltaNet, ShortConvolution {
+        permits GatedDeltaNet, Mamba2, ShortConvolution {
 
     /// Consecutive rows of a step. Those that keep no keys and values use a state too, of which
     /// nothing is read later.

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model.layer;
+
+import dev.lockstep.checkpoint.StateConfig;
+import dev.lockstep.kernels.Activation;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.LinearAttentionHeads;
+import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.StateGates;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.model.ActivationBuffers;
+import dev.lockstep.model.ChosenRows;
+import dev.lockstep.model.OutputRows;
+import dev.lockstep.model.Span;
+import dev.lockstep.model.StateShard;
+import dev.lockstep.model.Weights;
+import java.util.List;
+import java.util.Optional;
+
+/// Mamba-2 (Dao and Gu 2024), cut by heads; the heads of a group share B and C:
+///
+/// ```
+/// C, B, v = silu(convolution(input(x)))
+/// step    = clamp(softplus(dt(x) + bias))
+/// S       = e^(−e^A · step) · S + B ⊗ step · v
+/// out     = output(norm((Cᵀ S + D · v) · silu(z(x))))       the norm over the heads of each group
+/// ```
+///
+/// @param number of the layer among those that keep a state
+/// @param input this rank's rows of C, B, v and z
+/// @param gateInput this rank's rows of dt, twice
+/// @param skip D of this rank's heads
+/// @param norm over groups, which several ranks may share
+public record Mamba2(
+        Kernels kernels,
+        StateShard shard,
+        int number,
+        LinearAttentionHeads heads,
+        PackedWeight input,
+        PackedWeight gateInput,
+        Tensor taps,
+        Optional<Tensor> tapBias,
+        StateGates gates,
+        Tensor skip,
+        GroupNorm norm,
+        Linear.RowParallel output)
+        implements StateLayer {
+
+    @Override
+    public Tensor forward(ForwardStep step) {
+        ActivationBuffers activations = step.activations();
+        int channels = heads.columns();
+        int values = heads.valueColumns();
+        Tensor mixer = activations.mixer(step.tokens());
+        Tensor cbv = mixer.columns(0, channels);
+        Tensor out = mixer.columns(channels + values, channels + 2 * values);
+        Tensor steps = activations.stateGates(step.tokens());
+        int state = number * shard.layerFloats();
+        int matrices = state + shard.inputFloats();
+        Tensor inputs = activations.states().columns(state, matrices);
+        Tensor own = activations.states().columns(matrices, state + shard.layerFloats());
+
+        kernels.matmul(step.x(), input, mixer.columns(0, channels + values));
+        kernels.matmul(step.x(), gateInput, steps);
+        kernels.decay(gates, steps);
+        List<Rows> all = Rows.of(step.batch());
+        for (Rows rows : all) {
+            kernels.convolve(rows.batch(), inputs, taps, tapBias, rows.of(cbv));
+        }
+        kernels.activate(Activation.SILU, cbv, cbv);
+        for (Rows rows : all) {
+            kernels.linearAttention(
+                    rows.batch(),
+                    own,
+                    heads,
+                    rows.of(cbv),
+                    rows.of(steps),
+                    Optional.of(skip),
+                    rows.of(out));
+        }
+        // C, B and v are not read any more.
+        Tensor gated = mixer.columns(0, values);
+        kernels.activateMultiply(
+                Activation.SILU, mixer.columns(channels, channels + 2 * values), gated);
+        norm.apply(gated, activations);
+        return output.forward(gated, activations);
+    }
+
+    @Override
+    public Optional<Tensor> bias() {
+        return output.bias();
+    }
+
+    /// Loads `in_proj`, `conv1d`, `A_log`, `D`, `dt_bias`, `norm` and `out_proj`.
+    ///
+    /// @param prefix the prefix of the layer's tensors
+    public static Mamba2 load(Weights weights, int layer, String prefix) {
+        StateShard shard = StateShard.of(weights.config(), weights.shard()).orElseThrow();
+        if (!(shard.config() instanceof StateConfig.Mamba2 config)) {
+            throw new IllegalArgumentException("layers with a state of " + shard.config());
+        }
+        int hidden = weights.config().hiddenSize();
+        int values = config.valueColumns();
+        int channels = config.channels();
+        int rows = values + channels + config.heads();
+        OutputRows all = weights.linear(prefix + ".in_proj", rows, hidden);
+        if (all.bias().isPresent()) {
+            throw new IllegalArgumentException(
+                    "tensor %s.in_proj.bias: a bias of Mamba's projection is not supported"
+                            .formatted(prefix));
+        }
+        Span steps = shard.valueHeads().plus(values + channels);
+        List<Span> own = channels(shard, config);
+        List<Span> inputs =
+                List.of(
+                        own.get(0).plus(values),
+                        own.get(1).plus(values),
+                        own.get(2).plus(values),
+                        shard.values());
+        String conv = prefix + ".conv1d";
+        return new Mamba2(
+                weights.kernels(),
+                shard,
+                StateLayer.number(weights, layer),
+                new LinearAttentionHeads(
+                        LinearAttentionHeads.Rule.SUM,
+                        shard.keyHeads().size(),
+                        shard.valueHeads().size(),
+                        config.stateSize(),
+                        config.headSize(),
+                        config.group(),
+                        shard.valueHeads().from() % config.group()),
+                weights.packRows(ChosenRows.of(all.matrix(), inputs)),
+                weights.packRows(ChosenRows.of(all.matrix(), List.of(steps, steps))),
+                weights.taps(conv + ".weight", channels, config.taps(), own.toArray(new Span[0])),
+                weights.has(conv + ".bias")
+                        ? Optional.of(weights.vector(conv + ".bias", channels, own))
+                        : Optional.empty(),
+                gates(weights, prefix, config, shard),
+                weights.vector(prefix + ".D", config.heads(), shard.valueHeads(), 0),
+                GroupNorm.load(weights, prefix + ".norm", shard, config),
+                Linear.RowParallel.load(
+                        weights,
+                        weights.linear(prefix + ".out_proj", hidden, values),
+                        shard.values()));
+    }
+
+    /// Returns this rank's channels of the convolution, C and B first; in the file they are v, B
+    /// and C.
+    private static List<Span> channels(StateShard shard, StateConfig.Mamba2 config) {
+        Span keys = shard.keyHeads().times(config.stateSize());
+        int first = config.valueColumns();
+        return List.of(
+                keys.plus(first + config.groups() * config.stateSize()),
+                keys.plus(first),
+                shard.values());
+    }
+
+    private static StateGates gates(
+            Weights weights, String prefix, StateConfig.Mamba2 config, StateShard shard) {
+        float[] rate = weights.values(prefix + ".A_log", config.heads(), shard.valueHeads());
+        for (int i = 0; i < rate.length; i++) {
+            rate[i] = (float) -Math.exp(rate[i]);
+        }
+        return new StateGates(
+                weights.vector(rate),
+                weights.vector(prefix + ".dt_bias", config.heads(), shard.valueHeads(), 0),
+                (float) config.leastStep(),
+                (float) config.mostStep(),
+                true);
+    }
+}
