@@ -349,14 +349,8 @@ public final class ActivationBuffers implements AutoCloseable {
                             experts.map(each -> widest(each, shard)).orElse(0));
             Optional<StateShard> states = StateShard.of(config, shard);
             int attended = shard.queryHeads().size() * headSize;
-            // Also for the gate of attention, and for the output of a shared expert and its gate.
-            int mixer =
-                    states.map(
-                                    each ->
-                                            Math.max(
-                                                    each.mixerColumns(),
-                                                    Math.max(attended, config.hiddenSize() + 1)))
-                            .orElse(0);
+            // Also for the gate of attention.
+            int mixer = states.map(each -> Math.max(each.mixerColumns(), attended)).orElse(0);
             return new Sizes(
                     config.hiddenSize(),
                     (shard.queryHeads().size() + 2 * shard.kvHeads().size()) * headSize,

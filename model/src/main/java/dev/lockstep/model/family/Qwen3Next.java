@@ -6,14 +6,16 @@ import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
 import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.ExpertSource;
+import dev.lockstep.model.layer.FeedForward;
 import dev.lockstep.model.layer.GatedAttention;
 import dev.lockstep.model.layer.GatedDeltaNet;
-import dev.lockstep.model.layer.GatedSharedExpert;
 import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.QueryKeyNorm;
 import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SharedExpert;
 import java.util.List;
 import java.util.Set;
 
@@ -40,16 +42,12 @@ public final class Qwen3Next implements ModelFamily {
 
     private static Decoder.Layer layer(Weights weights, int i) {
         String layer = "model.layers." + i;
-        var names = MixtureOfExperts.Names.of(layer + ".mlp.experts");
         return new Decoder.Layer(
                 ResidualBranch.of(
                         Norm.rms(weights, layer + ".input_layernorm", 1), mixer(weights, i, layer)),
                 ResidualBranch.of(
                         Norm.rms(weights, layer + ".post_attention_layernorm", 1),
-                        GatedSharedExpert.load(
-                                weights,
-                                layer + ".mlp",
-                                MixtureOfExperts.load(weights, layer + ".mlp.gate", names))));
+                        feedForward(weights, i, layer + ".mlp")));
     }
 
     private static ResidualBranch.Sublayer mixer(Weights weights, int i, String layer) {
@@ -59,5 +57,16 @@ public final class Qwen3Next implements ModelFamily {
         String attention = layer + ".self_attn";
         return GatedAttention.rotary(
                 weights, i, attention, QueryKeyNorm.perHead(weights, attention, 1));
+    }
+
+    private static FeedForward feedForward(Weights weights, int i, String mlp) {
+        if (!weights.config().hasExperts(i)) {
+            return FeedForward.dense(weights, mlp);
+        }
+        return MixtureOfExperts.load(
+                        weights, mlp + ".gate", ExpertSource.Separate.of(mlp + ".experts"))
+                .with(
+                        SharedExpert.load(weights, mlp + ".shared_expert")
+                                .gatedBy(weights, mlp + ".shared_expert_gate"));
     }
 }
