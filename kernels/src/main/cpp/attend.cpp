@@ -177,8 +177,18 @@ void merge(float* state, const float* later, int64_t padded) {
   }
 }
 
-void finish(const float* state, int head_size, float* out) {
-  Lanes factor = broadcast(1.0f / sum(load(state + WEIGHTS)));
+// What the sums of values are multiplied by, with the greater of maximum and sink as the new maximum.
+Lanes factor_of(const float* state, const float* sink) {
+  float total = sum(load(state + WEIGHTS));
+  if (!sink) return broadcast(1.0f / total);
+  float now = *sink > state[0] ? *sink : state[0];
+  Lanes own = exponential(broadcast(state[0] - now));
+  return divide(own, fma(broadcast(total), own, exponential(broadcast(*sink - now))));
+}
+
+// sink: the score of the head that has no value, null for none.
+void finish(const float* state, int head_size, const float* sink, float* out) {
+  Lanes factor = factor_of(state, sink);
   int d = 0;
   for (; d + LANES <= head_size; d += LANES) {
     store(out + d, multiply(load(state + VALUES + d), factor));
@@ -192,8 +202,8 @@ template <typename T>
 void attend(const float* qkv, int64_t stride, int tokens, int first_position,
             const int32_t* query_heads, int heads, int head_size, float scale, int window,
             float soft_cap, uint8_t* kv, int64_t block_bytes,
-            const int32_t* block_table, int segment, float* out, int64_t out_stride,
-            float* scratch) {
+            const int32_t* block_table, int segment, const float* sinks, float* out,
+            int64_t out_stride, float* scratch) {
   int64_t padded = (head_size + LANES - 1) / LANES * LANES;
   int vectors = tokens * heads;
   Tile<T> tile;
@@ -234,7 +244,7 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
   }
   for (int t = 0; t < tokens; t++) {
     for (int h = 0; h < heads; h++) {
-      finish(states + (t * heads + h) * size, head_size,
+      finish(states + (t * heads + h) * size, head_size, sinks ? sinks + query_heads[h] : nullptr,
              out + t * out_stride + query_heads[h] * head_size);
     }
   }
@@ -244,27 +254,29 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
 
 // Computes one tile. `qkv` and `out` point at its first token, `kv` at the layer and head in block 0, `block_table` at
 // the row's blocks. With segment < 0 the whole sequence is read and the result written to `out`; else `out` receives
-// the states of that segment, [vectors][32 + padded head]. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8. Scratch: vectors · (3 ·
+// the states of that segment, [vectors][32 + padded head]. sinks: a score for each query head, or null. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8. Scratch: vectors · (3 ·
 // padded + 132) floats, which AttentionOps counts.
 LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
                               int32_t first_position, const int32_t* query_heads, int32_t heads,
                               int32_t head_size, float scale, int32_t window, float soft_cap,
                               uint8_t* kv, int64_t block_bytes, int32_t kv_type,
                               const int32_t* block_table,
-                              int32_t segment, float* out, int64_t out_stride, float* scratch) {
+                              int32_t segment, const float* sinks, float* out,
+                              int64_t out_stride, float* scratch) {
   auto run = kv_type == 0   ? attend<float>
              : kv_type == 1 ? attend<Half>
              : kv_type == 2 ? attend<Brain>
                             : attend<Code>;
   run(qkv, stride, tokens, first_position, query_heads, heads, head_size, scale, window, soft_cap,
-      kv, block_bytes, block_table, segment, out, out_stride, scratch);
+      kv, block_bytes, block_table, segment, sinks, out, out_stride, scratch);
 }
 
 // Merges the states of `segments` segments, `[segments][tokens · heads]`, and writes the result.
 // The states of the first segment are overwritten.
 LOCKSTEP void lockstep_attend_merge(float* states, int32_t segments, int32_t tokens,
                                     const int32_t* query_heads, int32_t heads,
-                                    int32_t head_size, float* out, int64_t out_stride) {
+                                    int32_t head_size, const float* sinks, float* out,
+                                    int64_t out_stride) {
   int64_t padded = (head_size + LANES - 1) / LANES * LANES;
   int64_t size = VALUES + padded;
   int64_t vectors = static_cast<int64_t>(tokens) * heads;
@@ -272,7 +284,7 @@ LOCKSTEP void lockstep_attend_merge(float* states, int32_t segments, int32_t tok
     for (int s = 1; s < segments; s++) {
       merge(states + m * size, states + (s * vectors + m) * size, padded);
     }
-    finish(states + m * size, head_size,
+    finish(states + m * size, head_size, sinks ? sinks + query_heads[m % heads] : nullptr,
            out + m / heads * out_stride + query_heads[m % heads] * head_size);
   }
 }

@@ -8,11 +8,11 @@
 #include "ls_reduce.cuh"
 
 // qkv: only queries are read. kv_head_of [query_heads]. out [tokens, query_heads · head_size]. partials: for each place
-// and query head, greatest, sum, head_size values.
+// and query head, greatest, sum, head_size values. sinks [query_heads]: scores without values, or null.
 #define ATTEND_FIELDS(F)                                                                                            \
-  F(View, qkv) F(const int32_t*, kv_head_of) F(AttentionPlan, plan) F(View, table) F(KvCache, kv) F(View, out) F(float*, partials) \
+  F(View, qkv) F(const int32_t*, kv_head_of) F(const float*, sinks) F(AttentionPlan, plan) F(View, table) F(KvCache, kv) F(View, out) F(float*, partials) \
       F(int32_t, query_heads) F(int32_t, head_size) F(int32_t, layer) F(int32_t, window) F(float, scale) F(float, soft_cap) F(Report, report)
-LS_STRUCT(AttendParams, ATTEND_FIELDS, 216)
+LS_STRUCT(AttendParams, ATTEND_FIELDS, 224)
 
 namespace {
 
@@ -35,10 +35,17 @@ __device__ __forceinline__ void merge(Result& to, const Result& next) {
   for (int i = 0; i < OWN; i++) to.values[i] = fmaf(next.values[i], others, __fmul_rn(to.values[i], own));
 }
 
-__device__ __forceinline__ void write_out(const Result& result, int head_size, ACTIVATION* out) {
+__device__ __forceinline__ void write_out(const AttendParams& p, const Result& result, int head, int token) {
+  ACTIVATION* out = row_of<ACTIVATION>(p.out, token) + static_cast<int64_t>(head) * p.head_size;
+  float own = 1, sum = result.sum;
+  if (p.sinks != nullptr) {
+    float greatest = fmaxf(result.greatest, p.sinks[head]);
+    own = exponential(result.greatest - greatest);
+    sum = fmaf(sum, own, exponential(p.sinks[head] - greatest));
+  }
   for (int i = 0; i < OWN; i++) {
     int d = static_cast<int>(threadIdx.x) + i * THREADS;
-    if (d < head_size) put(out + d, result.values[i] / result.sum);
+    if (d < p.head_size) put(out + d, result.values[i] * own / sum);
   }
 }
 
@@ -125,7 +132,7 @@ LS_KERNEL(attend, AttendParams) {
       }
     }
     if (item.partial < 0) {
-      write_out(all, p.head_size, out);
+      write_out(p, all, head, item.token);
       continue;
     }
     float* partial = partial_of(p, item.partial, head);
@@ -159,5 +166,5 @@ LS_KERNEL(attend_merge, AttendParams) {
       merge(all, next);
     }
   }
-  write_out(all, p.head_size, row_of<ACTIVATION>(p.out, item.token) + static_cast<int64_t>(head) * p.head_size);
+  write_out(p, all, head, item.token);
 }

@@ -432,6 +432,17 @@ def mixtures(root, moe):
         rope_parameters=plain(5e6, partial_rotary_factor=0.5)))
     folder_case(root, "olmoe", "Olmoe", dict(
         GROUPED, hidden_size=32, num_experts=4, num_experts_per_tok=2, intermediate_size=32, rope_parameters=plain()))
+    latent = dict(routed, hidden_size=32, q_lora_rank=24, kv_lora_rank=32, qk_nope_head_dim=16, qk_rope_head_dim=8,
+                  v_head_dim=24, num_key_value_heads=4, n_routed_experts=4)
+    del latent["head_dim"]
+    yarn = plain(rope_type="yarn", factor=4.0, original_max_position_embeddings=64, mscale=0.7, mscale_all_dim=0.9)
+    folder_case(root, "deepseek-v2", "DeepseekV2", dict(
+        latent, q_lora_rank=None, norm_topk_prob=False, topk_method="group_limited_greedy", n_group=2, topk_group=1,
+        rope_parameters=yarn))
+    folder_case(root, "deepseek-v3", "DeepseekV3", dict(
+        latent, n_group=2, topk_group=2, rope_interleave=False, attention_bias=True, rope_parameters=yarn))
+    del latent["first_k_dense_replace"]
+    folder_case(root, "glm4moelite", "Glm4MoeLite", latent)
     folder_case(root, "ernie4_5moe", "Ernie4_5_Moe", dict(
         SMALL, tie_word_embeddings=True, moe_num_experts=4, moe_k=2, moe_intermediate_size=32,
         moe_num_shared_experts=2, rope_parameters=plain(5e5)))

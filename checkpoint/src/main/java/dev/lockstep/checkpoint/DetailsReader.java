@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.util.Optional;
 import java.util.OptionalDouble;
 
 /// A reader of [DecoderDetails] in `config.json`.
@@ -40,6 +41,11 @@ record DetailsReader(JsonObject config) {
     }
 
     private OptionalDouble attentionScale() {
+        var latents = new LatentReader(config);
+        Optional<LatentConfig> latent = latents.latent();
+        if (latent.isPresent()) {
+            return OptionalDouble.of(latents.scale(latent.get()));
+        }
         OptionalDouble scalar = config.number("query_pre_attn_scalar");
         return scalar.isPresent()
                 ? OptionalDouble.of(1 / Math.sqrt(scalar.getAsDouble()))

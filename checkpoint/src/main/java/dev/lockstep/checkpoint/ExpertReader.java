@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -13,7 +14,7 @@ import java.util.stream.IntStream;
 record ExpertReader(JsonObject config) {
     /// Families whose router scores every expert alone.
     private static final Set<String> SIGMOID =
-            Set.of("deepseek_v3", "dots1", "glm4_moe", "kimi_k2", "minimax_m2");
+            Set.of("deepseek_v3", "dots1", "glm4_moe", "glm4_moe_lite", "kimi_k2", "minimax_m2");
 
     /// Families that always scale the weights of a token's experts.
     private static final Set<String> RENORMALIZED =
@@ -36,6 +37,7 @@ record ExpertReader(JsonObject config) {
         boolean renormalized =
                 RENORMALIZED.contains(modelType()) || config.flag("norm_topk_prob").orElse(false);
         refuseOtherChoices(renormalized);
+        refuseOtherClamp();
         return Optional.of(
                 new ExpertConfig(
                         count.getAsInt(),
@@ -71,6 +73,17 @@ record ExpertReader(JsonObject config) {
         double minimum = config.number("moe_norm_min").orElse(1e-12);
         if (minimum > 1e-12) {
             throw config.wrong("moe_norm_min", minimum, "at most 1e-12");
+        }
+    }
+
+    /// Refuses another clamp than that of the activation.
+    private void refuseOtherClamp() {
+        for (Map.Entry<String, Double> each :
+                Map.of("swiglu_limit", 7.0, "swiglu_alpha", 1.702).entrySet()) {
+            double value = config.number(each.getKey()).orElse(each.getValue());
+            if (value != each.getValue()) {
+                throw config.wrong(each.getKey(), value, each.getValue().toString());
+            }
         }
     }
 
@@ -119,6 +132,10 @@ record ExpertReader(JsonObject config) {
             throw config.wrong("decoder_sparse_step", step, "a positive number");
         }
         List<Integer> without = config.integers("mlp_only_layers");
+        List<String> named = config.texts("mlp_layer_types");
+        if (named.size() == layers) {
+            return layer -> named.get(layer).equals("sparse");
+        }
         return layer ->
                 layer >= first
                         && layer <= end

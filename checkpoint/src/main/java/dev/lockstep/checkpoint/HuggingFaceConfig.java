@@ -49,7 +49,7 @@ final class HuggingFaceConfig {
         int hidden = requireSize(1 << 20, "hidden_size", "n_embd");
         int context = requireSize(1 << 30, "max_position_embeddings", "n_positions", "n_ctx");
         AttentionConfig attention = attention(hidden);
-        var ropes = new RopeReader(config, attention.headDim(), context);
+        var ropes = new RopeReader(config, attention.rotatedHeadDim(), context);
         LayerTypes types = LayerTypes.of(config, layers);
         return new ModelConfig(
                 architecture,
@@ -98,6 +98,10 @@ final class HuggingFaceConfig {
 
     private AttentionConfig attention(int hidden) {
         int heads = requireSize(1 << 16, "num_attention_heads", "n_head");
+        Optional<LatentConfig> latent = new LatentReader(config).latent();
+        if (latent.isPresent()) {
+            return AttentionConfig.latent(heads, latent.get());
+        }
         int kvHeads =
                 config.has("num_key_value_heads")
                         ? requireSize(heads, "num_key_value_heads")

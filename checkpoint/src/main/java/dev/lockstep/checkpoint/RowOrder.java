@@ -18,27 +18,31 @@ public sealed interface RowOrder {
     }
 
     /// q and k for rope on adjacent pairs, as some families and llama.cpp's files of others have
-    /// them: per head, rows `0, half, 1, half + 1, …` of the order for rotate-half, where `half =
-    /// rotaryDim / 2`, then the rows that are not rotated.
-    record AdjacentPairs(int headDim, int rotaryDim) implements RowOrder {
+    /// them: of the rotated rows of a head, rows `0, half, 1, half + 1, …` of the order for
+    /// rotate-half, where `half = rotaryDim / 2`. The others are as they are.
+    ///
+    /// @param from the first rotated row of a head
+    record AdjacentPairs(int headDim, int from, int rotaryDim) implements RowOrder {
         public AdjacentPairs {
-            if (rotaryDim < 2 || rotaryDim % 2 != 0 || rotaryDim > headDim) {
+            if (from < 0 || rotaryDim < 2 || rotaryDim % 2 != 0 || from + rotaryDim > headDim) {
                 throw new IllegalArgumentException(
-                        "rotary size %d is not even and at most the head size %d"
-                                .formatted(rotaryDim, headDim));
+                        "rotary size %d from row %d on is not even and within the head size %d"
+                                .formatted(rotaryDim, from, headDim));
             }
         }
 
         /// Creates the order of heads that are rotated as a whole.
         public AdjacentPairs(int headDim) {
-            this(headDim, headDim);
+            this(headDim, 0, headDim);
         }
 
         @Override
         public int storedRow(int row) {
             int half = rotaryDim / 2;
-            int inHead = row % headDim;
-            return inHead >= rotaryDim ? row : row - inHead + 2 * (inHead % half) + inHead / half;
+            int rotated = row % headDim - from;
+            return rotated < 0 || rotated >= rotaryDim
+                    ? row
+                    : row - rotated + 2 * (rotated % half) + rotated / half;
         }
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
+import java.util.Optional;
+
 /// Attention over paged keys and values; layers of equal shape share a backend.
 ///
 /// With a window, blocks that end before the window are not looked up: their entries of the block
@@ -28,5 +30,19 @@ public interface AttentionBackend {
     ///
     /// @param qkv only its query columns are read
     /// @param out `[tokens, queryHeads · headSize]`
-    void attend(AttentionPlan plan, Tensor qkv, PagedKv kv, int layer, Tensor out);
+    default void attend(AttentionPlan plan, Tensor qkv, PagedKv kv, int layer, Tensor out) {
+        attend(plan, qkv, kv, layer, Optional.empty(), out);
+    }
+
+    /// Computes the same with a sink for each head: a score that takes its part of the softmax and
+    /// has no value (Xiao et al. 2024).
+    ///
+    /// @param sinks `[1, queryHeads]` F32
+    void attend(
+            AttentionPlan plan,
+            Tensor qkv,
+            PagedKv kv,
+            int layer,
+            Optional<Tensor> sinks,
+            Tensor out);
 }

@@ -4,7 +4,12 @@ package dev.lockstep.kernels;
 /// Attention of the last of some tokens, in double.
 ///
 /// @param tokens the fused row of each token, rotated: queries, keys, values
-public record AttentionReference(AttentionShape shape, double[][] tokens) {
+/// @param sinks a score for each query head that has no value; no elements for none
+public record AttentionReference(AttentionShape shape, double[][] tokens, float[] sinks) {
+
+    public AttentionReference(AttentionShape shape, double[][] tokens) {
+        this(shape, tokens, new float[0]);
+    }
 
     /// Returns the result, `[queryHeads · headSize]`.
     public double[] output() {
@@ -85,7 +90,7 @@ public record AttentionReference(AttentionShape shape, double[][] tokens) {
         return key(head) + shape.kvHeads() * shape.headSize();
     }
 
-    /// Returns the weight of each token; they add to 1.
+    /// Returns the weight of each token; with that of the sink they add to 1.
     private double[] weights(int head) {
         int last = tokens.length - 1;
         double[] weights = new double[tokens.length];
@@ -101,6 +106,10 @@ public record AttentionReference(AttentionShape shape, double[][] tokens) {
             max = Math.max(max, weights[t]);
         }
         double sum = 0;
+        if (sinks.length > 0) {
+            max = Math.max(max, sinks[head]);
+            sum = Math.exp(sinks[head] - max);
+        }
         for (int t = 0; t <= last; t++) {
             weights[t] = Math.exp(weights[t] - max);
             sum += weights[t];

@@ -10,6 +10,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.function.DoubleUnaryOperator;
 import java.util.stream.IntStream;
@@ -47,6 +48,7 @@ public final class AttentionRun {
     private final List<Integer> free = new ArrayList<>();
     private final Map<Integer, List<Integer>> tables = new HashMap<>();
     private final Map<List<Integer>, int[]> outputs = new HashMap<>();
+    private float[] sinks = new float[0];
 
     /// Some tokens of a sequence in one step.
     public record Chunk(int sequence, int computed, int count) {}
@@ -69,6 +71,12 @@ public final class AttentionRun {
         Arrays.fill(entries, GUARD);
         IntStream.range(0, LINES).forEach(freeLines::add);
         Collections.shuffle(freeLines, new Random(blockOrder));
+    }
+
+    /// Gives each query head a score without a value.
+    public AttentionRun withSinks(float... scores) {
+        sinks = scores;
+        return this;
     }
 
     public PagedKv kv() {
@@ -205,7 +213,12 @@ public final class AttentionRun {
         Arrays.fill(unwritten, Float.NaN);
         Tensor out = device.activations(tokens, outColumns, unwritten);
         backend.rotateAndStore(plan, fused, rotary, positions, kv, layer);
-        backend.attend(plan, fused, kv, layer, out);
+        if (sinks.length == 0) {
+            backend.attend(plan, fused, kv, layer, out);
+        } else {
+            Tensor scores = device.kernels().prepareVector(sinks);
+            backend.attend(plan, fused, kv, layer, Optional.of(scores), out);
+        }
         int[] bits = device.bits(out);
         token = 0;
         for (Chunk chunk : chunks) {
@@ -306,7 +319,7 @@ public final class AttentionRun {
         for (int t = 0; t <= position; t++) {
             tokens[t] = rotated(sequence, t, layer);
         }
-        return new AttentionReference(shape, tokens);
+        return new AttentionReference(shape, tokens, sinks);
     }
 
     /// Frees the blocks that no token from `position` on attends to, and other sequences get them:

@@ -79,6 +79,34 @@ public interface WindowContract extends KernelsContract {
         }
     }
 
+    /// Sinks below, among and far above the scores.
+    @Test
+    default void aSinkTakesItsPartOfTheSoftmax() {
+        int length = longSequence();
+        for (int window : new int[] {17, AttentionShape.NO_WINDOW}) {
+            int[] expected = {};
+            for (int chunk : new int[] {length, 37}) {
+                try (TestDevice device = device()) {
+                    var run =
+                            new AttentionRun(device, shape(window, 0), DType.F32, 1, chunk)
+                                    .withSinks(-3, 0.5f, 4, 100, -100);
+                    for (int at = 0; at < length - 1; at += chunk) {
+                        run.step(new Chunk(0, at, Math.min(chunk, length - 1 - at)));
+                    }
+                    run.step(new Chunk(0, length - 1, 1));
+                    for (int position : new int[] {0, 1, 16, 40, length - 1}) {
+                        run.requireReference(this, 0, position);
+                    }
+                    if (chunk == length) {
+                        expected = run.outputs(0, length);
+                    } else {
+                        run.requireSame(this, expected, length, "window " + window);
+                    }
+                }
+            }
+        }
+    }
+
     @Test
     default void aLongWindowIsTheSameHoweverItIsCut() {
         int length = longSequence();

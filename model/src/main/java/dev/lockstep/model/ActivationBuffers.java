@@ -2,6 +2,7 @@
 package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.ExpertConfig;
+import dev.lockstep.checkpoint.LatentConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
@@ -353,7 +354,9 @@ public final class ActivationBuffers implements AutoCloseable {
             int mixer = states.map(each -> Math.max(each.mixerColumns(), attended)).orElse(0);
             return new Sizes(
                     config.hiddenSize(),
-                    (shard.queryHeads().size() + 2 * shard.kvHeads().size()) * headSize,
+                    Math.max(
+                            (shard.queryHeads().size() + 2 * shard.kvHeads().size()) * headSize,
+                            config.attention().latent().map(LatentConfig::queryRank).orElse(0)),
                     shard.queryHeads().size() * headSize,
                     2 * feedForward,
                     feedForward,

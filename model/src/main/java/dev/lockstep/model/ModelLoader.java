@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.model.family.DeepSeek;
 import dev.lockstep.model.family.Dots1;
 import dev.lockstep.model.family.Ernie45Moe;
 import dev.lockstep.model.family.Gemma2;
@@ -12,6 +13,7 @@ import dev.lockstep.model.family.GenericDecoder;
 import dev.lockstep.model.family.Glm4Moe;
 import dev.lockstep.model.family.Gpt2;
 import dev.lockstep.model.family.GptBigCode;
+import dev.lockstep.model.family.GptOss;
 import dev.lockstep.model.family.Granite;
 import dev.lockstep.model.family.GraniteHybrid;
 import dev.lockstep.model.family.GraniteMoe;
@@ -61,6 +63,8 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new Olmoe(),
                     new Ernie45Moe(),
                     new GraniteMoe(),
+                    new GptOss(),
+                    new DeepSeek(),
                     new Qwen3Next(),
                     new Qwen35(),
                     new Lfm2(),

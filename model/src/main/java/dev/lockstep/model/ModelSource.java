@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.ExpertConfig;
+import dev.lockstep.checkpoint.LatentConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TokenizerSource;
@@ -172,6 +173,23 @@ public final class ModelSource {
         return weightBytes(shard, type -> (double) type.blockBytes() / type.blockSize());
     }
 
+    /// Returns the weights of a layer's attention.
+    private static long attentionWeights(ModelConfig config, Shard shard) {
+        long heads = shard.queryHeads().size();
+        long hidden = config.hiddenSize();
+        Optional<LatentConfig> found = config.attention().latent();
+        if (found.isEmpty()) {
+            return 2 * (heads + shard.kvHeads().size()) * config.attention().headDim() * hidden;
+        }
+        LatentConfig latent = found.get();
+        long queryInputs = latent.queryRank() == 0 ? hidden : latent.queryRank();
+        return latent.queryRank() * hidden
+                + heads * latent.queryDim() * queryInputs
+                + latent.cachedDim() * hidden
+                + heads * (latent.plainDim() + latent.valueDim()) * latent.rank()
+                + heads * latent.valueDim() * hidden;
+    }
+
     /// Returns the columns of gate, up and down of all layers.
     private static long feedForwardColumns(ModelConfig config, Shard shard) {
         long own = 3L * shard.feedForward().size();
@@ -188,17 +206,14 @@ public final class ModelSource {
 
     private long weightBytes(Shard shard, ToDoubleFunction<TensorType> bytesPerWeight) {
         ModelConfig config = config();
-        long heads = 2L * shard.queryHeads().size() + 2L * shard.kvHeads().size();
         Optional<StateShard> states = StateShard.of(config, shard);
         int stateLayers = states.map(StateShard::layers).orElse(0);
-        long attention = heads * config.attention().headDim();
         long weights =
-                ((config.layerCount() - stateLayers) * attention
-                                        + feedForwardColumns(config, shard)
-                                        + shard.vocabulary().size())
-                                * config.hiddenSize()
+                (config.layerCount() - stateLayers) * attentionWeights(config, shard)
                         + states.map(each -> each.matrixWeights(config.hiddenSize())).orElse(0L)
-                                * stateLayers;
+                                * stateLayers
+                        + (feedForwardColumns(config, shard) + shard.vocabulary().size())
+                                * config.hiddenSize();
         double bytes = 0;
         long values = 0;
         for (Map.Entry<TensorType, Long> entry : checkpoint.matrixValues().entrySet()) {

@@ -25,16 +25,23 @@ public record OutputRows(WeightMatrix matrix, Optional<WeightMatrix> bias, Span 
 
     /// Returns rows that are stored for a rope of adjacent pairs, in the order of rotate-half.
     public OutputRows inPairs(int headSize) {
-        return new OutputRows(inPairs(matrix, headSize), bias.map(b -> inPairs(b, headSize)), rows);
+        return inPairs(headSize, 0);
     }
 
-    private static WeightMatrix inPairs(WeightMatrix stored, int headSize) {
+    /// Returns rows whose heads are stored for a rope of adjacent pairs from a row on, in the order
+    /// of rotate-half.
+    public OutputRows inPairs(int headSize, int from) {
+        var order = new RowOrder.AdjacentPairs(headSize, from, headSize - from);
+        return new OutputRows(ordered(matrix, order), bias.map(b -> ordered(b, order)), rows);
+    }
+
+    private static WeightMatrix ordered(WeightMatrix stored, RowOrder order) {
         return new WeightMatrix(
                 stored.name(),
                 stored.type(),
                 stored.rows(),
                 stored.columns(),
-                new RowOrder.AdjacentPairs(headSize),
+                order,
                 stored.data());
     }
 

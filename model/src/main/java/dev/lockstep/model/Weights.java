@@ -146,6 +146,51 @@ public final class Weights {
         return linear(name, headersOnly ? Transposed.shape(stored) : Transposed.of(stored));
     }
 
+    /// Returns some rows of a stored matrix, transposed: a copy that lives until it is packed.
+    public OutputRows transposedRows(String name, int rows, int columns, Span some) {
+        WeightMatrix whole = matrix(name, rows, columns);
+        long bytes = whole.type().rowBytes(columns);
+        var part =
+                new WeightMatrix(
+                        name,
+                        whole.type(),
+                        some.size(),
+                        columns,
+                        new RowOrder.AsIs(),
+                        whole.data().asSlice(some.from() * bytes, some.size() * bytes));
+        return OutputRows.of(headersOnly ? Transposed.shape(part) : Transposed.of(part));
+    }
+
+    /// Returns one of equal parts of a tensor as a matrix.
+    ///
+    /// @param parts of the whole tensor, which has as many values as all of them
+    public WeightMatrix part(String name, int parts, int part, int rows, int columns) {
+        WeightMatrix whole = checkpoint.tensor(name);
+        if ((long) whole.rows() * whole.columns() != (long) parts * rows * columns) {
+            throw wrongShape(whole, parts * rows, columns);
+        }
+        long bytes = rows * whole.type().rowBytes(columns);
+        return new WeightMatrix(
+                name,
+                whole.type(),
+                rows,
+                columns,
+                new RowOrder.AsIs(),
+                whole.data().asSlice(part * bytes, bytes));
+    }
+
+    /// Returns the outputs of a linear layer whose matrix is stored as `[inputs, outputs]`, as one
+    /// of equal parts of a tensor, with a part of another tensor as their bias. The transposed copy
+    /// lives until it is packed.
+    public OutputRows transposedPart(
+            String name, String bias, int parts, int part, int rows, int columns) {
+        WeightMatrix stored = part(name, parts, part, columns, rows);
+        return new OutputRows(
+                headersOnly ? Transposed.shape(stored) : Transposed.of(stored),
+                Optional.of(part(bias, parts, part, rows, 1)),
+                new Span(0, rows));
+    }
+
     private OutputRows linear(String name, WeightMatrix matrix) {
         Optional<WeightMatrix> bias =
                 has(name + ".bias")

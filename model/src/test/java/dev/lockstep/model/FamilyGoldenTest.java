@@ -32,7 +32,9 @@ class FamilyGoldenTest {
                     "olmo2",
                     "granite",
                     "mixtral",
-                    "qwen3-moe");
+                    "qwen3-moe",
+                    "gpt-oss",
+                    "deepseek-v3");
 
     /// Those, and one of the families whose layers keep states, which only CPUs compute.
     static final List<String> CPU_FAMILIES =
@@ -97,7 +99,15 @@ class FamilyGoldenTest {
         "qwen3-next, 1",
         "qwen3-next, 2",
         "qwen3-next, 3",
-        "qwen3-next, 4"
+        "qwen3-next, 4",
+        "gpt-oss, 1",
+        "gpt-oss, 2",
+        "gpt-oss, 3",
+        "gpt-oss, 4",
+        "deepseek-v3, 1",
+        "deepseek-v3, 2",
+        "deepseek-v3, 3",
+        "deepseek-v3, 4"
     })
     void logitsAndGreedyIdsMatchTheRecordedOnes(String name, int ranks) throws Exception {
         try (TestGroup group =
@@ -111,7 +121,15 @@ class FamilyGoldenTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"llama, 2", "gemma2, 1", "mixtral, 2", "qwen3-next, 3"})
+    @CsvSource({
+        "llama, 2",
+        "gemma2, 1",
+        "mixtral, 2",
+        "gpt-oss, 2",
+        "deepseek-v3, 2",
+        "deepseek-v3, 1",
+        "qwen3-next, 3"
+    })
     void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String name, int ranks)
             throws Exception {
         requireSameBits(name, ranks);

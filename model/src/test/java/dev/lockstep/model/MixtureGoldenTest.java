@@ -27,7 +27,10 @@ class MixtureGoldenTest {
         "olmoe, 3",
         "ernie4_5moe, 3",
         "ernie4_5moe, 4",
-        "granitemoeshared, 3"
+        "granitemoeshared, 3",
+        "deepseek-v2, 3",
+        "deepseek-v3, 4",
+        "glm4moelite, 3"
     })
     void logitsAndGreedyIdsMatchTheRecordedOnes(String name, int ranks) throws Exception {
         Path folder = folder(name);
@@ -49,7 +52,10 @@ class MixtureGoldenTest {
                 "minimaxm2",
                 "olmoe",
                 "ernie4_5moe",
-                "granitemoeshared"
+                "granitemoeshared",
+                "deepseek-v2",
+                "deepseek-v3",
+                "glm4moelite"
             })
     void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String name) throws Exception {
         Path folder = folder(name);

@@ -56,6 +56,8 @@ interface AttentionOps {
             int to);
 
     /// Computes one tile: its rows of `out`, or the states of its segment.
+    ///
+    /// @param sinks address of a float for each query head, 0 for none
     void attend(
             AttentionTile tile,
             HeadGroups heads,
@@ -63,11 +65,12 @@ interface AttentionOps {
             long stride,
             CpuPagedKv kv,
             int layer,
+            long sinks,
             long out,
             long outStride,
             long scratch);
 
     /// Merges the states of all segments of a tile, which follow those of the first segment in
     /// memory, and writes the tile's rows of `out`.
-    void merge(AttentionTile first, HeadGroups heads, long out, long outStride);
+    void merge(AttentionTile first, HeadGroups heads, long sinks, long out, long outStride);
 }

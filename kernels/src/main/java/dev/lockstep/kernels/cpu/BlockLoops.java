@@ -222,11 +222,25 @@ final class BlockLoops {
         }
     }
 
-    static void finish(long state, int headSize, long out) {
-        float factor = 1 / VectorLanes.sum(state + WEIGHTS);
+    /// @param sink address of the head's sink, 0 for none
+    static void finish(long state, int headSize, long sink, long out) {
+        float factor = factor(state, VectorLanes.sum(state + WEIGHTS), sink);
         for (int d = 0; d < headSize; d++) {
             float value = MEMORY.get(FLOAT, state + VALUES + d * 4L);
             MEMORY.set(FLOAT, out + d * 4L, value * factor);
         }
+    }
+
+    /// Returns what the sums of values are multiplied by, with the greater of maximum and sink as
+    /// the new maximum.
+    private static float factor(long state, float total, long sink) {
+        if (sink == 0) {
+            return 1 / total;
+        }
+        float maximum = MEMORY.get(FLOAT, state);
+        float score = MEMORY.get(FLOAT, sink);
+        float now = score > maximum ? score : maximum;
+        float own = Exponential.of(maximum - now);
+        return own / Math.fma(total, own, Exponential.of(score - now));
     }
 }

@@ -13,6 +13,7 @@ import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /// Attention of one shape: checks sizes, then threads take tiles from a counter, most work first.
@@ -104,10 +105,18 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     }
 
     @Override
-    public void attend(AttentionPlan plan, Tensor qkv, PagedKv kv, int layer, Tensor out) {
+    public void attend(
+            AttentionPlan plan,
+            Tensor qkv,
+            PagedKv kv,
+            int layer,
+            Optional<Tensor> sinks,
+            Tensor out) {
         CpuAttentionPlan own = requireOwn(plan, qkv);
         CpuPagedKv cache = requireCache(own, kv, layer, CheckedIndex.ATTENDED_BLOCK);
         out.require("out", DType.F32, own.batch().tokens(), shape.queryHeads() * shape.headSize());
+        sinks.ifPresent(each -> each.require("sinks", DType.F32, 1, shape.queryHeads()));
+        long sink = sinks.map(each -> each.pointer().address()).orElse(0L);
         long from = qkv.pointer().address();
         long to = out.pointer().address();
         nextTile.setPlain(0);
@@ -122,6 +131,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
                                 qkv.stride(),
                                 cache,
                                 layer,
+                                sink,
                                 to,
                                 out.stride(),
                                 scratch[thread]);
@@ -129,7 +139,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
                 },
                 own.work());
         for (AttentionTile first : own.merged()) {
-            ops.merge(first, heads, to, out.stride());
+            ops.merge(first, heads, sink, to, out.stride());
         }
         if (own.padding() > 0) {
             clearPadding(own, out);

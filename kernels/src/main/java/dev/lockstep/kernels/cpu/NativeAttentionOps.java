@@ -55,6 +55,7 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_INT,
                         JAVA_LONG,
                         JAVA_LONG,
+                        JAVA_LONG,
                         JAVA_LONG);
         merge =
                 library.function(
@@ -65,6 +66,7 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_LONG,
                         JAVA_INT,
                         JAVA_INT,
+                        JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG);
     }
@@ -112,6 +114,7 @@ final class NativeAttentionOps implements AttentionOps {
             long stride,
             CpuPagedKv kv,
             int layer,
+            long sinks,
             long out,
             long outStride,
             long scratch) {
@@ -133,6 +136,7 @@ final class NativeAttentionOps implements AttentionOps {
                     code(kv.type()),
                     tile.blockTable(),
                     tile.segment(),
+                    sinks,
                     whole ? out + tile.token() * outStride * 4 : tile.states(),
                     outStride,
                     scratch);
@@ -142,7 +146,7 @@ final class NativeAttentionOps implements AttentionOps {
     }
 
     @Override
-    public void merge(AttentionTile first, HeadGroups heads, long out, long outStride) {
+    public void merge(AttentionTile first, HeadGroups heads, long sinks, long out, long outStride) {
         try {
             merge.invokeExact(
                     first.states(),
@@ -151,6 +155,7 @@ final class NativeAttentionOps implements AttentionOps {
                     heads.address(first.kvHead()),
                     heads.size(first.kvHead()),
                     heads.shape().headSize(),
+                    sinks,
                     out + first.token() * outStride * 4,
                     outStride);
         } catch (Throwable failure) {

@@ -68,20 +68,21 @@ final class VectorAttentionOps implements AttentionOps {
             long stride,
             CpuPagedKv kv,
             int layer,
+            long sinks,
             long out,
             long outStride,
             long scratch) {
         var work = new VectorAttentionTile(tile, heads, kv, layer, scratch);
         work.scaleQueries(qkv, stride);
         if (tile.segment() == AttentionTile.WHOLE) {
-            work.computeWhole(out, outStride);
+            work.computeWhole(sinks, out, outStride);
         } else {
             work.computeSegment(tile.segment(), tile.states());
         }
     }
 
     @Override
-    public void merge(AttentionTile first, HeadGroups heads, long out, long outStride) {
+    public void merge(AttentionTile first, HeadGroups heads, long sinks, long out, long outStride) {
         int vectors = first.tokens() * heads.size(first.kvHead());
         long stateBytes = 4L * AttentionOps.stateFloats(heads.shape().headSize());
         for (int m = 0; m < vectors; m++) {
@@ -92,19 +93,26 @@ final class VectorAttentionOps implements AttentionOps {
                         stateBytes);
             }
         }
-        writeAll(first, heads, first.states(), out, outStride);
+        writeAll(first, heads, first.states(), sinks, out, outStride);
     }
 
     /// Divides states by their sums of weights and writes each to its head's columns.
     static void writeAll(
-            AttentionTile tile, HeadGroups heads, long states, long out, long outStride) {
+            AttentionTile tile,
+            HeadGroups heads,
+            long states,
+            long sinks,
+            long out,
+            long outStride) {
         int headSize = heads.shape().headSize();
         long stateBytes = 4L * AttentionOps.stateFloats(headSize);
         int size = heads.size(tile.kvHead());
         for (int m = 0; m < tile.tokens() * size; m++) {
             int head = MEMORY.get(INT, heads.address(tile.kvHead()) + m % size * 4L);
             long row = out + (tile.token() + m / size) * outStride * 4;
-            BlockLoops.finish(states + m * stateBytes, headSize, row + (long) head * headSize * 4);
+            long target = row + (long) head * headSize * 4;
+            long sink = sinks == 0 ? 0 : sinks + head * 4L;
+            BlockLoops.finish(states + m * stateBytes, headSize, sink, target);
         }
     }
 

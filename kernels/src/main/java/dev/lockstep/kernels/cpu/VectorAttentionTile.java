@@ -68,7 +68,7 @@ final class VectorAttentionTile {
     }
 
     /// Computes the tile's rows of `out` from its whole sequence.
-    void computeWhole(long out, long outStride) {
+    void computeWhole(long sinks, long out, long outStride) {
         int first = tile.firstSegment(heads.shape());
         computeSegment(first, states);
         for (int segment = first + 1; segment <= tile.lastSegment(); segment++) {
@@ -77,7 +77,7 @@ final class VectorAttentionTile {
                 BlockLoops.mergeState(states + m * stateBytes, later + m * stateBytes, stateBytes);
             }
         }
-        VectorAttentionOps.writeAll(tile, heads, states, out, outStride);
+        VectorAttentionOps.writeAll(tile, heads, states, sinks, out, outStride);
     }
 
     void computeSegment(int segment, long states) {

@@ -15,6 +15,7 @@ import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 
 /// Attention of one shape. What is enqueued depends on the numbers of rows and tokens only, never
 /// on lengths: the device lists the work, so that a recorded step serves sequences of any length.
@@ -66,6 +67,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                     KernelStruct.named("AttendParams")
                             .view("qkv")
                             .pointer("kv_head_of")
+                            .pointer("sinks")
                             .struct("plan", CudaAttentionPlan.PLAN)
                             .view("table")
                             .struct("kv", CudaPagedKv.CACHE)
@@ -238,21 +240,30 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
     }
 
     @Override
-    public void attend(AttentionPlan plan, Tensor qkv, PagedKv kv, int layer, Tensor out) {
+    public void attend(
+            AttentionPlan plan,
+            Tensor qkv,
+            PagedKv kv,
+            int layer,
+            Optional<Tensor> sinks,
+            Tensor out) {
         CudaAttentionPlan own = requireOwn(plan, qkv);
         CudaPagedKv cache = requireCache(kv, layer);
         int tokens = own.batch().tokens();
         int heads = shape.queryHeads();
         out.require("out", context.activationType(), tokens, heads * shape.headSize());
+        sinks.ifPresent(each -> each.require("sinks", DType.F32, 1, heads));
+        DevicePointer sink = sinks.map(Tensor::pointer).orElse(new DevicePointer(0));
         if (tokens > 0 && heads > 0) {
             int multiprocessors = context.cuda().device().multiprocessors();
             int blocks =
                     Math.min(
                             tokens + own.partials(),
                             Math.ceilDiv(WAVES * BUSY * multiprocessors, heads));
-            fill(attended, own, qkv, cache, layer, out).launch(blocks, heads, 1, ATTEND_THREADS);
+            fill(attended, own, qkv, cache, layer, sink, out)
+                    .launch(blocks, heads, 1, ATTEND_THREADS);
             if (own.partials() > 0) {
-                fill(merged, own, qkv, cache, layer, out)
+                fill(merged, own, qkv, cache, layer, sink, out)
                         .launch(own.batch().rows(), heads, 1, ATTEND_THREADS);
             }
         }
@@ -265,8 +276,10 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
             Tensor qkv,
             CudaPagedKv cache,
             int layer,
+            DevicePointer sinks,
             Tensor out) {
-        plan.put(op.begin().view(qkv).pointer(kvHeadOf)).view(plan.batch().blockTable());
+        plan.put(op.begin().view(qkv).pointer(kvHeadOf).pointer(sinks))
+                .view(plan.batch().blockTable());
         return cache.put(op)
                 .view(out)
                 .pointer(plan.results())

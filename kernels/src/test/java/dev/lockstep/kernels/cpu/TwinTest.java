@@ -274,7 +274,8 @@ final class TwinTest {
     private static int[] attention(
             InstructionSet set, AttentionShape shape, DType type, int length) {
         try (var device = new TestDevice(OpenKernels.of(set, 2))) {
-            var run = new AttentionRun(device, shape, type, 1, 5);
+            float[] sinks = {-1, 0.5f, 3, 20};
+            var run = new AttentionRun(device, shape, type, 1, 5).withSinks(sinks);
             run.step(new Chunk(0, 0, length), new Chunk(1, 0, 19));
             run.step(new Chunk(0, length, 1), new Chunk(1, 19, 1));
             return run.outputs(0, length + 1);

@@ -198,7 +198,8 @@ final class AttentionStep {
         KernelCall call =
                 new KernelCall(arena, object, kernel)
                         .view(qkv)
-                        .pointer(arena.allocateFrom(ValueLayout.JAVA_INT, kvHeadOf));
+                        .pointer(arena.allocateFrom(ValueLayout.JAVA_INT, kvHeadOf))
+                        .number(0L);
         for (MemorySegment part : plan) {
             call.pointer(part);
         }

@@ -5,6 +5,7 @@ import dev.lockstep.kernels.ExpertWeights;
 import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
+import java.util.Optional;
 
 /// How a checkpoint stores the experts of a layer. Names are those of tensors without `.weight`.
 public sealed interface ExpertSource {
@@ -57,6 +58,34 @@ public sealed interface ExpertSource {
             return new ExpertWeights(
                     weights.packRows(both.cut(own), both.cut(own.plus(width))),
                     weights.packColumns(ofAll(weights, down, expert, hidden, width), own));
+        }
+    }
+
+    /// All experts in one tensor of each projection, which is stored as `[inputs, outputs]`; gate
+    /// and up outputs alternate. Each projection has a bias.
+    record Interleaved(String prefix) implements ExpertSource {
+
+        @Override
+        public ExpertWeights load(Weights weights, int expert) {
+            int width = weights.config().feedForwardSize();
+            int hidden = weights.config().hiddenSize();
+            Span own = weights.shard().feedForward();
+            OutputRows both =
+                    part(weights, "gate_up_proj", expert, 2 * width, hidden).inPairs(2 * width);
+            OutputRows gate = both.cut(own);
+            OutputRows up = both.cut(own.plus(width));
+            OutputRows down = part(weights, "down_proj", expert, hidden, width);
+            return new ExpertWeights(
+                    weights.packRows(gate, up),
+                    weights.packColumns(down, own),
+                    weights.bias(gate, up),
+                    weights.shard().rank() == 0 ? weights.bias(down) : Optional.empty());
+        }
+
+        private OutputRows part(Weights weights, String name, int expert, int rows, int columns) {
+            String tensor = "%s.%s".formatted(prefix, name);
+            int count = weights.config().feedForwardsPerLayer();
+            return weights.transposedPart(tensor, tensor + "_bias", count, expert, rows, columns);
         }
     }
 

@@ -18,6 +18,7 @@ import dev.lockstep.model.Shard;
 import dev.lockstep.model.Weights;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// Attention over the blocks of one KV group, shared by the layers of the group.
 ///
@@ -89,14 +90,21 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
         ///
         /// @param kvLayer the number of the layer in the KV group
         /// @param heads `[T, q + k + v columns]`
+        /// @param sinks of the layer's heads
         /// @param out `[T, q columns]`
-        void attend(int kvLayer, Tensor heads, RotaryTable rotary, Tensor positions, Tensor out) {
+        void attend(
+                int kvLayer,
+                Tensor heads,
+                RotaryTable rotary,
+                Tensor positions,
+                Optional<Tensor> sinks,
+                Tensor out) {
             int end = firstToken + plan.batch().tokens();
             int layer = kept ? kvLayer : 0;
             Tensor own = heads.rows(firstToken, end);
             backend.rotateAndStore(
                     plan, own, rotary, positions.columns(firstToken, end), blocks, layer);
-            backend.attend(plan, own, blocks, layer, out.rows(firstToken, end));
+            backend.attend(plan, own, blocks, layer, sinks, out.rows(firstToken, end));
         }
     }
 }

@@ -28,12 +28,14 @@ import java.util.Optional;
 /// @param kvLayer the number of the layer in that group
 /// @param qkv this rank's query rows, then its key rows, then its value rows
 /// @param rotary has no dimensions if positions are not rotary
+/// @param sinks a score for each query head of this rank that has no value
 public record SelfAttention(
         int kvGroup,
         int kvLayer,
         Linear.ColumnParallel qkv,
         Optional<QueryKeyNorm> norm,
         RotaryTable rotary,
+        Optional<Tensor> sinks,
         Linear.RowParallel output)
         implements ResidualBranch.Sublayer {
 
@@ -50,7 +52,7 @@ public record SelfAttention(
         qkv.forward(step.x(), heads);
         norm.ifPresent(each -> normalize(each, heads, activations));
         for (PagedAttention.Rows rows : step.attention().get(kvGroup)) {
-            rows.attend(kvLayer, heads, rotary, step.batch().positions(), attended);
+            rows.attend(kvLayer, heads, rotary, step.batch().positions(), sinks, attended);
         }
         return attended;
     }
@@ -87,7 +89,17 @@ public record SelfAttention(
 
     /// Returns this layer with norms of q and k.
     public SelfAttention with(QueryKeyNorm added) {
-        return new SelfAttention(kvGroup, kvLayer, qkv, Optional.of(added), rotary, output);
+        return new SelfAttention(kvGroup, kvLayer, qkv, Optional.of(added), rotary, sinks, output);
+    }
+
+    /// Returns this layer with sinks: scores that take their part of the softmax.
+    ///
+    /// @param name of a vector with a score for each query head
+    public SelfAttention withSinks(Weights weights, String name) {
+        Span own = weights.shard().queryHeads();
+        int heads = weights.config().attention().headCount();
+        Tensor scores = weights.vector(name, heads, own, 0);
+        return new SelfAttention(kvGroup, kvLayer, qkv, norm, rotary, Optional.of(scores), output);
     }
 
     /// Loads `q_proj`, `k_proj` and `v_proj`.
@@ -160,7 +172,8 @@ public record SelfAttention(
         for (int group = 0; group < groups.size(); group++) {
             int index = groups.get(group).layers().indexOf(layer);
             if (index >= 0) {
-                return new SelfAttention(group, index, qkv, Optional.empty(), rotary, output);
+                return new SelfAttention(
+                        group, index, qkv, Optional.empty(), rotary, Optional.empty(), output);
             }
         }
         throw new IllegalArgumentException("layer " + layer + " is in no KV group");

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model.family;
+
+import dev.lockstep.model.Model;
+import dev.lockstep.model.ModelFamily;
+import dev.lockstep.model.Weights;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.ExpertSource;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LatentAttention;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.MixtureOfExperts;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.Router;
+import dev.lockstep.model.layer.SharedExpert;
+import java.util.List;
+import java.util.Set;
+
+/// DeepSeek-V2 and V3 (DeepSeek-AI 2024), Kimi K2 and GLM-4.7-Flash: latent attention, dense layers
+/// first, and then a mixture of experts beside shared ones, chosen with a correction since V3:
+///
+/// ```
+/// residual += latentAttention(n)
+/// residual += Σ over the chosen experts e of routerₑ(n) · expertₑ(n) + shared(n)
+/// ```
+public final class DeepSeek implements ModelFamily {
+
+    @Override
+    public Set<String> architectures() {
+        return Set.of("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "Glm4MoeLiteForCausalLM");
+    }
+
+    @Override
+    public Model load(Weights weights) {
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens"),
+                layers,
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "model.layers." + i;
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".input_layernorm"),
+                        LatentAttention.load(weights, i, layer + ".self_attn")),
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".post_attention_layernorm"),
+                        feedForward(weights, i, layer + ".mlp")));
+    }
+
+    private static FeedForward feedForward(Weights weights, int i, String mlp) {
+        if (!weights.config().hasExperts(i)) {
+            return FeedForward.dense(weights, mlp);
+        }
+        MixtureOfExperts experts =
+                MixtureOfExperts.load(
+                        weights,
+                        router(weights, mlp + ".gate"),
+                        ExpertSource.Separate.of(mlp + ".experts"));
+        return weights.config().details().experts().orElseThrow().sharedSize() == 0
+                ? experts
+                : experts.with(SharedExpert.load(weights, mlp + ".shared_experts"));
+    }
+
+    private static Router router(Weights weights, String gate) {
+        return switch (weights.config().details().experts().orElseThrow().score()) {
+            case SOFTMAX -> Router.load(weights, gate);
+            case SIGMOID -> Router.corrected(weights, gate, gate + ".e_score_correction_bias");
+        };
+    }
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model.layer;
+
+import dev.lockstep.checkpoint.KvGroup;
+import dev.lockstep.checkpoint.LatentConfig;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.RotaryTable;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.model.ActivationBuffers;
+import dev.lockstep.model.OutputRows;
+import dev.lockstep.model.Span;
+import dev.lockstep.model.Weights;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/// Multi-head latent attention (DeepSeek-AI 2024), cut by heads. The cache has one row a token,
+/// which all heads and all ranks share: the rotated part of the key, then the latent c. Keys and
+/// values of a head are `Wk · c` and `Wv · c`; these matrices are absorbed by the query and by the
+/// output:
+///
+/// ```
+/// c, r    = norm(Wc · x), rotary(Wr · x)
+/// q, p    = Wq · norm(Wa · x)                        of each head; or Wq · x
+/// latent  = softmax(scale · [rotary(p), Wkᵀ · q] · [r, c]ᵀ) · c
+/// out     = Wo · (Wv · latent)
+/// ```
+///
+/// Prefill and decode absorb alike, so that a token has the same bits in any chunk (law 6).
+///
+/// @param heads of this rank
+/// @param queryLatent the projection to the latent of queries and its norm, where there is one
+/// @param query rows of this rank's heads: q, then p
+/// @param key rows of r, then of c; whole on every rank
+/// @param absorbed for each head `Wkᵀ`, `[rank, plain dimensions]`
+/// @param values for each head `Wv`, `[value dimensions, rank]`
+public record LatentAttention(
+        int kvGroup,
+        int kvLayer,
+        Kernels kernels,
+        LatentConfig config,
+        int heads,
+        Optional<QueryLatent> queryLatent,
+        Linear.ColumnParallel query,
+        Linear.ColumnParallel key,
+        Norm.Rms keyNorm,
+        List<PackedWeight> absorbed,
+        List<PackedWeight> values,
+        RotaryTable rotary,
+        Linear.RowParallel output)
+        implements ResidualBranch.Sublayer {
+
+    /// DeepSeek's norms of latent vectors have this epsilon, whatever the configuration says.
+    private static final float EPSILON = 1e-6f;
+
+    /// The latent of queries, whole on every rank.
+    public record QueryLatent(Linear.ColumnParallel down, Norm.Rms norm) {}
+
+    @Override
+    public Tensor forward(ForwardStep step) {
+        ActivationBuffers activations = step.activations();
+        int size = config.cachedDim();
+        Tensor all = activations.qkv(step.tokens());
+        Tensor rows = all.columns(0, (heads + 2) * size);
+        Tensor attended = activations.attended(step.tokens());
+        absorbQueries(queries(step, all, attended), rows);
+        storeLatent(step, rows.columns(heads * size, rows.columns()));
+        for (PagedAttention.Rows each : step.attention().get(kvGroup)) {
+            each.attend(
+                    kvLayer, rows, rotary, step.batch().positions(), Optional.empty(), attended);
+        }
+        return output.forward(valuesOf(attended, rows), activations);
+    }
+
+    @Override
+    public Optional<Tensor> bias() {
+        return output.bias();
+    }
+
+    /// Returns the queries of all heads, in the memory of attention's output.
+    private Tensor queries(ForwardStep step, Tensor scratch, Tensor attended) {
+        Tensor queries = attended.columns(0, heads * config.queryDim());
+        if (queryLatent.isEmpty()) {
+            query.forward(step.x(), queries);
+            return queries;
+        }
+        Tensor latent = scratch.columns(0, config.queryRank());
+        queryLatent.get().down().forward(step.x(), latent);
+        queryLatent.get().norm().apply(latent, latent);
+        query.forward(latent, queries);
+        return queries;
+    }
+
+    private void absorbQueries(Tensor queries, Tensor rows) {
+        int size = config.cachedDim();
+        for (int head = 0; head < heads; head++) {
+            int from = head * config.queryDim();
+            int plainTo = from + config.plainDim();
+            int to = head * size + config.rotaryDim();
+            kernels.copy(
+                    queries.columns(plainTo, from + config.queryDim()),
+                    rows.columns(head * size, to));
+            kernels.matmul(
+                    queries.columns(from, plainTo),
+                    absorbed.get(head),
+                    rows.columns(to, (head + 1) * size));
+        }
+    }
+
+    /// Writes what the cache keeps of each token as its key, and once more as its value.
+    private void storeLatent(ForwardStep step, Tensor keyAndValue) {
+        int size = config.cachedDim();
+        Tensor own = keyAndValue.columns(0, size);
+        key.forward(step.x(), own);
+        Tensor latent = own.columns(config.rotaryDim(), size);
+        keyNorm.apply(latent, latent);
+        kernels.copy(own, keyAndValue.columns(size, 2 * size));
+    }
+
+    /// Returns each head's value, in the memory of the queries.
+    private Tensor valuesOf(Tensor attended, Tensor rows) {
+        int size = config.cachedDim();
+        int width = config.valueDim();
+        for (int head = 0; head < heads; head++) {
+            kernels.matmul(
+                    attended.columns(head * size + config.rotaryDim(), (head + 1) * size),
+                    values.get(head),
+                    rows.columns(head * width, (head + 1) * width));
+        }
+        return rows.columns(0, heads * width);
+    }
+
+    /// Loads `q_a_proj`, `q_a_layernorm` and `q_b_proj`, or `q_proj`; `kv_a_proj_with_mqa`,
+    /// `kv_a_layernorm`, `kv_b_proj` and `o_proj`.
+    public static LatentAttention load(Weights weights, int layer, String attention) {
+        LatentConfig config = weights.config().attention().latent().orElseThrow();
+        Span heads = weights.shard().queryHeads();
+        List<PackedWeight> absorbed = new ArrayList<>();
+        List<PackedWeight> values = new ArrayList<>();
+        for (int head : heads.numbers()) {
+            absorbed.add(absorbed(weights, attention + ".kv_b_proj.weight", head));
+            values.add(values(weights, attention + ".kv_b_proj.weight", head));
+        }
+        int group = groupOf(weights, layer);
+        return new LatentAttention(
+                group,
+                weights.config().kvGroups().get(group).layers().indexOf(layer),
+                weights.kernels(),
+                config,
+                heads.size(),
+                queryLatent(weights, attention),
+                query(weights, attention),
+                key(weights, attention + ".kv_a_proj_with_mqa"),
+                norm(weights, attention + ".kv_a_layernorm", config.rank()),
+                absorbed,
+                values,
+                weights.rotaryTable(weights.config().rope(layer)),
+                output(weights, attention + ".o_proj"));
+    }
+
+    private static int groupOf(Weights weights, int layer) {
+        List<KvGroup> groups = weights.config().kvGroups();
+        for (int group = 0; group < groups.size(); group++) {
+            if (groups.get(group).layers().contains(layer)) {
+                return group;
+            }
+        }
+        throw new IllegalArgumentException("layer " + layer + " is in no KV group");
+    }
+
+    private static Optional<QueryLatent> queryLatent(Weights weights, String attention) {
+        int rank = config(weights).queryRank();
+        if (rank == 0) {
+            return Optional.empty();
+        }
+        OutputRows rows =
+                weights.linear(attention + ".q_a_proj", rank, weights.config().hiddenSize());
+        return Optional.of(
+                new QueryLatent(
+                        Linear.ColumnParallel.load(weights, rows),
+                        norm(weights, attention + ".q_a_layernorm", rank)));
+    }
+
+    private static Linear.ColumnParallel query(Weights weights, String attention) {
+        LatentConfig config = config(weights);
+        boolean direct = config.queryRank() == 0;
+        int width = weights.config().attention().headCount() * config.queryDim();
+        OutputRows rows =
+                weights.linear(
+                        attention + (direct ? ".q_proj" : ".q_b_proj"),
+                        width,
+                        direct ? weights.config().hiddenSize() : config.queryRank());
+        OutputRows ordered =
+                config.pairs() ? rows.inPairs(config.queryDim(), config.plainDim()) : rows;
+        Span own = weights.shard().queryHeads().times(config.queryDim());
+        return Linear.ColumnParallel.load(weights, ordered.cut(own));
+    }
+
+    private static Linear.ColumnParallel key(Weights weights, String name) {
+        LatentConfig config = config(weights);
+        int rank = config.rank();
+        OutputRows rows = weights.linear(name, config.cachedDim(), weights.config().hiddenSize());
+        OutputRows ordered = config.pairs() ? rows.inPairs(config.cachedDim(), rank) : rows;
+        return Linear.ColumnParallel.load(
+                weights,
+                ordered.cut(new Span(rank, config.cachedDim())),
+                ordered.cut(new Span(0, rank)));
+    }
+
+    private static PackedWeight absorbed(Weights weights, String name, int head) {
+        LatentConfig config = config(weights);
+        int rows = weights.config().attention().headCount() * keyAndValue(config);
+        int from = head * keyAndValue(config);
+        var own = new Span(from, from + config.plainDim());
+        return weights.packRows(weights.transposedRows(name, rows, config.rank(), own));
+    }
+
+    private static PackedWeight values(Weights weights, String name, int head) {
+        LatentConfig config = config(weights);
+        int rows = weights.config().attention().headCount() * keyAndValue(config);
+        int from = head * keyAndValue(config) + config.plainDim();
+        var own = new Span(from, from + config.valueDim());
+        return weights.packRows(OutputRows.of(weights.matrix(name, rows, config.rank())).cut(own));
+    }
+
+    private static int keyAndValue(LatentConfig config) {
+        return config.plainDim() + config.valueDim();
+    }
+
+    private static Linear.RowParallel output(Weights weights, String name) {
+        int width = config(weights).valueDim();
+        int all = weights.config().attention().headCount() * width;
+        return Linear.RowParallel.load(
+                weights,
+                weights.linear(name, weights.config().hiddenSize(), all),
+                weights.shard().queryHeads().times(width));
+    }
+
+    private static Norm.Rms norm(Weights weights, String name, int size) {
+        return new Norm.Rms(weights.kernels(), weights.vector(name + ".weight", size), EPSILON);
+    }
+
+    private static LatentConfig config(Weights weights) {
+        return weights.config().attention().latent().orElseThrow();
+    }
+}
