@@ -46,6 +46,11 @@ final class GgufCheckpoint extends Checkpoint {
         return new GgufCheckpoint(files, named(files));
     }
 
+    /// Returns the metadata of the first file.
+    GgufMetadata metadata() {
+        return files.getFirst().metadata();
+    }
+
     @Override
     public String architecture() {
         GgufMetadata metadata = files.getFirst().metadata();

@@ -181,6 +181,11 @@ public final class GgufMetadata {
         return bytes.asSlice(place.valueStart(), place.end() - place.valueStart());
     }
 
+    /// Returns GGUF's number of a value's type.
+    int typeOf(String key) {
+        return find(key).orElseThrow(() -> missing(key)).type();
+    }
+
     /// Returns whether the value switches nothing on: false, 0, an empty list, or a text.
     boolean isNeutral(String key) {
         GgufPlace place = find(key).orElseThrow(() -> missing(key));

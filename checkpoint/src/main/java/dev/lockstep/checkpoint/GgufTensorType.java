@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /// The tensor types of GGUF by their number, the unsupported ones with their size, so that a file
 /// that uses one can still be listed and its tokenizer used.
@@ -44,6 +45,18 @@ record GgufTensorType(String name, int blockSize, int blockBytes, Optional<Tenso
                     case 39 -> listed("MXFP4", 32, 17);
                     default -> null;
                 });
+    }
+
+    /// Returns the number of a type.
+    static int numberOf(TensorType type) {
+        return IntStream.range(0, 64)
+                .filter(
+                        number ->
+                                of(number)
+                                        .flatMap(GgufTensorType::usable)
+                                        .equals(Optional.of(type)))
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException(type + " is no type of GGUF"));
     }
 
     private static GgufTensorType usable(TensorType type) {

@@ -91,7 +91,9 @@ class QuantizationConfigTest {
         Files.writeString(
                 folder.resolve("hf_quant_config.json"),
                 "{\"quantization\": {\"quant_algo\": \"FP8\", \"kv_cache_quant_algo\": null}}");
-        JsonObject config = JsonObject.parse(folder.resolve("config.json"), "{}".getBytes(StandardCharsets.UTF_8));
+        JsonObject config =
+                JsonObject.parse(
+                        folder.resolve("config.json"), "{}".getBytes(StandardCharsets.UTF_8));
         assertEquals(2, QuantizationConfig.formats(config, folder).size());
     }
 

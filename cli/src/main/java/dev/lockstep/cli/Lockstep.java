@@ -37,6 +37,7 @@ public final class Lockstep {
                     .put("run", RunCommand::new)
                     .put("models", ModelsCommand::new)
                     .put("inspect", InspectCommand::new)
+                    .put("convert", ConvertCommand::new)
                     .put("evaluate", EvaluateCommand::new)
                     .put("tokenize", TokenizeCommand::new)
                     .put("render", RenderCommand::new)

@@ -385,8 +385,7 @@ public final class Weights {
         return source(outputs.matrix(), IntStream.of(outputs.rows().numbers()), columns, decoded);
     }
 
-    private WeightRows source(
-            WeightMatrix matrix, IntStream numbers, Span columns, Arena decoded) {
+    private WeightRows source(WeightMatrix matrix, IntStream numbers, Span columns, Arena decoded) {
         IntStream rows = headersOnly ? IntStream.empty() : numbers;
         if (matrix.decoder().isPresent()) {
             return decoded(matrix, rows.map(matrix::storedRow).toArray(), columns, decoded);

@@ -78,7 +78,7 @@ class ActivationsTest {
                     boolean experts = source.config().details().experts().isPresent();
                     assertEquals(
                             experts ? source.config().hiddenSize() : 0,
-                            activations.expertScratch(1).input().columns());
+                            activations.expertScratch(0).input().columns());
                 }
             }
             assertEquals(before, kernels.allocatedBytes(), "everything is freed");

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli.convert;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cli.console.UnusableException;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.model.LoadSettings;
+import dev.lockstep.model.LocalModel;
+import dev.lockstep.model.ModelSource;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+@Tag("sweep")
+class ConversionTest {
+    private static final int[] PROMPT = {5, 77, 412, 130, 9, 41, 800, 3};
+
+    @TempDir Path folder;
+
+    /// The bounds are those of the fixture's own files of these types, which llama.cpp wrote: moved
+    /// logits of 0.1 for Q8_0 to 4.6 for Q2_K.
+    @ParameterizedTest
+    @CsvSource({"q8_0, 0.2", "q6_k, 0.5", "q5_0, 1", "q4_k, 2", "q4_1, 2", "q2_k, 7"})
+    void theConvertedModelRunsNearItsSource(String type, float bound) {
+        Path target = folder.resolve(type + ".gguf");
+        List<String> report = convert(target, type, Optional.empty(), List.of());
+        assertTrue(report.getFirst().contains(type.toUpperCase(Locale.ROOT)));
+        float[] expected = logits(source());
+        float[] actual = logits(target);
+        for (int i = 0; i < expected.length; i++) {
+            assertEquals(expected[i], actual[i], bound, "logit " + i);
+        }
+    }
+
+    @Test
+    void aCalibratedModelIsWrittenEquallyByAnyPasses() throws Exception {
+        Path text = text();
+        Path inOnePass = folder.resolve("one.gguf");
+        Path inPasses = folder.resolve("passes.gguf");
+        convert(inOnePass, "q4_0", Optional.of(text), List.of(), 1L << 30);
+        convert(inPasses, "q4_0", Optional.of(text), List.of(), 1);
+        Path plain = folder.resolve("plain.gguf");
+        convert(plain, "q4_0", Optional.empty(), List.of());
+        assertEquals(-1, differsFrom(inOnePass, inPasses));
+        assertTrue(differsFrom(inOnePass, plain) >= 0);
+    }
+
+    @Test
+    void keptTensorsStayAsTheyAre() {
+        Path target = folder.resolve("kept.gguf");
+        convert(target, "q4_0", Optional.empty(), List.of("lm_head*", "*.o_proj.weight"));
+        Checkpoint read = Checkpoint.open(target);
+        assertEquals(TensorType.F32, read.tensor("lm_head.weight").type());
+        assertEquals(TensorType.F32, read.tensor("model.layers.0.self_attn.o_proj.weight").type());
+        assertEquals(TensorType.Q4_0, read.tensor("model.layers.0.self_attn.q_proj.weight").type());
+    }
+
+    @Test
+    void anExistingTargetIsRefused() throws Exception {
+        Path target = Files.createFile(folder.resolve("there.gguf"));
+        assertEquals(
+                target + " exists: remove it first",
+                assertThrows(
+                                UnusableException.class,
+                                () -> convert(target, "q4_0", Optional.empty(), List.of()))
+                        .getMessage());
+    }
+
+    @Test
+    void aLineWithoutTextIsRefusedByItsNumber() throws Exception {
+        Path text = Files.writeString(folder.resolve("t.jsonl"), "{\"text\": \"a\"}\n{}\n");
+        assertEquals(
+                "--calibrate=%s, line 2 has no \"text\"".formatted(text),
+                assertThrows(
+                                UnusableException.class,
+                                () ->
+                                        convert(
+                                                folder.resolve("x.gguf"),
+                                                "q4_0",
+                                                Optional.of(text),
+                                                List.of()))
+                        .getMessage());
+    }
+
+    private Path text() throws Exception {
+        return Files.writeString(
+                folder.resolve("text.jsonl"),
+                "{\"text\": \"%s\"}%n".formatted("one rank after the other ".repeat(30)).repeat(3));
+    }
+
+    private static Path source() {
+        return Fixtures.require("gguf/llama-F32.gguf");
+    }
+
+    private List<String> convert(Path target, String type, Optional<Path> text, List<String> keep) {
+        return convert(target, type, text, keep, 1L << 30);
+    }
+
+    private static List<String> convert(
+            Path target, String type, Optional<Path> text, List<String> keep, long maxBytes) {
+        return new Conversion(source(), target, Target.of(type).orElseThrow(), keep, text, 512)
+                .run(
+                        ConversionTest::kernels,
+                        maxBytes,
+                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+    }
+
+    private static Kernels kernels() {
+        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+    }
+
+    private static float[] logits(Path path) {
+        try (LocalModel model =
+                LocalModel.load(
+                        ModelSource.open(path), kernels(), 16, LoadSettings.Progress.none())) {
+            model.run(PROMPT);
+            return model.logits(PROMPT.length - 1, PROMPT.length)[0];
+        }
+    }
+
+    /// Returns the first byte of the data in which the files differ; -1 if they are equal. What the
+    /// header says of the settings is not compared.
+    private static int differsFrom(Path first, Path second) throws Exception {
+        byte[] a = Files.readAllBytes(first);
+        byte[] b = Files.readAllBytes(second);
+        // The data is at the end; 400,000 bytes are most of it.
+        int compared = 400_000;
+        return Arrays.mismatch(
+                Arrays.copyOfRange(a, a.length - compared, a.length),
+                Arrays.copyOfRange(b, b.length - compared, b.length));
+    }
+}

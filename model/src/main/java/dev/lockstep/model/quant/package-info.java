@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Quantizes matrices into the block types of GGUF, with or without what their inputs look like.
+@NullMarked
+package dev.lockstep.model.quant;
+
+import org.jspecify.annotations.NullMarked;
