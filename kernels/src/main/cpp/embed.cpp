@@ -54,7 +54,7 @@ void expand(const uint8_t* row, int64_t first, int64_t columns, float* out) {
     int8_t values[BLOCK];
     Stored<TYPE>::codes(block, sub_block % SUB_BLOCKS, codes);
     for (int i = 0; i < BLOCK; i++) {
-      values[i] = TYPE == TYPE_IQ4_NL ? IQ4_NL_VALUES[codes[i]] - 128 : codes[i] - Stored<TYPE>::OFFSET;
+      values[i] = stored_value<TYPE>(codes[i]);
     }
     Scales scales = Stored<TYPE>::scales(block, sub_block % SUB_BLOCKS);
     for (int half = 0; half < 2; half++) {
@@ -102,6 +102,18 @@ LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_byt
         break;
       case TYPE_IQ4_NL:
         expand<TYPE_IQ4_NL>(row, skipped, columns, target);
+        break;
+      case TYPE_MXFP4:
+        expand<TYPE_MXFP4>(row, skipped, columns, target);
+        break;
+      case TYPE_IQ4_XS:
+        expand<TYPE_IQ4_XS>(row, skipped, columns, target);
+        break;
+      case TYPE_IQ2_GRID:
+        expand<TYPE_IQ2_GRID>(row, skipped, columns, target);
+        break;
+      case TYPE_IQ3_GRID:
+        expand<TYPE_IQ3_GRID>(row, skipped, columns, target);
         break;
       case TYPE_Q2_K:
         expand<TYPE_Q2_K>(row, skipped, columns, target);

@@ -24,11 +24,15 @@ enum TensorType {
   TYPE_Q5_1,
   TYPE_Q8_0,
   TYPE_IQ4_NL,
+  TYPE_MXFP4,
   TYPE_Q2_K,
   TYPE_Q3_K,
   TYPE_Q4_K,
   TYPE_Q5_K,
-  TYPE_Q6_K
+  TYPE_Q6_K,
+  TYPE_IQ4_XS,
+  TYPE_IQ2_GRID,
+  TYPE_IQ3_GRID
 };
 
 static inline float bits_to_float(uint32_t bits) {

@@ -2,7 +2,7 @@
 // Weights of super-blocks of 256. Layouts are in planes.h.
 #include "matmul.h"
 #include "planes.h"
-#include "stored.h"
+#include "table_codes.h"
 
 // The scales and minimums of a super-block, as floats.
 struct Halves {
@@ -73,8 +73,8 @@ struct WholeSubBlocks {
 };
 
 // A sub-block of 32 columns has two scales, stored as bytes [16 rows][2]: signed, or with MINIMUM the scale in the low
-// and the minimum in the high nibble. OFFSET is subtracted from every code.
-template <class Codes, int OFFSET, bool MINIMUM>
+// and the minimum in the high nibble. OFFSET is subtracted from every code; DIVISOR divides every weight.
+template <class Codes, int OFFSET, bool MINIMUM, int DIVISOR = 1>
 struct HalfSubBlocks {
   template <int N>
   static void tokens(const MatmulArguments& a, const char* x, const char* tile, int rows, float* out) {
@@ -93,20 +93,22 @@ struct HalfSubBlocks {
         vec::Ints pairs = MINIMUM ? vec::bit_and(vec::load_pairs(own), vec::pairs(15)) : vec::load_signed_pairs(own);
         vec::Ints first_scale = vec::shift_right_signed<16>(vec::shift_left<16>(pairs));
         vec::Ints second_scale = vec::shift_right_signed<16>(pairs);
+        vec::Floats scale =
+            DIVISOR == 1 ? halves.scale[p] : vec::multiply(halves.scale[p], vec::broadcast(1.0f / DIVISOR));
         vec::Ints dot[N];
         vec::Ints total[N];
         for (int t = 0; t < N; t++) {
-          dot[t] = vec::ints(-OFFSET * row[t]->half_sum[0]);
+          dot[t] = vec::ints(-REMAINING_OFFSET<Codes, OFFSET> * row[t]->half_sum[0]);
         }
         add_dots<Codes, N, 0, STEPS / 2>(row, part, dot);
         for (int t = 0; t < N; t++) {
           total[t] = vec::multiply(dot[t], first_scale);
-          dot[t] = vec::ints(-OFFSET * row[t]->half_sum[1]);
+          dot[t] = vec::ints(-REMAINING_OFFSET<Codes, OFFSET> * row[t]->half_sum[1]);
         }
         add_dots<Codes, N, STEPS / 2, STEPS>(row, part, dot);
         for (int t = 0; t < N; t++) {
           total[t] = vec::add(total[t], vec::multiply(dot[t], second_scale));
-          vec::Floats both = vec::multiply(halves.scale[p], vec::broadcast(row[t]->scale));
+          vec::Floats both = vec::multiply(scale, vec::broadcast(row[t]->scale));
           sum.of[p][t] = vec::fma(both, vec::to_floats(total[t]), sum.of[p][t]);
         }
         if constexpr (MINIMUM) {
@@ -134,9 +136,15 @@ using Q3_K = HalfSubBlocks<Planes<2, 1>, 4, false>;
 using Q4_K = WholeSubBlocks<Planes<4, 0>>;
 using Q5_K = WholeSubBlocks<Planes<4, 1>>;
 using Q6_K = HalfSubBlocks<Planes<4, 2>, 32, false>;
+using Iq4Xs = HalfSubBlocks<TableCodes<IQ4_NL_VALUES, 255>, 128, false>;
+using Iq2Grid = HalfSubBlocks<TableCodes<IQ2_VALUES, 86>, 43, false, 8>;
+using Iq3Grid = HalfSubBlocks<TableCodes<IQ3_VALUES, 124>, 62, false, 4>;
 
 LOCKSTEP_MATMUL(lockstep_matmul_q2_k, Q2_K)
 LOCKSTEP_MATMUL(lockstep_matmul_q3_k, Q3_K)
 LOCKSTEP_MATMUL(lockstep_matmul_q4_k, Q4_K)
 LOCKSTEP_MATMUL(lockstep_matmul_q5_k, Q5_K)
 LOCKSTEP_MATMUL(lockstep_matmul_q6_k, Q6_K)
+LOCKSTEP_MATMUL(lockstep_matmul_iq4_xs, Iq4Xs)
+LOCKSTEP_MATMUL(lockstep_matmul_iq2_grid, Iq2Grid)
+LOCKSTEP_MATMUL(lockstep_matmul_iq3_grid, Iq3Grid)

@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights of blocks of 32 with an f16 scale, and Q5_1 with a minimum. Layouts are in planes.h.
+// Weights of blocks of 32 with a scale of 16 bits, and Q5_1 with a minimum. Layouts are in planes.h.
 #include "matmul.h"
 #include "planes.h"
-#include "stored.h"
+#include "table_codes.h"
 
-// Codes that index a table of values.
-struct Iq4NlValues {
-  static constexpr int BYTES = Planes<4, 0>::BYTES, LARGEST = 255;
-
-  template <int STEP>
-  static vec::Ints get(const char* weights) {
-    return vec::look_up(IQ4_NL_VALUES, Planes<4, 0>::get<STEP>(weights));
-  }
-};
-
-// OFFSET is subtracted from every code.
-template <class Codes, int OFFSET>
+// OFFSET is subtracted from every code. Scales are f16, or bf16.
+template <class Codes, int OFFSET, bool BF16 = false>
 struct Scaled {
   template <int N>
   static void tokens(const MatmulArguments& a, const char* x, const char* tile, int rows, float* out) {
@@ -36,7 +26,8 @@ struct Scaled {
           dot[t] = vec::ints(-REMAINING_OFFSET<Codes, OFFSET> * (row[t]->half_sum[0] + row[t]->half_sum[1]));
         }
         add_dots<Codes, N, 0, STEPS>(row, codes + p * 4 * vec::WIDTH, dot);
-        vec::Floats scale = vec::load_f16(scales + p * 2 * vec::WIDTH);
+        const char* own = scales + p * 2 * vec::WIDTH;
+        vec::Floats scale = BF16 ? vec::load_bf16(own) : vec::load_f16(own);
         for (int t = 0; t < N; t++) {
           vec::Floats both = vec::multiply(scale, vec::broadcast(row[t]->scale));
           sum.of[p][t] = vec::fma(both, vec::to_floats(dot[t]), sum.of[p][t]);
@@ -91,9 +82,11 @@ struct Q5_1 {
 
 using Q4_0 = Scaled<Planes<4, 0>, 8>;
 using Q5_0 = Scaled<Planes<4, 1>, 16>;
-using Iq4Nl = Scaled<Iq4NlValues, 128>;
+using Iq4Nl = Scaled<TableCodes<IQ4_NL_VALUES, 255>, 128>;
+using Mxfp4 = Scaled<TableCodes<MXFP4_VALUES, 24>, 12, true>;
 
 LOCKSTEP_MATMUL(lockstep_matmul_q4_0, Q4_0)
 LOCKSTEP_MATMUL(lockstep_matmul_q5_0, Q5_0)
 LOCKSTEP_MATMUL(lockstep_matmul_q5_1, Q5_1)
 LOCKSTEP_MATMUL(lockstep_matmul_iq4_nl, Iq4Nl)
+LOCKSTEP_MATMUL(lockstep_matmul_mxfp4, Mxfp4)

@@ -14,7 +14,7 @@ void pack_scaled(const PackArguments& a, const uint8_t* row, char* tile, int r) 
     Stored<TYPE>::codes(row, 0, codes);
     Codes::put(codes, tile + Layout::codes(block), r);
     uint16_t* scales = (uint16_t*)(tile + Layout::scales(block));
-    scales[r] = load<uint16_t>(row);
+    scales[r] = TYPE == TYPE_MXFP4 ? half_of_e8m0(*row) : load<uint16_t>(row);
     if (TYPE == TYPE_Q5_1) {
       scales[TILE_ROWS + r] = load<uint16_t>(row + 2);
     }
@@ -55,6 +55,7 @@ void pack_row(const PackArguments& a, const uint8_t* row, char* tile, int r) {
   switch (a.type) {
     case TYPE_Q4_0: pack_scaled<TYPE_Q4_0, Planes<4, 0>, ScaledPairs<Planes<4, 0>>>(a, row, tile, r); break;
     case TYPE_IQ4_NL: pack_scaled<TYPE_IQ4_NL, Planes<4, 0>, ScaledPairs<Planes<4, 0>>>(a, row, tile, r); break;
+    case TYPE_MXFP4: pack_scaled<TYPE_MXFP4, Planes<4, 0>, ScaledPairs<Planes<4, 0>>>(a, row, tile, r); break;
     case TYPE_Q5_0: pack_scaled<TYPE_Q5_0, Planes<4, 1>, ScaledPairs<Planes<4, 1>>>(a, row, tile, r); break;
     case TYPE_Q5_1: pack_scaled<TYPE_Q5_1, Planes<4, 1>, ScaledWithMinimum<Planes<4, 1>>>(a, row, tile, r); break;
     case TYPE_Q2_K: pack_sub_blocks<TYPE_Q2_K, Planes<2, 0>>(a, row, tile, r); break;
@@ -62,6 +63,9 @@ void pack_row(const PackArguments& a, const uint8_t* row, char* tile, int r) {
     case TYPE_Q4_K: pack_sub_blocks<TYPE_Q4_K, Planes<4, 0>>(a, row, tile, r); break;
     case TYPE_Q5_K: pack_sub_blocks<TYPE_Q5_K, Planes<4, 1>>(a, row, tile, r); break;
     case TYPE_Q6_K: pack_sub_blocks<TYPE_Q6_K, Planes<4, 2>>(a, row, tile, r); break;
+    case TYPE_IQ4_XS: pack_sub_blocks<TYPE_IQ4_XS, Planes<4, 0>>(a, row, tile, r); break;
+    case TYPE_IQ2_GRID: pack_sub_blocks<TYPE_IQ2_GRID, Planes<4, 0>>(a, row, tile, r); break;
+    case TYPE_IQ3_GRID: pack_sub_blocks<TYPE_IQ3_GRID, Planes<4, 0>>(a, row, tile, r); break;
   }
 }
 

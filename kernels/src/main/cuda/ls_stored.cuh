@@ -18,11 +18,15 @@ enum StoredType {
   STORED_Q5_1,
   STORED_Q8_0,
   STORED_IQ4_NL,
+  STORED_MXFP4,
   STORED_Q2_K,
   STORED_Q3_K,
   STORED_Q4_K,
   STORED_Q5_K,
-  STORED_Q6_K
+  STORED_Q6_K,
+  STORED_IQ4_XS,
+  STORED_IQ2_GRID,
+  STORED_IQ3_GRID
 };
 
 __device__ __forceinline__ uint32_t two_bytes(const uint8_t* at) { return at[0] | static_cast<uint32_t>(at[1]) << 8; }
@@ -41,6 +45,30 @@ __device__ __forceinline__ int iq4_nl_value(int code) {
   const uint64_t low = 0xf6eaddcfbfad9881ull;   // -127 -104 -83 -65 -49 -35 -22 -10, first in the lowest byte
   const uint64_t high = 0x7159453526190d01ull;  // 1 13 25 38 53 69 89 113
   return static_cast<int8_t>((code < 8 ? low : high) >> code % 8 * 8 & 255);
+}
+
+// Twice the floats that the codes of MXFP4 stand for.
+__device__ __forceinline__ int mxfp4_value(int code) {
+  int magnitude = static_cast<int>(0xc8643210u >> code % 8 * 4 & 15);
+  return code < 8 ? magnitude : -magnitude;
+}
+
+// Half the power of two of an exponent with a bias of 127.
+__device__ __forceinline__ float half_of_e8m0(uint32_t exponent) {
+  return __uint_as_float(exponent < 2 ? 0x00200000u << exponent : exponent - 1 << 23);
+}
+
+// The values that codes of decoded IQ1, IQ2 and ternary types stand for, in eighths.
+__device__ __forceinline__ int iq2_value(int code) {
+  const uint64_t low = 0xf7f8f9ff00010708ull;   // 8 7 1 0 -1 -7 -8 -9, first in the lowest byte
+  const uint64_t high = 0x0000d5e72b190900ull;  // 0 9 25 43 -25 -43 0 0
+  return static_cast<int8_t>((code < 8 ? low : high) >> code % 8 * 8 & 255);
+}
+
+// The values that codes of decoded IQ3_XXS stand for, in quarters.
+__device__ __forceinline__ int iq3_value(int code) {
+  int magnitude = static_cast<int>(0x3e342c241c140c04ull >> code % 8 * 8 & 255);
+  return code < 8 ? magnitude : -magnitude;
 }
 
 // 16 scales of 6 bits, signed: low 4 bits, then high 2.
@@ -95,6 +123,27 @@ __device__ __forceinline__ float stored_element(int type, const uint8_t* row, in
     case STORED_IQ4_NL: {
       const uint8_t* block = row + at * 18;
       return half_at(block) * iq4_nl_value(nibble(block + 2, i));
+    }
+    case STORED_MXFP4: {
+      const uint8_t* block = row + at * 17;
+      return half_of_e8m0(block[0]) * mxfp4_value(nibble(block + 1, i));
+    }
+    case STORED_IQ4_XS: {
+      const uint8_t* block = row + at * 136;
+      int low = block[4 + i / 64] >> i / 32 % 2 * 4 & 15;
+      int high = static_cast<int>(two_bytes(block + 2) >> i / 32 * 2 & 3);
+      float scale = half_at(block) * ((low | high << 4) - 32);
+      return scale * iq4_nl_value(nibble(block + 8 + i / 32 * 16, i % 32));
+    }
+    case STORED_IQ2_GRID: {
+      const uint8_t* block = row + at * 146;
+      float scale = half_at(block) * 0.125f * static_cast<int8_t>(block[2 + i / 16]);
+      return scale * iq2_value(nibble(block + 18 + i / 32 * 16, i % 32));
+    }
+    case STORED_IQ3_GRID: {
+      const uint8_t* block = row + at * 146;
+      float scale = half_at(block) * 0.25f * static_cast<int8_t>(block[2 + i / 16]);
+      return scale * iq3_value(nibble(block + 18 + i / 32 * 16, i % 32));
     }
     case STORED_Q2_K: {
       const uint8_t* block = row + at * 84;

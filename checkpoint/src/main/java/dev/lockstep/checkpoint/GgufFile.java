@@ -113,7 +113,7 @@ record GgufFile(
                                                                 reader.path(),
                                                                 name,
                                                                 Integer.toUnsignedString(number),
-                                                                List.of(TensorType.values()))));
+                                                                GgufTensorType.supported())));
         long bytes = byteSize(reader.path(), name, shape, type);
         return new Declared(name, List.copyOf(shape), type, reader.readLong(what), bytes);
     }
@@ -149,7 +149,10 @@ record GgufFile(
                             info.type().usable(),
                             info.shape(),
                             new RowOrder.AsIs(),
-                            data);
+                            data,
+                            info.type()
+                                    .grid()
+                                    .map(grid -> grid.decoder(data, info.shape().getLast())));
             if (tensors.put(info.name(), tensor) != null) {
                 throw damaged(file.path(), info.name(), "occurs twice");
             }

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
 /// The tensor types of GGUF by their number, the unsupported ones with their size, so that a file
 /// that uses one can still be listed and its tokenizer used.
-record GgufTensorType(String name, int blockSize, int blockBytes, Optional<TensorType> usable) {
+///
+/// @param usable the type of the weights; that of decoded ones where there is a grid
+record GgufTensorType(
+        String name,
+        int blockSize,
+        int blockBytes,
+        Optional<TensorType> usable,
+        Optional<GgufGridType> grid) {
 
     static Optional<GgufTensorType> of(int number) {
         return Optional.ofNullable(
@@ -25,24 +33,24 @@ record GgufTensorType(String name, int blockSize, int blockBytes, Optional<Tenso
                     case 13 -> usable(TensorType.Q5_K);
                     case 14 -> usable(TensorType.Q6_K);
                     case 15 -> listed("Q8_K", 256, 292);
-                    case 16 -> listed("IQ2_XXS", 256, 66);
-                    case 17 -> listed("IQ2_XS", 256, 74);
-                    case 18 -> listed("IQ3_XXS", 256, 98);
-                    case 19 -> listed("IQ1_S", 256, 50);
+                    case 16 -> decoded(GgufGridType.IQ2_XXS);
+                    case 17 -> decoded(GgufGridType.IQ2_XS);
+                    case 18 -> decoded(GgufGridType.IQ3_XXS);
+                    case 19 -> decoded(GgufGridType.IQ1_S);
                     case 20 -> usable(TensorType.IQ4_NL);
-                    case 21 -> listed("IQ3_S", 256, 110);
-                    case 22 -> listed("IQ2_S", 256, 82);
-                    case 23 -> listed("IQ4_XS", 256, 136);
+                    case 21 -> decoded(GgufGridType.IQ3_S);
+                    case 22 -> decoded(GgufGridType.IQ2_S);
+                    case 23 -> usable(TensorType.IQ4_XS);
                     case 24 -> listed("I8", 1, 1);
                     case 25 -> listed("I16", 1, 2);
                     case 26 -> listed("I32", 1, 4);
                     case 27 -> listed("I64", 1, 8);
                     case 28 -> listed("F64", 1, 8);
-                    case 29 -> listed("IQ1_M", 256, 56);
+                    case 29 -> decoded(GgufGridType.IQ1_M);
                     case 30 -> usable(TensorType.BF16);
-                    case 34 -> listed("TQ1_0", 256, 54);
-                    case 35 -> listed("TQ2_0", 256, 66);
-                    case 39 -> listed("MXFP4", 32, 17);
+                    case 34 -> decoded(GgufGridType.TQ1_0);
+                    case 35 -> decoded(GgufGridType.TQ2_0);
+                    case 39 -> usable(TensorType.MXFP4);
                     default -> null;
                 });
     }
@@ -59,12 +67,35 @@ record GgufTensorType(String name, int blockSize, int blockBytes, Optional<Tenso
                 .orElseThrow(() -> new IllegalArgumentException(type + " is no type of GGUF"));
     }
 
+    /// Returns the names of the types that can be computed with, for messages.
+    static List<String> supported() {
+        return IntStream.range(0, 64)
+                .mapToObj(GgufTensorType::of)
+                .flatMap(Optional::stream)
+                .filter(type -> type.usable().isPresent())
+                .map(GgufTensorType::name)
+                .toList();
+    }
+
     private static GgufTensorType usable(TensorType type) {
         return new GgufTensorType(
-                type.name(), type.blockSize(), type.blockBytes(), Optional.of(type));
+                type.name(),
+                type.blockSize(),
+                type.blockBytes(),
+                Optional.of(type),
+                Optional.empty());
+    }
+
+    private static GgufTensorType decoded(GgufGridType grid) {
+        return new GgufTensorType(
+                grid.name(),
+                GridBlock.SIZE,
+                grid.blockBytes(),
+                Optional.of(grid.decoded()),
+                Optional.of(grid));
     }
 
     private static GgufTensorType listed(String name, int blockSize, int blockBytes) {
-        return new GgufTensorType(name, blockSize, blockBytes, Optional.empty());
+        return new GgufTensorType(name, blockSize, blockBytes, Optional.empty(), Optional.empty());
     }
 }

@@ -89,6 +89,6 @@ record StoredTensor(
     CheckpointException unsupported() {
         return new CheckpointException(
                 "%s: tensor %s has type %s, which is not supported (supported: %s): use another version of the model"
-                        .formatted(file, storedName, typeName, List.of(TensorType.values())));
+                        .formatted(file, storedName, typeName, GgufTensorType.supported()));
     }
 }

@@ -24,6 +24,8 @@ public enum TensorType {
     Q8_0(32, 34),
     /// 4-bit codes that choose q from a table of 16.
     IQ4_NL(32, 18),
+    /// Floats of 4 bits, E2M1, with a power of two as their scale.
+    MXFP4(32, 17),
     /// 2-bit codes; scale and minimum of 4 bits per 16.
     Q2_K(256, 84),
     /// 3-bit codes, q = code − 4; scale of 6 bits, signed, per 16.
@@ -33,7 +35,14 @@ public enum TensorType {
     /// 5-bit codes; scale and minimum of 6 bits per 32.
     Q5_K(256, 176),
     /// 6-bit codes, q = code − 32; scale of 8 bits, signed, per 16.
-    Q6_K(256, 210);
+    Q6_K(256, 210),
+    /// Codes of IQ4_NL; scale of 6 bits, signed, per 32.
+    IQ4_XS(256, 136),
+    /// In no file: IQ1, IQ2 and the ternary types are decoded to it. 4-bit codes that choose q from
+    /// a table; scale of 8 bits, signed, per 16; w = d·s·q / 8.
+    IQ2_GRID(256, 146),
+    /// In no file: IQ3_XXS is decoded to it. As IQ2_GRID with another table; w = d·s·q / 4.
+    IQ3_GRID(256, 146);
 
     private static final int QUANTIZED_UNIT = 32;
 

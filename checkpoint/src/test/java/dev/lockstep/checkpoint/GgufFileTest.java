@@ -213,11 +213,11 @@ class GgufFileTest {
     @Test
     void aTypeWithoutKernelsIsNamedWithItsTensor() {
         byte[] known =
-                GgufBytes.llama().llamaTensors().tensor("output.weight", 23, 256, 256).build();
+                GgufBytes.llama().llamaTensors().tensor("output.weight", 15, 256, 256).build();
         GgufCheckpoint model = model(known);
         Refused.naming(
-                model::requireSupportedTypes, PATH.toString(), "output.weight", "IQ4_XS", "Q4_K");
-        Refused.naming(() -> model.tensor("lm_head.weight"), "output.weight", "IQ4_XS");
+                model::requireSupportedTypes, PATH.toString(), "output.weight", "Q8_K", "Q4_K");
+        Refused.naming(() -> model.tensor("lm_head.weight"), "output.weight", "Q8_K");
         byte[] unknown = GgufBytes.llama().info("odd.weight", 77, 0, 32).build();
         Refused.naming(() -> read(unknown), PATH.toString(), "odd.weight", "77", "Q4_K");
     }

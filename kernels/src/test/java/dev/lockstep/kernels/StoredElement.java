@@ -16,6 +16,10 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
         -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
     };
 
+    private static final int[] E2M1_DOUBLED = {0, 1, 2, 3, 4, 6, 8, 12};
+    private static final int[] IQ2 = {8, 7, 1, 0, -1, -7, -8, -9, 0, 9, 25, 43, -25, -43, 0, 0};
+    private static final int[] IQ3 = {4, 12, 20, 28, 36, 44, 52, 62};
+
     /// Decodes element `i` of a block.
     static StoredElement of(TensorType type, MemorySegment block, int i) {
         return switch (type) {
@@ -25,6 +29,24 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
             case Q5_1 -> plain(block, nibble(block, 8, i) | fifth(block, 4, i), -half(block, 2));
             case Q8_0 -> plain(block, (byte) at(block, 2 + i), 0);
             case IQ4_NL -> plain(block, IQ4_NL[nibble(block, 2, i)], 0);
+            case MXFP4 -> {
+                float scale = (float) Math.pow(2, at(block, 0) - 128);
+                yield new StoredElement(signed(E2M1_DOUBLED, nibble(block, 1, i)), scale, 1, 0, 0);
+            }
+            case IQ4_XS -> {
+                int low = at(block, 4 + i / 64) >> (i / 32 % 2 * 4) & 15;
+                int high = at(block, 2 + i / 128) >> (i / 32 % 4 * 2) & 3;
+                int q = IQ4_NL[nibble(block, 8 + i / 32 * 16, i % 32)];
+                yield new StoredElement(q, half(block, 0), low + 16 * high - 32, 0, 0);
+            }
+            case IQ2_GRID -> {
+                int q = IQ2[nibble(block, 18 + i / 32 * 16, i % 32)];
+                yield new StoredElement(q, half(block, 0) / 8, (byte) at(block, 2 + i / 16), 0, 0);
+            }
+            case IQ3_GRID -> {
+                int q = signed(IQ3, nibble(block, 18 + i / 32 * 16, i % 32));
+                yield new StoredElement(q, half(block, 0) / 4, (byte) at(block, 2 + i / 16), 0, 0);
+            }
             case Q2_K -> {
                 int both = at(block, i / 16);
                 yield new StoredElement(
@@ -66,6 +88,10 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
 
     private static StoredElement plain(MemorySegment block, int q, float min) {
         return new StoredElement(q, half(block, 0), 1, min, 1);
+    }
+
+    private static int signed(int[] magnitudes, int code) {
+        return code < 8 ? magnitudes[code] : -magnitudes[code - 8];
     }
 
     /// Returns a code of 4 bits, the low nibbles first.

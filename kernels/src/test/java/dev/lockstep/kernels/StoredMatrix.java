@@ -49,6 +49,10 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
             case F16 -> setHalf(block, 0, random.nextGaussian());
             case BF16 -> block.set(SHORT, 0, Rounding.toBf16((float) random.nextGaussian()));
             case Q8_0, IQ4_NL -> setHalf(block, 0, random.nextGaussian() / 64);
+            case MXFP4 -> block.set(ValueLayout.JAVA_BYTE, 0, (byte) (121 + random.nextInt(6)));
+            case IQ4_XS -> setHalf(block, 0, random.nextGaussian() / 2048);
+            case IQ2_GRID -> setHalf(block, 0, random.nextGaussian() / 128);
+            case IQ3_GRID -> setHalf(block, 0, random.nextGaussian() / 512);
             case Q4_0, Q5_0 -> setHalf(block, 0, random.nextGaussian() / 8);
             case Q4_1, Q5_1 -> {
                 setHalf(block, 0, random.nextGaussian() / 8);
@@ -74,7 +78,21 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
             case F32 -> data.get(FLOAT, at);
             case F16 -> Float.float16ToFloat(data.get(SHORT, at));
             case BF16 -> Float.intBitsToFloat(data.get(SHORT, at) << 16);
-            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+            case Q4_0,
+                    Q4_1,
+                    Q5_0,
+                    Q5_1,
+                    Q8_0,
+                    IQ4_NL,
+                    MXFP4,
+                    Q2_K,
+                    Q3_K,
+                    Q4_K,
+                    Q5_K,
+                    Q6_K,
+                    IQ4_XS,
+                    IQ2_GRID,
+                    IQ3_GRID ->
                     element(row, column).value();
         };
     }

@@ -125,6 +125,8 @@ record TestGguf(List<Stored> tensors) {
                 half(data, at + 2, -one / 8);
             }
             case Q8_0, IQ4_NL -> half(data, at, one / 1024);
+            case IQ4_XS -> half(data, at, one / 16384);
+            case MXFP4 -> data.put(at, (byte) 122);
             case Q2_K -> {
                 half(data, at + 80, one / 128);
                 half(data, at + 82, one / 128);
@@ -233,6 +235,9 @@ record TestGguf(List<Stored> tensors) {
             case Q5_K -> 13;
             case Q6_K -> 14;
             case IQ4_NL -> 20;
+            case IQ4_XS -> 23;
+            case MXFP4 -> 39;
+            case IQ2_GRID, IQ3_GRID -> throw new IllegalArgumentException(type + " is in no file");
             case BF16 -> 30;
         };
     }

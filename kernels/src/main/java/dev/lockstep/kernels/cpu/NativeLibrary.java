@@ -89,11 +89,15 @@ final class NativeLibrary {
             case Q5_1 -> 6;
             case Q8_0 -> 7;
             case IQ4_NL -> 8;
-            case Q2_K -> 9;
-            case Q3_K -> 10;
-            case Q4_K -> 11;
-            case Q5_K -> 12;
-            case Q6_K -> 13;
+            case MXFP4 -> 9;
+            case Q2_K -> 10;
+            case Q3_K -> 11;
+            case Q4_K -> 12;
+            case Q5_K -> 13;
+            case Q6_K -> 14;
+            case IQ4_XS -> 15;
+            case IQ2_GRID -> 16;
+            case IQ3_GRID -> 17;
         };
     }
 

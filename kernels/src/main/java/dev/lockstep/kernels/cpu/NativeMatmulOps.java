@@ -52,7 +52,20 @@ final class NativeMatmulOps implements MatmulOps {
     private static String packer(WeightFormat format, String name) {
         return switch (format) {
             case F32, BF16, Q8_0, Q4_1 -> name;
-            case Q4_0, Q5_0, Q5_1, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K -> "quantized";
+            case Q4_0,
+                    Q5_0,
+                    Q5_1,
+                    IQ4_NL,
+                    MXFP4,
+                    Q2_K,
+                    Q3_K,
+                    Q4_K,
+                    Q5_K,
+                    Q6_K,
+                    IQ4_XS,
+                    IQ2_GRID,
+                    IQ3_GRID ->
+                    "quantized";
         };
     }
 
@@ -68,13 +81,13 @@ final class NativeMatmulOps implements MatmulOps {
             case F32 -> 4L * TILE_ROWS * columns;
             case BF16 -> 2L * TILE_ROWS * CpuMemory.roundUp(columns, 2);
             case Q8_0 -> pairs(blocks, 8);
-            case Q4_0, IQ4_NL -> pairs(blocks, 4);
+            case Q4_0, IQ4_NL, MXFP4 -> pairs(blocks, 4);
             case Q5_0 -> pairs(blocks, 5);
             case Q4_1 -> blocks * (2 * HALVES_BYTES + planes(4));
             case Q5_1 -> blocks * (2 * HALVES_BYTES + planes(5));
             case Q2_K -> superBlocks(blocks, skipped, 2);
             case Q3_K -> superBlocks(blocks, skipped, 3);
-            case Q4_K -> superBlocks(blocks, skipped, 4);
+            case Q4_K, IQ4_XS, IQ2_GRID, IQ3_GRID -> superBlocks(blocks, skipped, 4);
             case Q5_K -> superBlocks(blocks, skipped, 5);
             case Q6_K -> superBlocks(blocks, skipped, 6);
         };
@@ -124,7 +137,21 @@ final class NativeMatmulOps implements MatmulOps {
         return switch (format) {
             case F32 -> 4L * columns;
             case BF16 -> (hasBf16 ? 2L : 4L) * CpuMemory.roundUp(columns, 2);
-            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+            case Q4_0,
+                    Q4_1,
+                    Q5_0,
+                    Q5_1,
+                    Q8_0,
+                    IQ4_NL,
+                    MXFP4,
+                    Q2_K,
+                    Q3_K,
+                    Q4_K,
+                    Q5_K,
+                    Q6_K,
+                    IQ4_XS,
+                    IQ2_GRID,
+                    IQ3_GRID ->
                     (long) columns / BLOCK * INT8_BLOCK_BYTES;
         };
     }

@@ -20,6 +20,17 @@ final class StoredSubBlock {
         -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
     };
 
+    /// Twice the values of MXFP4.
+    private static final int[] MXFP4 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+    /// The values of [TensorType#IQ2_GRID], in eighths.
+    private static final int[] IQ2 = {8, 7, 1, 0, -1, -7, -8, -9, 0, 9, 25, 43, -25, -43, 0, 0};
+
+    /// The values of [TensorType#IQ3_GRID], in quarters.
+    private static final int[] IQ3 = {
+        4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62
+    };
+
     private final TensorType type;
     private final int subBlocks;
     private final int[] values = new int[COLUMNS];
@@ -46,9 +57,24 @@ final class StoredSubBlock {
             case IQ4_NL -> {
                 oneScale(block, 0);
                 nibbles(block + 2, 0);
-                for (int c = 0; c < COLUMNS; c++) {
-                    values[c] = IQ4_NL[values[c]];
-                }
+                lookUp(IQ4_NL);
+            }
+            case MXFP4 -> {
+                oneScale(halfOfE8m0(unsigned(block)), 0);
+                nibbles(block + 1, 0);
+                lookUp(MXFP4);
+            }
+            case IQ4_XS -> {
+                readIq4Xs(block, inBlock);
+                lookUp(IQ4_NL);
+            }
+            case IQ2_GRID -> {
+                readGrid(block, inBlock, 0.125f);
+                lookUp(IQ2);
+            }
+            case IQ3_GRID -> {
+                readGrid(block, inBlock, 0.25f);
+                lookUp(IQ3);
             }
             case Q4_1 -> {
                 oneScale(block, -half(block + 2));
@@ -118,7 +144,11 @@ final class StoredSubBlock {
     }
 
     private void oneScale(long block, float min) {
-        factor = half(block);
+        oneScale(half(block), min);
+    }
+
+    private void oneScale(float scale, float min) {
+        factor = scale;
         minScale = min;
         subScales[0] = 1;
         subScales[1] = 1;
@@ -152,6 +182,35 @@ final class StoredSubBlock {
         for (int c = 0; c < COLUMNS; c++) {
             values[c] += (unsigned(at + c) >> bit & mask) << to;
         }
+    }
+
+    /// Puts the values of a table in the place of their numbers.
+    private void lookUp(int[] table) {
+        for (int c = 0; c < COLUMNS; c++) {
+            values[c] = table[values[c]];
+        }
+    }
+
+    /// Returns half of 2^(exponent − 127).
+    private static float halfOfE8m0(int exponent) {
+        return Float.intBitsToFloat(exponent < 2 ? 0x00200000 << exponent : (exponent - 1) << 23);
+    }
+
+    private void readIq4Xs(long block, int subBlock) {
+        factor = half(block);
+        int low = unsigned(block + 4 + subBlock / 2) >> (subBlock % 2 * 4) & 15;
+        int high = unsigned(block + 2 + subBlock / 4) >> (subBlock % 4 * 2) & 3;
+        subScales[0] = (low | (high << 4)) - 32;
+        subScales[1] = subScales[0];
+        nibbles(block + 8 + 16L * subBlock, 0);
+    }
+
+    private void readGrid(long block, int subBlock, float unit) {
+        factor = half(block) * unit;
+        for (int h = 0; h < 2; h++) {
+            subScales[h] = (byte) unsigned(block + 2 + 2L * subBlock + h);
+        }
+        nibbles(block + 18 + 16L * subBlock, 0);
     }
 
     private void readQ2(long block, int subBlock) {

@@ -25,11 +25,12 @@ final class VectorMatmulOps implements MatmulOps {
         return switch (format) {
             case F32 -> 4L * TILE_ROWS * columns;
             case BF16 -> 2L * TILE_ROWS * CpuMemory.roundUp(columns, 2);
-            case Q8_0, Q5_0, IQ4_NL -> blocks * (VectorQ8Tile.BLOCK_BYTES + 64);
+            case Q8_0, Q5_0, IQ4_NL, MXFP4 -> blocks * (VectorQ8Tile.BLOCK_BYTES + 64);
             case Q4_1, Q4_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ4Tile.SCALES_BYTES);
             case Q5_1, Q5_K ->
                     blocks * (VectorQ8Tile.BLOCK_BYTES + VectorQ8MinimumTile.SCALES_BYTES);
-            case Q6_K -> blocks * (VectorQ8Tile.BLOCK_BYTES + VectorHalves8Tile.SCALES_BYTES);
+            case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
+                    blocks * (VectorQ8Tile.BLOCK_BYTES + VectorHalves8Tile.SCALES_BYTES);
             case Q4_0 -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ40Tile.SCALES_BYTES);
             case Q2_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q2_K.scalesBytes());
             case Q3_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q3_K.scalesBytes());
@@ -50,7 +51,21 @@ final class VectorMatmulOps implements MatmulOps {
         return switch (format) {
             case F32 -> 4L * columns;
             case BF16 -> 4L * CpuMemory.roundUp(columns, 2);
-            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+            case Q4_0,
+                    Q4_1,
+                    Q5_0,
+                    Q5_1,
+                    Q8_0,
+                    IQ4_NL,
+                    MXFP4,
+                    Q2_K,
+                    Q3_K,
+                    Q4_K,
+                    Q5_K,
+                    Q6_K,
+                    IQ4_XS,
+                    IQ2_GRID,
+                    IQ3_GRID ->
                     columns / VectorInt8.BLOCK * VectorInt8.RECORD_BYTES;
         };
     }
@@ -114,10 +129,10 @@ final class VectorMatmulOps implements MatmulOps {
         return switch (format) {
             case F32 -> f32;
             case BF16 -> bf16;
-            case Q8_0, Q5_0, IQ4_NL -> q8;
+            case Q8_0, Q5_0, IQ4_NL, MXFP4 -> q8;
             case Q4_1, Q4_K -> q4;
             case Q5_1, Q5_K -> q8Minimum;
-            case Q6_K -> q6K;
+            case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID -> q6K;
             case Q4_0 -> q40;
             case Q2_K -> VectorHalves4Tile.Q2_K;
             case Q3_K -> VectorHalves4Tile.Q3_K;

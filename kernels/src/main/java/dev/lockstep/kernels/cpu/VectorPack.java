@@ -28,10 +28,11 @@ final class VectorPack {
                 case BF16 -> packBf16(source, row, out);
                 case Q8_0 -> packQ8(source.columns() / BLOCK, row, out);
                 case Q4_1 -> packQ4(source.columns() / BLOCK, row, out);
-                case Q5_0, IQ4_NL -> VectorPackSubBlocks.bytesAndScale(source, row, out);
+                case Q5_0, IQ4_NL, MXFP4 -> VectorPackSubBlocks.bytesAndScale(source, row, out);
                 case Q5_1, Q5_K -> VectorPackSubBlocks.bytesAndMinimum(source, row, out);
                 case Q4_K -> VectorPackSubBlocks.nibblesAndMinimum(source, row, out);
-                case Q6_K -> VectorPackSubBlocks.byteHalves(source, row, out);
+                case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
+                        VectorPackSubBlocks.byteHalves(source, row, out);
                 case Q4_0 -> VectorPackSubBlocks.nibblesAndScale(source, row, out);
                 case Q2_K ->
                         VectorPackSubBlocks.nibbleHalves(source, row, out, VectorHalves4Tile.Q2_K);
@@ -61,7 +62,21 @@ final class VectorPack {
             case F32 -> SEGMENT.get(FLOAT, row + 4L * column);
             case F16 -> half(row + 2L * column);
             case BF16 -> VectorLanes.bfloat16ToFloat(SEGMENT.get(SHORT, row + 2L * column));
-            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+            case Q4_0,
+                    Q4_1,
+                    Q5_0,
+                    Q5_1,
+                    Q8_0,
+                    IQ4_NL,
+                    MXFP4,
+                    Q2_K,
+                    Q3_K,
+                    Q4_K,
+                    Q5_K,
+                    Q6_K,
+                    IQ4_XS,
+                    IQ2_GRID,
+                    IQ3_GRID ->
                     throw new IllegalArgumentException(type + " is not plain");
         };
     }

@@ -42,7 +42,19 @@ final class VectorRowOps implements RowOps {
                 case BF16 -> expandBf16(row, columns, target);
                 case Q4_1 -> expandQ41(row, columns, target);
                 case Q8_0 -> expandQ80(row, columns, target);
-                case Q4_0, Q5_0, Q5_1, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+                case Q4_0,
+                        Q5_0,
+                        Q5_1,
+                        IQ4_NL,
+                        MXFP4,
+                        Q2_K,
+                        Q3_K,
+                        Q4_K,
+                        Q5_K,
+                        Q6_K,
+                        IQ4_XS,
+                        IQ2_GRID,
+                        IQ3_GRID ->
                         expand(new StoredSubBlock(type), row, skipped, columns, target);
             }
         }

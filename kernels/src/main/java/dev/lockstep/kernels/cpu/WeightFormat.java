@@ -14,16 +14,34 @@ enum WeightFormat {
     Q5_1,
     Q8_0,
     IQ4_NL,
+    MXFP4,
     Q2_K,
     Q3_K,
     Q4_K,
     Q5_K,
-    Q6_K;
+    Q6_K,
+    IQ4_XS,
+    IQ2_GRID,
+    IQ3_GRID;
 
     /// Returns the format of `type`: quantized types keep theirs, plain types use the compute type.
     static WeightFormat of(TensorType type, DType compute) {
         return switch (type) {
-            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+            case Q4_0,
+                    Q4_1,
+                    Q5_0,
+                    Q5_1,
+                    Q8_0,
+                    IQ4_NL,
+                    MXFP4,
+                    Q2_K,
+                    Q3_K,
+                    Q4_K,
+                    Q5_K,
+                    Q6_K,
+                    IQ4_XS,
+                    IQ2_GRID,
+                    IQ3_GRID ->
                     valueOf(type.name());
             case F32, F16, BF16 ->
                     switch (compute) {

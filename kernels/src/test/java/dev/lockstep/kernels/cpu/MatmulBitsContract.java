@@ -206,7 +206,8 @@ interface MatmulBitsContract extends KernelsContract {
                 float scale = largest / 127f;
                 sum =
                         switch (stored.type()) {
-                            case Q2_K, Q3_K, Q6_K -> halves(stored, row, start, q, scale, sum);
+                            case Q2_K, Q3_K, Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
+                                    halves(stored, row, start, q, scale, sum);
                             default -> whole(stored, row, start, q, scale, sum);
                         };
             }
@@ -249,7 +250,20 @@ interface MatmulBitsContract extends KernelsContract {
         private static boolean hasMinimum(TensorType type) {
             return switch (type) {
                 case Q4_1, Q5_1, Q2_K, Q4_K, Q5_K -> true;
-                case F32, F16, BF16, Q4_0, Q5_0, Q8_0, IQ4_NL, Q3_K, Q6_K -> false;
+                case F32,
+                        F16,
+                        BF16,
+                        Q4_0,
+                        Q5_0,
+                        Q8_0,
+                        IQ4_NL,
+                        MXFP4,
+                        Q3_K,
+                        Q6_K,
+                        IQ4_XS,
+                        IQ2_GRID,
+                        IQ3_GRID ->
+                        false;
             };
         }
     }

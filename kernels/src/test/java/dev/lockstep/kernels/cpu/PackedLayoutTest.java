@@ -31,11 +31,15 @@ final class PackedLayoutTest {
             Q5_1 F32 185ede71
             Q8_0 F32 3439de1c
             IQ4_NL F32 9f304472
+            MXFP4 F32 1c13af2e
             Q2_K F32 022d5146
             Q3_K F32 c43cbd14
             Q4_K F32 e7ceeb1b
             Q5_K F32 b0dfbda0
             Q6_K F32 6b309bfb
+            IQ4_XS F32 00555608
+            IQ2_GRID F32 c8bbf1aa
+            IQ3_GRID F32 7b0c0a92
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
@@ -52,11 +56,15 @@ final class PackedLayoutTest {
             Q5_1 F32 c9f7cfab
             Q8_0 F32 f44e1a40
             IQ4_NL F32 3a5f7899
+            MXFP4 F32 755ce94f
             Q2_K F32 0e89cf08
             Q3_K F32 198db98b
             Q4_K F32 4e1d934f
             Q5_K F32 7f1d4e13
             Q6_K F32 e4bb4249
+            IQ4_XS F32 71fe24da
+            IQ2_GRID F32 bb768d78
+            IQ3_GRID F32 ab0f430c
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
