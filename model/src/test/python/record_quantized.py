@@ -15,6 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import gguf
 import torch
 from safetensors.torch import save_file
 
@@ -228,7 +229,7 @@ def case(root, name, quantization, quantize, *, is_quantized=is_linear, dtype=to
             layer = weight_name.removesuffix(".weight")
             parts, whole = quantize(layer, weight.float())
             stored.update({layer + suffix: part.contiguous() for suffix, part in parts.items()})
-            digests[weight_name] = digest(whole)
+            digests[weight_name] = digest(whole + 0 if "mxfp4" in name else whole)  # products with integers have no -0
             with torch.no_grad():
                 weight.copy_(whole.float())
         cases, logits, gap = references.golden(model, (5, 40))
@@ -259,10 +260,89 @@ def experts(root, name):
     whole = convert_moe_packed_tensors(blocks, scales).transpose(1, 2)
     save_file({"experts.gate_up_proj_blocks": blocks, "experts.gate_up_proj_scales": scales}, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps({"architectures": ["X"], "quantization_config": {"quant_method": "mxfp4"}}))
-    (folder / "golden.json").write_text(json.dumps({"cases": [], "dequantized": {"experts.gate_up_proj": digest(whole)}}) + "\n")
+    (folder / "golden.json").write_text(json.dumps({"cases": [], "dequantized": {"experts.gate_up_proj": digest(whole + 0)}}) + "\n")
+
+
+GGUF_TYPES = ["IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0", "MXFP4"]
+
+
+def random_blocks(kind, rows, columns, random):
+    """Returns random blocks whose weights are about as large as those of a trained matrix."""
+    np = references.np
+    size, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+    blocks = random.integers(0, 256, (rows * columns // size, block_bytes), dtype=np.uint8)
+    name = kind.name
+    if name == "MXFP4":
+        blocks[:, 0] = random.integers(121, 123, len(blocks))
+    elif name == "IQ1_M":  # d is in the upper 4 bits of 4 words
+        words = blocks[:, 48:].view("<u2")
+        scale = np.float16(0.01).view(np.uint16)
+        for i in range(4):
+            words[:, i] = words[:, i] & 0xFFF | (int(scale) >> 4 * i & 15) << 12
+    else:
+        magnitude = {"IQ4_XS": 1e-4, "IQ3_S": 7e-4, "IQ3_XXS": 7e-4, "TQ2_0": 0.1, "TQ1_0": 0.1, "IQ1_S": 0.01}.get(name, 2e-3)
+        scale = (magnitude * random.choice([-1, 1], len(blocks)) * random.uniform(0.5, 1.5, len(blocks))).astype("<f2")
+        at = {"TQ2_0": 64, "TQ1_0": 52}.get(name, 0)
+        blocks[:, at:at + 2] = scale.view(np.uint8).reshape(-1, 2)
+    if name.startswith("TQ"):  # whole rows of valid digits
+        digits = random.integers(-1, 2, (rows, columns)).astype(np.float32) * 0.1
+        return gguf.quants.quantize(digits, kind)
+    return blocks.reshape(rows, -1)
+
+
+def gguf_types(root, name):
+    """A llama in a GGUF file whose matrices have the types in turn."""
+    if CASES and name not in CASES:
+        return
+    np = references.np
+    folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    config = dict(references.GROUPED, hidden_size=256, intermediate_size=256, num_hidden_layers=2, num_attention_heads=2,
+                  num_key_value_heads=1, head_dim=32, tie_word_embeddings=True, rope_parameters=references.plain())
+    for seed in range(1, 100):
+        random = np.random.default_rng(seed)
+        model = references.randomize(references.build("Llama", config), seed, torch.float16)
+        stored, digests, turn = [], {}, 0
+        for tensor, values in references.converted("llama", model.config, model.state_dict()):
+            if values.ndim == 1 or not tensor.startswith("blk."):
+                stored.append((tensor, values.astype(np.float32 if values.ndim == 1 else np.float16), None))
+                continue
+            types = ["MXFP4"] if "attn_output" in tensor else GGUF_TYPES
+            kind = getattr(gguf.GGMLQuantizationType, types[turn % len(types)])
+            turn += 1
+            blocks = random_blocks(kind, *values.shape, random)
+            stored.append((tensor, blocks, kind))
+        whole = {tensor: gguf.quants.dequantize(blocks, kind) + 0 for tensor, blocks, kind in stored if kind}
+        names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2)
+        with torch.no_grad():
+            for weight_name, weight in model.state_dict().items():
+                tensor = names.get_name(weight_name, try_suffixes=(".weight",))
+                if tensor in whole:
+                    values = whole[tensor]
+                    heads = {"q": 2, "k": 1}.get(weight_name.split(".")[-2][0]) if "self_attn" in weight_name else None
+                    if heads:  # back from the order of rope on adjacent pairs
+                        values = values.reshape(heads, 16, 2, 256).swapaxes(1, 2).reshape(values.shape)
+                    weight.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+                    digests[weight_name] = digest(weight)
+        cases, logits, gap = references.golden(model, (5, 40))
+        if gap > MIN_GAP:
+            break
+    writer = gguf.GGUFWriter(path=None, arch="llama")
+    references.header(writer, "llama", model.config)
+    for tensor, values, kind in stored:
+        writer.add_tensor(tensor, values, raw_dtype=kind)
+    writer.write_header_to_file(folder / "model.gguf")
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    (folder / "golden.json").write_text(json.dumps({"cases": cases, "dequantized": digests}) + "\n")
+    save_file(logits, folder / "golden-logits.safetensors")
+    print(f"{name}: gap {gap:.1e}, seed {seed}, {sum(p.stat().st_size for p in folder.glob('*'))} bytes")
 
 
 def cases(root):
+    gguf_types(root, "gguf-grids")
     without_first = lambda name: is_linear(name) and ".layers.0.self_attn." not in name
     case(root, "fp8-blocks", {"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [32, 32],
                               "modules_to_not_convert": ["model.layers.0.self_attn"]}, fp8_blocks, is_quantized=without_first)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.util.Optional;
+
 /// NVFP4 and MXFP4: two E2M1 codes in a byte, the first in the lower half, and a scale for a group
 /// of inputs: of 16 in E4M3, times or divided by one f32 of the matrix, or of 32 in E8M0.
 ///
@@ -49,14 +51,25 @@ record Fp4Layers(String codes, String global, boolean dividedByGlobal, TensorTyp
             float factor = parts.scalar(global);
             scale = dividedByGlobal ? scale.dividedBy(factor) : scale.times(factor);
         }
-        return LayerParts.tensor(
-                packed,
+        var matrix =
                 QuantizedMatrix.scaled(
                         rows,
                         columns,
                         new CodeRows(packed.data(), bytes, 4, CodeValues.e2m1()),
                         scale.perGroup(1, group),
                         type,
-                        nvfp4 ? "NVFP4" : "MXFP4"));
+                        nvfp4 ? "NVFP4" : "MXFP4");
+        return nvfp4
+                ? LayerParts.tensor(packed, matrix)
+                : RepackedMatrix.tensor(
+                        packed,
+                        new RepackedMatrix(
+                                matrix,
+                                TensorType.MXFP4,
+                                group,
+                                scale,
+                                Optional.empty(),
+                                0,
+                                () -> true));
     }
 }

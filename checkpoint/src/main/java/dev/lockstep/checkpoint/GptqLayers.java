@@ -11,8 +11,10 @@ import java.util.Optional;
 ///
 /// @param bits 2, 4 or 8
 /// @param groupSize inputs of a group where there is no `g_idx`; 0 for one group
+/// @param symmetric whether the zero point is in the middle of the codes
 /// @param zeroOffset 1 in the first version of the format, which stores zero points minus 1
-record GptqLayers(int bits, int groupSize, int zeroOffset) implements QuantizedFormat {
+record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric)
+        implements QuantizedFormat {
     private static final ValueLayout.OfInt INT =
             ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -56,8 +58,7 @@ record GptqLayers(int bits, int groupSize, int zeroOffset) implements QuantizedF
                         CodeValues.unsigned(bits, -zeroOffset));
         var scale = new FloatRows(scales.data(), type, 1, rows);
         Groups grouped = groups(parts, groups, columns, scales);
-        return LayerParts.tensor(
-                weight,
+        var matrix =
                 new QuantizedMatrix(
                         rows,
                         columns,
@@ -66,7 +67,34 @@ record GptqLayers(int bits, int groupSize, int zeroOffset) implements QuantizedF
                         grouped.of(scale),
                         Optional.empty(),
                         type,
-                        "GPTQ of %d bits".formatted(bits)));
+                        "GPTQ of %d bits".formatted(bits));
+        if (!symmetric || bits == 2) {
+            return LayerParts.tensor(weight, matrix);
+        }
+        int size = groupSize == 0 ? columns : groupSize;
+        return RepackedMatrix.tensor(
+                weight,
+                new RepackedMatrix(
+                        matrix,
+                        bits == 4 ? TensorType.Q4_0 : TensorType.Q8_0,
+                        size,
+                        scale,
+                        Optional.of(zeroPoints),
+                        1 << (bits - 1),
+                        () -> isInOrder(parts, groups, columns, size)));
+    }
+
+    private static boolean isInOrder(LayerParts parts, int groups, int columns, int size) {
+        if (groups != Math.ceilDiv(columns, size)) {
+            return false;
+        }
+        Optional<StoredTensor> order = parts.takeIfPresent(".g_idx", "I32");
+        for (int column = 0; column < columns && order.isPresent(); column++) {
+            if (order.get().data().get(INT, 4L * column) != column / size) {
+                return false;
+            }
+        }
+        return true;
     }
 
     private interface Groups {

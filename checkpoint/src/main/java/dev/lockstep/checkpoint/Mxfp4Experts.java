@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import java.util.List;
+import java.util.Optional;
 
 /// MXFP4 as gpt-oss stores the matrices of all experts of a layer: `…_blocks` `[experts, outputs,
 /// inputs / 32, 16]`, two E2M1 codes in a byte, and `…_scales` `[experts, outputs, inputs / 32]` in
@@ -30,19 +31,20 @@ record Mxfp4Experts() implements QuantizedFormat {
         LayerParts.requireShape(scales, shape.get(0), shape.get(1), shape.get(2));
         int rows = Math.toIntExact(shape.get(0) * shape.get(1));
         int groups = Math.toIntExact(shape.get(2));
+        var scale = new CodeRows(scales.data(), groups, 8, CodeValues.e8m0());
         var matrix =
                 QuantizedMatrix.scaled(
                         rows,
                         groups * GROUP,
                         new CodeRows(blocks.data(), groups * (GROUP / 2L), 4, CodeValues.e2m1()),
-                        new CodeRows(scales.data(), groups, 8, CodeValues.e8m0())
-                                .perGroup(1, GROUP),
+                        scale.perGroup(1, GROUP),
                         TensorType.BF16,
                         "MXFP4");
         return blocks.decoded(
                 matrix.format(),
-                matrix.type(),
+                TensorType.MXFP4,
                 List.of(shape.get(0), shape.get(1), (long) matrix.columns()),
-                matrix);
+                new RepackedMatrix(
+                        matrix, TensorType.MXFP4, GROUP, scale, Optional.empty(), 0, () -> true));
     }
 }

@@ -42,8 +42,7 @@ record PackedIntegers() implements QuantizedFormat {
         RowReader scale = grouped(LayerParts.floats(scales), order, groups, columns);
         Optional<RowReader> zeros =
                 zeros(parts, bits, rows, groups).map(zero -> grouped(zero, order, groups, columns));
-        return LayerParts.tensor(
-                packed,
+        var matrix =
                 new QuantizedMatrix(
                         rows,
                         columns,
@@ -56,7 +55,20 @@ record PackedIntegers() implements QuantizedFormat {
                         scale,
                         Optional.empty(),
                         scales.type().orElseThrow(),
-                        "integers of %d bits".formatted(bits)));
+                        "integers of %d bits".formatted(bits));
+        boolean repacked = bits > 2 && zeros.isEmpty() && order.isEmpty();
+        return repacked
+                ? RepackedMatrix.tensor(
+                        packed,
+                        new RepackedMatrix(
+                                matrix,
+                                bits == 4 ? TensorType.Q4_0 : TensorType.Q8_0,
+                                columns / groups,
+                                LayerParts.floats(scales),
+                                Optional.empty(),
+                                0,
+                                () -> true))
+                : LayerParts.tensor(packed, matrix);
     }
 
     private static int columns(StoredTensor shape, int rows) {

@@ -186,7 +186,11 @@ record QuantizationConfig(JsonObject model, JsonObject config) {
         if (config.flag("is_marlin_format").orElse(false)) {
             throw unsupported("is_marlin_format", true, false);
         }
-        return new GptqLayers(bits, groupSize(), format.equals("gptq") ? 1 : 0);
+        return new GptqLayers(
+                bits,
+                groupSize(),
+                format.equals("gptq") ? 1 : 0,
+                config.flag("sym").orElse(true) && !config.flag("desc_act").orElse(false));
     }
 
     private QuantizedFormat awq() {

@@ -47,22 +47,30 @@ record ScaledWeights(Optional<TensorType> type, int blockRows, int blockColumns)
                                                     CodeValues.signedBytes()));
                                 });
         float[] values = integers ? CodeValues.signedBytes() : CodeValues.e4m3();
-        return LayerParts.tensor(
-                weight,
+        var scales = new FloatRows(scale.data(), scale.type().orElseThrow(), groups.rowLength(), 1);
+        var matrix =
                 new QuantizedMatrix(
                         rows,
                         columns,
                         new CodeRows(weight.data(), columns, 8, values),
                         zeros,
-                        groups.of(
-                                new FloatRows(
-                                        scale.data(),
-                                        scale.type().orElseThrow(),
-                                        groups.rowLength(),
-                                        1)),
+                        groups.of(scales),
                         Optional.empty(),
                         type.orElse(scale.type().orElseThrow()),
-                        integers ? "I8" : "F8_E4M3"));
+                        integers ? "I8" : "F8_E4M3");
+        int group = Math.min(groups.columns(), columns);
+        return integers && zeros.isEmpty() && columns % group == 0
+                ? RepackedMatrix.tensor(
+                        weight,
+                        new RepackedMatrix(
+                                matrix,
+                                TensorType.Q8_0,
+                                group,
+                                scales.perGroup(groups.rows(), 1),
+                                Optional.empty(),
+                                0,
+                                () -> true))
+                : LayerParts.tensor(weight, matrix);
     }
 
     /// @param rowLength scales of a row of the grid

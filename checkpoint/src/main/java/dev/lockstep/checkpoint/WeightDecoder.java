@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 
 /// Decodes rows of a matrix whose file keeps it in a form that no kernel reads.
 public interface WeightDecoder {
@@ -9,4 +10,13 @@ public interface WeightDecoder {
     /// Writes columns `[from, to)` of a stored row, in the type of its [WeightMatrix]: whole blocks
     /// of it.
     void decode(int row, int from, int to, MemorySegment target, long offset);
+
+    /// Returns how to decode the matrix where its values do not fit its type: this reads its
+    /// scales. Empty where they fit.
+    default Optional<Plain> fallback() {
+        return Optional.empty();
+    }
+
+    /// A decoder to a plain type.
+    record Plain(TensorType type, WeightDecoder decoder) {}
 }

@@ -60,6 +60,22 @@ public record WeightMatrix(
         return order.storedRow(row);
     }
 
+    /// Returns the matrix in a type that holds its values exactly: mostly this one.
+    public WeightMatrix exact() {
+        return decoder.flatMap(WeightDecoder::fallback)
+                .map(
+                        plain ->
+                                new WeightMatrix(
+                                        name,
+                                        plain.type(),
+                                        rows,
+                                        columns,
+                                        order,
+                                        data,
+                                        Optional.of(plain.decoder())))
+                .orElse(this);
+    }
+
     /// Returns columns `[from, to)` of some stored rows, in whole blocks of `type`, one row after
     /// the other. Rows are decoded on all cores.
     ///

@@ -127,6 +127,38 @@ class QuantizationConfigTest {
     }
 
     @ParameterizedTest
+    @CsvSource({"0.25, Q8_0", "0.1, F32"})
+    void integersKeepTheirBytesWhereTheirScaleIsAnF16(float scale, TensorType type)
+            throws IOException {
+        int[] codes = new int[32];
+        codes[0] = -128;
+        codes[31] = 127;
+        Map<String, SafetensorsWriter.Content> tensors = new LinkedHashMap<>();
+        tensors.put("a.weight", bytes("I8", List.of(1L, 32L), codes));
+        tensors.put(
+                "a.weight_scale",
+                SafetensorsWriter.Content.f32(List.of(1L, 1L), new float[] {scale}));
+        String config = "{\"quant_method\": \"compressed-tensors\", \"format\": \"int-quantized\"}";
+        StoredTensor tensor =
+                Objects.requireNonNull(complete(tensors, config, "bfloat16").get("a.weight"));
+        WeightMatrix matrix = tensor.weight("a.weight");
+        assertEquals(TensorType.Q8_0, matrix.type());
+        WeightMatrix exact = matrix.exact();
+        assertEquals(type, exact.type());
+        try (Arena arena = Arena.ofShared()) {
+            MemorySegment row = exact.decode(new int[] {0}, 0, 32, arena);
+            if (type == TensorType.F32) {
+                assertEquals(-128 * scale, row.get(ValueLayout.JAVA_FLOAT, 0));
+            } else {
+                assertEquals(
+                        Float.floatToFloat16(scale), row.get(ValueLayout.JAVA_SHORT_UNALIGNED, 0));
+                assertEquals(-128, row.get(ValueLayout.JAVA_BYTE, 2));
+                assertEquals(127, row.get(ValueLayout.JAVA_BYTE, 33));
+            }
+        }
+    }
+
+    @ParameterizedTest
     @CsvSource(
             delimiter = '|',
             value = {

@@ -88,8 +88,16 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
     }
 
     /// @param storedBytes of the shard in the files, estimated, for the progress
-    Model load(Shard shard, Kernels kernels, LoadSettings settings, long storedBytes) {
-        return family.load(new Weights(checkpoint, shard, kernels, settings, storedBytes));
+    /// @param decodedInstead receives the names of matrices that are decoded because their type
+    ///   cannot hold them
+    Model load(
+            Shard shard,
+            Kernels kernels,
+            LoadSettings settings,
+            long storedBytes,
+            Set<String> decodedInstead) {
+        return family.load(
+                new Weights(checkpoint, shard, kernels, settings, storedBytes, decodedInstead));
     }
 
     /// Checks from headers that the family can load these shards: names, types and shapes of

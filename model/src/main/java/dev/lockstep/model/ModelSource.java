@@ -15,6 +15,8 @@ import dev.lockstep.kernels.KvLayout;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.ToDoubleFunction;
 
 /// A checkpoint opened for loading: what a worker must know before it allocates memory. It needs no
@@ -22,6 +24,7 @@ import java.util.function.ToDoubleFunction;
 public final class ModelSource {
     private final Checkpoint checkpoint;
     private final ModelLoader loader;
+    private final Set<String> decodedInstead = ConcurrentHashMap.newKeySet();
 
     private ModelSource(ModelLoader loader) {
         this.checkpoint = loader.checkpoint();
@@ -93,7 +96,11 @@ public final class ModelSource {
     public String describe(Model model) {
         String shard =
                 model.shardDescription()
-                        + checkpoint.decodedMatrices().map(each -> "; " + each).orElse("");
+                        + checkpoint.decodedMatrices().map(each -> "; " + each).orElse("")
+                        + (decodedInstead.isEmpty()
+                                ? ""
+                                : "; %d matrices decoded to a plain type, because their type cannot hold their scales"
+                                        .formatted(decodedInstead.size()));
         return isGeneric()
                 ? "%s as a generic decoder, %s".formatted(config().architecture(), shard)
                 : shard;
@@ -118,7 +125,7 @@ public final class ModelSource {
     }
 
     public Model load(Shard shard, Kernels kernels, LoadSettings settings) {
-        return loader.load(shard, kernels, settings, storedWeightBytes(shard));
+        return loader.load(shard, kernels, settings, storedWeightBytes(shard), decodedInstead);
     }
 
     /// Returns the bytes of a token in the KV cache of one rank, all KV groups together.

@@ -22,6 +22,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -36,6 +37,7 @@ public final class Weights {
     private final Kernels kernels;
     private final LoadSettings settings;
     private final long sourceTotal;
+    private final Set<String> decodedInstead;
     private final boolean headersOnly;
     private final Map<RopeConfig, RotaryTable> rotaryTables = new HashMap<>();
     private Optional<RotaryTable> emptyRotaryTable = Optional.empty();
@@ -43,13 +45,16 @@ public final class Weights {
     private long sourceBytes;
 
     /// @param storedBytes of the shard in the files, estimated
+    /// @param decodedInstead receives the names of matrices that are decoded because their type
+    ///   cannot hold them
     Weights(
             Checkpoint checkpoint,
             Shard shard,
             Kernels kernels,
             LoadSettings settings,
-            long storedBytes) {
-        this(checkpoint, shard, kernels, settings, storedBytes, false);
+            long storedBytes,
+            Set<String> decodedInstead) {
+        this(checkpoint, shard, kernels, settings, storedBytes, decodedInstead, false);
     }
 
     private Weights(
@@ -58,12 +63,14 @@ public final class Weights {
             Kernels kernels,
             LoadSettings settings,
             long storedBytes,
+            Set<String> decodedInstead,
             boolean headersOnly) {
         this.checkpoint = checkpoint;
         this.shard = shard;
         this.kernels = kernels;
         this.settings = settings;
         this.sourceTotal = Math.max(1, storedBytes);
+        this.decodedInstead = decodedInstead;
         this.headersOnly = headersOnly;
     }
 
@@ -72,7 +79,7 @@ public final class Weights {
     static Weights ofHeaders(Checkpoint checkpoint, Shard shard) {
         var settings = new LoadSettings(DType.F32, DType.F32, 16, 1, LoadSettings.Progress.none());
         Kernels kernels = new HeaderPreparation().kernels();
-        return new Weights(checkpoint, shard, kernels, settings, 0, true);
+        return new Weights(checkpoint, shard, kernels, settings, 0, Set.of(), true);
     }
 
     public ModelConfig config() {
@@ -401,8 +408,11 @@ public final class Weights {
     }
 
     /// Decodes the blocks that hold the columns.
-    private static WeightRows decoded(
-            WeightMatrix matrix, int[] storedRows, Span columns, Arena memory) {
+    private WeightRows decoded(WeightMatrix stored, int[] storedRows, Span columns, Arena memory) {
+        WeightMatrix matrix = storedRows.length == 0 ? stored : stored.exact();
+        if (matrix.type() != stored.type()) {
+            decodedInstead.add(stored.name());
+        }
         int block = matrix.type().blockSize();
         int from = columns.from() / block * block;
         int to = Math.min(matrix.columns(), Math.ceilDiv(columns.to(), block) * block);
