@@ -13,10 +13,11 @@ import sys
 
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-TYPES = """apertus arcee cohere cohere2 deepseek_v2 deepseek_v3 dots1 ernie4_5 ernie4_5_moe exaone4 gemma gemma2 gemma3 gemma3_text glm glm4
-    glm4_moe glm4_moe_lite gpt_oss granite granitemoe granitemoehybrid granitemoeshared helium internlm3 kimi_k2 lfm2 llama minimax_m2 ministral ministral3 mistral mixtral
-    nemotron olmo2 olmo3 olmoe phi3 qwen2 qwen2_5_vl_text qwen2_moe qwen2_vl_text qwen3 qwen3_5_text qwen3_moe qwen3_next qwen3_vl_text seed_oss smollm3
-    starcoder2""".split()
+TYPES = """apertus arcee cohere cohere2 deepseek_v2 deepseek_v3 dots1 ernie4_5 ernie4_5_moe exaone4 falcon_h1 gemma gemma2 gemma3
+    gemma3_text glm glm4 glm4_moe glm4_moe_lite glm4v_text gpt_oss granite granitemoe granitemoehybrid granitemoeshared
+    helium internlm3 kimi_k2 lfm2 llama minimax_m2 ministral ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi3
+    qwen2 qwen2_5_vl_text qwen2_moe qwen2_vl_text qwen3 qwen3_5_moe_text qwen3_5_text qwen3_moe qwen3_next qwen3_vl_text
+    seed_oss smollm3 starcoder2""".split()
 
 SIZES = """hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads
     vocab_size layer_norm_eps norm_epsilon norm_eps rms_norm_eps""".split()

@@ -35,6 +35,8 @@ SMALL = dict(GROUPED, hidden_size=32, head_dim=16)
 GPT = dict(vocab_size=VOCABULARY, n_embd=64, n_head=4, n_layer=2, n_inner=96, n_positions=64,
            bos_token_id=1, eos_token_id=2)
 LONG_FACTORS = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+MINISTRAL = dict(rope_type="yarn", rope_theta=1e6, factor=16.0, beta_fast=32.0, beta_slow=1.0, mscale=1.0,
+                 mscale_all_dim=1.0, llama_4_scaling_beta=0.1)
 SHORT_FACTORS = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7]
 
 
@@ -43,15 +45,16 @@ def plain(theta=10000.0, **others):
 
 
 def build(kind, config):
-    """Builds a model from the first part of its class name, with the configuration class of that model."""
-    model_class = getattr(transformers, kind + "ForCausalLM" if kind != "GPT2" else "GPT2LMHeadModel")
+    """Builds a model from its class name or the first part of it, with the configuration class of that model."""
+    name = kind if kind.endswith("Generation") else "GPT2LMHeadModel" if kind == "GPT2" else kind + "ForCausalLM"
+    model_class = getattr(transformers, name)
     return model_class._from_config(model_class.config_class(**config), attn_implementation="eager").float().eval()
 
 
 def randomize(model, seed, dtype):
     """Sets random weights that `dtype` represents exactly."""
     random = np.random.default_rng(seed)
-    zero_is_one = "Gemma" in type(model).__name__
+    zero_is_one = type(model).__name__.startswith(("Gemma", "Nemotron"))
     with torch.no_grad():
         for name, weight in sorted(model.named_parameters()):
             values = random.standard_normal(tuple(weight.shape)).astype(np.float32)
@@ -98,7 +101,20 @@ def write_golden(folder, cases, logits):
 def older(config):
     """Returns a configuration in the layout of transformers 4."""
     rope = config.pop("rope_parameters", None)
-    if rope and "full_attention" in rope:
+    if "text_config" in config:
+        config["text_config"] = older(dict(config["text_config"], rope_parameters=rope or config["text_config"].pop("rope_parameters")))
+        if config["model_type"] in ("qwen2_vl", "qwen2_5_vl"):
+            text = config.pop("text_config")
+            text.pop("model_type")
+            text["rope_scaling"] = {"type": "mrope", "mrope_section": text["rope_scaling"]["mrope_section"]}
+            config.update(text)
+    elif rope and "llama_4_scaling_beta" in rope:
+        config["rope_parameters"] = rope
+    elif rope and "full_attention" in rope and config["model_type"] == "olmo3":
+        full = dict(rope["full_attention"])
+        config["rope_theta"] = full.pop("rope_theta")
+        config["rope_scaling"] = full
+    elif rope and "full_attention" in rope:
         full = dict(rope["full_attention"])
         config["rope_theta"] = full.pop("rope_theta")
         config["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
@@ -109,8 +125,9 @@ def older(config):
         if "partial_rotary_factor" in rope:
             config["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
         rope["type"] = rope.pop("rope_type")
-        config["rope_scaling"] = rope if rope["type"] != "default" else None
-    config["torch_dtype"] = config.pop("dtype")
+        config["rope_scaling"] = rope if rope["type"] != "default" or "mrope_section" in rope else None
+    if "dtype" in config:
+        config["torch_dtype"] = config.pop("dtype")
     if config["model_type"] == "granitemoehybrid":
         names = {"linear_attention": "mamba", "full_attention": "attention"}
         config["layer_types"] = [names[kind] for kind in config["layer_types"]]
@@ -121,6 +138,10 @@ def older(config):
             config["full_attn_idxs"] = [i for i, kind in enumerate(types) if kind == "full_attention"]
         if config["model_type"].startswith("gemma3"):
             config["sliding_window_pattern"] = types.index("full_attention") + 1
+        if config["model_type"] == "exaone4" and config["sliding_window"]:
+            config["sliding_window_pattern"] = types.index("full_attention") + 1
+        if config["model_type"] == "ministral" or config.get("sliding_window", 0) is None:
+            config["layer_types"] = types
     if config["model_type"] == "minimax_m2":
         config["rotary_dim"] = int(config.pop("partial_rotary_factor") * config["head_dim"])
     if config["model_type"] in ("qwen2_moe", "qwen3_moe") and "num_local_experts" in config:
@@ -164,7 +185,7 @@ def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, ar
     recorded = []
     for config in layouts.values():
         path.write_text(json.dumps(config))
-        read = transformers.AutoModelForCausalLM.from_pretrained(
+        read = type(model).from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager").eval()
         recorded.append(golden(read, lengths))
     for key, rows in recorded[0][1].items():
@@ -187,6 +208,9 @@ def adjacent_pairs(values, heads):
     return values.reshape(heads, 2, rows // heads // 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
 
 
+ADJACENT_PAIRS = ("arcee", "granite", "llama", "mistral3", "smollm3")
+
+
 def converted(architecture, config, state):
     """Yields pairs of GGUF names and f32 values."""
     layers = config.num_hidden_layers
@@ -196,11 +220,11 @@ def converted(architecture, config, state):
         values = weight.float().numpy()
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
-        if architecture in ("llama", "granite") and ".q_proj." in name:
+        if architecture in ADJACENT_PAIRS and ".q_proj." in name:
             values = adjacent_pairs(values, config.num_attention_heads)
-        if architecture in ("llama", "granite") and ".k_proj." in name:
+        if architecture in ADJACENT_PAIRS and ".k_proj." in name:
             values = adjacent_pairs(values, config.num_key_value_heads)
-        if architecture.startswith("gemma") and name.endswith("norm.weight"):
+        if architecture.startswith(("gemma", "nemotron")) and name.endswith("norm.weight"):
             values = values + 1
         if architecture == "gpt2" and name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
             values = values.T
@@ -231,7 +255,7 @@ def header(writer, architecture, config):
     if get("rms_norm_eps"):
         writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     else:
-        writer.add_layer_norm_eps(get("norm_epsilon") or config.layer_norm_epsilon)
+        writer.add_layer_norm_eps(get("norm_epsilon") or get("layer_norm_eps") or get("norm_eps") or config.layer_norm_epsilon)
     if get("head_dim"):
         writer.add_key_length(config.head_dim)
         writer.add_value_length(config.head_dim)
@@ -249,6 +273,9 @@ def header(writer, architecture, config):
         writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
         writer.add_rope_scaling_factor(full["factor"])
         writer.add_rope_scaling_orig_ctx_len(full["original_max_position_embeddings"])
+    if architecture == "mistral3":
+        writer.add_attn_temperature_scale(full["llama_4_scaling_beta"])
+        writer.add_rope_scaling_yarn_log_mul(full["mscale_all_dim"])
     if full.get("rope_type") == "longrope":
         original = full["original_max_position_embeddings"]
         writer.add_rope_scaling_orig_ctx_len(original)
@@ -258,11 +285,13 @@ def header(writer, architecture, config):
         writer.add_tensor("rope_factors_short.weight", np.array(full["short_factor"], np.float32))
     if full.get("rope_type") == "llama3":
         writer.add_tensor("rope_freqs.weight", llama3_divisors(full, config))
-    if architecture in ("gemma2", "gemma3", "phi3") and get("sliding_window"):
+    if architecture in ("cohere2", "exaone4", "gemma2", "gemma3", "phi3") and get("sliding_window"):
         writer.add_sliding_window(config.sliding_window)
     if architecture == "gemma2":
         writer.add_attn_logit_softcapping(config.attn_logit_softcapping)
         writer.add_final_logit_softcapping(config.final_logit_softcapping)
+    if get("logit_scale"):
+        writer.add_logit_scale(config.logit_scale)
     if architecture == "granite":
         writer.add_attention_scale(config.attention_multiplier)
         writer.add_embedding_scale(config.embedding_multiplier)
@@ -409,6 +438,69 @@ def folders(root):
     folder_case(root, "starcoder2-window", "Starcoder2", dict(
         GROUPED, tie_word_embeddings=True, sliding_window=8, use_bias=True, rope_parameters=plain()))
     folder_case(root, "olmo2", "Olmo2", dict(GROUPED, rope_parameters=plain()))
+    folder_case(root, "gemma", "Gemma", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain()))
+    folder_case(root, "ministral3", "Ministral3", dict(SMALL, rope_parameters=dict(
+        MINISTRAL, original_max_position_embeddings=8, max_position_embeddings=256)), lengths=(5, 40))
+    folder_case(root, "ministral", "Ministral", dict(
+        SMALL, sliding_window=8, layer_types=["sliding_attention", "full_attention"], rope_parameters=plain()))
+    folder_case(root, "smollm3", "SmolLM3", dict(
+        SMALL, num_hidden_layers=3, no_rope_layers=[1, 0, 1], rope_parameters=plain(2e6)))
+    folder_case(root, "smollm3-interval", "SmolLM3", dict(
+        SMALL, num_hidden_layers=3, no_rope_layer_interval=3, rope_parameters=plain(2e6)))
+    folder_case(root, "olmo3", "Olmo3", dict(
+        GROUPED, hidden_size=32, num_hidden_layers=4, sliding_window=8, rope_parameters={
+            "sliding_attention": plain(5e5),
+            "full_attention": plain(5e5, rope_type="yarn", factor=4.0, original_max_position_embeddings=64)}))
+    exaone4 = dict(SMALL, num_hidden_layers=4, rope_parameters=plain(1e6))
+    folder_case(root, "exaone4", "Exaone4", dict(exaone4, sliding_window=8))
+    folder_case(root, "exaone4-full", "Exaone4", dict(
+        exaone4, num_hidden_layers=2, sliding_window=None, layer_types=["full_attention"] * 2))
+    folder_case(root, "phi4-mini", "Phi3", dict(
+        GROUPED, original_max_position_embeddings=16, sliding_window=None, tie_word_embeddings=True, rope_parameters=plain(
+            rope_type="longrope", partial_rotary_factor=0.75, long_factor=LONG_FACTORS[:6],
+            short_factor=SHORT_FACTORS[:6], original_max_position_embeddings=16)), lengths=(20, 40))
+    cohere = dict(GROUPED, tie_word_embeddings=True, logit_scale=0.25)
+    folder_case(root, "cohere", "Cohere", dict(cohere, attention_bias=True, rope_parameters=plain()))
+    folder_case(root, "cohere2", "Cohere2", dict(
+        cohere, hidden_size=32, num_hidden_layers=4, sliding_window=8, rope_parameters=plain(5e4)))
+    half = plain(partial_rotary_factor=0.5)
+    folder_case(root, "glm", "Glm", dict(SMALL, attention_bias=True, rope_parameters=half))
+    folder_case(root, "glm4", "Glm4", dict(SMALL, attention_bias=True, rope_parameters=half))
+    folder_case(root, "nemotron", "Nemotron", dict(SMALL, mlp_bias=True, rope_parameters=half))
+    folder_case(root, "arcee", "Arcee", dict(SMALL, rope_parameters=plain()))
+    folder_case(root, "seed-oss", "SeedOss", dict(SMALL, rope_parameters=plain(1e7)))
+    folder_case(root, "helium", "Helium", dict(GROUPED, head_dim=16, rope_parameters=plain(1e5)))
+    folder_case(root, "ernie4-5", "Ernie4_5", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain(5e5)))
+    # Text of models of several modalities, with all other tensors in the files.
+    vision = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4)
+    folder_case(root, "gemma3-vision", "Gemma3ForConditionalGeneration", dict(
+        text_config=dict(gemma3, num_hidden_layers=2, layer_types=["sliding_attention", "full_attention"]),
+        vision_config=vision, mm_tokens_per_image=4, image_token_index=90, boi_token_index=91, eoi_token_index=92))
+    pixtral = dict(vision, model_type="pixtral", head_dim=8)
+    folder_case(root, "mistral-small3-vision", "Mistral3ForConditionalGeneration", dict(
+        text_config=dict(SMALL, model_type="mistral", sliding_window=None, rope_parameters=plain(1e9)),
+        vision_config=pixtral, image_token_index=90, tie_word_embeddings=False))
+    folder_case(root, "ministral3-vision", "Mistral3ForConditionalGeneration", dict(
+        text_config=dict(SMALL, model_type="ministral3", rope_parameters=dict(
+            MINISTRAL, original_max_position_embeddings=16, max_position_embeddings=256)),
+        vision_config=pixtral, image_token_index=90, tie_word_embeddings=False))
+    sections = plain(1e6, mrope_section=[2, 3, 3])
+    qwen_vision = dict(depth=1, hidden_size=16, num_heads=2, intermediate_size=16, out_hidden_size=64, patch_size=4)
+    folder_case(root, "qwen2-vl", "Qwen2VLForConditionalGeneration", dict(
+        text_config=dict(GROUPED, rope_parameters=sections),
+        vision_config=dict(depth=1, embed_dim=16, hidden_size=64, num_heads=2, mlp_ratio=1, patch_size=4)))
+    folder_case(root, "qwen2-5-vl", "Qwen2_5_VLForConditionalGeneration", dict(
+        text_config=dict(GROUPED, rope_parameters=sections), vision_config=qwen_vision))
+    folder_case(root, "qwen3-vl", "Qwen3VLForConditionalGeneration", dict(
+        text_config=dict(SMALL, rope_parameters=dict(sections, mrope_interleaved=True)),
+        vision_config=dict(qwen_vision, out_hidden_size=32, num_position_embeddings=4, deepstack_visual_indexes=[0])))
+    folder_case(root, "glm4v", "Glm4vForConditionalGeneration", dict(
+        text_config=dict(GROUPED, hidden_size=32, rope_parameters=plain(partial_rotary_factor=0.5, mrope_section=[1, 0, 1])),
+        vision_config=dict(depth=1, hidden_size=16, num_heads=2, intermediate_size=16, out_hidden_size=32, patch_size=4,
+                           image_size=8)))
+    folder_case(root, "llava", "LlavaForConditionalGeneration", dict(
+        text_config=dict(SMALL, model_type="llama", rope_parameters=plain()),
+        vision_config=dict(vision, model_type="clip_vision_model", projection_dim=16), image_token_index=90))
     folder_case(root, "generic-decoder", "Llama", dict(SMALL, attention_bias=True, rope_parameters=plain()),
                 architecture="NobodyForCausalLM")
 
@@ -491,6 +583,24 @@ def gguf_files(root):
         GROUPED, original_max_position_embeddings=16, sliding_window=None,
         rope_parameters=plain(rope_type="longrope", long_factor=LONG_FACTORS, short_factor=SHORT_FACTORS,
                               original_max_position_embeddings=16)), lengths=(20, 40))
+
+
+    gguf_case(root, "gguf-gemma", "gemma", "Gemma", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain()))
+    gguf_case(root, "gguf-mistral3", "mistral3", "Ministral3", dict(SMALL, rope_parameters=dict(
+        MINISTRAL, original_max_position_embeddings=16, max_position_embeddings=256)))
+    gguf_case(root, "gguf-smollm3", "smollm3", "SmolLM3", dict(SMALL, num_hidden_layers=4, rope_parameters=plain(2e6)))
+    gguf_case(root, "gguf-exaone4", "exaone4", "Exaone4", dict(
+        SMALL, num_hidden_layers=4, sliding_window=8, rope_parameters=plain(1e6)))
+    cohere = dict(GROUPED, hidden_size=32, tie_word_embeddings=True, logit_scale=0.25)
+    gguf_case(root, "gguf-command-r", "command-r", "Cohere", dict(cohere, rope_parameters=plain()))
+    gguf_case(root, "gguf-cohere2", "cohere2", "Cohere2", dict(
+        cohere, num_hidden_layers=4, sliding_window=8, rope_parameters=plain(5e4)))
+    half = plain(partial_rotary_factor=0.5)
+    gguf_case(root, "gguf-glm4", "glm4", "Glm4", dict(SMALL, attention_bias=True, rope_parameters=half))
+    gguf_case(root, "gguf-nemotron", "nemotron", "Nemotron", dict(SMALL, rope_parameters=half))
+    gguf_case(root, "gguf-arcee", "arcee", "Arcee", dict(SMALL, rope_parameters=plain()))
+    gguf_case(root, "gguf-seed-oss", "seed_oss", "SeedOss", dict(SMALL, attention_bias=True, rope_parameters=plain(1e7)))
+    gguf_case(root, "gguf-ernie4-5", "ernie4_5", "Ernie4_5", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain(5e5)))
 
 
 if __name__ == "__main__":

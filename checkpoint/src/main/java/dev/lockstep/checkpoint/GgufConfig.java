@@ -9,6 +9,9 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.IntPredicate;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /// A reader of the model's configuration in GGUF metadata, whose keys begin with the architecture's
 /// name.
@@ -38,7 +41,11 @@ final class GgufConfig {
                     "rope.scaling.original_context_length",
                     "rope.scaling.type",
                     "rope.scaling.yarn_beta_fast",
-                    "rope.scaling.yarn_beta_slow");
+                    "rope.scaling.yarn_beta_slow",
+                    "rope.scaling.yarn_log_multiplier");
+
+    /// The key of [PositionConfig.QueryScale], which only Ministral 3 computes.
+    private static final String QUERY_SCALE = "attention.temperature_scale";
 
     private final GgufMetadata metadata;
     private final Map<String, StoredTensor> tensors;
@@ -95,6 +102,7 @@ final class GgufConfig {
             String name = each.startsWith(key("")) ? each.substring(key("").length()) : "";
             if (name.matches("(attention\\.|rope\\.|expert_).*")
                     && !KNOWN.contains(name)
+                    && !(name.equals(QUERY_SCALE) && architecture.equals("mistral3"))
                     && !metadata.isNeutral(each)) {
                 throw metadata.wrong(each, "present", "absent: nothing is known of this key");
             }
@@ -110,18 +118,57 @@ final class GgufConfig {
     private DecoderDetails details(int hidden, int layers, AttentionConfig attention) {
         return new DecoderDetails(
                 switch (architecture) {
-                    case "gemma2", "gemma3", "gpt2", "starcoder", "starcoder2" ->
+                    case "gemma", "gemma2", "gemma3", "gpt2", "starcoder", "starcoder2" ->
                             "gelu_pytorch_tanh";
+                    case "arcee", "nemotron" -> "relu2";
                     default -> "silu";
                 },
                 number("embedding_scale", 1),
                 number("residual_scale", 1),
-                number("logit_scale", 1),
+                logitDivisor(),
                 attentionScale(hidden, layers, attention),
                 metadata.number(key("attn_logit_softcapping")),
                 metadata.number(key("final_logit_softcapping")),
                 experts(),
-                PositionConfig.plain());
+                positions(layers));
+    }
+
+    /// Returns the divisor of the logits, which some families store and others store the inverse
+    /// of.
+    private double logitDivisor() {
+        double stored = number("logit_scale", 1);
+        return switch (architecture) {
+            case "cohere2", "command-r" -> 1 / stored;
+            default -> stored;
+        };
+    }
+
+    /// Returns the layers without rope, which are a rule of their family in llama.cpp, and the
+    /// scale of queries.
+    private PositionConfig positions(int layers) {
+        List<Integer> windows = layerTypes(layers).windows();
+        IntPredicate withoutRope =
+                switch (architecture) {
+                    case "smollm3" -> layer -> (layer + 1) % 4 == 0;
+                    case "cohere2" -> layer -> windows.get(layer) == 0;
+                    case "exaone4" ->
+                            layer ->
+                                    windows.get(layer) == 0
+                                            && size("attention.sliding_window").orElse(0) > 0;
+                    default -> _ -> false;
+                };
+        double beta = number(QUERY_SCALE, 0);
+        int original =
+                size("rope.scaling.original_context_length")
+                        .orElse(requireSize("context_length", ModelConfig.MAX_CONTEXT));
+        return new PositionConfig(
+                IntStream.range(0, layers)
+                        .filter(withoutRope)
+                        .boxed()
+                        .collect(Collectors.toUnmodifiableSet()),
+                beta == 0
+                        ? Optional.empty()
+                        : Optional.of(new PositionConfig.QueryScale(beta, original)));
     }
 
     /// Returns the attention scale. Gemma's 27B models scale by the hidden size divided by the
@@ -212,6 +259,7 @@ final class GgufConfig {
         int period =
                 switch (architecture) {
                     case "gemma2" -> 2;
+                    case "cohere2", "exaone4" -> 4;
                     case "gemma3" -> 6;
                     default -> 0;
                 };

@@ -67,6 +67,11 @@ record GgufNames(String architecture) {
     private Map<String, String> ownBlockNames() {
         return switch (architecture) {
             case "gemma2", "gemma3" -> Map.of("ffn_norm", "pre_feedforward_layernorm");
+            case "glm4" ->
+                    Map.of(
+                            "ffn_up", "mlp.gate_up_proj",
+                            "post_attention_norm", "post_self_attn_layernorm",
+                            "post_ffw_norm", "post_mlp_layernorm");
             case "phi3" -> Map.of("ffn_up", "mlp.gate_up_proj");
             case "starcoder2" -> Map.of("ffn_up", "mlp.c_fc", "ffn_down", "mlp.c_proj");
             default -> Map.of();
@@ -105,7 +110,7 @@ record GgufNames(String architecture) {
     /// on adjacent pairs: it permutes their rows when it converts them.
     boolean hasAdjacentPairs(String huggingFaceName) {
         return switch (architecture) {
-            case "llama", "granite" ->
+            case "arcee", "granite", "llama", "mistral3", "smollm3" ->
                     huggingFaceName.contains(".self_attn.q_proj.")
                             || huggingFaceName.contains(".self_attn.k_proj.");
             default -> false;

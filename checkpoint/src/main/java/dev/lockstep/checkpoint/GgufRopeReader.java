@@ -78,14 +78,22 @@ record GgufRopeReader(
         if (attention != 1) {
             throw metadata.wrong(key("rope.scaling.attn_factor"), attention, "1");
         }
+        // The factor `0.1 · multiplier · ln(factor) + 1`, by which llama.cpp divides the attention
+        // factor
+        // of such a file; only 1 is known, where the two cancel.
+        OptionalDouble multiplier = metadata.number(key("rope.scaling.yarn_log_multiplier"));
+        if (multiplier.isPresent() && multiplier.getAsDouble() != 1) {
+            throw metadata.wrong(
+                    key("rope.scaling.yarn_log_multiplier"), multiplier.getAsDouble(), "1");
+        }
         return new RopeScaling.Yarn(
                 scalingFactor().orElseThrow(() -> metadata.missing(key("rope.scaling.factor"))),
                 original,
                 metadata.number(key("rope.scaling.yarn_beta_fast")).orElse(32),
                 metadata.number(key("rope.scaling.yarn_beta_slow")).orElse(1),
                 OptionalDouble.empty(),
-                OptionalDouble.empty(),
-                OptionalDouble.empty(),
+                multiplier,
+                multiplier,
                 true);
     }
 

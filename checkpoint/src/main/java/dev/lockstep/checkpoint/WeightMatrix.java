@@ -52,7 +52,7 @@ public record WeightMatrix(
             throw new IllegalArgumentException(
                     "%s: its rows are in the order %s already".formatted(name, order));
         }
-        return new WeightMatrix(name, type, rows, columns, other, data);
+        return new WeightMatrix(name, type, rows, columns, other, data, decoder);
     }
 
     /// Returns the row of `data` that holds row `row`.

@@ -51,7 +51,7 @@ final class Inspection {
     /// @param kvDtype a value of `--kv-dtype`
     /// @param device the one that would run it
     static Inspection of(Path path, int ranks, String kvDtype, DeviceCapabilities device) {
-        var inspection = new Inspection(Checkpoint.openFiles(path), device);
+        var inspection = new Inspection(ModelSource.openFiles(path), device);
         inspection.files();
         inspection.tried(inspection::tokenizer);
         inspection.answers();
@@ -133,6 +133,7 @@ final class Inspection {
 
     private void configuration(ModelConfig config, ComputeTypes types) {
         row("architecture", config.architecture());
+        checkpoint.otherModalities().ifPresent(line -> row("modalities", line));
         row(
                 "shape",
                 "%d layers, hidden %d, FFN %d, vocabulary %d, %s output"

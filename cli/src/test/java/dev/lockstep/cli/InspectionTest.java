@@ -60,10 +60,10 @@ class InspectionTest {
         TinyCheckpoint.write(folder, 1);
         List<String> tooMany = Inspection.of(folder, 5, "auto", CPU).text().lines().toList();
         assertHas(tooMany, "does not run  tensor-parallel 5: must be between 1 and ");
-        List<String> other = inspectAs("HeliumForCausalLM");
+        List<String> other = inspectAs("BloomForCausalLM");
         assertHas(
                 other,
-                "does not run  %s: architecture HeliumForCausalLM"
+                "does not run  %s: architecture BloomForCausalLM"
                         .formatted(folder.resolve("config.json")));
         assertHas(other, "model.norm.weight ");
     }

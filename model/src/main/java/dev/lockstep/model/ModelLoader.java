@@ -4,13 +4,19 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.model.family.Arcee;
+import dev.lockstep.model.family.Cohere;
 import dev.lockstep.model.family.DeepSeek;
 import dev.lockstep.model.family.Dots1;
+import dev.lockstep.model.family.Ernie45;
 import dev.lockstep.model.family.Ernie45Moe;
+import dev.lockstep.model.family.Exaone4;
 import dev.lockstep.model.family.Gemma2;
 import dev.lockstep.model.family.Gemma3;
+import dev.lockstep.model.family.Gemma;
 import dev.lockstep.model.family.GenericDecoder;
 import dev.lockstep.model.family.Glm4Moe;
+import dev.lockstep.model.family.Glm;
 import dev.lockstep.model.family.Gpt2;
 import dev.lockstep.model.family.GptBigCode;
 import dev.lockstep.model.family.GptOss;
@@ -20,13 +26,15 @@ import dev.lockstep.model.family.GraniteMoe;
 import dev.lockstep.model.family.Lfm2;
 import dev.lockstep.model.family.Llama;
 import dev.lockstep.model.family.MiniMaxM2;
+import dev.lockstep.model.family.Ministral3;
 import dev.lockstep.model.family.Mixtral;
+import dev.lockstep.model.family.Nemotron;
 import dev.lockstep.model.family.Olmo2;
 import dev.lockstep.model.family.Olmoe;
 import dev.lockstep.model.family.Phi3;
 import dev.lockstep.model.family.Qwen2Moe;
-import dev.lockstep.model.family.Qwen3;
 import dev.lockstep.model.family.Qwen35;
+import dev.lockstep.model.family.Qwen3;
 import dev.lockstep.model.family.Qwen3Moe;
 import dev.lockstep.model.family.Qwen3Next;
 import dev.lockstep.model.family.StarCoder2;
@@ -37,7 +45,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.Set;
-import java.util.TreeSet;
 
 /// A checkpoint with its family, which loads a rank's shard of it: a user's family, else a built-in
 /// family, else the generic decoder if the checkpoint describes one.
@@ -68,9 +75,33 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new Qwen3Next(),
                     new Qwen35(),
                     new Lfm2(),
-                    new GraniteHybrid());
+                    new GraniteHybrid(),
+                    new Gemma(),
+                    new Ministral3(),
+                    new Exaone4(),
+                    new Cohere(),
+                    new Glm(),
+                    new Nemotron(),
+                    new Arcee(),
+                    new Ernie45());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
+
+    /// Opens a checkpoint. An architecture that no family runs is refused before the faults of its
+    /// files: complete files would not make it run.
+    static Checkpoint openFiles(Path path) {
+        try {
+            return Checkpoint.openFiles(path);
+        } catch (CheckpointException e) {
+            Checkpoint.architecture(path)
+                    .filter(architecture -> family(architecture).isEmpty())
+                    .ifPresent(
+                            architecture -> {
+                                throw unsupported(path, architecture, "its weights cannot be read");
+                            });
+            throw e;
+        }
+    }
 
     /// Finds the family; throws if none runs this checkpoint. Reads headers only.
     static ModelLoader open(Checkpoint checkpoint) {
@@ -147,29 +178,37 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
     }
 
     private static ModelFamily generic(Checkpoint checkpoint) {
-        Optional<String> obstacle;
+        Optional<String> obstacle = RefusedArchitectures.reason(checkpoint.architecture());
+        if (obstacle.isPresent()) {
+            throw unsupported(checkpoint.path(), checkpoint.architecture(), obstacle.get());
+        }
         try {
             obstacle = GENERIC.obstacle(checkpoint);
         } catch (CheckpointException e) {
             obstacle = Optional.of(e.getMessage());
         }
         if (obstacle.isPresent()) {
-            throw unsupported(checkpoint, obstacle.get());
+            throw unsupported(checkpoint.path(), checkpoint.architecture(), obstacle.get());
         }
         return GENERIC;
     }
 
-    private static CheckpointException unsupported(Checkpoint checkpoint, String obstacle) {
-        TreeSet<String> known = new TreeSet<>();
-        BUILT_IN.forEach(family -> known.addAll(family.architectures()));
-        Path path = checkpoint.path();
+    private static CheckpointException unsupported(
+            Path path, String architecture, String obstacle) {
         Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
+        String reason =
+                RefusedArchitectures.reason(architecture)
+                        .orElseGet(
+                                () ->
+                                        "it is not a plain decoder (%s)"
+                                                .formatted(obstacle.replace(file + ": ", "")));
         return new CheckpointException(
-                "%s: architecture %s is not supported, and not a plain decoder (%s); supported: %s"
-                        .formatted(
-                                file,
-                                checkpoint.architecture(),
-                                obstacle.replace(file + ": ", ""),
-                                known));
+                "%s: architecture %s is not supported: %s; docs/models.md lists those that are"
+                        .formatted(file, architecture, reason));
+    }
+
+    /// Returns the built-in families.
+    static List<ModelFamily> builtIn() {
+        return BUILT_IN;
     }
 }

@@ -34,10 +34,16 @@ public final class ModelSource {
     /// Opens a folder or a `.gguf` file and refuses a model that no family runs; reads headers
     /// only.
     public static ModelSource open(Path path) {
-        Checkpoint checkpoint = Checkpoint.openFiles(path);
+        Checkpoint checkpoint = openFiles(path);
         ModelLoader loader = ModelLoader.open(checkpoint);
         checkpoint.requireSupportedTypes();
         return new ModelSource(loader);
+    }
+
+    /// Opens the files of a model for a description; refuses an architecture that no family runs
+    /// before files that are missing or damaged.
+    public static Checkpoint openFiles(Path path) {
+        return ModelLoader.openFiles(path);
     }
 
     /// Checks from headers that `size` ranks can load the model; throws the refusal with which a
@@ -91,6 +97,12 @@ public final class ModelSource {
         return loader.isGeneric();
     }
 
+    /// Returns a line about the parts of the model that are not served, if it has other modalities
+    /// than text.
+    public Optional<String> otherModalities() {
+        return checkpoint.otherModalities();
+    }
+
     /// Returns a description for display: what a rank holds, and whether the generic decoder runs
     /// the model.
     public String describe(Model model) {
@@ -101,9 +113,11 @@ public final class ModelSource {
                                 ? ""
                                 : "; %d matrices decoded to a plain type, because their type cannot hold their scales"
                                         .formatted(decodedInstead.size()));
-        return isGeneric()
-                ? "%s as a generic decoder, %s".formatted(config().architecture(), shard)
-                : shard;
+        String named =
+                isGeneric()
+                        ? "%s as a generic decoder, %s".formatted(config().architecture(), shard)
+                        : shard;
+        return otherModalities().map(text -> "%s (%s)".formatted(named, text)).orElse(named);
     }
 
     public Shard shard(int rank, int size) {

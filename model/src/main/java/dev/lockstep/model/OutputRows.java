@@ -5,7 +5,8 @@ import dev.lockstep.checkpoint.RowOrder;
 import dev.lockstep.checkpoint.WeightMatrix;
 import java.util.Optional;
 
-/// Some outputs of a stored linear layer: rows of its matrix and of its bias.
+/// Some outputs of a stored linear layer: rows of its matrix and of its bias, both in the order of
+/// the matrix.
 ///
 /// @param rows rows of both
 public record OutputRows(WeightMatrix matrix, Optional<WeightMatrix> bias, Span rows) {
@@ -31,18 +32,15 @@ public record OutputRows(WeightMatrix matrix, Optional<WeightMatrix> bias, Span 
     /// Returns rows whose heads are stored for a rope of adjacent pairs from a row on, in the order
     /// of rotate-half.
     public OutputRows inPairs(int headSize, int from) {
-        var order = new RowOrder.AdjacentPairs(headSize, from, headSize - from);
-        return new OutputRows(ordered(matrix, order), bias.map(b -> ordered(b, order)), rows);
+        return ordered(new RowOrder.AdjacentPairs(headSize, from, headSize - from));
     }
 
-    private static WeightMatrix ordered(WeightMatrix stored, RowOrder order) {
-        return new WeightMatrix(
-                stored.name(),
-                stored.type(),
-                stored.rows(),
-                stored.columns(),
-                order,
-                stored.data());
+    /// Returns these rows in another order, in which the stored ones follow.
+    public OutputRows ordered(RowOrder order) {
+        if (order instanceof RowOrder.AsIs) {
+            return this;
+        }
+        return new OutputRows(matrix.ordered(order), bias.map(each -> each.ordered(order)), rows);
     }
 
     /// Returns some of these rows, counted from the first of them.

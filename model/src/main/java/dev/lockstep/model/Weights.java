@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -287,6 +288,20 @@ public final class Weights {
         var flat =
                 new WeightMatrix(name, stored.type(), size, 1, new RowOrder.AsIs(), stored.data());
         return vector(VectorValues.of(flat, new Span(0, size)));
+    }
+
+    /// Returns a value for every position that is served, `[1, positions]`.
+    public Tensor positionValues(IntToDoubleFunction value) {
+        float[] values = new float[settings.maxPositions()];
+        for (int position = 0; position < values.length; position++) {
+            values[position] = (float) value.applyAsDouble(position);
+        }
+        return vector(values);
+    }
+
+    /// Returns a vector of zeros: the bias of a norm that has none.
+    public Tensor zeros(int size) {
+        return vector(new float[size]);
     }
 
     /// Returns a vector of values that a family computes from stored ones.

@@ -2,17 +2,21 @@
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.checkpoint.PositionConfig;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.model.ReferenceDecoder.Rope;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.function.DoubleUnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -197,12 +201,32 @@ class FamilyReferenceTest {
         requireRefusal(
                 generic("UnknownForCausalLM").with("sliding_window", 8),
                 "nothing is known of the layers of its sliding_window (no layer_types)");
-        requireRefusal(generic("GemmaForCausalLM"), "it scales its embedding and norms by 1 + w");
+        requireRefusal(
+                generic("VaultGemmaForCausalLM"), "it scales its embedding and norms by 1 + w");
+        requireRefusal(
+                generic("UnknownForCausalLM").with("position_embedding_type", "\"alibi\""),
+                "nothing is known of position_embedding_type (alibi)");
+        requireRefusal(
+                generic("UnknownForCausalLM").with("attention", "{\"type\": \"gated\"}"),
+                "nothing is known of attention");
+        requireRefusal(
+                generic("UnknownForCausalLM").with("model_type", "\"gemma\""),
+                "nothing is known of its architecture of the model_type gemma");
+        requireRefusal(generic("UnknownForCausalLM").with("use_rope", false), "use_rope is false");
     }
 
     @Test
-    void layersWithoutRopeAreRefusedAlsoWhereTheyAreADefault() throws Exception {
-        requireRefusal(generic("SmolLM3ForCausalLM"), "it has layers without rope");
+    void aPlainDecoderMayOmitKeysWithDefaultsOfItsModelType() throws Exception {
+        TinyModel model = TinyModel.llama("UnknownForCausalLM").with("model_type", "\"llama\"");
+        model.config().remove("rope_theta");
+        requireReference(model, PLAIN, 0, 1, FamilyReferenceTest::silu);
+    }
+
+    @Test
+    void layersWithoutRopeAreADefaultOfSomeFamilies() throws Exception {
+        TinyModel.llama("SmolLM3ForCausalLM").with("no_rope_layer_interval", 3).write(folder);
+        PositionConfig positions = ModelSource.open(folder).config().details().positions();
+        assertEquals(Set.of(2), positions.withoutRope());
         requireRefusal(
                 generic("UnknownForCausalLM").with("no_rope_layers", "[1, 1, 0]"),
                 "nothing is known of no_rope_layers");
@@ -236,11 +260,29 @@ class FamilyReferenceTest {
 
     @Test
     void anUnknownArchitectureIsNamedBeforeAnyKey() throws Exception {
-        TinyModel model = generic("MambaForCausalLM");
+        TinyModel model = generic("NobodyForCausalLM");
         model.config().remove("num_attention_heads");
         requireRefusal(
                 model,
-                "architecture MambaForCausalLM is not supported, and not a plain decoder (key num_attention_heads or n_head is missing)");
+                "architecture NobodyForCausalLM is not supported: it is not a plain decoder (key num_attention_heads or n_head is missing)");
+        requireRefusal(
+                generic("BloomForCausalLM"),
+                "architecture BloomForCausalLM is not supported: its scores fall with the distance (ALiBi); docs");
+    }
+
+    @Test
+    void anUnknownArchitectureIsNamedBeforeAnyFaultOfItsFiles() throws Exception {
+        generic("NobodyForCausalLM").write(folder);
+        Files.writeString(folder.resolve("model.safetensors"), "cut");
+        requireRefusalOfFiles(
+                "architecture NobodyForCausalLM is not supported: it is not a plain decoder (its weights cannot be read); docs/models.md lists those that are");
+        Files.delete(folder.resolve("model.safetensors"));
+        requireRefusalOfFiles("(its weights cannot be read)");
+        generic("LlamaForCausalLM").write(folder);
+        Files.writeString(folder.resolve("model.safetensors"), "cut");
+        CheckpointException refusal =
+                assertThrows(CheckpointException.class, () -> ModelSource.open(folder));
+        assertTrue(refusal.getMessage().contains("download it again"), refusal.getMessage());
     }
 
     private static TinyModel generic(String architecture) {
@@ -252,7 +294,14 @@ class FamilyReferenceTest {
         CheckpointException refusal =
                 assertThrows(CheckpointException.class, () -> ModelSource.open(folder));
         assertTrue(refusal.getMessage().contains(reason), refusal.getMessage());
-        assertTrue(refusal.getMessage().contains("supported: [GPT2LMHeadModel, "));
+        assertTrue(refusal.getMessage().endsWith("docs/models.md lists those that are"));
+    }
+
+    private void requireRefusalOfFiles(String reason) {
+        CheckpointException refusal =
+                assertThrows(CheckpointException.class, () -> ModelSource.open(folder));
+        assertTrue(refusal.getMessage().contains(reason), refusal.getMessage());
+        assertFalse(refusal.getMessage().contains("download"), refusal.getMessage());
     }
 
     private Model load() throws Exception {

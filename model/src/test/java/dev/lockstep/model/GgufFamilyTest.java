@@ -188,12 +188,12 @@ class GgufFamilyTest {
 
     @Test
     void anUnknownActivationIsRefusedWithItsNameAndFile() throws Exception {
-        TinyModel.llama("LlamaForCausalLM").with("hidden_act", "\"relu2\"").write(folder);
+        TinyModel.llama("LlamaForCausalLM").with("hidden_act", "\"mish\"").write(folder);
         CheckpointException refusal =
                 assertThrows(CheckpointException.class, () -> ModelSource.open(folder));
         assertEquals(
                 folder
-                        + ": activation relu2 is not supported; [gelu, gelu_fast, gelu_new, gelu_pytorch_tanh, silu, swish] are",
+                        + ": activation mish is not supported; [gelu, gelu_fast, gelu_new, gelu_pytorch_tanh, relu2, silu, swish] are",
                 refusal.getMessage());
     }
 

@@ -25,6 +25,24 @@ class RecordedLogitsTest {
     /// Eight-bit activations, a scale per 32 values.
     private static final String QUANTIZED = "gguf-llama-quantized-mixed";
 
+    /// Families of which the shared fixtures have no model.
+    private static final List<String> FAMILIES =
+            List.of(
+                    "arcee",
+                    "cohere",
+                    "cohere2",
+                    "ernie4-5",
+                    "exaone4",
+                    "gemma",
+                    "gemma3-vision",
+                    "glm",
+                    "glm4",
+                    "ministral3",
+                    "nemotron",
+                    "olmo3",
+                    "qwen3-vl",
+                    "smollm3");
+
     @TempDir Path copies;
 
     @TestFactory
@@ -59,6 +77,35 @@ class RecordedLogitsTest {
         check(folder, FamilyGoldenTest.goldens(folder), ranks);
         try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32")) {
             AnyBatch.requireSameBits(group, FamilyGoldenTest.goldens(folder).prompts());
+        }
+    }
+
+    @TestFactory
+    Stream<DynamicTest> furtherFamiliesMatchAtThreeAndFourRanksWithTheSameBitsInAnyBatch()
+            throws Exception {
+        List<DynamicTest> tests = new ArrayList<>();
+        for (Path folder : folders()) {
+            if (!FAMILIES.contains(folder.getFileName().toString())) {
+                continue;
+            }
+            Goldens goldens = FamilyGoldenTest.goldens(folder);
+            for (int ranks = 3; ranks <= 4; ranks++) {
+                int size = ranks;
+                tests.add(
+                        DynamicTest.dynamicTest(
+                                "%s, %d ranks".formatted(folder.getFileName(), size),
+                                () -> {
+                                    check(folder, goldens, size);
+                                    checkBits(folder, goldens, size);
+                                }));
+            }
+        }
+        return tests.stream();
+    }
+
+    private static void checkBits(Path model, Goldens goldens, int ranks) throws Exception {
+        try (TestGroup group = TestGroup.load(model, ranks, "f32", "f32")) {
+            AnyBatch.requireSameBits(group, goldens.prompts());
         }
     }
 

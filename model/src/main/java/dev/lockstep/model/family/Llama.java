@@ -22,8 +22,9 @@ import java.util.Set;
 /// ```
 ///
 /// Serves Llama 1 to 3, SmolLM and many others, and the architectures that compute the same:
-/// Mistral (Jiang et al. 2023), whose window the configuration gives, and Qwen2 (Yang et al. 2024),
-/// whose biases on q, k and v are in the checkpoint.
+/// Mistral (Jiang et al. 2023), whose window the configuration gives; Qwen2 (Yang et al. 2024),
+/// Seed-OSS and InternLM 3, whose biases are in the checkpoint; and SmolLM3 (Bakouch et al. 2025),
+/// whose configuration names layers without rope.
 public final class Llama implements ModelFamily {
 
     @Override
@@ -34,7 +35,13 @@ public final class Llama implements ModelFamily {
                 "MistralForCausalLM",
                 "mistral",
                 "Qwen2ForCausalLM",
-                "qwen2");
+                "qwen2",
+                "InternLM3ForCausalLM",
+                "MinistralForCausalLM",
+                "SeedOssForCausalLM",
+                "seed_oss",
+                "SmolLM3ForCausalLM",
+                "smollm3");
     }
 
     @Override

@@ -26,7 +26,7 @@ public final class Olmo2 implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Olmo2ForCausalLM", "olmo2");
+        return Set.of("Olmo2ForCausalLM", "Olmo3ForCausalLM", "olmo2");
     }
 
     @Override

@@ -5,22 +5,11 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.ModelConfig;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
 /// Checks whether a checkpoint's tensors are exactly those of a plain decoder.
 final class PlainTensors {
-    /// Decoders with the tensors and keys of a plain decoder but another arithmetic.
-    private static final Map<String, String> NOT_PLAIN =
-            Map.of(
-                    "GemmaForCausalLM", "it scales its embedding and norms by 1 + w",
-                    "GlmForCausalLM", "its rope turns adjacent pairs",
-                    "HeliumForCausalLM", "its rope turns adjacent pairs",
-                    "Ernie4_5ForCausalLM", "its rope turns adjacent pairs",
-                    "Ministral3ForCausalLM", "its queries grow with the position",
-                    "SmolLM3ForCausalLM", "it has layers without rope");
-
     private final Checkpoint checkpoint;
     private final Set<String> unexplained;
     private Optional<String> missing = Optional.empty();
@@ -33,10 +22,6 @@ final class PlainTensors {
     /// Returns the first reason why the checkpoint is not a plain decoder; empty if it is one.
     Optional<String> obstacle() {
         ModelConfig config = checkpoint.config();
-        String other = NOT_PLAIN.get(config.architecture());
-        if (other != null) {
-            return Optional.of(other);
-        }
         require("model.embed_tokens.weight", "model.norm.weight");
         if (!config.tiedEmbeddings()) {
             require("lm_head.weight");

@@ -77,6 +77,28 @@ public sealed interface Norm {
         }
     }
 
+    /// The normed input of the previous branch, which this branch reads too: the two are parallel
+    /// (Wang and Komatsuzaki 2021).
+    record Shared(Kernels kernels) implements Norm {
+
+        /// Refuses to be the first: there is no previous branch.
+        @Override
+        public void apply(Tensor x, Tensor out) {
+            throw new IllegalStateException("the first branch of a model has no norm to share");
+        }
+
+        /// Computes `residual += x`; `out` keeps the previous branch's input.
+        @Override
+        public void addThenApply(Tensor x, Tensor residual, Tensor out) {
+            kernels.add(residual, x);
+        }
+    }
+
+    /// Returns the norm of a branch that is parallel to the previous one.
+    static Shared shared(Weights weights) {
+        return new Shared(weights.kernels());
+    }
+
     static Rms rms(Weights weights, String name) {
         return rms(weights, name, 0);
     }
@@ -91,11 +113,26 @@ public sealed interface Norm {
     }
 
     static Layer layer(Weights weights, String name) {
+        return layer(weights, name, 0);
+    }
+
+    /// Loads a LayerNorm whose factor is the stored weight plus `added`.
+    static Layer layer(Weights weights, String name, float added) {
+        int size = weights.config().hiddenSize();
+        return layer(weights, name, added, weights.vector(name + ".bias", size));
+    }
+
+    /// Loads a LayerNorm that has no bias.
+    static Layer layerWithoutBias(Weights weights, String name) {
+        return layer(weights, name, 0, weights.zeros(weights.config().hiddenSize()));
+    }
+
+    private static Layer layer(Weights weights, String name, float added, Tensor bias) {
         int size = weights.config().hiddenSize();
         return new Layer(
                 weights.kernels(),
-                weights.vector(name + ".weight", size),
-                weights.vector(name + ".bias", size),
+                weights.vector(name + ".weight", size, new Span(0, size), added),
+                bias,
                 (float) weights.config().normEpsilon());
     }
 

@@ -3,6 +3,8 @@ package dev.lockstep.model.layer;
 
 import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.KvGroup;
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.RowOrder;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
@@ -27,13 +29,15 @@ import java.util.Optional;
 /// @param kvGroup the number of the KV group that stores the layer's keys and values
 /// @param kvLayer the number of the layer in that group
 /// @param qkv this rank's query rows, then its key rows, then its value rows
-/// @param rotary has no dimensions if positions are not rotary
+/// @param queryScale a factor of the queries by their position
+/// @param rotary has no dimensions if positions are not rotary, or not in this layer
 /// @param sinks a score for each query head of this rank that has no value
 public record SelfAttention(
         int kvGroup,
         int kvLayer,
         Linear.ColumnParallel qkv,
         Optional<QueryKeyNorm> norm,
+        Optional<QueryScale> queryScale,
         RotaryTable rotary,
         Optional<Tensor> sinks,
         Linear.RowParallel output)
@@ -51,6 +55,11 @@ public record SelfAttention(
         Tensor attended = activations.attended(step.tokens());
         qkv.forward(step.x(), heads);
         norm.ifPresent(each -> normalize(each, heads, activations));
+        queryScale.ifPresent(
+                each ->
+                        each.apply(
+                                heads.columns(0, output.weight().columns()),
+                                step.batch().positions()));
         for (PagedAttention.Rows rows : step.attention().get(kvGroup)) {
             rows.attend(kvLayer, heads, rotary, step.batch().positions(), sinks, attended);
         }
@@ -74,10 +83,15 @@ public record SelfAttention(
                 weights, layer, qkv(weights, attention), output(weights, attention + ".o_proj"));
     }
 
-    /// Creates a layer with rotary positions.
+    /// Creates a layer with rotary positions, or without positions if the configuration names it
+    /// among the layers without rope.
     public static SelfAttention rotary(
             Weights weights, int layer, Linear.ColumnParallel qkv, Linear.RowParallel output) {
-        RotaryTable rotary = weights.rotaryTable(weights.config().rope(layer));
+        ModelConfig config = weights.config();
+        RotaryTable rotary =
+                config.details().positions().withoutRope().contains(layer)
+                        ? weights.emptyRotaryTable()
+                        : weights.rotaryTable(config.rope(layer));
         return of(weights, layer, qkv, rotary, output);
     }
 
@@ -89,7 +103,14 @@ public record SelfAttention(
 
     /// Returns this layer with norms of q and k.
     public SelfAttention with(QueryKeyNorm added) {
-        return new SelfAttention(kvGroup, kvLayer, qkv, Optional.of(added), rotary, sinks, output);
+        return new SelfAttention(
+                kvGroup, kvLayer, qkv, Optional.of(added), queryScale, rotary, sinks, output);
+    }
+
+    /// Returns this layer with a factor of the queries by their position.
+    public SelfAttention with(QueryScale added) {
+        return new SelfAttention(
+                kvGroup, kvLayer, qkv, norm, Optional.of(added), rotary, sinks, output);
     }
 
     /// Returns this layer with sinks: scores that take their part of the softmax.
@@ -99,35 +120,33 @@ public record SelfAttention(
         Span own = weights.shard().queryHeads();
         int heads = weights.config().attention().headCount();
         Tensor scores = weights.vector(name, heads, own, 0);
-        return new SelfAttention(kvGroup, kvLayer, qkv, norm, rotary, Optional.of(scores), output);
+        return new SelfAttention(
+                kvGroup, kvLayer, qkv, norm, queryScale, rotary, Optional.of(scores), output);
     }
 
     /// Loads `q_proj`, `k_proj` and `v_proj`.
     public static Linear.ColumnParallel qkv(Weights weights, String attention) {
-        AttentionConfig config = weights.config().attention();
-        int hidden = weights.config().hiddenSize();
-        return Linear.ColumnParallel.load(
-                weights,
-                weights.linear(attention + ".q_proj", config.queryWidth(), hidden)
-                        .cut(queryColumns(weights)),
-                weights.linear(attention + ".k_proj", config.kvWidth(), hidden)
-                        .cut(keyColumns(weights)),
-                weights.linear(attention + ".v_proj", config.kvWidth(), hidden)
-                        .cut(keyColumns(weights)));
+        return qkv(weights, attention, new RowOrder.AsIs());
     }
 
-    /// Loads `q_proj`, `k_proj` and `v_proj` of a model that rotates adjacent dimensions of a head:
-    /// their rows are moved to where rotate-half expects them, which changes no score.
+    /// Loads `q_proj`, `k_proj` and `v_proj` of a family whose rope turns adjacent pairs: the rows
+    /// of q and k are packed in the order of rotate-half, which changes no score.
     public static Linear.ColumnParallel qkvOfPairs(Weights weights, String attention) {
+        int rotary = weights.config().rope().rotaryDim();
+        int headSize = weights.config().attention().headDim();
+        return qkv(weights, attention, new RowOrder.AdjacentPairs(headSize, 0, rotary));
+    }
+
+    private static Linear.ColumnParallel qkv(Weights weights, String attention, RowOrder order) {
         AttentionConfig config = weights.config().attention();
         int hidden = weights.config().hiddenSize();
         return Linear.ColumnParallel.load(
                 weights,
                 weights.linear(attention + ".q_proj", config.queryWidth(), hidden)
-                        .inPairs(config.headDim())
+                        .ordered(order)
                         .cut(queryColumns(weights)),
                 weights.linear(attention + ".k_proj", config.kvWidth(), hidden)
-                        .inPairs(config.headDim())
+                        .ordered(order)
                         .cut(keyColumns(weights)),
                 weights.linear(attention + ".v_proj", config.kvWidth(), hidden)
                         .cut(keyColumns(weights)));
@@ -173,7 +192,14 @@ public record SelfAttention(
             int index = groups.get(group).layers().indexOf(layer);
             if (index >= 0) {
                 return new SelfAttention(
-                        group, index, qkv, Optional.empty(), rotary, Optional.empty(), output);
+                        group,
+                        index,
+                        qkv,
+                        Optional.empty(),
+                        Optional.empty(),
+                        rotary,
+                        Optional.empty(),
+                        output);
             }
         }
         throw new IllegalArgumentException("layer " + layer + " is in no KV group");

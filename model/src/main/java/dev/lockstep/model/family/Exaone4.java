@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model.family;
+
+import dev.lockstep.model.Model;
+import dev.lockstep.model.ModelFamily;
+import dev.lockstep.model.Weights;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.QueryKeyNorm;
+import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SelfAttention;
+import java.util.List;
+import java.util.Set;
+
+/// EXAONE 4 (LG AI Research 2025): norms after attention and feed-forward instead of before them,
+/// and of the heads of q and k. With windows, the layers without one have no rope:
+///
+/// ```
+/// residual += norm(Wo · attention(rotary(norm(Wq · r)), rotary(norm(Wk · r)), Wv · r))
+/// residual += norm(Wdown · (silu(Wgate · r) ⊙ (Wup · r)))
+/// ```
+public final class Exaone4 implements ModelFamily {
+
+    @Override
+    public Set<String> architectures() {
+        return Set.of("Exaone4ForCausalLM", "exaone4");
+    }
+
+    @Override
+    public Model load(Weights weights) {
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens"),
+                layers,
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "model.layers." + i;
+        String attention = layer + ".self_attn";
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                                Norm.none(weights),
+                                SelfAttention.rotary(weights, i, attention)
+                                        .with(QueryKeyNorm.perHead(weights, attention, 0)))
+                        .withPostNorm(Norm.rms(weights, layer + ".post_attention_layernorm")),
+                ResidualBranch.of(Norm.none(weights), FeedForward.gated(weights, layer + ".mlp"))
+                        .withPostNorm(Norm.rms(weights, layer + ".post_feedforward_layernorm")));
+    }
+}

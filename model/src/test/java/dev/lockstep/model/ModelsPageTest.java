@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+/// `docs/models.md` has every architecture that is served, and every one that is refused by name.
+class ModelsPageTest {
+    private static final Path PAGE = Path.of("..", "docs", "models.md");
+    private static final Pattern NAME = Pattern.compile("`([^`]+)`");
+
+    @Test
+    void theTableHasTheArchitecturesOfEveryFamily() throws IOException {
+        Map<String, Set<String>> served = new TreeMap<>();
+        for (ModelFamily family : ModelLoader.builtIn()) {
+            served.put(family.getClass().getSimpleName(), new TreeSet<>(family.architectures()));
+        }
+        Map<String, Set<String>> listed = new TreeMap<>();
+        for (List<String> row : rows("| Hugging Face | GGUF |")) {
+            Set<String> names = listed.computeIfAbsent(row.get(2), _ -> new TreeSet<>());
+            names.addAll(names(row.get(0)));
+            names.addAll(names(row.get(1)));
+        }
+        assertEquals(served, listed);
+    }
+
+    @Test
+    void theTableHasTheReasonOfEveryRefusedArchitecture() throws IOException {
+        Map<String, String> listed = new LinkedHashMap<>();
+        for (List<String> row : rows("| Hugging Face | why |")) {
+            listed.put(names(row.get(0)).getFirst(), row.get(1));
+        }
+        Map<String, String> refused = new LinkedHashMap<>();
+        RefusedArchitectures.names()
+                .forEach(
+                        name -> refused.put(name, RefusedArchitectures.reason(name).orElseThrow()));
+        assertEquals(refused, listed);
+        for (ModelFamily family : ModelLoader.builtIn()) {
+            Set<String> both = new TreeSet<>(family.architectures());
+            both.retainAll(refused.keySet());
+            assertEquals(Set.of(), both, "served and refused");
+        }
+    }
+
+    /// Returns the cells of a table whose first line begins with `head`.
+    private static List<List<String>> rows(String head) throws IOException {
+        return Files.readAllLines(PAGE).stream()
+                .dropWhile(line -> !line.startsWith(head))
+                .skip(2)
+                .takeWhile(line -> line.startsWith("|"))
+                .map(line -> List.of(line.substring(1).split("\\|")))
+                .map(cells -> cells.stream().map(String::strip).toList())
+                .toList();
+    }
+
+    private static List<String> names(String cell) {
+        return NAME.matcher(cell).results().map(match -> match.group(1)).toList();
+    }
+}
