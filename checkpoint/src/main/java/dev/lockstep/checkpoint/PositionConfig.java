@@ -24,8 +24,10 @@ public record PositionConfig(Set<Integer> withoutRope, Optional<QueryScale> quer
             }
         }
 
+        /// Returns the factor of the queries at a position.
         public float at(int position) {
-            return (float) (1 + beta * Math.log1p(position / originalContext));
+            int contexts = Math.floorDiv(position, originalContext);
+            return (float) (1 + beta * Math.log1p(contexts));
         }
     }
 
