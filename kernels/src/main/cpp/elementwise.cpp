@@ -58,6 +58,18 @@ LOCKSTEP void lockstep_scale_rows(float* x, int64_t stride, const float* factors
   });
 }
 
+// x = positive · x² + beta · x above 0, negative · (e^min(x, epsilon) - 1 - x) + beta · x elsewhere
+LOCKSTEP void lockstep_xielu(float* x, int64_t stride, float positive, float negative, float beta,
+                             float epsilon, int64_t columns, int64_t from, int64_t to) {
+  each(x, stride, columns, from, to, [=](Lanes a, int64_t, int64_t, int) {
+    Lanes linear = multiply(broadcast(beta), a);
+    Lanes above = fma(multiply(broadcast(positive), a), a, linear);
+    Lanes small = where_below(a, broadcast(epsilon), a, broadcast(epsilon));
+    Lanes curve = subtract(subtract(exponential(small), broadcast(1)), a);
+    return where_below(broadcast(0), a, above, fma(broadcast(negative), curve, linear));
+  });
+}
+
 // x = cap · tanh(x / cap)
 LOCKSTEP void lockstep_soft_cap(float* x, int64_t stride, float cap, int64_t columns, int64_t from,
                                 int64_t to) {

@@ -468,6 +468,9 @@ def folders(root):
     folder_case(root, "glm4", "Glm4", dict(SMALL, attention_bias=True, rope_parameters=half))
     folder_case(root, "nemotron", "Nemotron", dict(SMALL, mlp_bias=True, rope_parameters=half))
     folder_case(root, "arcee", "Arcee", dict(SMALL, rope_parameters=plain()))
+    folder_case(root, "apertus", "Apertus", dict(SMALL, rope_parameters=plain(
+        12e6, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+        original_max_position_embeddings=32)))
     folder_case(root, "seed-oss", "SeedOss", dict(SMALL, rope_parameters=plain(1e7)))
     folder_case(root, "helium", "Helium", dict(GROUPED, head_dim=16, rope_parameters=plain(1e5)))
     folder_case(root, "ernie4-5", "Ernie4_5", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain(5e5)))

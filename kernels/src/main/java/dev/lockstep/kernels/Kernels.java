@@ -175,6 +175,9 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// Computes `out = activation(x)`; `out` may be `x`.
     void activate(Activation activation, Tensor x, Tensor out);
 
+    /// Computes `x = xielu(x)` of activations, in place.
+    void xielu(Xielu xielu, Tensor x);
+
     /// Computes `out = activation(gate) · up`, or the function of both that the activation is.
     ///
     /// @param gateUp `[T, 2I]`: gate, then up

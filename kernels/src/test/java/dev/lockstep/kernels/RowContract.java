@@ -128,6 +128,27 @@ public interface RowContract extends KernelsContract {
     }
 
     @Test
+    default void xieluIsWithinRoundingOfItsFormula() {
+        try (TestDevice device = device()) {
+            float[] values = device.stored(TestValues.normal(new Random(9), 3 * 37));
+            values[4] = 0;
+            Tensor x = device.activations(3, 37, values);
+            device.kernels().xielu(new Xielu(0.75f, 1.25f, 0.5f, -1e-6f), x);
+            float[] actual = device.floats(x);
+            for (int i = 0; i < values.length; i++) {
+                double a = values[i];
+                double expected =
+                        a > 0
+                                ? 0.75 * a * a + 0.5 * a
+                                : 1.25 * (Math.expm1(Math.min(a, -1e-6f)) - a) + 0.5 * a;
+                // e^x - 1 loses what is below the rounding of 1.
+                double bound = tolerances().functions() * (1e-6 * Math.abs(a) + 5e-7);
+                Rounding.requireClose(expected, actual[i], bound, x.type());
+            }
+        }
+    }
+
+    @Test
     default void gatheredRowsAreCopies() {
         try (TestDevice device = device()) {
             for (DType type : device.floatTypes()) {

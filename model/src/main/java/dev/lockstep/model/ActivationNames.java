@@ -20,6 +20,9 @@ public final class ActivationNames {
                     "gelu_fast", Activation.GELU_TANH,
                     "gelu_pytorch_tanh", Activation.GELU_TANH);
 
+    /// An activation that each layer learns, which one family loads.
+    private static final Map<String, String> OF_ONE_FAMILY = Map.of("ApertusForCausalLM", "xielu");
+
     private ActivationNames() {}
 
     /// Returns the activation of a model that passed [#requireKnown].
@@ -33,7 +36,8 @@ public final class ActivationNames {
 
     static void requireKnown(Checkpoint checkpoint) {
         String name = checkpoint.config().details().activation();
-        if (!NAMES.containsKey(name)) {
+        if (!NAMES.containsKey(name)
+                && !name.equals(OF_ONE_FAMILY.get(checkpoint.architecture()))) {
             throw new CheckpointException(
                     "%s: activation %s is not supported; %s are"
                             .formatted(checkpoint.path(), name, new TreeSet<>(NAMES.keySet())));

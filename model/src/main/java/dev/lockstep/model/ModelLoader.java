@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.model.family.Apertus;
 import dev.lockstep.model.family.Arcee;
 import dev.lockstep.model.family.Cohere;
 import dev.lockstep.model.family.DeepSeek;
@@ -83,6 +84,7 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new Glm(),
                     new Nemotron(),
                     new Arcee(),
+                    new Apertus(),
                     new Ernie45());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();

@@ -290,6 +290,11 @@ public final class Weights {
         return vector(VectorValues.of(flat, new Span(0, size)));
     }
 
+    /// Returns the only value of a tensor, which may be a vector of one or have no dimensions.
+    public float scalar(String name) {
+        return VectorValues.of(matrix(name, 1, 1), new Span(0, 1))[0];
+    }
+
     /// Returns a value for every position that is served, `[1, positions]`.
     public Tensor positionValues(IntToDoubleFunction value) {
         float[] values = new float[settings.maxPositions()];

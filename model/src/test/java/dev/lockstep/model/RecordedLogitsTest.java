@@ -28,6 +28,7 @@ class RecordedLogitsTest {
     /// Families of which the shared fixtures have no model.
     private static final List<String> FAMILIES =
             List.of(
+                    "apertus",
                     "arcee",
                     "cohere",
                     "cohere2",

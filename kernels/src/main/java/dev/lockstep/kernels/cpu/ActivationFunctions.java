@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.Activation;
+import dev.lockstep.kernels.Xielu;
 
 /// Activation functions of one float, bitwise equal to those of `activate.cpp`.
 final class ActivationFunctions {
@@ -40,6 +41,15 @@ final class ActivationFunctions {
         float g = LIMIT < gate ? LIMIT : gate;
         float u = up < -LIMIT ? -LIMIT : LIMIT < up ? LIMIT : up;
         return logisticShare(g, GAIN * g) * (u + 1);
+    }
+
+    static float of(Xielu xielu, float x) {
+        float linear = xielu.beta() * x;
+        float small = x < xielu.epsilon() ? x : xielu.epsilon();
+        float curve = Exponential.of(small) - 1 - x;
+        return x > 0
+                ? Math.fma(xielu.positive() * x, x, linear)
+                : Math.fma(xielu.negative(), curve, linear);
     }
 
     /// Returns x times the logistic function of y.

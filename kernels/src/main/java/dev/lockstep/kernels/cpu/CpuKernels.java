@@ -28,6 +28,7 @@ import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.StateGates;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
+import dev.lockstep.kernels.Xielu;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -350,6 +351,12 @@ public final class CpuKernels implements Kernels {
     @Override
     public void activate(Activation activation, Tensor x, Tensor out) {
         elements.activate(activation, x, out);
+        finished();
+    }
+
+    @Override
+    public void xielu(Xielu xielu, Tensor x) {
+        elements.xielu(xielu, x);
         finished();
     }
 

@@ -5,6 +5,7 @@ import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.Xielu;
 import java.lang.foreign.MemorySegment;
 
 /// The drivers of the element-wise ops: they check sizes, then give each thread some rows.
@@ -115,6 +116,14 @@ final class ElementKernels {
                 x.rows(),
                 20 * x.columns(),
                 (from, to) -> ops.softCap(address(x), x.stride(), cap, x.columns(), from, to));
+    }
+
+    void xielu(Xielu xielu, Tensor x) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        team.shareRows(
+                x.rows(),
+                10 * x.columns(),
+                (from, to) -> ops.xielu(xielu, address(x), x.stride(), x.columns(), from, to));
     }
 
     void activate(Activation activation, Tensor x, Tensor out) {

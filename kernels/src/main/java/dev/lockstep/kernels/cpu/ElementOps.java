@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.Activation;
+import dev.lockstep.kernels.Xielu;
 
 /// One thread's share of the element-wise ops: rows `[from, to)`. Strides are in elements.
 ///
@@ -34,6 +35,9 @@ interface ElementOps {
 
     /// Computes `x = cap · tanh(x / cap)`, with [HyperbolicTangent].
     void softCap(long x, long xStride, float cap, int columns, int from, int to);
+
+    /// Computes `x = xielu(x)`, with [ActivationFunctions].
+    void xielu(Xielu xielu, long x, long xStride, int columns, int from, int to);
 
     /// Computes `out = activation(x)`, with [ActivationFunctions].
     void activate(

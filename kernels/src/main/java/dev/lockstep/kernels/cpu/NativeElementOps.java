@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.lockstep.kernels.Activation;
+import dev.lockstep.kernels.Xielu;
 import java.lang.invoke.MethodHandle;
 
 /// Calls `elementwise.cpp` and `activate.cpp`.
@@ -15,6 +16,7 @@ final class NativeElementOps implements ElementOps {
     private final MethodHandle scale;
     private final MethodHandle scaleRows;
     private final MethodHandle softCap;
+    private final MethodHandle xielu;
     private final MethodHandle activate;
     private final MethodHandle activateMultiply;
 
@@ -65,6 +67,18 @@ final class NativeElementOps implements ElementOps {
                         "lockstep_soft_cap",
                         JAVA_LONG,
                         JAVA_LONG,
+                        JAVA_FLOAT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        xielu =
+                library.function(
+                        "lockstep_xielu",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_FLOAT,
+                        JAVA_FLOAT,
+                        JAVA_FLOAT,
                         JAVA_FLOAT,
                         JAVA_LONG,
                         JAVA_LONG,
@@ -153,6 +167,24 @@ final class NativeElementOps implements ElementOps {
     public void softCap(long x, long xStride, float cap, int columns, int from, int to) {
         try {
             softCap.invokeExact(x, xStride, cap, (long) columns, (long) from, (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void xielu(Xielu xielu, long x, long xStride, int columns, int from, int to) {
+        try {
+            this.xielu.invokeExact(
+                    x,
+                    xStride,
+                    xielu.positive(),
+                    xielu.negative(),
+                    xielu.beta(),
+                    xielu.epsilon(),
+                    (long) columns,
+                    (long) from,
+                    (long) to);
         } catch (Throwable failure) {
             throw NativeLibrary.rethrow(failure);
         }

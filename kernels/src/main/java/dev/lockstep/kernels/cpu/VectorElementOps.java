@@ -8,6 +8,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import dev.lockstep.kernels.Activation;
+import dev.lockstep.kernels.Xielu;
 import jdk.incubator.vector.FloatVector;
 
 /// The twin of `elementwise.cpp` and `activate.cpp` that needs no compiler. Ops that few model
@@ -68,6 +69,16 @@ final class VectorElementOps implements ElementOps {
             for (int c = 0; c < columns; c++) {
                 long at = x + (row * xStride + c) * 4;
                 MEMORY.set(FLOAT, at, HyperbolicTangent.softCap(MEMORY.get(FLOAT, at), cap));
+            }
+        }
+    }
+
+    @Override
+    public void xielu(Xielu xielu, long x, long xStride, int columns, int from, int to) {
+        for (int row = from; row < to; row++) {
+            for (int c = 0; c < columns; c++) {
+                long at = x + (row * xStride + c) * 4;
+                MEMORY.set(FLOAT, at, ActivationFunctions.of(xielu, MEMORY.get(FLOAT, at)));
             }
         }
     }

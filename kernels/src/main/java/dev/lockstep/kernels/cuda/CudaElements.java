@@ -7,6 +7,7 @@ import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.Xielu;
 import java.util.List;
 
 /// The element-wise ops: they check types and sizes and enqueue a kernel.
@@ -35,6 +36,15 @@ final class CudaElements {
     static final KernelDeclaration SOFT_CAP =
             KernelDeclaration.of(
                     "soft_cap", named("SoftCapParams").view("x").f32("cap").i32("unused"));
+    static final KernelDeclaration XIELU =
+            KernelDeclaration.of(
+                    "xielu",
+                    named("XieluParams")
+                            .view("x")
+                            .f32("positive")
+                            .f32("negative")
+                            .f32("beta")
+                            .f32("epsilon"));
     static final KernelDeclaration ACTIVATE =
             KernelDeclaration.of(
                     "activate",
@@ -57,6 +67,7 @@ final class CudaElements {
     private final TypedOps scale;
     private final CudaOp scaleRows;
     private final CudaOp softCap;
+    private final CudaOp xielu;
     private final CudaOp activate;
     private final CudaOp activateMultiply;
 
@@ -72,13 +83,23 @@ final class CudaElements {
         scale = TypedOps.load(context, SCALE, "ACTIVATION");
         scaleRows = programs.op(SCALE_ROWS, ofActivations);
         softCap = programs.op(SOFT_CAP, "-DACTIVATION=F32");
+        xielu = programs.op(XIELU, ofActivations);
         activate = programs.op(ACTIVATE, ofActivations);
         activateMultiply = programs.op(ACTIVATE_MULTIPLY, ofActivations);
     }
 
     static List<KernelDeclaration> declarations() {
         return List.of(
-                ADD, ADD_GATED, COPY, CLEAR, SCALE, SCALE_ROWS, SOFT_CAP, ACTIVATE, ACTIVATE_MULTIPLY);
+                ADD,
+                ADD_GATED,
+                COPY,
+                CLEAR,
+                SCALE,
+                SCALE_ROWS,
+                SOFT_CAP,
+                XIELU,
+                ACTIVATE,
+                ACTIVATE_MULTIPLY);
     }
 
     void add(Tensor x, Tensor y) {
@@ -131,6 +152,18 @@ final class CudaElements {
     void softCap(Tensor x, float cap) {
         x.require("x", DType.F32, x.rows(), x.columns());
         softCap.begin().view(x).f32(cap).i32(0).launchTiles(x.rows(), x.columns());
+    }
+
+    void xielu(Xielu xielu, Tensor x) {
+        x.require("x", type, x.rows(), x.columns());
+        this.xielu
+                .begin()
+                .view(x)
+                .f32(xielu.positive())
+                .f32(xielu.negative())
+                .f32(xielu.beta())
+                .f32(xielu.epsilon())
+                .launchTiles(x.rows(), x.columns());
     }
 
     void activate(Activation activation, Tensor x, Tensor out) {

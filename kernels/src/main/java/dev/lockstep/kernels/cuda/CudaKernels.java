@@ -26,6 +26,7 @@ import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
+import dev.lockstep.kernels.Xielu;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -336,6 +337,12 @@ public final class CudaKernels implements Kernels {
     @Override
     public void activate(Activation activation, Tensor x, Tensor out) {
         elements.activate(activation, x, out);
+        enqueued();
+    }
+
+    @Override
+    public void xielu(Xielu xielu, Tensor x) {
+        elements.xielu(xielu, x);
         enqueued();
     }
 

@@ -46,7 +46,8 @@ final class KernelSources {
                     "scale_rows",
                     "scatter",
                     "soft_cap",
-                    "square_sums");
+                    "square_sums",
+                    "xielu");
 
     private static final String FOLDER = "/cuda/";
     private static final Pattern INCLUDE = Pattern.compile("(?m)^#include \"([^\"]+)\"");

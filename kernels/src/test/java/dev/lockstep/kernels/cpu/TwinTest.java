@@ -17,6 +17,7 @@ import dev.lockstep.kernels.StateContract;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.TestDevice;
 import dev.lockstep.kernels.TestValues;
+import dev.lockstep.kernels.Xielu;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -261,6 +262,7 @@ final class TwinTest {
             kernels.addGated(last, x, gateUp.columns(0, 1));
             kernels.scaleRows(
                     last, device.tensor(DType.F32, 1, 2, 0.9f, 1.3f), device.ints(1, 3, 1, 0, 1));
+            kernels.xielu(new Xielu(0.75f, 1.25f, 0.5f, -1e-6f), last);
             kernels.softCap(last, 1.5f);
             return device.bits(all);
         }

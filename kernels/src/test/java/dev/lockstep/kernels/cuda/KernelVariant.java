@@ -25,7 +25,8 @@ record KernelVariant(String file, List<String> options) {
         "scale",
         "scale_rows",
         "soft_cap",
-        "square_sums"
+        "square_sums",
+        "xielu"
     };
 
     KernelVariant {

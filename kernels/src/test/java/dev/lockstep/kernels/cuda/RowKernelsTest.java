@@ -293,6 +293,28 @@ final class RowKernelsTest {
     }
 
     @Test
+    void xieluFollowsItsFormula() {
+        for (DType type : new DType[] {DType.F32, DType.BF16}) {
+            DeviceMatrix x = random(type, 1);
+            double[][] expected = x.toArray();
+            map(
+                    expected,
+                    (_, _, a) ->
+                            a > 0
+                                    ? 0.75 * a * a + 0.5 * a
+                                    : 1.25 * (Math.expm1(Math.min(a, -1e-6)) - a) + 0.5 * a);
+            call("xielu", type)
+                    .output(x)
+                    .number(0.75f)
+                    .number(1.25f)
+                    .number(0.5f)
+                    .number(-1e-6f)
+                    .run(ROWS, 64);
+            x.requireClose(expected, 4);
+        }
+    }
+
+    @Test
     void rowsAreGathered() {
         for (DType type : new DType[] {DType.F32, DType.BF16}) {
             DeviceMatrix x = random(type, 1);

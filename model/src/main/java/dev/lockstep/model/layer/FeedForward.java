@@ -5,6 +5,7 @@ import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.Xielu;
 import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.ActivationNames;
 import dev.lockstep.model.OutputRows;
@@ -18,7 +19,7 @@ import java.util.Optional;
 /// Names are those of tensors without `.weight`; a bias is loaded if the checkpoint has one. The
 /// activation is the configuration's.
 public sealed interface FeedForward extends ResidualBranch.Sublayer
-        permits FeedForward.Gated, FeedForward.Plain, MixtureOfExperts {
+        permits FeedForward.Gated, FeedForward.Plain, FeedForward.Learnt, MixtureOfExperts {
 
     /// `down(activation(gate(x)) · up(x))` (Shazeer 2020).
     ///
@@ -68,6 +69,46 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
         public Optional<Tensor> bias() {
             return down.bias();
         }
+    }
+
+    /// `down(xielu(up(x)))`, with an activation that the layer has learnt.
+    record Learnt(Kernels kernels, Xielu xielu, Linear.ColumnParallel up, Linear.RowParallel down)
+            implements FeedForward {
+
+        @Override
+        public Tensor forward(ForwardStep step) {
+            ActivationBuffers activations = step.activations();
+            Tensor inner = activations.feedForward(step.tokens());
+            up.forward(step.x(), inner);
+            kernels.xielu(xielu, inner);
+            return down.forward(inner, activations);
+        }
+
+        @Override
+        public Optional<Tensor> bias() {
+            return down.bias();
+        }
+    }
+
+    /// Loads `up_proj`, `down_proj` and the parameters of xIELU in `act_fn`: the two factors are
+    /// stored before a softplus, the negative one less `beta`.
+    static Learnt learnt(Weights weights, String mlp) {
+        int width = weights.config().feedForwardSize();
+        Span own = weights.shard().feedForward();
+        OutputRows up = weights.linear(mlp + ".up_proj", width, weights.config().hiddenSize());
+        float beta = weights.scalar(mlp + ".act_fn.beta");
+        float positive = softplus(weights.scalar(mlp + ".act_fn.alpha_p"));
+        float negative = beta + softplus(weights.scalar(mlp + ".act_fn.alpha_n"));
+        float epsilon = weights.scalar(mlp + ".act_fn.eps");
+        return new Learnt(
+                weights.kernels(),
+                new Xielu(positive, negative, beta, epsilon),
+                Linear.ColumnParallel.load(weights, up.cut(own)),
+                down(weights, mlp + ".down_proj"));
+    }
+
+    private static float softplus(float x) {
+        return (float) Math.log1p(Math.exp(x));
     }
 
     /// Loads `gate_proj`, `up_proj` and `down_proj`.
