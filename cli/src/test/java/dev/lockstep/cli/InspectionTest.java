@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.model.ModelSource;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -73,6 +74,21 @@ class InspectionTest {
         List<String> lines = inspectAs("OtherForCausalLM");
         assertHas(lines, "runs as       a plain decoder");
         assertHas(lines, "rank 0 ");
+    }
+
+    @Test
+    void whatStaysOnDiskOfAModelOfSeveralModalitiesIsReported() {
+        Path model = Path.of("..", "model", "src", "test", "resources", "references", "qwen3-vl");
+        List<String> lines = Inspection.of(model, 1, "auto", CPU).text().lines().toList();
+        assertHas(lines, "architecture  Qwen3ForCausalLM");
+        assertHas(
+                lines,
+                "modalities    the text of Qwen3VLForConditionalGeneration alone; tensors that stay on disk: visual 2");
+        assertTrue(lines.stream().noneMatch(line -> line.startsWith("does not run")));
+        assertTrue(lines.stream().noneMatch(line -> line.contains("visual.")), lines::toString);
+        ModelSource source = ModelSource.open(model);
+        assertEquals(30_944, source.parameterCount());
+        assertTrue(source.otherModalities().orElseThrow().startsWith("the text of Qwen3VL"));
     }
 
     private List<String> inspectAs(String architecture) throws Exception {
