@@ -20,8 +20,12 @@ record DetailsReader(JsonObject config) {
                 positions);
     }
 
-    /// Returns the activation. Gemma names two, of which `hidden_activation` applies.
+    /// Returns the activation. Gemma 2 and 3 name two, of which `hidden_activation` applies; the
+    /// first Gemma was published with `gelu` and computes its approximation.
     private String activation() {
+        if (modelType().equals("gemma") && config.text("hidden_act").orElse("").equals("gelu")) {
+            return "gelu_pytorch_tanh";
+        }
         return config.text("hidden_activation", "hidden_act", "activation_function")
                 .orElse(
                         switch (modelType()) {

@@ -251,6 +251,14 @@ class HuggingFaceConfigTest {
         assertEquals(OptionalDouble.of(30), gemma2.details().logitCap());
         assertEquals(4096, gemma2.window(0).orElseThrow());
         assertEquals(
+                "gelu_pytorch_tanh",
+                read("\"model_type\": \"gemma\", \"hidden_act\": \"gelu\"").details().activation());
+        ModelConfig cohere = read("\"model_type\": \"cohere\"");
+        assertEquals(16, cohere.details().logitDivisor());
+        assertEquals(5e5, cohere.rope().theta());
+        assertEquals(8, read("\"model_type\": \"glm4\", \"head_dim\": 16").rope().rotaryDim());
+        assertEquals("relu2", read("\"model_type\": \"arcee\"").details().activation());
+        assertEquals(
                 OptionalDouble.empty(),
                 read("\"model_type\": \"gemma2\", \"final_logit_softcapping\": null")
                         .details()

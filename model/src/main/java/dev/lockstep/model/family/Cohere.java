@@ -36,7 +36,7 @@ public final class Cohere implements ModelFamily {
     public void requireSupported(Checkpoint checkpoint) {
         if (checkpoint.has("model.layers.0.self_attn.q_norm.weight")) {
             throw new CheckpointException(
-                    "%s: use_qk_norm is true, expected false: LayerNorms of heads are not supported"
+                    "%s: tensors of q_norm (use_qk_norm) are LayerNorms of heads, which are not supported"
                             .formatted(checkpoint.path()));
         }
     }
