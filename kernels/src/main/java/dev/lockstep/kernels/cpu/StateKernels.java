@@ -34,8 +34,8 @@ final class StateKernels {
         StateOps.Rows rows = rows(batch, states);
         long added = bias.map(StateKernels::address).orElse(0L);
         team.shareRows(
-                Math.ceilDiv(columns, VectorLanes.COUNT),
-                batch.tokens() * taps * VectorLanes.COUNT,
+                Math.ceilDiv(columns, LinearAttentionHeads.TILE),
+                batch.tokens() * taps * LinearAttentionHeads.TILE,
                 (from, to) ->
                         ops.convolve(
                                 rows,

@@ -58,8 +58,8 @@ public record GroupNorm(
         int size = config.valueColumns() / config.groups();
         List<Span> own = new ArrayList<>();
         for (int group = 0; group < config.groups(); group++) {
-            int from = Math.clamp(group * size, columns.from(), columns.to());
-            int to = Math.clamp((group + 1) * size, columns.from(), columns.to());
+            int from = Math.clamp((long) group * size, columns.from(), columns.to());
+            int to = Math.clamp((group + 1L) * size, columns.from(), columns.to());
             own.add(new Span(from - columns.from(), to - columns.from()));
         }
         return new GroupNorm(
