@@ -434,6 +434,12 @@ def folders(root):
     folder_case(root, "granite-hybrid", "GraniteMoeHybrid", dict(granite, position_embedding_type=None))
     folder_case(root, "granite-hybrid-rope", "GraniteMoeHybrid", dict(
         granite, mamba_n_groups=1, position_embedding_type="rope", rope_parameters=plain(), time_step_limit=[0.5, 0.8]))
+    falcon = dict(GROUPED, hidden_size=32, tie_word_embeddings=True, mamba_d_ssm=64, mamba_n_heads=4, mamba_n_groups=2,
+                  mamba_d_state=8, mamba_d_head=16, embedding_multiplier=3.0, lm_head_multiplier=1.5, key_multiplier=0.7,
+                  attention_in_multiplier=0.8, attention_out_multiplier=0.9, ssm_in_multiplier=1.2, ssm_out_multiplier=0.6,
+                  ssm_multipliers=[0.9, 1.1, 0.8, 1.3, 0.7], mlp_multipliers=[0.8, 1.4], rope_parameters=plain(1e6))
+    folder_case(root, "falcon-h1", "FalconH1", dict(falcon, mamba_rms_norm=False))
+    folder_case(root, "falcon-h1-norm", "FalconH1", dict(falcon, mamba_rms_norm=True, mamba_norm_before_gate=False))
     folder_case(root, "gptbigcode", "GPTBigCode", dict(GPT, multi_query=True))
     folder_case(root, "starcoder2-window", "Starcoder2", dict(
         GROUPED, tie_word_embeddings=True, sliding_window=8, use_bias=True, rope_parameters=plain()))

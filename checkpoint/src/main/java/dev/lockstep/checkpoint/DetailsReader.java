@@ -36,9 +36,9 @@ record DetailsReader(JsonObject config) {
                         });
     }
 
-    /// Returns the divisor of the logits; Cohere has its inverse.
+    /// Returns the divisor of the logits; Cohere and Falcon-H1 have its inverse.
     private double logitDivisor() {
-        OptionalDouble scale = config.number("logit_scale");
+        OptionalDouble scale = config.number("logit_scale", "lm_head_multiplier");
         return scale.isPresent()
                 ? 1 / scale.getAsDouble()
                 : config.number("logits_scaling").orElse(1);

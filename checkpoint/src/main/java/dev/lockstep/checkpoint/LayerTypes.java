@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /// The attention window of each layer of a model.
 ///
@@ -38,7 +39,7 @@ record LayerTypes(List<Integer> windows) {
         for (String name : named) {
             windows.add(
                     switch (name) {
-                        case "full_attention", "attention" -> 0;
+                        case "full_attention", "attention", "hybrid" -> 0;
                         case "linear_attention", "conv", "mamba" -> STATE;
                         case "sliding_attention" ->
                                 window.orElseThrow(() -> config.missing("sliding_window"));
@@ -70,7 +71,16 @@ record LayerTypes(List<Integer> windows) {
         for (int layer = 0; layer < windows.size(); layer++) {
             layersByWindow.computeIfAbsent(windows.get(layer), w -> new ArrayList<>()).add(layer);
         }
-        List<Integer> withState = layersByWindow.remove(STATE);
+        boolean parallel =
+                state.filter(
+                                each ->
+                                        each instanceof StateConfig.Mamba2 mamba
+                                                && mamba.parallel().isPresent())
+                        .isPresent();
+        List<Integer> withState =
+                parallel
+                        ? IntStream.range(0, windows.size()).boxed().toList()
+                        : layersByWindow.remove(STATE);
         List<KvGroup> groups = new ArrayList<>();
         layersByWindow.forEach(
                 (window, layers) ->

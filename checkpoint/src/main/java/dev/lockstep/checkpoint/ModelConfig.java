@@ -86,7 +86,9 @@ public record ModelConfig(
                     "rotary size %d exceeds the head size %d"
                             .formatted(rope.rotaryDim(), attention.headDim()));
         }
-        int grouped = kvGroups.stream().mapToInt(group -> group.layers().size()).sum();
+        // A layer may have both attention and a state.
+        long grouped =
+                kvGroups.stream().flatMap(group -> group.layers().stream()).distinct().count();
         if (grouped != layerCount) {
             throw new IllegalArgumentException(
                     "KV groups name %d layers of %d".formatted(grouped, layerCount));
@@ -113,6 +115,17 @@ public record ModelConfig(
     /// Returns whether a layer keeps a state instead of keys and values.
     public boolean keepsState(int layer) {
         return stateGroup().filter(group -> group.layers().contains(layer)).isPresent();
+    }
+
+    /// Returns the factors of layers that have both attention and a state.
+    public Optional<ParallelFactors> parallelFactors() {
+        return stateGroup()
+                .flatMap(KvGroup::state)
+                .flatMap(
+                        state ->
+                                state instanceof StateConfig.Mamba2 mamba
+                                        ? mamba.parallel()
+                                        : Optional.empty());
     }
 
     /// Returns whether attention rotates positions in a model whose other layers keep a state.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.util.Optional;
+
 /// What layers keep of the tokens before instead of keys and values: a state of fixed size for each
 /// sequence.
 public sealed interface StateConfig {
@@ -44,7 +46,9 @@ public sealed interface StateConfig {
     ///
     /// @param groups of consecutive heads that share B and C
     /// @param stateSize columns of B and of C
-    /// @param rotary whether the attention of other layers rotates positions
+    /// @param rotary whether attention rotates positions
+    /// @param normed whether the gated output has a norm
+    /// @param parallel present if every layer has attention too
     record Mamba2(
             int heads,
             int headSize,
@@ -53,7 +57,9 @@ public sealed interface StateConfig {
             int taps,
             double leastStep,
             double mostStep,
-            boolean rotary)
+            boolean rotary,
+            boolean normed,
+            Optional<ParallelFactors> parallel)
             implements StateConfig {
         public Mamba2 {
             ModelConfig.requireBetween("Mamba heads", heads, 1, 1 << 16);

@@ -3,6 +3,7 @@ package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 
@@ -52,6 +53,11 @@ record StateReader(JsonObject config) {
         if (config.flag("mamba_proj_bias").orElse(false)) {
             throw config.wrong("mamba_proj_bias", true, "false");
         }
+        boolean parallel = config.text("model_type").orElse("").equals("falcon_h1");
+        boolean normed = config.flag("mamba_rms_norm").orElse(false);
+        if (parallel && normed && config.flag("mamba_norm_before_gate").orElse(true)) {
+            throw config.wrong("mamba_norm_before_gate", true, "false");
+        }
         JsonNode limits = config.node().path("time_step_limit");
         return new StateConfig.Mamba2(
                 heads,
@@ -61,7 +67,9 @@ record StateReader(JsonObject config) {
                 config.integer("mamba_d_conv").orElse(4),
                 limits.path(0).asDouble(0),
                 mostStep(limits.path(1)),
-                config.text("position_embedding_type").orElse("nope").equals("rope"));
+                parallel || config.text("position_embedding_type").orElse("nope").equals("rope"),
+                !parallel || normed,
+                parallel ? Optional.of(ParallelFactors.read(config)) : Optional.empty());
     }
 
     /// Returns the upper limit of steps: JSON has no infinity, and libraries write it in several
@@ -73,23 +81,37 @@ record StateReader(JsonObject config) {
     /// Returns the kinds of all layers as `layer_types` would name them, where another key of a
     /// model with states gives them; else an empty list.
     List<String> layerTypes(int layers) {
-        if (state().isEmpty() || !config.texts("layer_types").isEmpty()) {
+        Optional<StateConfig> state = state();
+        if (state.isEmpty() || !config.texts("layer_types").isEmpty()) {
             return List.of();
         }
-        List<String> types = new ArrayList<>();
-        if (config.has("full_attn_idxs")) {
-            List<Integer> full = config.integers("full_attn_idxs");
-            for (int layer = 0; layer < layers; layer++) {
-                types.add(full.contains(layer) ? "full_attention" : "conv");
-            }
-            return types;
-        }
+        return switch (state.get()) {
+            case StateConfig.GatedDelta _ -> everyInterval(layers);
+            case StateConfig.ShortConvolution _ ->
+                    config.has("full_attn_idxs")
+                            ? allBut(config.integers("full_attn_idxs"), layers)
+                            : List.of();
+            case StateConfig.Mamba2 mamba ->
+                    mamba.parallel().isPresent() ? List.of() : Collections.nCopies(layers, "mamba");
+        };
+    }
+
+    private List<String> everyInterval(int layers) {
         int interval = config.integer("full_attention_interval").orElse(4);
         if (interval < 1) {
             throw config.wrong("full_attention_interval", interval, "a positive number");
         }
+        List<String> types = new ArrayList<>();
         for (int layer = 0; layer < layers; layer++) {
             types.add((layer + 1) % interval == 0 ? "full_attention" : "linear_attention");
+        }
+        return types;
+    }
+
+    private static List<String> allBut(List<Integer> attention, int layers) {
+        List<String> types = new ArrayList<>();
+        for (int layer = 0; layer < layers; layer++) {
+            types.add(attention.contains(layer) ? "full_attention" : "conv");
         }
         return types;
     }

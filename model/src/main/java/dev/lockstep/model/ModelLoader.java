@@ -12,6 +12,7 @@ import dev.lockstep.model.family.Dots1;
 import dev.lockstep.model.family.Ernie45;
 import dev.lockstep.model.family.Ernie45Moe;
 import dev.lockstep.model.family.Exaone4;
+import dev.lockstep.model.family.FalconH1;
 import dev.lockstep.model.family.Gemma2;
 import dev.lockstep.model.family.Gemma3;
 import dev.lockstep.model.family.Gemma;
@@ -85,7 +86,8 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new Nemotron(),
                     new Arcee(),
                     new Apertus(),
-                    new Ernie45());
+                    new Ernie45(),
+                    new FalconH1());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
 

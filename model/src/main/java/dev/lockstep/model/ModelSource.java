@@ -225,12 +225,16 @@ public final class ModelSource {
         return sparse * (config.layerCount() - denseLayers) + dense * denseLayers;
     }
 
+    private static int attentionLayers(ModelConfig config) {
+        return config.pagedGroups().stream().mapToInt(group -> group.layers().size()).sum();
+    }
+
     private long weightBytes(Shard shard, ToDoubleFunction<TensorType> bytesPerWeight) {
         ModelConfig config = config();
         Optional<StateShard> states = StateShard.of(config, shard);
         int stateLayers = states.map(StateShard::layers).orElse(0);
         long weights =
-                (config.layerCount() - stateLayers) * attentionWeights(config, shard)
+                attentionLayers(config) * attentionWeights(config, shard)
                         + states.map(each -> each.matrixWeights(config.hiddenSize())).orElse(0L)
                                 * stateLayers
                         + (feedForwardColumns(config, shard) + shard.vocabulary().size())

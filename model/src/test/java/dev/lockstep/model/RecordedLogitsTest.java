@@ -70,7 +70,14 @@ class RecordedLogitsTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"qwen3-5, 3", "lfm2, 2", "granite-hybrid, 3", "granite-hybrid-rope, 4"})
+    @CsvSource({
+        "qwen3-5, 3",
+        "lfm2, 2",
+        "granite-hybrid, 3",
+        "granite-hybrid-rope, 4",
+        "falcon-h1, 3",
+        "falcon-h1-norm, 4"
+    })
     void aSequenceWithAStateHasTheSameBitsAloneInAMixedBatchAndInChunks(String name, int ranks)
             throws Exception {
         Path folder =

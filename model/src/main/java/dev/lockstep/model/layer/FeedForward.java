@@ -19,7 +19,11 @@ import java.util.Optional;
 /// Names are those of tensors without `.weight`; a bias is loaded if the checkpoint has one. The
 /// activation is the configuration's.
 public sealed interface FeedForward extends ResidualBranch.Sublayer
-        permits FeedForward.Gated, FeedForward.Plain, FeedForward.Learnt, MixtureOfExperts {
+        permits FeedForward.Gated,
+                FeedForward.Plain,
+                FeedForward.Learnt,
+                MixtureOfExperts,
+                ScaledFeedForward {
 
     /// `down(activation(gate(x)) · up(x))` (Shazeer 2020).
     ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
+import dev.lockstep.checkpoint.ParallelFactors;
 import dev.lockstep.checkpoint.StateConfig;
 import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.Kernels;
@@ -30,7 +31,8 @@ import java.util.Optional;
 /// @param input this rank's rows of C, B, v and z
 /// @param gateInput this rank's rows of dt, twice
 /// @param skip D of this rank's heads
-/// @param norm over groups, which several ranks may share
+/// @param norm over groups, which several ranks may share; empty for none
+/// @param factors of input and projections; empty for none
 public record Mamba2(
         Kernels kernels,
         StateShard shard,
@@ -42,7 +44,8 @@ public record Mamba2(
         Optional<Tensor> tapBias,
         StateGates gates,
         Tensor skip,
-        GroupNorm norm,
+        Optional<GroupNorm> norm,
+        Optional<ParallelFactors> factors,
         Linear.RowParallel output)
         implements StateLayer {
 
@@ -62,6 +65,7 @@ public record Mamba2(
 
         kernels.matmul(step.x(), input, mixer.columns(0, channels + values));
         kernels.matmul(step.x(), gateInput, steps);
+        factors.ifPresent(each -> scale(each, mixer, steps));
         kernels.decay(gates, steps);
         List<Rows> all = Rows.of(step.batch());
         for (Rows rows : all) {
@@ -82,8 +86,22 @@ public record Mamba2(
         Tensor gated = mixer.columns(0, values);
         kernels.activateMultiply(
                 Activation.SILU, mixer.columns(channels, channels + 2 * values), gated);
-        norm.apply(gated, activations);
+        norm.ifPresent(each -> each.apply(gated, activations));
         return output.forward(gated, activations);
+    }
+
+    /// Multiplies what the projections of `factor · x` gave.
+    private void scale(ParallelFactors each, Tensor mixer, Tensor steps) {
+        int keys = heads.keyColumns();
+        int channels = heads.columns();
+        int[] ends = {keys, 2 * keys, channels, channels + heads.valueColumns()};
+        // C, B, v and z.
+        int[] factor = {3, 2, 1, 0};
+        for (int part = 0, from = 0; part < ends.length; from = ends[part++]) {
+            double multiplier = each.stateIn() * each.projected().get(factor[part]);
+            kernels.scale(mixer.columns(from, ends[part]), (float) multiplier);
+        }
+        kernels.scale(steps, (float) (each.stateIn() * each.projected().get(4)));
     }
 
     @Override
@@ -138,7 +156,10 @@ public record Mamba2(
                         : Optional.empty(),
                 gates(weights, prefix, config, shard),
                 weights.vector(prefix + ".D", config.heads(), shard.valueHeads(), 0),
-                GroupNorm.load(weights, prefix + ".norm", shard, config),
+                config.normed()
+                        ? Optional.of(GroupNorm.load(weights, prefix + ".norm", shard, config))
+                        : Optional.empty(),
+                config.parallel(),
                 Linear.RowParallel.load(
                         weights,
                         weights.linear(prefix + ".out_proj", hidden, values),

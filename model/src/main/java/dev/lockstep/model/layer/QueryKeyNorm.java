@@ -63,6 +63,16 @@ public sealed interface QueryKeyNorm {
         }
     }
 
+    /// Multiplies queries and keys instead of norming them.
+    record Factors(Kernels kernels, float query, float key) implements QueryKeyNorm {
+
+        @Override
+        public void apply(Tensor queries, Tensor keys, ActivationBuffers activations) {
+            kernels.scale(queries, query);
+            kernels.scale(keys, key);
+        }
+    }
+
     /// Loads norms of single heads, whose factors are the stored weights plus `added`.
     ///
     /// @param attention the prefix of `q_norm` and `k_norm`

@@ -22,7 +22,12 @@ public record ResidualBranch(
 
     /// The function that a residual branch computes, cut over the ranks.
     public sealed interface Sublayer
-            permits SelfAttention, GatedAttention, LatentAttention, StateLayer, FeedForward {
+            permits SelfAttention,
+                    GatedAttention,
+                    LatentAttention,
+                    ParallelMixer,
+                    StateLayer,
+                    FeedForward {
 
         /// Returns this rank's partial sum of the output for `step.x()`, `[T, H]` in the
         /// communicator's memory.
