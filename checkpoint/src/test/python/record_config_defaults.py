@@ -27,7 +27,7 @@ SOURCES = {"gemma3": "gemma3_text", "kimi_k2": "deepseek_v3"}
 
 # What a class does without a key for it.
 IMPLIED = {"dots1": {"use_sliding_window": True}, "gpt_oss": {"sliding_window_pattern": 2},
-           "qwen3_5_text": {"full_attention_interval": 4}, "qwen3_next": {"full_attention_interval": 4}}
+           "qwen3_5_moe_text": {"full_attention_interval": 4}, "qwen3_5_text": {"full_attention_interval": 4}, "qwen3_next": {"full_attention_interval": 4}}
 
 # Keys of training, of generation and of what the tensors show.
 WITHOUT_EFFECT = """initializer_range layer_types output_router_logits pretraining_tp router_aux_loss_coef

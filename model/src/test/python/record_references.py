@@ -427,6 +427,8 @@ def folders(root):
     folder_case(root, "lfm2", "Lfm2", dict(
         GROUPED, num_hidden_layers=3, tie_word_embeddings=True, layer_types=["conv", "full_attention", "conv"], conv_L_cache=3,
         conv_bias=True, intermediate_size=36, block_multiple_of=32, rope_parameters=plain(1e6)))
+    folder_case(root, "qwen3-5-moe", "Qwen3_5Moe", dict(
+        delta, num_experts=3, num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=32))
     granite = dict(GROUPED, hidden_size=32, num_hidden_layers=3, tie_word_embeddings=True, num_local_experts=0,
                    layer_types=["linear_attention", "full_attention", "linear_attention"], shared_intermediate_size=64,
                    mamba_n_heads=4, mamba_n_groups=2, mamba_d_state=8, mamba_d_head=16, embedding_multiplier=3.0,
@@ -434,6 +436,8 @@ def folders(root):
     folder_case(root, "granite-hybrid", "GraniteMoeHybrid", dict(granite, position_embedding_type=None))
     folder_case(root, "granite-hybrid-rope", "GraniteMoeHybrid", dict(
         granite, mamba_n_groups=1, position_embedding_type="rope", rope_parameters=plain(), time_step_limit=[0.5, 0.8]))
+    folder_case(root, "granite-hybrid-moe", "GraniteMoeHybrid", dict(
+        granite, num_local_experts=3, num_experts_per_tok=2, intermediate_size=16, position_embedding_type=None))
     falcon = dict(GROUPED, hidden_size=32, tie_word_embeddings=True, mamba_d_ssm=64, mamba_n_heads=4, mamba_n_groups=2,
                   mamba_d_state=8, mamba_d_head=16, embedding_multiplier=3.0, lm_head_multiplier=1.5, key_multiplier=0.7,
                   attention_in_multiplier=0.8, attention_out_multiplier=0.9, ssm_in_multiplier=1.2, ssm_out_multiplier=0.6,

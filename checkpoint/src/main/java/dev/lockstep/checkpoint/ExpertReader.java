@@ -22,9 +22,11 @@ record ExpertReader(JsonObject config) {
                     "ernie4_5_moe",
                     "gpt_oss",
                     "granitemoe",
+                    "granitemoehybrid",
                     "granitemoeshared",
                     "minimax_m2",
-                    "mixtral");
+                    "mixtral",
+                    "qwen3_5_moe_text");
 
     Optional<ExpertConfig> experts() {
         OptionalInt count =

@@ -76,7 +76,9 @@ class RecordedLogitsTest {
         "granite-hybrid, 3",
         "granite-hybrid-rope, 4",
         "falcon-h1, 3",
-        "falcon-h1-norm, 4"
+        "falcon-h1-norm, 4",
+        "qwen3-5-moe, 3",
+        "granite-hybrid-moe, 4"
     })
     void aSequenceWithAStateHasTheSameBitsAloneInAMixedBatchAndInChunks(String name, int ranks)
             throws Exception {

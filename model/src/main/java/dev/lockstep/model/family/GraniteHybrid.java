@@ -1,41 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.family;
 
-import dev.lockstep.checkpoint.Checkpoint;
-import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.DecoderDetails;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
 import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.ExpertSource;
 import dev.lockstep.model.layer.FeedForward;
 import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.Mamba2;
+import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.SelfAttention;
+import dev.lockstep.model.layer.SharedExpert;
 import java.util.List;
 import java.util.Set;
 
-/// Granite 4 (IBM 2025) without experts: Granite with Mamba-2 in most layers, and attention that
-/// has no positions in most models.
+/// Granite 4 (IBM 2025): Granite with Mamba-2 in most layers, attention that has no positions in
+/// most models, and in some models experts beside the shared feed-forward.
 public final class GraniteHybrid implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
         return Set.of("GraniteMoeHybridForCausalLM");
-    }
-
-    @Override
-    public void requireSupported(Checkpoint checkpoint) {
-        if (checkpoint.config().details().experts().isPresent()) {
-            throw new CheckpointException(
-                    "%s: num_local_experts is %d, needs 0: experts beside Mamba layers are not supported"
-                            .formatted(
-                                    checkpoint.path(),
-                                    checkpoint.config().details().experts().get().count()));
-        }
     }
 
     @Override
@@ -53,7 +43,6 @@ public final class GraniteHybrid implements ModelFamily {
 
     private static Decoder.Layer layer(Weights weights, int i, double factor) {
         String layer = "model.layers." + i;
-        String mlp = layer + ".shared_mlp";
         return new Decoder.Layer(
                 ResidualBranch.of(
                                 Norm.rms(weights, layer + ".input_layernorm"),
@@ -61,11 +50,27 @@ public final class GraniteHybrid implements ModelFamily {
                         .times(factor),
                 ResidualBranch.of(
                                 Norm.rms(weights, layer + ".post_attention_layernorm"),
-                                FeedForward.gated(
-                                        weights,
-                                        FeedForward.mergedGateUp(weights, mlp + ".input_linear"),
-                                        FeedForward.down(weights, mlp + ".output_linear")))
+                                feedForward(weights, layer))
                         .times(factor));
+    }
+
+    private static FeedForward feedForward(Weights weights, String layer) {
+        String shared = layer + ".shared_mlp";
+        if (weights.config().details().experts().isPresent()) {
+            String block = layer + ".block_sparse_moe";
+            return MixtureOfExperts.load(
+                            weights,
+                            block + ".router.layer",
+                            new ExpertSource.Merged(
+                                    block + ".input_linear", block + ".output_linear"))
+                    .with(
+                            SharedExpert.merged(
+                                    weights, shared + ".input_linear", shared + ".output_linear"));
+        }
+        return FeedForward.gated(
+                weights,
+                FeedForward.mergedGateUp(weights, shared + ".input_linear"),
+                FeedForward.down(weights, shared + ".output_linear"));
     }
 
     private static ResidualBranch.Sublayer mixer(Weights weights, int i, String layer) {

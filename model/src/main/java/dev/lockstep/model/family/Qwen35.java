@@ -6,23 +6,26 @@ import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
 import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.ExpertSource;
 import dev.lockstep.model.layer.FeedForward;
 import dev.lockstep.model.layer.GatedAttention;
 import dev.lockstep.model.layer.GatedDeltaNet;
 import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.QueryKeyNorm;
 import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SharedExpert;
 import java.util.List;
 import java.util.Set;
 
-/// The text model of Qwen3.5 (Qwen team 2026): Qwen3-Next with plain feed-forwards, and a matrix
-/// for each projection of a delta net.
+/// The text model of Qwen3.5 (Qwen team 2026): Qwen3-Next with plain feed-forwards or with experts,
+/// and a matrix for each projection of a delta net.
 public final class Qwen35 implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Qwen3_5ForCausalLM");
+        return Set.of("Qwen3_5ForCausalLM", "Qwen3_5MoeForCausalLM");
     }
 
     @Override
@@ -43,7 +46,22 @@ public final class Qwen35 implements ModelFamily {
                         Norm.rms(weights, layer + ".input_layernorm", 1), mixer(weights, i, layer)),
                 ResidualBranch.of(
                         Norm.rms(weights, layer + ".post_attention_layernorm", 1),
-                        FeedForward.gated(weights, layer + ".mlp")));
+                        feedForward(weights, layer + ".mlp")));
+    }
+
+    private static FeedForward feedForward(Weights weights, String mlp) {
+        if (weights.config().details().experts().isEmpty()) {
+            return FeedForward.gated(weights, mlp);
+        }
+        String experts = mlp + ".experts";
+        ExpertSource source =
+                weights.has(experts + ".gate_up_proj")
+                        ? new ExpertSource.Merged(experts + ".gate_up_proj", experts + ".down_proj")
+                        : ExpertSource.Separate.of(experts);
+        return MixtureOfExperts.load(weights, mlp + ".gate", source)
+                .with(
+                        SharedExpert.load(weights, mlp + ".shared_expert")
+                                .gatedBy(weights, mlp + ".shared_expert_gate"));
     }
 
     private static ResidualBranch.Sublayer mixer(Weights weights, int i, String layer) {

@@ -92,7 +92,8 @@ public sealed interface ExpertSource {
     private static OutputRows ofAll(
             Weights weights, String name, int expert, int rows, int columns) {
         int count = weights.config().feedForwardsPerLayer();
-        return OutputRows.of(weights.matrix(name + ".weight", count * rows, columns))
+        String stored = weights.has(name + ".weight") ? name + ".weight" : name;
+        return OutputRows.of(weights.matrix(stored, count * rows, columns))
                 .cut(new Span(expert * rows, (expert + 1) * rows));
     }
 }

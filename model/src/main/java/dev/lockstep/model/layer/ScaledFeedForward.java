@@ -11,8 +11,9 @@ public record ScaledFeedForward(FeedForward.Gated gated, float factor) implement
     @Override
     public Tensor forward(ForwardStep step) {
         ActivationBuffers activations = step.activations();
-        Tensor both = activations.gateUp(step.tokens());
-        Tensor product = activations.feedForward(step.tokens());
+        int columns = gated.down().weight().columns();
+        Tensor both = activations.gateUp(step.tokens(), columns);
+        Tensor product = activations.feedForward(step.tokens(), columns);
         gated.gateUp().forward(step.x(), both);
         gated.kernels().scale(both.columns(0, product.columns()), factor);
         gated.kernels().activateMultiply(gated.activation(), both, product);
