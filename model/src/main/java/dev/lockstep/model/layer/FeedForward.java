@@ -82,7 +82,7 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
         @Override
         public Tensor forward(ForwardStep step) {
             ActivationBuffers activations = step.activations();
-            Tensor inner = activations.feedForward(step.tokens());
+            Tensor inner = activations.feedForward(step.tokens(), down.weight().columns());
             up.forward(step.x(), inner);
             kernels.xielu(xielu, inner);
             return down.forward(inner, activations);
