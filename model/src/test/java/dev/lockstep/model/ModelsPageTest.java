@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 /// `docs/models.md` has every architecture that is served, and every one that is refused by name.
 class ModelsPageTest {
     private static final Path PAGE = Path.of("..", "docs", "models.md");
+    private static final Pattern CELL = Pattern.compile("\\|");
     private static final Pattern NAME = Pattern.compile("`([^`]+)`");
 
     @Test
@@ -59,8 +60,7 @@ class ModelsPageTest {
                 .dropWhile(line -> !line.startsWith(head))
                 .skip(2)
                 .takeWhile(line -> line.startsWith("|"))
-                .map(line -> List.of(line.substring(1).split("\\|")))
-                .map(cells -> cells.stream().map(String::strip).toList())
+                .map(line -> CELL.splitAsStream(line.substring(1)).map(String::strip).toList())
                 .toList();
     }
 
