@@ -202,6 +202,44 @@ def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, ar
 
 # The conversions of weights by llama.cpp when it writes a GGUF file.
 
+def mxfp4_case(root, name, kind, config, *, lengths=(5, 40)):
+    """Writes a folder whose experts are in MXFP4, with random codes; the reference computes with what transformers decodes."""
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+    folder = new_folder(root, name)
+    if folder is None:
+        return
+    for seed in range(1, 400):
+        random = np.random.default_rng(seed)
+        model = randomize(build(kind, config), seed, torch.bfloat16)
+        packed = {}
+        for key, weight in model.named_parameters():
+            if not key.endswith(("experts.gate_up_proj", "experts.down_proj")):
+                continue
+            experts, inputs, outputs = weight.shape
+            blocks = torch.from_numpy(random.integers(0, 256, (experts, outputs, inputs // 32, 16), dtype=np.uint8))
+            scales = torch.from_numpy(random.integers(121, 125, (experts, outputs, inputs // 32), dtype=np.uint8))
+            packed[key] = blocks, scales
+            weight.data.copy_(convert_moe_packed_tensors(blocks, scales).float().reshape(weight.shape))
+        cases, logits, gap = golden(model, lengths)
+        if gap > MIN_GAP:
+            break
+    tensors = {key: value.to(torch.bfloat16).contiguous() for key, value in model.state_dict().items()}
+    for key, (blocks, scales) in packed.items():
+        del tensors[key]
+        tensors[key + "_blocks"], tensors[key + "_scales"] = blocks, scales
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    written = json.loads(model.config.to_json_string())
+    written["architectures"] = [kind + "ForCausalLM"]
+    written["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head"]}
+    (folder / "config.json").write_text(json.dumps(written, indent=1) + "\n")
+    assert gap > MIN_GAP, (name, gap)
+    write_golden(folder, cases, logits)
+    print(f"{name}: gap {gap:.1e}, seed {seed}")
+
+
+# The conversions of weights by llama.cpp when it writes a GGUF file.
+
+
 def adjacent_pairs(values, heads):
     """Returns the rows of q and k in the order of rope on adjacent pairs."""
     rows = values.shape[0]
@@ -548,6 +586,12 @@ def mixtures(root, moe):
         latent, n_group=2, topk_group=2, rope_interleave=False, attention_bias=True, rope_parameters=yarn))
     del latent["first_k_dense_replace"]
     folder_case(root, "glm4moelite", "Glm4MoeLite", latent)
+    mxfp4_case(root, "gptoss-mxfp4", "GptOss", dict(
+        GROUPED, hidden_size=32, head_dim=8, intermediate_size=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
+        layer_types=["sliding_attention", "full_attention"], rope_parameters=plain(
+            150000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=64, truncate=False)))
+    folder_case(root, "hunyuan", "HunYuanDenseV1", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain(
+        rope_type="dynamic", alpha=50.0, factor=1.0)))
     folder_case(root, "ernie4_5moe", "Ernie4_5_Moe", dict(
         SMALL, tie_word_embeddings=True, moe_num_experts=4, moe_k=2, moe_intermediate_size=32,
         moe_num_shared_experts=2, rope_parameters=plain(5e5)))

@@ -68,14 +68,35 @@ record RopeReader(JsonObject config, int headDim, int context) {
             Optional<JsonObject> scaling = config.object("rope_scaling");
             scaling.ifPresent(each -> requireKnown(each, known()));
             return new RopeConfig(
-                    defaultTheta,
+                    scaling.map(each -> stretched(each, defaultTheta)).orElse(defaultTheta),
                     rotaryDim(config),
                     scaling.map(this::scaling).orElse(new RopeScaling.None()));
         }
         JsonObject own = ofLayers(parameters.get(), layerType);
         requireKnown(own, known());
-        return new RopeConfig(
-                own.number("rope_theta").orElse(defaultTheta), rotaryDim(own), scaling(own));
+        double theta = own.number("rope_theta").orElse(defaultTheta);
+        return new RopeConfig(stretched(own, theta), rotaryDim(own), scaling(own));
+    }
+
+    private Set<String> known() {
+        if (!isStretching()) {
+            return KNOWN;
+        }
+        Set<String> known = new HashSet<>(KNOWN);
+        known.add("alpha");
+        return known;
+    }
+
+    private boolean isStretching() {
+        return config.text("model_type").orElse("").startsWith("hunyuan");
+    }
+
+    /// Returns the base of the frequencies; Hunyuan's `alpha` multiplies it by `alpha^(d / (d -
+    /// 2))` for heads of d dimensions, whatever the length, and its `dynamic` means that.
+    private double stretched(JsonObject source, double theta) {
+        return isStretching() && source.has("alpha")
+                ? theta * Math.pow(source.requireNumber("alpha"), (double) headDim / (headDim - 2))
+                : theta;
     }
 
     /// Returns the part of `rope_parameters` that applies to layers of a type.
@@ -162,7 +183,10 @@ record RopeReader(JsonObject config, int headDim, int context) {
         return switch (type) {
             case "default" -> new RopeScaling.None();
             case "linear" -> new RopeScaling.Linear(source.requireNumber("factor"));
-            case "dynamic" -> new RopeScaling.Dynamic(source.requireNumber("factor"), context);
+            case "dynamic" ->
+                    isStretching() && source.has("alpha")
+                            ? new RopeScaling.None()
+                            : new RopeScaling.Dynamic(source.requireNumber("factor"), context);
             case "llama3" ->
                     new RopeScaling.Llama3(
                             source.requireNumber("factor"),

@@ -76,6 +76,24 @@ public record WeightMatrix(
                 .orElse(this);
     }
 
+    /// Returns some rows of a matrix that is in the order of its file.
+    public WeightMatrix part(int first, int count) {
+        if (!(order instanceof RowOrder.AsIs) || first < 0 || first + count > rows) {
+            throw new IllegalArgumentException(
+                    "%s: rows [%d, %d) of %d in the order %s"
+                            .formatted(name, first, first + count, rows, order));
+        }
+        long bytes = type.rowBytes(columns);
+        return new WeightMatrix(
+                name,
+                type,
+                count,
+                columns,
+                order,
+                decoder.isPresent() ? data : data.asSlice(first * bytes, count * bytes),
+                decoder.map(each -> new LaterRows(each, first)));
+    }
+
     /// Returns columns `[from, to)` of some stored rows, in whole blocks of `type`, one row after
     /// the other. Rows are decoded on all cores.
     ///

@@ -25,6 +25,7 @@ import dev.lockstep.model.family.GptOss;
 import dev.lockstep.model.family.Granite;
 import dev.lockstep.model.family.GraniteHybrid;
 import dev.lockstep.model.family.GraniteMoe;
+import dev.lockstep.model.family.HunYuan;
 import dev.lockstep.model.family.Lfm2;
 import dev.lockstep.model.family.Llama;
 import dev.lockstep.model.family.MiniMaxM2;
@@ -87,7 +88,8 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new Arcee(),
                     new Apertus(),
                     new Ernie45(),
-                    new FalconH1());
+                    new FalconH1(),
+                    new HunYuan());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
 

@@ -177,6 +177,9 @@ public final class Weights {
         if ((long) whole.rows() * whole.columns() != (long) parts * rows * columns) {
             throw wrongShape(whole, parts * rows, columns);
         }
+        if (whole.columns() == columns) {
+            return whole.part(part * rows, rows);
+        }
         long bytes = rows * whole.type().rowBytes(columns);
         return new WeightMatrix(
                 name,
@@ -190,12 +193,19 @@ public final class Weights {
     /// Returns the outputs of a linear layer whose matrix is stored as `[inputs, outputs]`, as one
     /// of equal parts of a tensor, with a part of another tensor as their bias. The transposed copy
     /// lives until it is packed.
+    ///
+    /// A quantized matrix is stored as `[outputs, inputs]` and not copied.
     public OutputRows transposedPart(
             String name, String bias, int parts, int part, int rows, int columns) {
+        Optional<WeightMatrix> ownBias = Optional.of(part(bias, parts, part, rows, 1));
+        if (checkpoint.tensor(name).decoder().isPresent()) {
+            return new OutputRows(
+                    part(name, parts, part, rows, columns), ownBias, new Span(0, rows));
+        }
         WeightMatrix stored = part(name, parts, part, columns, rows);
         return new OutputRows(
                 headersOnly ? Transposed.shape(stored) : Transposed.of(stored),
-                Optional.of(part(bias, parts, part, rows, 1)),
+                ownBias,
                 new Span(0, rows));
     }
 

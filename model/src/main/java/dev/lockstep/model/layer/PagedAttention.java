@@ -99,11 +99,27 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
                 Tensor positions,
                 Optional<Tensor> sinks,
                 Tensor out) {
+            store(kvLayer, heads, rotary, positions);
+            attend(kvLayer, heads, sinks, out);
+        }
+
+        /// Rotates queries and keys, and stores keys and values.
+        void store(int kvLayer, Tensor heads, RotaryTable rotary, Tensor positions) {
+            int end = firstToken + plan.batch().tokens();
+            backend.rotateAndStore(
+                    plan,
+                    heads.rows(firstToken, end),
+                    rotary,
+                    positions.columns(firstToken, end),
+                    blocks,
+                    kept ? kvLayer : 0);
+        }
+
+        /// Attends with queries that are rotated, to keys and values that are stored.
+        void attend(int kvLayer, Tensor heads, Optional<Tensor> sinks, Tensor out) {
             int end = firstToken + plan.batch().tokens();
             int layer = kept ? kvLayer : 0;
             Tensor own = heads.rows(firstToken, end);
-            backend.rotateAndStore(
-                    plan, own, rotary, positions.columns(firstToken, end), blocks, layer);
             backend.attend(plan, own, blocks, layer, sinks, out.rows(firstToken, end));
         }
     }

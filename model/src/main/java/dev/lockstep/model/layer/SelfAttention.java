@@ -31,6 +31,7 @@ import java.util.Optional;
 /// @param qkv this rank's query rows, then its key rows, then its value rows
 /// @param queryScale a factor of the queries by their position
 /// @param rotary has no dimensions if positions are not rotary, or not in this layer
+/// @param rotatedNorm norms after the rotation instead of before it
 /// @param sinks a score for each query head of this rank that has no value
 public record SelfAttention(
         int kvGroup,
@@ -39,9 +40,15 @@ public record SelfAttention(
         Optional<QueryKeyNorm> norm,
         Optional<QueryScale> queryScale,
         RotaryTable rotary,
+        Optional<RotatedNorm> rotatedNorm,
         Optional<Tensor> sinks,
         Linear.RowParallel output)
         implements ResidualBranch.Sublayer {
+
+    /// Norms of q and k that follow the rotation.
+    ///
+    /// @param none a rotary table of no dimensions
+    public record RotatedNorm(QueryKeyNorm norm, RotaryTable none) {}
 
     @Override
     public Tensor forward(ForwardStep step) {
@@ -55,14 +62,18 @@ public record SelfAttention(
         Tensor attended = activations.attended(step.tokens());
         qkv.forward(step.x(), heads);
         norm.ifPresent(each -> normalize(each, heads, activations));
+        Tensor positions = step.batch().positions();
         queryScale.ifPresent(
-                each ->
-                        each.apply(
-                                heads.columns(0, output.weight().columns()),
-                                step.batch().positions()));
-        for (PagedAttention.Rows rows : step.attention().get(kvGroup)) {
-            rows.attend(kvLayer, heads, rotary, step.batch().positions(), sinks, attended);
+                each -> each.apply(heads.columns(0, output.weight().columns()), positions));
+        List<PagedAttention.Rows> all = step.attention().get(kvGroup);
+        all.forEach(rows -> rows.store(kvLayer, heads, rotary, positions));
+        if (rotatedNorm.isPresent()) {
+            // Normed keys take the place of those that were stored when they were rotated.
+            normalize(rotatedNorm.get().norm(), heads, activations);
+            RotaryTable none = rotatedNorm.get().none();
+            all.forEach(rows -> rows.store(kvLayer, heads, none, positions));
         }
+        all.forEach(rows -> rows.attend(kvLayer, heads, sinks, attended));
         return attended;
     }
 
@@ -104,13 +115,44 @@ public record SelfAttention(
     /// Returns this layer with norms of q and k.
     public SelfAttention with(QueryKeyNorm added) {
         return new SelfAttention(
-                kvGroup, kvLayer, qkv, Optional.of(added), queryScale, rotary, sinks, output);
+                kvGroup,
+                kvLayer,
+                qkv,
+                Optional.of(added),
+                queryScale,
+                rotary,
+                rotatedNorm,
+                sinks,
+                output);
     }
 
     /// Returns this layer with a factor of the queries by their position.
     public SelfAttention with(QueryScale added) {
         return new SelfAttention(
-                kvGroup, kvLayer, qkv, norm, Optional.of(added), rotary, sinks, output);
+                kvGroup,
+                kvLayer,
+                qkv,
+                norm,
+                Optional.of(added),
+                rotary,
+                rotatedNorm,
+                sinks,
+                output);
+    }
+
+    /// Returns this layer with norms of the rotated q and k.
+    public SelfAttention withRotated(Weights weights, QueryKeyNorm added) {
+        var norms = new RotatedNorm(added, weights.emptyRotaryTable());
+        return new SelfAttention(
+                kvGroup,
+                kvLayer,
+                qkv,
+                norm,
+                queryScale,
+                rotary,
+                Optional.of(norms),
+                sinks,
+                output);
     }
 
     /// Returns this layer with sinks: scores that take their part of the softmax.
@@ -121,7 +163,15 @@ public record SelfAttention(
         int heads = weights.config().attention().headCount();
         Tensor scores = weights.vector(name, heads, own, 0);
         return new SelfAttention(
-                kvGroup, kvLayer, qkv, norm, queryScale, rotary, Optional.of(scores), output);
+                kvGroup,
+                kvLayer,
+                qkv,
+                norm,
+                queryScale,
+                rotary,
+                rotatedNorm,
+                Optional.of(scores),
+                output);
     }
 
     /// Loads `q_proj`, `k_proj` and `v_proj`.
@@ -198,6 +248,7 @@ public record SelfAttention(
                         Optional.empty(),
                         Optional.empty(),
                         rotary,
+                        Optional.empty(),
                         Optional.empty(),
                         output);
             }

@@ -10,9 +10,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Mixtures of experts with dense layers, shared experts and choices of their own, at more ranks
-/// than [RecordedLogitsTest] has, and in any batch.
-class MixtureGoldenTest {
+/// Recorded models at more ranks than [RecordedLogitsTest] has, and in any batch: mixtures of
+/// experts with dense layers, shared experts and choices of their own, latent attention, and norms
+/// after the rotation.
+class RecordedRanksTest {
 
     @ParameterizedTest
     @CsvSource({
@@ -30,7 +31,10 @@ class MixtureGoldenTest {
         "granitemoeshared, 3",
         "deepseek-v2, 3",
         "deepseek-v3, 4",
-        "glm4moelite, 3"
+        "glm4moelite, 3",
+        "gptoss-mxfp4, 3",
+        "hunyuan, 3",
+        "hunyuan, 4"
     })
     void logitsAndGreedyIdsMatchTheRecordedOnes(String name, int ranks) throws Exception {
         Path folder = folder(name);
@@ -55,7 +59,8 @@ class MixtureGoldenTest {
                 "granitemoeshared",
                 "deepseek-v2",
                 "deepseek-v3",
-                "glm4moelite"
+                "glm4moelite",
+                "hunyuan"
             })
     void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String name) throws Exception {
         Path folder = folder(name);
@@ -66,7 +71,7 @@ class MixtureGoldenTest {
 
     private static Path folder(String name) throws URISyntaxException {
         return Path.of(
-                Objects.requireNonNull(MixtureGoldenTest.class.getResource("/references/" + name))
+                Objects.requireNonNull(RecordedRanksTest.class.getResource("/references/" + name))
                         .toURI());
     }
 }

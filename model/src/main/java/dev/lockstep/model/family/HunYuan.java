@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model.family;
+
+import dev.lockstep.model.Model;
+import dev.lockstep.model.ModelFamily;
+import dev.lockstep.model.Weights;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.QueryKeyNorm;
+import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SelfAttention;
+import java.util.List;
+import java.util.Set;
+
+/// Hunyuan V1 (Tencent 2025), its dense models: Llama with norms of the heads of q and k after the
+/// rotation, and a rope whose base is stretched:
+///
+/// ```
+/// residual += Wo · attention(norm(rotary(Wq · n)), norm(rotary(Wk · n)), Wv · n)
+/// residual += Wdown · (silu(Wgate · n) ⊙ (Wup · n))
+/// ```
+public final class HunYuan implements ModelFamily {
+
+    @Override
+    public Set<String> architectures() {
+        return Set.of("HunYuanDenseV1ForCausalLM");
+    }
+
+    @Override
+    public Model load(Weights weights) {
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens"),
+                layers,
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "model.layers." + i;
+        String attention = layer + ".self_attn";
+        QueryKeyNorm norm =
+                QueryKeyNorm.perHead(
+                        weights, attention + ".query_layernorm", attention + ".key_layernorm", 0);
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".input_layernorm"),
+                        SelfAttention.rotary(weights, i, attention).withRotated(weights, norm)),
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".post_attention_layernorm"),
+                        FeedForward.gated(weights, layer + ".mlp")));
+    }
+}
