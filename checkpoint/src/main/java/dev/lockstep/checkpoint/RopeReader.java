@@ -78,17 +78,8 @@ record RopeReader(JsonObject config, int headDim, int context) {
         return new RopeConfig(stretched(own, theta), rotaryDim(own), scaling(own));
     }
 
-    private Set<String> known() {
-        if (!isStretching()) {
-            return KNOWN;
-        }
-        Set<String> known = new HashSet<>(KNOWN);
-        known.add("alpha");
-        return known;
-    }
-
     private boolean isStretching() {
-        return config.text("model_type").orElse("").startsWith("hunyuan");
+        return modelType().startsWith("hunyuan");
     }
 
     /// Returns the base of the frequencies; Hunyuan's `alpha` multiplies it by `alpha^(d / (d -
@@ -118,11 +109,13 @@ record RopeReader(JsonObject config, int headDim, int context) {
     }
 
     private Set<String> known() {
-        if (!modelType().equals("ministral3")) {
-            return KNOWN;
-        }
         Set<String> known = new HashSet<>(KNOWN);
-        known.add(QUERY_SCALE);
+        if (modelType().equals("ministral3")) {
+            known.add(QUERY_SCALE);
+        }
+        if (isStretching()) {
+            known.add("alpha");
+        }
         return known;
     }
 

@@ -24,15 +24,12 @@ import java.util.List;
 final class HeaderPreparation implements Preparation {
     private static final DevicePointer NOWHERE = new DevicePointer(0);
 
-    private record Nothing() implements PackedWeight, EmbeddingTable {
-        @Override
-        public int rows() {
-            return 0;
-        }
+    private record Nothing(int rows, int columns) implements PackedWeight, EmbeddingTable {
 
-        @Override
-        public int columns() {
-            return 0;
+        static Nothing of(List<WeightRows> segments) {
+            int rows = segments.stream().mapToInt(each -> each.rows().length).sum();
+            return new Nothing(
+                    rows, segments.stream().mapToInt(WeightRows::columns).max().orElse(0));
         }
 
         @Override
@@ -50,7 +47,7 @@ final class HeaderPreparation implements Preparation {
 
     @Override
     public PackedWeight prepare(List<WeightRows> segments, DType compute) {
-        return new Nothing();
+        return Nothing.of(segments);
     }
 
     @Override
@@ -60,7 +57,7 @@ final class HeaderPreparation implements Preparation {
 
     @Override
     public EmbeddingTable prepareEmbedding(WeightRows table) {
-        return new Nothing();
+        return Nothing.of(List.of(table));
     }
 
     @Override

@@ -18,6 +18,7 @@ import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -423,16 +424,32 @@ public final class Weights {
     }
 
     private WeightRows source(WeightMatrix matrix, IntStream numbers, Span columns, Arena decoded) {
-        IntStream rows = headersOnly ? IntStream.empty() : numbers;
+        if (headersOnly) {
+            return unread(matrix, (int) numbers.count(), columns);
+        }
+        int[] rows = numbers.map(matrix::storedRow).toArray();
         if (matrix.decoder().isPresent()) {
-            return decoded(matrix, rows.map(matrix::storedRow).toArray(), columns, decoded);
+            return decoded(matrix, rows, columns, decoded);
         }
         return new WeightRows(
                 matrix.name(),
                 matrix.data(),
                 matrix.type(),
                 matrix.columns(),
-                rows.map(matrix::storedRow).toArray(),
+                rows,
+                columns.from(),
+                columns.to());
+    }
+
+    /// Returns as many rows, which nobody reads: the file may keep the matrix in another form.
+    private static WeightRows unread(WeightMatrix matrix, int count, Span columns) {
+        long bytes = matrix.type().rowBytes(matrix.columns());
+        return new WeightRows(
+                matrix.name(),
+                MemorySegment.NULL.reinterpret(bytes),
+                matrix.type(),
+                matrix.columns(),
+                new int[count],
                 columns.from(),
                 columns.to());
     }

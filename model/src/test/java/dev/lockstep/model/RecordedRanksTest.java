@@ -69,6 +69,16 @@ class RecordedRanksTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"qwen2moe", "granitemoeshared", "deepseek-v2", "gptoss-mxfp4", "hunyuan"})
+    void headersShowThatAModelCanBeLoaded(String name) throws Exception {
+        ModelSource source = ModelSource.open(folder(name));
+        for (int ranks = 1; ranks <= 4; ranks++) {
+            source.requireLoadable(ranks);
+        }
+    }
+
     private static Path folder(String name) throws URISyntaxException {
         return Path.of(
                 Objects.requireNonNull(RecordedRanksTest.class.getResource("/references/" + name))
