@@ -194,7 +194,7 @@ class GgufFileTest {
     void aKeyThatMayChangeTheArithmeticAndIsNotReadIsNamed() {
         for (String key :
                 List.of(
-                        "rope.scaling.yarn_log_multiplier",
+                        "rope.scaling.yarn_attn_factor",
                         "rope.scaling.yarn_ext_factor",
                         "attention.temperature_scale",
                         "expert_shared_count")) {

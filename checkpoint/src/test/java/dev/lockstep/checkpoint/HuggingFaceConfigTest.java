@@ -215,7 +215,6 @@ class HuggingFaceConfigTest {
             value = {
                 "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4, \"llama_4_scaling_beta\": 0.1} | rope_scaling.llama_4_scaling_beta is 0.1, expected none",
                 "\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 4, \"alpha\": 1000.0} | rope_scaling.alpha is 1000.0",
-                "\"rope_parameters\": {\"rope_type\": \"default\", \"mrope_section\": [2, 3, 3]} | rope_parameters.mrope_section is [2,3,3]",
                 "\"rope_parameters\": {\"full_attention\": {\"alpha\": 2}} | rope_parameters.full_attention.alpha is 2",
                 "\"rope_parameters\": {\"full_attention\": {}, \"rope_theta\": 3} | rope_parameters.rope_theta is 3",
                 "\"rope_parameters\": {\"full_attention\": null} | rope_parameters.full_attention is null",

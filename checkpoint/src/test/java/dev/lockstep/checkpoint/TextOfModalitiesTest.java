@@ -134,7 +134,7 @@ class TextOfModalitiesTest {
                                          "quantization_config": {"quant_method": "other"},
                                          "text_config": {"model_type": "mistral"}}""")
                                 .config(),
-                "quantization_config names the method other");
+                "quantization_config.quant_method is other");
         Refused.naming(
                 () ->
                         openFiles(

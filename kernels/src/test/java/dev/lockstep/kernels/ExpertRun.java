@@ -212,7 +212,8 @@ record ExpertRun(
                 double gate = Math.min(x, 7);
                 yield gate / (1 + Math.exp(-1.702 * gate)) * (Math.clamp(up, -7, 7) + 1);
             }
-            case GELU_ERF, RELU_SQUARED -> throw new IllegalArgumentException("not in this reference");
+            case GELU_ERF, RELU_SQUARED ->
+                    throw new IllegalArgumentException("not in this reference");
         };
     }
 

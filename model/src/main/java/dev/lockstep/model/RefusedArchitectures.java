@@ -14,7 +14,6 @@ final class RefusedArchitectures {
     private static final String ENCODER_DECODER = "it has an encoder beside its decoder";
     private static final String PER_LAYER =
             "it has embeddings of its own in each layer and layers that share keys and values";
-    private static final String NORM_AFTER_ROPE = "it norms queries and keys after their rotation";
 
     private static final Map<String, String> REASONS =
             new TreeMap<>(
@@ -30,7 +29,6 @@ final class RefusedArchitectures {
                             Map.entry("Gemma3nForConditionalGeneration", PER_LAYER),
                             Map.entry("Gemma4ForCausalLM", PER_LAYER),
                             Map.entry("Gemma4ForConditionalGeneration", PER_LAYER),
-                            Map.entry("HunYuanDenseV1ForCausalLM", NORM_AFTER_ROPE),
                             Map.entry("InternLM2ForCausalLM", "its q, k and v alternate in wqkv"),
                             Map.entry(
                                     "MllamaForConditionalGeneration",

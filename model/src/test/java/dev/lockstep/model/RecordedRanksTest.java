@@ -32,7 +32,6 @@ class RecordedRanksTest {
         "deepseek-v2, 3",
         "deepseek-v3, 4",
         "glm4moelite, 3",
-        "gptoss-mxfp4, 3",
         "hunyuan, 3",
         "hunyuan, 4"
     })

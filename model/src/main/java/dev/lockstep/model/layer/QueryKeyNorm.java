@@ -80,8 +80,8 @@ public sealed interface QueryKeyNorm {
         return perHead(weights, attention + ".q_norm", attention + ".k_norm", added);
     }
 
-    /// Loads norms of single heads by the names of both vectors, without `.weight`; their factors are
-    /// the stored weights plus `added`.
+    /// Loads norms of single heads by the names of both vectors, without `.weight`; their factors
+    /// are the stored weights plus `added`.
     static PerHead perHead(Weights weights, String query, String key, float added) {
         int size = weights.config().attention().headDim();
         var all = new Span(0, size);

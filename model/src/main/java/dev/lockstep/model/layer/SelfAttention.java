@@ -144,15 +144,7 @@ public record SelfAttention(
     public SelfAttention withRotated(Weights weights, QueryKeyNorm added) {
         var norms = new RotatedNorm(added, weights.emptyRotaryTable());
         return new SelfAttention(
-                kvGroup,
-                kvLayer,
-                qkv,
-                norm,
-                queryScale,
-                rotary,
-                Optional.of(norms),
-                sinks,
-                output);
+                kvGroup, kvLayer, qkv, norm, queryScale, rotary, Optional.of(norms), sinks, output);
     }
 
     /// Returns this layer with sinks: scores that take their part of the softmax.
