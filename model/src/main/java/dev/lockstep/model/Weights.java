@@ -442,6 +442,7 @@ public final class Weights {
     }
 
     /// Returns as many rows, which nobody reads: the file may keep the matrix in another form.
+    @SuppressWarnings("restricted") // the segment has a size and no memory
     private static WeightRows unread(WeightMatrix matrix, int count, Span columns) {
         long bytes = matrix.type().rowBytes(matrix.columns());
         return new WeightRows(
