@@ -76,8 +76,19 @@ final class Baseline {
                     ClusterStatusResponse status = admin.status();
                     return status.getReady()
                             && status.getGroupsList().stream().allMatch(Baseline::isIdle)
-                            && openRequests() == 0;
+                            && openRequests() == 0
+                            && noWorkerIsGone(status);
                 });
+    }
+
+    /// Returns whether the members are processes that run: one that was killed is a member until
+    /// its session has ended.
+    private boolean noWorkerIsGone(ClusterStatusResponse status) {
+        long members =
+                status.getMembersList().stream()
+                        .filter(member -> member.getRole().equals("worker"))
+                        .count();
+        return members <= sandbox.processIdsOf("worker").size();
     }
 
     private static boolean isIdle(GroupStatus group) {
