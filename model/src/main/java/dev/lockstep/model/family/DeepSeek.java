@@ -5,17 +5,14 @@ import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
-import dev.lockstep.model.layer.Embedding;
 import dev.lockstep.model.layer.ExpertSource;
 import dev.lockstep.model.layer.FeedForward;
 import dev.lockstep.model.layer.LatentAttention;
-import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.Router;
 import dev.lockstep.model.layer.SharedExpert;
-import java.util.List;
 import java.util.Set;
 
 /// DeepSeek-V2 and V3 (DeepSeek-AI 2024), Kimi K2 and GLM-4.7-Flash: latent attention, dense layers
@@ -34,13 +31,7 @@ public final class DeepSeek implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
-        return Decoder.of(
-                weights,
-                Embedding.load(weights, "model.embed_tokens"),
-                layers,
-                Norm.rms(weights, "model.norm"),
-                LmHead.load(weights, "model.embed_tokens"));
+        return Decoder.load(weights, i -> layer(weights, i));
     }
 
     private static Decoder.Layer layer(Weights weights, int i) {

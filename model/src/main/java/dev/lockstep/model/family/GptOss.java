@@ -6,15 +6,12 @@ import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
-import dev.lockstep.model.layer.Embedding;
 import dev.lockstep.model.layer.ExpertSource;
-import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.Router;
 import dev.lockstep.model.layer.SelfAttention;
-import java.util.List;
 import java.util.Set;
 
 /// gpt-oss (OpenAI 2025): biases everywhere, windows in every other layer, a sink in the softmax of
@@ -33,13 +30,7 @@ public final class GptOss implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
-        return Decoder.of(
-                weights,
-                Embedding.load(weights, "model.embed_tokens"),
-                layers,
-                Norm.rms(weights, "model.norm"),
-                LmHead.load(weights, "model.embed_tokens"));
+        return Decoder.load(weights, i -> layer(weights, i));
     }
 
     private static Decoder.Layer layer(Weights weights, int i) {

@@ -5,16 +5,13 @@ import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
-import dev.lockstep.model.layer.Embedding;
 import dev.lockstep.model.layer.ExpertSource;
-import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.QueryKeyNorm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.Router;
 import dev.lockstep.model.layer.SelfAttention;
-import java.util.List;
 import java.util.Set;
 
 /// MiniMax-M2 (MiniMax 2025): norms of the whole q and the whole k, a rope of a part of each head,
@@ -33,13 +30,7 @@ public final class MiniMaxM2 implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
-        return Decoder.of(
-                weights,
-                Embedding.load(weights, "model.embed_tokens"),
-                layers,
-                Norm.rms(weights, "model.norm"),
-                LmHead.load(weights, "model.embed_tokens"));
+        return Decoder.load(weights, i -> layer(weights, i));
     }
 
     private static Decoder.Layer layer(Weights weights, int i) {

@@ -5,14 +5,11 @@ import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
-import dev.lockstep.model.layer.Embedding;
 import dev.lockstep.model.layer.FeedForward;
-import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.QueryKeyNorm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.SelfAttention;
-import java.util.List;
 import java.util.Set;
 
 /// Qwen3 (Yang et al. 2025): Llama with an RMSNorm of each head of q and k before the rotation, and
@@ -31,13 +28,7 @@ public final class Qwen3 implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
-        return Decoder.of(
-                weights,
-                Embedding.load(weights, "model.embed_tokens"),
-                layers,
-                Norm.rms(weights, "model.norm"),
-                LmHead.load(weights, "model.embed_tokens"));
+        return Decoder.load(weights, i -> layer(weights, i));
     }
 
     private static Decoder.Layer layer(Weights weights, int i) {

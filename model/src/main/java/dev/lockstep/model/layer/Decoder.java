@@ -45,6 +45,19 @@ public record Decoder(
     /// The two branches of a layer, in the order in which they are added to the residual.
     public record Layer(ResidualBranch attention, ResidualBranch feedForward) {}
 
+    /// Loads a decoder whose embedding is `model.embed_tokens`, whose last norm is an RMSNorm
+    /// `model.norm`, and whose head is `lm_head` or the embedding.
+    ///
+    /// @param loader loads the layer of a number
+    public static Decoder load(Weights weights, IntFunction<Layer> loader) {
+        return of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens"),
+                layers(weights, loader),
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
     /// Loads every layer of the configuration.
     ///
     /// @param loader loads the layer of a number
