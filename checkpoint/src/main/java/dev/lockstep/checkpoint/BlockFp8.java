@@ -57,8 +57,11 @@ record BlockFp8(OptionalInt blockRows, OptionalInt blockColumns, TensorType type
         if (count == 1) {
             return values(scale, 1).perGroup(Integer.MAX_VALUE, Integer.MAX_VALUE);
         }
-        if (scale.shape().size() == shape.size() && scale.shape().getLast() == 1) {
-            requireGrid(weight, scale, inner, 1);
+        boolean ofRows =
+                scale.shape().size() == shape.size()
+                        && scale.shape().getLast() == 1
+                        && scale.shape().get(shape.size() - 2) == inner;
+        if (ofRows) {
             return values(scale, 1).perGroup(1, Integer.MAX_VALUE);
         }
         if (blockRows.isEmpty() || blockColumns.isEmpty()) {

@@ -55,16 +55,12 @@ record GgufTensorType(
                 });
     }
 
-    /// Returns the number of a type.
-    static int numberOf(TensorType type) {
+    /// Returns the number of the type that has this name in GGUF.
+    static int numberOf(String name) {
         return IntStream.range(0, 64)
-                .filter(
-                        number ->
-                                of(number)
-                                        .flatMap(GgufTensorType::usable)
-                                        .equals(Optional.of(type)))
+                .filter(number -> of(number).map(GgufTensorType::name).equals(Optional.of(name)))
                 .findFirst()
-                .orElseThrow(() -> new IllegalArgumentException(type + " is no type of GGUF"));
+                .orElseThrow(() -> new IllegalArgumentException(name + " is no type of GGUF"));
     }
 
     /// Returns the names of the types that can be computed with, for messages.

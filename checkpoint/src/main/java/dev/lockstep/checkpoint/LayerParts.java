@@ -31,8 +31,8 @@ record LayerParts(String layer, Map<String, StoredTensor> all, Set<String> used)
         StoredTensor tensor = all.get(layer + suffix);
         if (tensor == null) {
             throw new CheckpointException(
-                    "tensor %s%s is missing, which a quantized layer needs"
-                            .formatted(layer, suffix));
+                    "%s: tensor %s%s is missing, which a quantized layer needs"
+                            .formatted(all.values().iterator().next().file(), layer, suffix));
         }
         if (!List.of(typeNames).contains(tensor.typeName())) {
             throw new CheckpointException(

@@ -52,7 +52,7 @@ final class SafetensorsWriter {
     }
 
     /// Returns the length and then the JSON padded with spaces.
-    private static byte[] header(String json) {
+    static byte[] header(String json) {
         byte[] text = json.getBytes(StandardCharsets.UTF_8);
         int length = (text.length + 7) / 8 * 8;
         byte[] header = new byte[8 + length];

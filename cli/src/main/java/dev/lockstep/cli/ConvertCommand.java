@@ -3,7 +3,7 @@ package dev.lockstep.cli;
 
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.convert.Conversion;
-import dev.lockstep.cli.convert.Target;
+import dev.lockstep.cli.convert.Quantization;
 import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.HostCpus;
@@ -18,10 +18,17 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/// Writes a GGUF model anew with quantized matrices; computes on the CPU, in this process.
+/// Writes a model anew with quantized matrices; computes on the CPU, in this process.
 final class ConvertCommand extends Command {
     private static final Key<String> QUANTIZE =
-            Key.text("quantize", Target.words(), "the type of the matrices in TARGET");
+            Key.text("quantize", Quantization.words(), "the type of the matrices in TARGET");
+    private static final Key<Integer> GROUP_SIZE =
+            Key.integer(
+                            "group-size",
+                            32,
+                            1 << 16,
+                            "columns that share a scale, for int4 and int8; a multiple of 32")
+                    .orElse("128");
     private static final Key<List<String>> KEEP =
             Key.texts(
                             "keep",
@@ -43,19 +50,26 @@ final class ConvertCommand extends Command {
                     .orElse("32768");
 
     private static final SettingsSpec SPEC =
-            SettingsSpec.of(QUANTIZE, KEEP, CALIBRATE, CALIBRATION_TOKENS, ProcessKeys.THREADS)
+            SettingsSpec.of(
+                            QUANTIZE,
+                            GROUP_SIZE,
+                            KEEP,
+                            CALIBRATE,
+                            CALIBRATION_TOKENS,
+                            ProcessKeys.THREADS)
                     .takingArguments("SOURCE TARGET");
 
     ConvertCommand() {
         super(
                 "convert",
                 """
-                SOURCE TARGET.gguf --quantize=TYPE
+                SOURCE TARGET --quantize=TYPE
 
-                Writes the GGUF model SOURCE anew with matrices of another type. A run that was interrupted goes
-                on where it stopped when it is started again.\
+                Writes SOURCE anew with matrices of another type: a .gguf file as a .gguf file, a folder as a
+                folder with int4 or int8 as compressed-tensors stores them (pack-quantized). A run that was
+                interrupted goes on where it stopped when it is started again.\
                 """,
-                "write a GGUF model anew with quantized matrices",
+                "write a model anew with quantized matrices",
                 SPEC);
     }
 
@@ -64,30 +78,26 @@ final class ConvertCommand extends Command {
         Settings settings = settings(arguments);
         if (settings.arguments().size() != 2) {
             throw new SettingsException(
-                    "name the model to read and the file to write: SOURCE TARGET.gguf");
+                    "name the model to read and the one to write: SOURCE TARGET");
         }
         if (!settings.isGiven(QUANTIZE)) {
             throw new SettingsException("--quantize is missing: the type of the matrices");
         }
         Path target = Path.of(settings.arguments().get(1));
         Terminal terminal = Terminal.standardError();
+        Quantization quantize =
+                Quantization.of(settings.value(QUANTIZE), settings.value(GROUP_SIZE))
+                        .orElseThrow(() -> unknown(settings.value(QUANTIZE)));
+        requireForm(quantize, target);
         ModelChoice source =
                 ModelChoice.ofUser("SOURCE", settings.arguments().getFirst(), terminal);
-        for (Path path : List.of(source.path(), target)) {
-            if (!path.toString().endsWith(".gguf")) {
-                throw new SettingsException(
-                        "%s is not a .gguf file: other forms are not converted".formatted(path));
-            }
-        }
-        int threads =
-                settings.isGiven(ProcessKeys.THREADS)
-                        ? settings.value(ProcessKeys.THREADS)
-                        : HostCpus.ofProcess().count();
+        requireForm(quantize, source.path());
+        int threads = settings.find(ProcessKeys.THREADS).orElse(HostCpus.ofProcess().count());
         var conversion =
                 new Conversion(
                         source.path(),
                         target,
-                        target(settings.value(QUANTIZE)),
+                        quantize,
                         settings.isGiven(KEEP) ? settings.value(KEEP) : List.of(),
                         settings.isGiven(CALIBRATE)
                                 ? Optional.of(Path.of(settings.value(CALIBRATE)))
@@ -102,13 +112,29 @@ final class ConvertCommand extends Command {
         return ExitCode.OK;
     }
 
-    private static Target target(String word) {
-        return Target.of(word)
-                .orElseThrow(
-                        () ->
-                                new SettingsException(
-                                        "--quantize: \"%s\" is none of %s"
-                                                .formatted(
-                                                        word, Target.words().replace("|", ", "))));
+    private static SettingsException unknown(String word) {
+        return new SettingsException(
+                "--quantize: \"%s\" is none of %s"
+                        .formatted(word, Quantization.words().replace("|", ", ")));
+    }
+
+    private static void requireForm(Quantization quantize, Path path) {
+        boolean file = path.toString().endsWith(".gguf");
+        switch (quantize) {
+            case Quantization.Gguf type -> {
+                if (!file) {
+                    throw new SettingsException(
+                            "--quantize=%s converts a .gguf file to another one; %s is none"
+                                    .formatted(type, path));
+                }
+            }
+            case Quantization.Integers integers -> {
+                if (file) {
+                    throw new SettingsException(
+                            "--quantize=int%d converts a folder in Hugging Face layout to another one; %s is a .gguf file"
+                                    .formatted(integers.format().bits(), path));
+                }
+            }
+        }
     }
 }

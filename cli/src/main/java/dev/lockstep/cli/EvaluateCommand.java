@@ -79,10 +79,7 @@ final class EvaluateCommand extends Command {
                         settings.value(CONTEXT),
                         settings.isGiven(WINDOWS) ? settings.value(WINDOWS) : Integer.MAX_VALUE,
                         layers);
-        int threads =
-                settings.isGiven(ProcessKeys.THREADS)
-                        ? settings.value(ProcessKeys.THREADS)
-                        : HostCpus.ofProcess().count();
+        int threads = settings.find(ProcessKeys.THREADS).orElse(HostCpus.ofProcess().count());
         EvaluationReport report =
                 evaluating.run(() -> CpuKernels.open(CpuOptions.ofThreads(threads)), terminal);
         System.out.println(settings.value(JSON) ? report.json() : report.text());

@@ -129,7 +129,7 @@ class LockstepTest {
         err.reset();
         assertRefused(
                 ExitCode.USAGE,
-                "lockstep answer: no such command; commands are serve, run, models, inspect, tokenize, render, parse, grammar, coordinator,"
+                "lockstep answer: no such command; commands are serve, run, models, inspect, convert, evaluate, tokenize, render, parse, grammar, coordinator,"
                         + " scheduler, worker, zookeeper, drain, resize, certificates, doctor, devices, bench, replay, train-start-up",
                 "answer");
     }

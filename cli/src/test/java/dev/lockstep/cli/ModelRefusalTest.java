@@ -85,11 +85,6 @@ class ModelRefusalTest {
                             "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"llama_4_scaling_beta\":0.1}",
                             "rope_scaling.llama_4_scaling_beta is 0.1"),
                     configured(
-                            "layers without rope",
-                            "\"LlamaForCausalLM\"",
-                            "\"SmolLM3ForCausalLM\"",
-                            "layers without rope"),
-                    configured(
                             "a tensor of another shape",
                             "\"intermediate_size\":128",
                             "\"intermediate_size\":96",

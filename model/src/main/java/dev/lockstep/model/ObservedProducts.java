@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.OptionalInt;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /// Shows the inputs of a model's matrix products to an observer, by the names of the tensors that
@@ -18,6 +25,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// A model that is loaded with [#kernels] is observed without knowing it.
 public final class ObservedProducts {
+    private static final Pattern LAYER = Pattern.compile("\\.(?:layers|h)\\.(\\d+)\\.");
+
     private final Kernels target;
     private final Observer observer;
     private final Kernels kernels;
@@ -48,6 +57,27 @@ public final class ObservedProducts {
     /// Returns kernels that compute what the observed ones compute.
     public Kernels kernels() {
         return kernels;
+    }
+
+    /// Returns the layer of a matrix by its name; empty for embeddings and the head.
+    public static OptionalInt layer(String name) {
+        Matcher layer = LAYER.matcher(name);
+        return layer.find()
+                ? OptionalInt.of(Integer.parseInt(layer.group(1)))
+                : OptionalInt.empty();
+    }
+
+    /// Returns a copy of an input.
+    ///
+    /// @param kernels the observed ones
+    /// @param x F32
+    public static float[] values(Kernels kernels, Tensor x) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment host = arena.allocate(x.bytes(), Float.BYTES);
+            kernels.copyToHost(x, host);
+            return host.toArray(ValueLayout.JAVA_FLOAT);
+        }
     }
 
     private @Nullable Object call(Method method, Object @Nullable [] arguments) throws Throwable {

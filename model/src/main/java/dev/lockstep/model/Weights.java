@@ -377,7 +377,8 @@ public final class Weights {
                         source(
                                 OutputRows.of(matrix),
                                 new Span(0, matrix.columns()),
-                                Arena.ofAuto()));
+                                // A decoded table lives as long as the process, like a mapped one.
+                                Arena.ofShared()));
         bytes += table.bytes();
         return table;
     }

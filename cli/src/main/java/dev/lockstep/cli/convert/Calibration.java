@@ -2,7 +2,6 @@
 package dev.lockstep.cli.convert;
 
 import dev.lockstep.cli.console.Terminal;
-import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.LoadSettings;
@@ -11,15 +10,10 @@ import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.ObservedProducts;
 import dev.lockstep.model.quant.ErrorFeedback;
 import dev.lockstep.model.quant.InputProducts;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /// The inputs that a model's matrices have for some texts.
 ///
@@ -27,8 +21,6 @@ import java.util.regex.Pattern;
 /// at a time; for the next ones the texts are computed again. Inputs are those of the model as it
 /// is, not of the quantized layers before.
 final class Calibration implements AutoCloseable {
-    private static final Pattern LAYER = Pattern.compile("\\.(?:layers|h)\\.(\\d+)\\.");
-
     /// The layer of what comes after all layers.
     private static final int HEAD = Integer.MAX_VALUE;
 
@@ -114,7 +106,7 @@ final class Calibration implements AutoCloseable {
             weights.forEach(name -> products.put(name, added));
             found = added;
         }
-        found.add(values(x));
+        found.add(ObservedProducts.values(kernels, x));
     }
 
     private long keptBytes() {
@@ -130,19 +122,7 @@ final class Calibration implements AutoCloseable {
     }
 
     private static int layer(String name) {
-        Matcher matcher = LAYER.matcher(name);
-        return matcher.find() ? Integer.parseInt(matcher.group(1)) : HEAD;
-    }
-
-    private float[] values(Tensor x) {
-        if (x.type() != DType.F32) {
-            throw new IllegalArgumentException("activations of " + x.type());
-        }
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment host = arena.allocate(x.bytes(), Float.BYTES);
-            kernels.copyToHost(x, host);
-            return host.toArray(ValueLayout.JAVA_FLOAT);
-        }
+        return ObservedProducts.layer(name).orElse(HEAD);
     }
 
     @Override

@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.evaluate;
 
-import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ObservedProducts;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /// The input of each layer's first matrix product for one text: the residual that enters the layer,
 /// after its norm.
 final class LayerInputs implements ObservedProducts.Observer {
-    private static final Pattern LAYER = Pattern.compile("\\.layers\\.(\\d+)\\.");
-
     private final Kernels kernels;
     private final Map<Integer, float[]> inputs = new TreeMap<>();
 
@@ -30,10 +22,11 @@ final class LayerInputs implements ObservedProducts.Observer {
 
     @Override
     public void product(List<String> weights, Tensor x) {
-        Matcher layer = LAYER.matcher(weights.getFirst());
-        if (layer.find()) {
-            inputs.computeIfAbsent(Integer.valueOf(layer.group(1)), _ -> values(x));
-        }
+        ObservedProducts.layer(weights.getFirst())
+                .ifPresent(
+                        layer ->
+                                inputs.computeIfAbsent(
+                                        layer, _ -> ObservedProducts.values(kernels, x)));
     }
 
     /// Returns the inputs by layer and forgets them.
@@ -41,17 +34,6 @@ final class LayerInputs implements ObservedProducts.Observer {
         Map<Integer, float[]> taken = new TreeMap<>(inputs);
         inputs.clear();
         return taken;
-    }
-
-    private float[] values(Tensor x) {
-        if (x.type() != DType.F32) {
-            throw new IllegalArgumentException("activations of " + x.type() + " are not compared");
-        }
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment host = arena.allocate(x.bytes(), Float.BYTES);
-            kernels.copyToHost(x, host);
-            return host.toArray(ValueLayout.JAVA_FLOAT);
-        }
     }
 
     /// The relative error of each layer's input, `sqrt(Σ (x − y)² / Σ y²)` over all texts, where y

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.convert;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -49,6 +50,68 @@ class ConversionTest {
         for (int i = 0; i < expected.length; i++) {
             assertEquals(expected[i], actual[i], bound, "logit " + i);
         }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"int8, 32, 0.3", "int8, 128, 0.3", "int4, 32, 3"})
+    void aFolderOfIntegersRunsNearItsSource(String type, int groupSize, float bound)
+            throws Exception {
+        Path source = Fixtures.require("models/llama");
+        Path target = folder.resolve("folder");
+        List<String> report = convertFolder(source, target, type, groupSize, Optional.empty());
+        assertTrue(report.getFirst().contains("21 tensors as integers"), report::toString);
+        assertTrue(Files.exists(target.resolve("tokenizer.json")));
+        Checkpoint read = Checkpoint.open(target);
+        assertTrue(read.tensor("model.layers.0.mlp.up_proj.weight").decoder().isPresent());
+        assertTrue(read.tensor("lm_head.weight").decoder().isEmpty());
+        float[] expected = logits(source);
+        float[] actual = logits(target);
+        for (int i = 0; i < expected.length; i++) {
+            assertEquals(expected[i], actual[i], bound, "logit " + i);
+        }
+    }
+
+    @Test
+    void anInterruptedFolderGoesOnAndIsEqual() throws Exception {
+        Path source = Fixtures.require("models/llama");
+        Path whole = folder.resolve("whole");
+        Path resumed = folder.resolve("resumed");
+        convertFolder(source, whole, "int4", 32, Optional.empty());
+        byte[] bytes = Files.readAllBytes(whole.resolve("model.safetensors"));
+        Files.createDirectory(resumed);
+        Files.write(
+                resumed.resolve("model.safetensors.partial"),
+                Arrays.copyOf(bytes, bytes.length / 2));
+        convertFolder(source, resumed, "int4", 32, Optional.empty());
+        assertArrayEquals(bytes, Files.readAllBytes(resumed.resolve("model.safetensors")));
+    }
+
+    @Test
+    void aModelOfSeveralModalitiesIsRefused() throws Exception {
+        Path source = folder.resolve("vision");
+        Files.createDirectory(source);
+        Path text = Fixtures.require("models/llama");
+        for (String name : List.of("tokenizer.json", "model.safetensors")) {
+            Files.copy(text.resolve(name), source.resolve(name));
+        }
+        String config = Files.readString(text.resolve("config.json"));
+        Files.writeString(
+                source.resolve("config.json"),
+                "{\"architectures\": [\"LlavaForConditionalGeneration\"], \"model_type\": \"llava\", \"text_config\": "
+                        + config
+                        + "}");
+        String refusal =
+                assertThrows(
+                                RuntimeException.class,
+                                () ->
+                                        convertFolder(
+                                                source,
+                                                folder.resolve("x"),
+                                                "int8",
+                                                32,
+                                                Optional.empty()))
+                        .getMessage();
+        assertTrue(String.valueOf(refusal).contains("are not converted"), refusal);
     }
 
     @Test
@@ -117,10 +180,26 @@ class ConversionTest {
 
     private static List<String> convert(
             Path target, String type, Optional<Path> text, List<String> keep, long maxBytes) {
-        return new Conversion(source(), target, Target.of(type).orElseThrow(), keep, text, 512)
+        return new Conversion(
+                        source(), target, Quantization.of(type, 32).orElseThrow(), keep, text, 512)
                 .run(
                         ConversionTest::kernels,
                         maxBytes,
+                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+    }
+
+    private static List<String> convertFolder(
+            Path source, Path target, String type, int groupSize, Optional<Path> text) {
+        return new Conversion(
+                        source,
+                        target,
+                        Quantization.of(type, groupSize).orElseThrow(),
+                        List.of(),
+                        text,
+                        512)
+                .run(
+                        ConversionTest::kernels,
+                        1L << 30,
                         new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
     }
 

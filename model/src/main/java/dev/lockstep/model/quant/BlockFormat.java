@@ -5,10 +5,13 @@ import dev.lockstep.checkpoint.TensorType;
 import java.nio.ByteBuffer;
 
 /// How the columns of a block share scales, and how a block is stored.
-public sealed interface BlockFormat permits SimpleFormat, SuperFormat {
+public sealed interface BlockFormat permits SimpleFormat, SuperFormat, GroupFormat {
 
-    /// Returns the stored type.
-    TensorType type();
+    /// Returns the number of columns of a block.
+    int columns();
+
+    /// Returns the bytes of a stored block.
+    int blockBytes();
 
     /// Fits the grid of the block that begins at column `from`.
     ///

@@ -16,11 +16,11 @@ public record MatrixQuantizer(BlockFormat format, Optional<ErrorFeedback> feedba
     ///
     /// @param rows one after the other
     public byte[] quantize(float[] rows, int columns) {
-        int blockColumns = format.type().blockSize();
+        int blockColumns = format.columns();
         if (columns % blockColumns != 0) {
             throw new IllegalArgumentException(
-                    "rows of %d values are not whole blocks of %d, those of %s"
-                            .formatted(columns, blockColumns, format.type()));
+                    "rows of %d values are not whole blocks of %d"
+                            .formatted(columns, blockColumns));
         }
         feedback.ifPresent(
                 each -> {
@@ -31,7 +31,7 @@ public record MatrixQuantizer(BlockFormat format, Optional<ErrorFeedback> feedba
                     }
                 });
         int count = rows.length / columns;
-        int rowBytes = Math.toIntExact(format.type().rowBytes(columns));
+        int rowBytes = Math.multiplyExact(columns / blockColumns, format.blockBytes());
         byte[] stored = new byte[Math.multiplyExact(count, rowBytes)];
         IntStream.range(0, count)
                 .parallel()
@@ -48,7 +48,7 @@ public record MatrixQuantizer(BlockFormat format, Optional<ErrorFeedback> feedba
     }
 
     private void quantize(float[] row, ByteBuffer out) {
-        int blockColumns = format.type().blockSize();
+        int blockColumns = format.columns();
         float[] importance =
                 feedback.map(ErrorFeedback::importance).orElseGet(() -> magnitudes(row));
         for (int from = 0; from < row.length; from += blockColumns) {

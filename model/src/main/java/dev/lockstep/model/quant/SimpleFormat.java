@@ -16,6 +16,16 @@ record SimpleFormat(TensorType type) implements BlockFormat {
     }
 
     @Override
+    public int columns() {
+        return COLUMNS;
+    }
+
+    @Override
+    public int blockBytes() {
+        return type.blockBytes();
+    }
+
+    @Override
     public QuantizedBlock fit(float[] row, int from, float[] importance) {
         int high = (1 << (bits(type) - 1)) - 1;
         int low = -high - 1;

@@ -40,6 +40,16 @@ record SuperFormat(TensorType type) implements BlockFormat {
     }
 
     @Override
+    public int columns() {
+        return COLUMNS;
+    }
+
+    @Override
+    public int blockBytes() {
+        return type.blockBytes();
+    }
+
+    @Override
     public QuantizedBlock fit(float[] row, int from, float[] importance) {
         Shape shape = shape(type);
         int width = shape.width;

@@ -181,7 +181,7 @@ class MatrixQuantizerTest {
     @Test
     void rowsThatAreNoWholeBlocksAreRefused() {
         assertEquals(
-                "rows of 96 values are not whole blocks of 256, those of Q4_K",
+                "rows of 96 values are not whole blocks of 256",
                 assertThrows(
                                 IllegalArgumentException.class,
                                 () ->

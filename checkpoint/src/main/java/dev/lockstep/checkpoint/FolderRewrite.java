@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
+
+/// A folder in Hugging Face layout that is written with the files of another one, some of its
+/// matrices as integers with scales of groups of columns: the `pack-quantized` form of
+/// compressed-tensors.
+///
+/// `model.safetensors` appears when it is complete. Until then it is `model.safetensors.partial`,
+/// and a rewrite that finds one with an equal header goes on after its last whole tensor: the
+/// header names what the data depends on.
+public final class FolderRewrite implements AutoCloseable {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final String WEIGHTS = "model.safetensors";
+    private static final String SUFFIX = ".weight";
+
+    private final Path source;
+    private final Path target;
+    private final Groups groups;
+    private final List<Tensor> tensors;
+    private final PartialFile file;
+
+    /// How a quantized matrix is stored: symmetric codes, and an f16 scale for each group.
+    ///
+    /// @param bits of a code, 4 or 8
+    /// @param size columns of a group
+    public record Groups(int bits, int size) {
+        public Groups {
+            if ((bits != 4 && bits != 8) || size < 32 || size % 32 != 0) {
+                throw new IllegalArgumentException(
+                        "%d bits in groups of %d columns: 4 or 8 in multiples of 32"
+                                .formatted(bits, size));
+            }
+        }
+    }
+
+    /// A tensor of the source.
+    ///
+    /// @param piece the number of the first of its pieces in the file
+    public record Tensor(String name, WeightMatrix source, boolean quantized, int piece) {
+        private int pieces() {
+            return quantized ? 3 : 1;
+        }
+    }
+
+    private FolderRewrite(
+            Path source, Path target, Groups groups, List<Tensor> tensors, PartialFile file) {
+        this.source = source;
+        this.target = target;
+        this.groups = groups;
+        this.tensors = tensors;
+        this.file = file;
+    }
+
+    /// Opens the target and writes its header, or finds how far an earlier rewrite came.
+    ///
+    /// @param quantized chooses matrices whose names end with `.weight` and whose columns are whole
+    ///   groups
+    /// @param origin everything else that the data depends on, such as settings
+    public static FolderRewrite open(
+            Path source,
+            Path target,
+            Groups groups,
+            Predicate<WeightMatrix> quantized,
+            String origin) {
+        FolderCheckpoint checkpoint = FolderCheckpoint.openFolder(source);
+        checkpoint
+                .otherModalities()
+                .ifPresent(
+                        text -> {
+                            throw new CheckpointException(
+                                    "%s: %s: such models are not converted"
+                                            .formatted(source, text));
+                        });
+        var header = new Header();
+        List<Tensor> tensors = new ArrayList<>();
+        for (String name : checkpoint.tensorNames()) {
+            TensorInfo info = checkpoint.tensorInfo(name).orElseThrow();
+            WeightMatrix matrix = checkpoint.tensor(name);
+            if (matrix.decoder().isPresent()) {
+                throw new CheckpointException(
+                        "%s: tensor %s is quantized already: convert the original model"
+                                .formatted(source, name));
+            }
+            boolean isQuantized = quantized.test(matrix);
+            tensors.add(new Tensor(name, matrix, isQuantized, header.pieces.size()));
+            if (isQuantized) {
+                header.add(matrix, info.storedName(), groups);
+            } else {
+                header.add(
+                        info.storedName(), info.typeName(), info.shape(), matrix.data().byteSize());
+            }
+        }
+        try {
+            Files.createDirectories(target);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        long[] bytes = header.pieces.stream().mapToLong(Long::longValue).toArray();
+        byte[] start = header.bytes(checkpoint.digest() + " " + origin);
+        return new FolderRewrite(
+                source,
+                target,
+                groups,
+                tensors,
+                PartialFile.open(target.resolve(WEIGHTS), start, bytes, 1));
+    }
+
+    /// The header of a safetensors file, as it is put together.
+    private static final class Header {
+        private final ObjectNode json = JSON.createObjectNode();
+        private final List<Long> pieces = new ArrayList<>();
+        private long end;
+
+        void add(WeightMatrix matrix, String stored, Groups groups) {
+            long rows = matrix.rows();
+            long words = (long) matrix.columns() * groups.bits / Integer.SIZE;
+            long scales = matrix.columns() / groups.size;
+            add(stored + "_packed", "I32", List.of(rows, words), 4 * rows * words);
+            add(stored + "_scale", "F16", List.of(rows, scales), 2 * rows * scales);
+            add(stored + "_shape", "I64", List.of(2L), 16);
+        }
+
+        void add(String name, String dtype, List<Long> shape, long bytes) {
+            ObjectNode tensor = json.putObject(name).put("dtype", dtype);
+            ArrayNode sizes = tensor.putArray("shape");
+            shape.forEach(sizes::add);
+            tensor.putArray("data_offsets").add(end).add(end + bytes);
+            end += bytes;
+            pieces.add(bytes);
+        }
+
+        byte[] bytes(String origin) {
+            json.putObject("__metadata__").put("format", "pt").put("converted_from", origin);
+            return SafetensorsWriter.header(json.toString());
+        }
+    }
+
+    public List<Tensor> tensors() {
+        return tensors;
+    }
+
+    /// Returns the number of tensors that an earlier rewrite has written.
+    public int done() {
+        int done = 0;
+        while (done < tensors.size()
+                && tensors.get(done).piece + tensors.get(done).pieces() <= file.done()) {
+            done++;
+        }
+        return done;
+    }
+
+    /// Writes the next tensor as the source has it.
+    public void copy(Tensor tensor) {
+        file.write(tensor.piece, 0, tensor.source.data());
+    }
+
+    /// Writes the next codes of the next tensor, which is quantized.
+    ///
+    /// @param offset of their bytes among all codes
+    /// @param codes row by row, each plus half its range, in words of 32 bits from the lowest bits
+    ///   on
+    public void write(Tensor tensor, long offset, byte[] codes) {
+        file.write(tensor.piece, offset, MemorySegment.ofArray(codes));
+    }
+
+    /// Ends the next tensor, whose codes are written.
+    ///
+    /// @param scales of all groups, row by row, f16
+    public void end(Tensor tensor, byte[] scales) {
+        ByteBuffer shape =
+                ByteBuffer.allocate(2 * Long.BYTES)
+                        .order(ByteOrder.LITTLE_ENDIAN)
+                        .putLong(tensor.source.rows())
+                        .putLong(tensor.source.columns());
+        file.write(tensor.piece + 1, 0, MemorySegment.ofArray(scales));
+        file.write(tensor.piece + 2, 0, MemorySegment.ofArray(shape.array()));
+    }
+
+    /// Writes the configuration, copies the other files of the source, and gives the weights their
+    /// name.
+    public void finish() {
+        try (Stream<Path> files = Files.list(source)) {
+            for (Path each : files.filter(Files::isRegularFile).toList()) {
+                String name = String.valueOf(each.getFileName());
+                Path copy = target.resolve(name);
+                if (name.equals("config.json")) {
+                    Files.writeString(copy, configuration(each));
+                } else if (!name.contains(".safetensors") && !Files.exists(copy)) {
+                    Files.copy(each, copy);
+                }
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        file.finish();
+    }
+
+    private String configuration(Path original) throws IOException {
+        ObjectNode config = (ObjectNode) JSON.readTree(original.toFile());
+        ObjectNode quantization = config.putObject("quantization_config");
+        quantization
+                .put("quant_method", "compressed-tensors")
+                .put("format", "pack-quantized")
+                .put("quantization_status", "compressed");
+        ArrayNode ignored = quantization.putArray("ignore");
+        for (Tensor tensor : tensors) {
+            boolean linear = tensor.name.endsWith(SUFFIX) && tensor.source.columns() > 1;
+            if (linear && !tensor.quantized) {
+                ignored.add(tensor.name.substring(0, tensor.name.length() - SUFFIX.length()));
+            }
+        }
+        ObjectNode group = quantization.putObject("config_groups").putObject("group_0");
+        group.putArray("targets").add("Linear");
+        group.putObject("weights")
+                .put("num_bits", groups.bits)
+                .put("type", "int")
+                .put("symmetric", true)
+                .put("strategy", "group")
+                .put("group_size", groups.size);
+        return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config) + "\n";
+    }
+
+    @Override
+    public void close() {
+        file.close();
+    }
+}
