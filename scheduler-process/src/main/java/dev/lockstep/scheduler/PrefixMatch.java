@@ -205,7 +205,9 @@ final class PrefixMatch {
     void share(Sequence leader, int max) {
         int common = Math.min(max, leader.computed());
         int full = common / blockSize;
-        // The state of a leader is behind that of the prompt: only snapshots can be shared.
+        // The state of a leader is that after all it has computed, not that after the first
+        // `common`
+        // ids: only snapshots can be shared.
         if (common <= tokens() || states.isPresent()) {
             return;
         }

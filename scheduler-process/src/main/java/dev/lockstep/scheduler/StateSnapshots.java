@@ -15,11 +15,16 @@ import java.util.List;
 /// in order: so a snapshot needs no holder, and can be found and reused from the next plan on.
 ///
 /// Borders are every [#INTERVAL] blocks, and the last block border of a prompt, where the next turn
-/// of a conversation goes on. There are as many snapshots as slots, reused by retention priority.
-/// Owned by the step loop's thread.
+/// of a conversation goes on, unless so little of the prompt would be saved that it is not worth a
+/// step. There are as many snapshots as slots, reused by retention priority. One in the middle of a
+/// prompt goes before one at an end, until a sequence has found it: so a long prompt takes the
+/// snapshots of others at its end only. Owned by the step loop's thread.
 final class StateSnapshots {
     /// Blocks between two borders.
     static final int INTERVAL = 16;
+
+    /// The fewest blocks between a border and the one at the end of a prompt.
+    static final int LEAST = 4;
 
     private final int group;
     private final int slots;
@@ -27,10 +32,10 @@ final class StateSnapshots {
     private final BlockPool pool;
     private final PrefixCache cache;
     private final InFlightPrefixes inFlightPrefixes;
-    private final List<Load> loads = new ArrayList<>();
+    private final List<Beginning> beginnings = new ArrayList<>();
 
     /// A sequence that is being admitted, and the snapshot that it begins with.
-    private record Load(Sequence sequence, int snapshot) {}
+    private record Beginning(Sequence sequence, int snapshot) {}
 
     /// @param group number of the KV group of states, which copies name
     StateSnapshots(
@@ -62,10 +67,27 @@ final class StateSnapshots {
     /// @param blocks as [#longest] returned
     void load(Sequence sequence, int blocks) {
         int snapshot = find(sequence, blocks);
-        // It is the last to be reused now.
         pool.retain(snapshot);
-        pool.release(snapshot);
-        loads.add(new Load(sequence, snapshot));
+        release(snapshot, sequence);
+        beginnings.add(new Beginning(sequence, snapshot));
+    }
+
+    /// Releases a snapshot that was found, or that is at the end of a prompt: of its priority it is
+    /// the last to be reused.
+    private void release(int snapshot, Sequence sequence) {
+        SchedulingOptions options = sequence.options();
+        pool.release(snapshot, options.cachePriority(), options.cacheTtlSeconds());
+    }
+
+    /// Releases a snapshot that nothing has found yet. One of the default priority stays below it
+    /// for ever.
+    private void releaseBelow(int snapshot, Sequence sequence) {
+        int priority = sequence.options().cachePriority();
+        boolean expires = priority != BlockPool.DEFAULT_PRIORITY;
+        pool.release(
+                snapshot,
+                Math.max(BlockPool.WORTHLESS + 1, priority - 1),
+                expires ? sequence.options().cacheTtlSeconds() : 0);
     }
 
     /// Returns how many of `count` positions the next row of a sequence may have: it ends at the
@@ -92,8 +114,11 @@ final class StateSnapshots {
         return last > position ? Math.min(last, regular) : regular;
     }
 
-    private int lastOfPrompt(Sequence sequence) {
-        return (sequence.promptLength() - 1) / blockSize * blockSize;
+    /// Returns the last border in the prompt of a sequence; 0 if there is none.
+    int lastOfPrompt(Sequence sequence) {
+        int blocks = (sequence.promptLength() - 1) / blockSize;
+        int apart = blocks % INTERVAL;
+        return (apart < LEAST ? blocks - apart : blocks) * blockSize;
     }
 
     /// Adds the copies of a plan: first to the slots of what it admits, then of the states that its
@@ -101,10 +126,10 @@ final class StateSnapshots {
     ///
     /// @param take whether snapshots are taken
     void addTo(StepPlan plan, boolean take) {
-        for (Load load : loads) {
-            copy(plan, line(load.snapshot()), load.sequence().slot());
+        for (Beginning beginning : beginnings) {
+            copy(plan, line(beginning.snapshot()), beginning.sequence().slot());
         }
-        loads.clear();
+        beginnings.clear();
         if (take) {
             for (StepPlan.Row row : plan.rows()) {
                 Sequence sequence = row.sequence();
@@ -124,14 +149,21 @@ final class StateSnapshots {
     private void take(Sequence sequence, int position, StepPlan plan) {
         int blocks = position / blockSize;
         BlockHash name = sequence.names().get(blocks - 1);
-        if (find(sequence, blocks) == PrefixCache.NONE) {
+        int found = find(sequence, blocks);
+        if (found != PrefixCache.NONE) {
+            pool.retain(found);
+            release(found, sequence);
+        } else {
             int snapshot = pool.allocate();
             if (cache.isNamed(snapshot)) {
                 cache.forget(snapshot);
             }
             cache.nameOnly(snapshot, 0, name);
-            SchedulingOptions options = sequence.options();
-            pool.release(snapshot, options.cachePriority(), options.cacheTtlSeconds());
+            if (position == lastOfPrompt(sequence)) {
+                release(snapshot, sequence);
+            } else {
+                releaseBelow(snapshot, sequence);
+            }
             copy(plan, sequence.slot(), line(snapshot));
         }
         inFlightPrefixes.published(name, sequence);
@@ -148,7 +180,7 @@ final class StateSnapshots {
 
     /// Forgets a sequence that leaves before its plan is made.
     void left(Sequence sequence) {
-        loads.removeIf(load -> load.sequence() == sequence);
+        beginnings.removeIf(beginning -> beginning.sequence() == sequence);
     }
 
     /// Expires the retention priorities whose time has come.

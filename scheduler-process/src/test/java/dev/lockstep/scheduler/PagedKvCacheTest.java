@@ -262,7 +262,7 @@ class PagedKvCacheTest {
                     new Sequence(
                             arrivals++,
                             "r",
-                            ids(0, 11),
+                            ids(0, 19),
                             Choice.of(3),
                             WantedOutputs.NONE,
                             SchedulingOptions.NONE,
@@ -272,8 +272,8 @@ class PagedKvCacheTest {
         scheduler.submit(choices, 0);
         choices.forEach(this::finish);
         assertEquals(0, choices.getFirst().cachedAtFirst());
-        assertEquals(8, choices.get(1).cachedAtFirst());
-        assertEquals(8, choices.get(2).cachedAtFirst());
+        assertEquals(16, choices.get(1).cachedAtFirst());
+        assertEquals(16, choices.get(2).cachedAtFirst());
     }
 
     @Test
@@ -293,14 +293,121 @@ class PagedKvCacheTest {
     void thereAreAsManySnapshotsAsSlots() {
         scheduler = scheduler(400, List.of(KvGroupShape.full(64), STATE));
         for (int prompt = 0; prompt <= SLOTS; prompt++) {
-            finish(submit(1, ids(1000 * prompt, 1000 * prompt + 10)));
+            finish(prompt(prompt, SchedulingOptions.NONE));
         }
-        Sequence last = submit(1, ids(1000 * SLOTS, 1000 * SLOTS + 10));
-        step();
-        assertEquals(8, last.cachedAtFirst());
-        Sequence oldest = submit(1, ids(0, 10));
-        step();
-        assertEquals(0, oldest.cachedAtFirst());
+        assertEquals(16, found(SLOTS));
+        assertEquals(0, found(0));
+    }
+
+    /// Submits a prompt of 19 tokens, whose snapshot is after 16.
+    private Sequence prompt(int number, SchedulingOptions options) {
+        return submit(options, 1, ids(1000 * number, 1000 * number + 19));
+    }
+
+    /// Returns how many tokens such a prompt finds computed.
+    private int found(int number) {
+        Sequence sequence = prompt(number, SchedulingOptions.NONE);
+        finish(sequence);
+        return sequence.cachedAtFirst();
+    }
+
+    private static SchedulingOptions retained(int priority, int ttlSeconds) {
+        SchedulingOptions none = SchedulingOptions.NONE;
+        return new SchedulingOptions(
+                none.tenant(),
+                none.priority(),
+                none.guaranteed(),
+                none.deadlineNanos(),
+                none.cacheDomain(),
+                priority,
+                ttlSeconds);
+    }
+
+    @Test
+    void aSnapshotHasThePriorityOfTheLastSequenceThatFoundIt() {
+        scheduler = scheduler(400, List.of(KvGroupShape.full(64), STATE));
+        finish(prompt(0, retained(100, 0)));
+        finish(prompt(0, retained(1, 0)));
+        for (int prompt = 1; prompt <= SLOTS; prompt++) {
+            finish(prompt(prompt, SchedulingOptions.NONE));
+        }
+        assertEquals(0, found(0));
+    }
+
+    @Test
+    void theTimeOfAPriorityOfASnapshotBeginsAgainWhenItIsFound() {
+        scheduler = scheduler(400, List.of(KvGroupShape.full(64), STATE));
+        finish(prompt(0, retained(80, 10)));
+        finish(prompt(0, retained(80, 10)));
+        for (int prompt = 1; prompt <= SLOTS; prompt++) {
+            Sequence sequence = prompt(prompt, SchedulingOptions.NONE);
+            while (sequence.live()) {
+                answer(scheduler.plan(20_000_000_000L));
+            }
+        }
+        assertEquals(0, found(0));
+    }
+
+    @Test
+    void aSequenceThatComputesAPrefixAgainRaisesItsSnapshot() {
+        scheduler = scheduler(400, List.of(KvGroupShape.full(64), STATE));
+        finish(prompt(0, retained(1, 0)));
+        var all = new WantedOutputs(0, new Payload(new byte[] {1}));
+        var again =
+                new Sequence(
+                        arrivals,
+                        "r" + arrivals++,
+                        ids(0, 19),
+                        Choice.of(1),
+                        all,
+                        retained(90, 0),
+                        Optional.empty(),
+                        kvGroups);
+        scheduler.submit(List.of(again), 0);
+        finish(again);
+        assertEquals(0, again.cachedAtFirst());
+        for (int prompt = 1; prompt <= SLOTS; prompt++) {
+            finish(prompt(prompt, SchedulingOptions.NONE));
+        }
+        assertEquals(16, found(0));
+    }
+
+    @Test
+    void aLongPromptTakesOneSnapshotOfAnother() {
+        scheduler = scheduler(400, List.of(KvGroupShape.full(64), STATE));
+        for (int prompt = 0; prompt < SLOTS; prompt++) {
+            finish(prompt(prompt, SchedulingOptions.NONE));
+        }
+        // Borders at 64, 128 and 192.
+        finish(submit(1, ids(50_000, 50_199)));
+        for (int prompt = 1; prompt < SLOTS; prompt++) {
+            assertEquals(16, found(prompt), "prompt " + prompt);
+        }
+        assertEquals(0, found(0));
+    }
+
+    @Test
+    void aSnapshotInTheMiddleOfAPromptStaysOnceItWasFound() {
+        scheduler = scheduler(400, List.of(KvGroupShape.full(64), STATE));
+        finish(submit(1, ids(0, 90)));
+        int[] other = ids(0, 90);
+        other[64] = 999;
+        finish(submit(1, other));
+        finish(submit(1, ids(50_000, 50_199)));
+        finish(submit(1, ids(60_000, 60_199)));
+        other[64] = 998;
+        Sequence third = submit(1, other);
+        finish(third);
+        assertEquals(64, third.cachedAtFirst());
+    }
+
+    @Test
+    void aRowDoesNotEndWhereASnapshotWouldSaveLessThanFourBlocks() {
+        scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE));
+        assertEquals(List.of(16), rowsUntilEnd(submit(1, ids(0, 16))));
+        assertEquals(List.of(16, 1), rowsUntilEnd(submit(1, ids(1000, 1017))));
+        assertEquals(List.of(64, 16), rowsUntilEnd(submit(1, ids(2000, 2080))));
+        assertEquals(List.of(64, 16, 1), rowsUntilEnd(submit(1, ids(3000, 3081))));
     }
 
     @Test
