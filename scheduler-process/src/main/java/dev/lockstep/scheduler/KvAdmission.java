@@ -121,7 +121,9 @@ final class KvAdmission {
     /// As [KvCacheManager#producerFor].
     Optional<Sequence> producerFor(Sequence sequence) {
         Optional<Sequence> leader = sequence.leader();
-        if (leader.isPresent()
+        // Choices of a model with states share a snapshot, if there is to be one, as others do.
+        if (states.isEmpty()
+                && leader.isPresent()
                 && leader.get().state() == Sequence.State.RUNNING
                 && leader.get().computed() < sequence.promptLength() - 1) {
             return leader;

@@ -61,6 +61,12 @@ public interface KvCacheManager extends ResourceManager {
         return Optional.empty();
     }
 
+    /// Returns how many tokens a further choice of a request will find computed once the first one
+    /// has run its prompt.
+    default int sharedByChoice(Sequence choice) {
+        return choice.promptLength() - 1;
+    }
+
     /// Whether a waiting sequence can start now, and it and the running ones can reach their
     /// maximum length when no other sequence is admitted.
     boolean fitsToCompletion(Sequence candidate, List<Sequence> running);

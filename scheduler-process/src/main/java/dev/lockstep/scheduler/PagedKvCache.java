@@ -139,6 +139,13 @@ final class PagedKvCache implements KvCacheManager {
     }
 
     @Override
+    public int sharedByChoice(Sequence choice) {
+        return states.isEmpty()
+                ? choice.promptLength() - 1
+                : prefixCache ? states.get().lastOfPrompt(choice) : 0;
+    }
+
+    @Override
     public Optional<Sequence> producerFor(Sequence sequence) {
         return admission.producerFor(sequence);
     }

@@ -113,8 +113,8 @@ final class WaitingRoom implements ResourceManager {
                         : sequence.expectedCost;
     }
 
-    /// A further choice shares all of its prompt with the first one, and what generates nothing
-    /// takes nothing from the cache.
+    /// A further choice shares its prompt with the first one, and what generates nothing takes
+    /// nothing from the cache.
     private static boolean sharesPrefix(Sequence sequence) {
         return sequence.generates() && sequence.leader().filter(Sequence::live).isEmpty();
     }
@@ -134,7 +134,7 @@ final class WaitingRoom implements ResourceManager {
         int found = sharesPrefix(sequence) ? kv.cachedPrefix(sequence) : 0;
         int cached =
                 sequence.leader().filter(Sequence::live).isPresent()
-                        ? sequence.promptLength() - 1
+                        ? kv.sharedByChoice(sequence)
                         : Math.min(found * blockSize, sequence.maxShared());
         sequence.expectedPrefill = (long) sequence.knownLength() - cached;
         sequence.expectedCost = cost(sequence, cached);

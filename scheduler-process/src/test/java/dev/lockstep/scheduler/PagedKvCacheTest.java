@@ -21,15 +21,22 @@ class PagedKvCacheTest {
     private static final int BLOCK_SIZE = 4;
     private static final int SLOTS = 8;
     private static final KvGroupShape STATE = new KvGroupShape(KvGroupShape.Kind.STATE, 0, 4096, 3);
+    private static final Policies NO_PREFIX_CACHE =
+            new Policies("maximum-utilization", "fcfs", "fcfs", Map.of(), false);
     private Scheduler scheduler = scheduler(40, List.of(KvGroupShape.full(64)));
     private int kvGroups = 1;
     private long arrivals;
 
     private static Scheduler scheduler(int blocks, List<KvGroupShape> groups) {
+        return scheduler(blocks, groups, Policies.DEFAULT);
+    }
+
+    private static Scheduler scheduler(
+            int blocks, List<KvGroupShape> groups, Policies policies) {
         return new Scheduler(
                 new GroupShape(1, SLOTS, 64, 200, BLOCK_SIZE, blocks, groups),
                 new WaitingLimits(100, 10_000),
-                Policies.DEFAULT,
+                policies,
                 new BlockHasher(FakeWorker.KEY),
                 CacheEvents.NONE,
                 new Timeline(1 << 10));
@@ -256,24 +263,53 @@ class PagedKvCacheTest {
     @Test
     void choicesOfAModelWithStatesBeginAtTheSnapshotBeforeTheEndOfTheirPrompt() {
         scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE));
+        List<Sequence> choices = submitChoices(ids(0, 19));
+        assertEquals(3, choices.get(1).expectedPrefill);
+        choices.forEach(this::finish);
+        assertEquals(0, choices.getFirst().cachedAtFirst());
+        assertEquals(16, choices.get(1).cachedAtFirst());
+        assertEquals(16, choices.get(2).cachedAtFirst());
+    }
+
+    @Test
+    void choicesWithoutASnapshotToComeWaitForNothing() {
+        scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE));
+        // The prompt is too short for a snapshot.
+        assertRunTogether(submitChoices(ids(0, 11)), 11);
+        scheduler =
+                scheduler(
+                        200, List.of(KvGroupShape.full(64), STATE), NO_PREFIX_CACHE);
+        assertRunTogether(submitChoices(ids(0, 19)), 19);
+    }
+
+    private void assertRunTogether(List<Sequence> choices, int prompt) {
+        for (Sequence choice : choices) {
+            assertEquals(prompt, choice.expectedPrefill);
+        }
+        StepPlan plan = scheduler.plan(0);
+        assertEquals(
+                List.of(prompt, prompt, prompt),
+                plan.rows().stream().map(StepPlan.Row::count).toList());
+        answer(plan);
+        choices.forEach(this::finish);
+    }
+
+    private List<Sequence> submitChoices(int[] prompt) {
         var choices = new ArrayList<Sequence>();
         for (int choice = 0; choice < 3; choice++) {
             choices.add(
                     new Sequence(
                             arrivals++,
                             "r",
-                            ids(0, 19),
+                            prompt,
                             Choice.of(3),
                             WantedOutputs.NONE,
                             SchedulingOptions.NONE,
                             choices.isEmpty() ? Optional.empty() : Optional.of(choices.getFirst()),
-                            1));
+                            kvGroups));
         }
-        scheduler.submit(choices, 0);
-        choices.forEach(this::finish);
-        assertEquals(0, choices.getFirst().cachedAtFirst());
-        assertEquals(16, choices.get(1).cachedAtFirst());
-        assertEquals(16, choices.get(2).cachedAtFirst());
+        assertEquals(new Submission.Queued(), scheduler.submit(choices, 0));
+        return choices;
     }
 
     @Test
