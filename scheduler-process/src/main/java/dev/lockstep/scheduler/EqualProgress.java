@@ -22,7 +22,7 @@ public final class EqualProgress implements MicroBatchScheduler {
         int unfinished = 0;
         for (int i = 0; i < batch.size(); i++) {
             boolean prefills = batch.get(i).prefilling();
-            tokens[i] = prefills ? 0 : Math.min(batch.get(i).remaining(), left);
+            tokens[i] = prefills ? 0 : Math.min(batch.get(i).rowLimit(), left);
             left -= tokens[i];
             unfinished += prefills ? 1 : 0;
         }
@@ -33,11 +33,11 @@ public final class EqualProgress implements MicroBatchScheduler {
             unfinished = 0;
             for (int i = 0; i < batch.size() && left > 0; i++) {
                 if (batch.get(i).prefilling()) {
-                    int more = Math.min(batch.get(i).remaining() - tokens[i], share);
+                    int more = Math.min(batch.get(i).rowLimit() - tokens[i], share);
                     more = Math.min(more, left);
                     tokens[i] += more;
                     left -= more;
-                    unfinished += batch.get(i).remaining() > tokens[i] ? 1 : 0;
+                    unfinished += batch.get(i).rowLimit() > tokens[i] ? 1 : 0;
                 }
             }
         }

@@ -20,12 +20,12 @@ public final class FcfsMicroBatch implements MicroBatchScheduler {
     public void divide(List<Sequence> batch, int budget, int[] tokens) {
         int left = budget;
         for (int i = 0; i < batch.size(); i++) {
-            tokens[i] = batch.get(i).prefilling() ? 0 : Math.min(batch.get(i).remaining(), left);
+            tokens[i] = batch.get(i).prefilling() ? 0 : Math.min(batch.get(i).rowLimit(), left);
             left -= tokens[i];
         }
         for (int i = 0; i < batch.size() && left > 0; i++) {
             if (batch.get(i).prefilling()) {
-                tokens[i] = Math.min(batch.get(i).remaining(), left);
+                tokens[i] = Math.min(batch.get(i).rowLimit(), left);
                 left -= tokens[i];
             }
         }

@@ -13,7 +13,7 @@ public interface MicroBatchScheduler {
     /// sequences with `tokens` tokens to run.
     boolean wantsMore(int sequences, long tokens, int budget);
 
-    /// Sets `tokens[i]` to a number from 0 to what `batch[i]` has remaining. Their sum is at least
-    /// 1 and at most `budget`.
+    /// Sets `tokens[i]` to a number from 0 to the [Sequence#rowLimit] of `batch[i]`. Their sum is
+    /// at least 1 and at most `budget`.
     void divide(List<Sequence> batch, int budget, int[] tokens);
 }

@@ -202,7 +202,8 @@ final class PlanInProgress implements Capacity {
 
     private void addToBatch(Sequence sequence) {
         batch.add(sequence);
-        tokens += sequence.remaining();
+        sequence.limitRow(kv.cutRow(sequence, sequence.remaining()));
+        tokens += sequence.rowLimit();
         shortPrompts.chosen(sequence);
     }
 
@@ -366,7 +367,7 @@ final class PlanInProgress implements Capacity {
     @Override
     public void preempt(Sequence sequence) {
         if (batch.remove(sequence)) {
-            tokens -= sequence.remaining();
+            tokens -= sequence.rowLimit();
             shortPrompts.dropped(sequence);
         }
         running.preempt(sequence);

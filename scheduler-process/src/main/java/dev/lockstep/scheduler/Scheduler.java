@@ -287,9 +287,10 @@ public final class Scheduler {
         List<Sequence> batch = inProgress.batch();
         for (int i = 0; i < batch.size(); i++) {
             Sequence sequence = batch.get(i);
-            int count = Math.min(counts[i], kv.room(sequence) - sequence.computed());
+            int most = Math.min(sequence.rowLimit(), kv.room(sequence) - sequence.computed());
+            int count = Math.min(counts[i], most);
             if (count > 0) {
-                plan.add(sequence, kv.cutRow(sequence, count));
+                plan.add(sequence, count);
                 kv.trimReservation(sequence, sequence.computed());
             }
         }

@@ -54,6 +54,7 @@ public final class Sequence {
     private int computed;
     private int computedBefore;
     private int pending;
+    private int rowLimit;
     private int freeUntil;
     private int foreseen;
     private boolean open;
@@ -297,6 +298,15 @@ public final class Sequence {
         return waits || (generates() && outputCount + unknown >= choice.maxTokens())
                 ? 0
                 : knownLength() + unknown - computed;
+    }
+
+    /// The most positions of its row in the step that is being planned.
+    public int rowLimit() {
+        return rowLimit;
+    }
+
+    void limitRow(int positions) {
+        rowLimit = positions;
     }
 
     /// Whether a row can be sent before the ids ahead of it are known, although there is a

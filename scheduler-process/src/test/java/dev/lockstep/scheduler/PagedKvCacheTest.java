@@ -31,8 +31,7 @@ class PagedKvCacheTest {
         return scheduler(blocks, groups, Policies.DEFAULT);
     }
 
-    private static Scheduler scheduler(
-            int blocks, List<KvGroupShape> groups, Policies policies) {
+    private static Scheduler scheduler(int blocks, List<KvGroupShape> groups, Policies policies) {
         return new Scheduler(
                 new GroupShape(1, SLOTS, 64, 200, BLOCK_SIZE, blocks, groups),
                 new WaitingLimits(100, 10_000),
@@ -276,9 +275,7 @@ class PagedKvCacheTest {
         scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE));
         // The prompt is too short for a snapshot.
         assertRunTogether(submitChoices(ids(0, 11)), 11);
-        scheduler =
-                scheduler(
-                        200, List.of(KvGroupShape.full(64), STATE), NO_PREFIX_CACHE);
+        scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE), NO_PREFIX_CACHE);
         assertRunTogether(submitChoices(ids(0, 19)), 19);
     }
 
@@ -449,6 +446,40 @@ class PagedKvCacheTest {
     @Test
     void aModelOfStatesAloneIsRefused() {
         assertThrows(IllegalArgumentException.class, () -> scheduler(40, List.of(STATE)));
+    }
+
+    @Test
+    void whatABorderCutsOffARowOthersGet() {
+        for (String microBatch : List.of("fcfs", "equal-progress")) {
+            scheduler =
+                    scheduler(
+                            200,
+                            List.of(KvGroupShape.full(64), STATE),
+                            new Policies(
+                                    "maximum-utilization", microBatch, "fcfs", Map.of(), true));
+            Sequence first = submit(1, ids(0, 22));
+            Sequence second = submit(1, ids(1000, 1100));
+            StepPlan plan = scheduler.plan(0);
+            assertEquals(20, first.computed(), microBatch);
+            assertEquals(44, second.computed(), microBatch);
+            answer(plan);
+            finish(first);
+            finish(second);
+        }
+    }
+
+    @Test
+    void aStepThatABorderLeavesRoomInTakesAnotherPrompt() {
+        scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE));
+        finish(submit(1, ids(0, 62)));
+        int[] longer = ids(0, 150);
+        submit(1, longer);
+        Sequence next = submit(1, ids(1000, 1100));
+        // The first row ends at 64, four tokens after what was found.
+        StepPlan plan = scheduler.plan(0);
+        assertEquals(60, next.computed());
+        answer(plan);
+        finish(next);
     }
 
     /// Returns the tokens of the rows of the only sequence that runs.
