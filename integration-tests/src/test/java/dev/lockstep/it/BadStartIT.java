@@ -192,7 +192,7 @@ final class BadStartIT {
         starts.put(
                 "an unsupported architecture",
                 unusable(
-                        List.of("config.json", "architecture MambaForCausalLM", "LlamaForCausalLM"),
+                        List.of("config.json", "architecture MambaForCausalLM", "docs/models.md"),
                         "--model=" + BrokenModels.otherArchitecture(folder)));
         starts.put(
                 "an unsupported tensor type",
