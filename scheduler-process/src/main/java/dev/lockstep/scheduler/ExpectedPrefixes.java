@@ -57,12 +57,26 @@ final class ExpectedPrefixes {
     ///
     /// @param found blocks that the cache has
     int shared(Sequence arriving, int found, Precedence precedence) {
-        int blocks = found;
-        int max = kv.sharable(arriving);
-        while (blocks < max && source(arriving, blocks, precedence).isPresent()) {
-            blocks++;
+        return tokens(arriving, expected(arriving, found, precedence).blocks());
+    }
+
+    /// The blocks that a sequence will find, and who computes the last of them.
+    private record Expected(int blocks, Optional<Sequence> source) {}
+
+    /// In a model with states only some blocks are counted for a sequence: others can begin after
+    /// those, and skip the blocks before them.
+    private Expected expected(Sequence sequence, int found, Precedence precedence) {
+        var expected = new Expected(found, Optional.empty());
+        int max = kv.sharable(sequence);
+        for (int block = found; block < max; block++) {
+            Optional<Sequence> source = source(sequence, block, precedence);
+            if (source.isPresent()) {
+                expected = new Expected(block + 1, source);
+            } else if (!kv.keepsStates()) {
+                break;
+            }
         }
-        return tokens(arriving, blocks);
+        return expected;
     }
 
     private int tokens(Sequence sequence, int blocks) {
@@ -82,24 +96,19 @@ final class ExpectedPrefixes {
     ///
     /// @param found blocks that the cache has
     int add(Sequence sequence, int found, Precedence precedence) {
-        int blocks = found;
+        Expected expected = expected(sequence, found, precedence);
+        int blocks = expected.blocks();
         int max = kv.sharable(sequence);
-        Optional<Sequence> last = Optional.empty();
-        for (Optional<Sequence> source = Optional.empty(); blocks < max; blocks++) {
-            source = source(sequence, blocks, precedence);
-            if (source.isEmpty()) {
-                break;
-            }
-            last = source;
-        }
         Share share = sequence.share();
         share.blocks = blocks;
         share.from = blocks;
         share.to = Math.max(blocks, max);
         for (int block = blocks; block < max; block++) {
-            byName.put(sequence.names().get(block), sequence);
+            if (kv.beginsAfter(sequence, block)) {
+                byName.put(sequence.names().get(block), sequence);
+            }
         }
-        last.ifPresent(source -> rely(sequence, source));
+        expected.source().ifPresent(source -> rely(sequence, source));
         return tokens(sequence, blocks);
     }
 

@@ -28,7 +28,8 @@ public interface KvCacheManager extends ResourceManager {
     List<BlockHash> cachedNames();
 
     /// Adds a full block from an earlier epoch, of which only the name is known, to the prefix
-    /// cache. Returns false when there is no such block, or the name is in use.
+    /// cache. Returns false when there is no such block, the name is in use, or no sequence could
+    /// begin with it.
     boolean adopt(int kvGroup, int block, BlockHash name);
 
     /// Starts a new plan without reservations. `nanos` is its time, which never decreases.
@@ -54,6 +55,17 @@ public interface KvCacheManager extends ResourceManager {
     /// compute them, all of them named.
     default int sharable(Sequence waiting) {
         return 0;
+    }
+
+    /// Whether a sequence with the same prefix can begin after this block of a waiting one, once
+    /// that one has computed it: in a model with states only after some of them.
+    default boolean beginsAfter(Sequence waiting, int block) {
+        return true;
+    }
+
+    /// Whether a sequence cannot begin after every block.
+    default boolean keepsStates() {
+        return false;
     }
 
     /// Returns the running sequence that is about to compute a sharable block of a waiting one.

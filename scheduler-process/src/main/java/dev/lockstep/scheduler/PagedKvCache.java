@@ -86,7 +86,8 @@ final class PagedKvCache implements KvCacheManager {
 
     @Override
     public boolean adopt(int kvGroup, int block, BlockHash name) {
-        return fullBlockNames.adopt(kvGroup, block, name);
+        // Snapshots do not outlast an epoch, and without one no prefix is of use.
+        return states.isEmpty() && fullBlockNames.adopt(kvGroup, block, name);
     }
 
     @Override
@@ -131,6 +132,16 @@ final class PagedKvCache implements KvCacheManager {
     @Override
     public int sharable(Sequence waiting) {
         return admission.sharable(waiting);
+    }
+
+    @Override
+    public boolean beginsAfter(Sequence waiting, int block) {
+        return states.isEmpty() || states.get().isBorder(waiting, (block + 1) * pools.blockSize());
+    }
+
+    @Override
+    public boolean keepsStates() {
+        return states.isPresent();
     }
 
     @Override

@@ -140,7 +140,9 @@ final class StateSnapshots {
         }
     }
 
-    private boolean isBorder(Sequence sequence, int position) {
+    /// Whether the state of a sequence is kept at a position, the names of the blocks before it
+    /// being known.
+    boolean isBorder(Sequence sequence, int position) {
         return position > 0
                 && (position % (INTERVAL * blockSize) == 0 || position == lastOfPrompt(sequence))
                 && position <= sequence.names().count() * blockSize;

@@ -2,10 +2,12 @@
 package dev.lockstep.scheduler;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
+import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.scheduler.process.HeapBudget;
 import java.lang.management.ManagementFactory;
@@ -480,6 +482,37 @@ class PagedKvCacheTest {
         assertEquals(60, next.computed());
         answer(plan);
         finish(next);
+    }
+
+    @Test
+    void blocksOfAnEarlierEpochAreAdoptedOnlyWhereTheyCanBeFoundAlone() {
+        BlockHash name = new BlockHash(1, 2);
+        assertTrue(scheduler.adopt(0, 3, name));
+        scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE));
+        assertFalse(scheduler.adopt(0, 3, name));
+        assertEquals(List.of(), scheduler.cachedNames());
+    }
+
+    @Test
+    void aWaitingPromptExpectsWhatOthersComputeUpToTheirLastSnapshot() {
+        scheduler = scheduler(200, List.of(KvGroupShape.full(64), STATE));
+        Sequence first = submit(1, ids(0, 120));
+        int[] prompt = ids(0, 120);
+        prompt[80] = 999;
+        // Behind a waiting sequence, and behind a running one: of 80 equal ids 64 are of use.
+        Sequence second = submit(1, prompt);
+        assertEquals(120 - 64, second.queuedCost);
+        answer(scheduler.plan(0));
+        assertEquals(Sequence.State.RUNNING, first.state());
+        prompt[80] = 998;
+        Sequence third = submit(1, prompt);
+        assertEquals(120 - 64, third.queuedCost);
+        // Of an equal prompt what the snapshot at its end is after.
+        Sequence same = submit(1, ids(0, 120));
+        assertEquals(120 - 116, same.queuedCost);
+        for (Sequence each : List.of(first, second, third, same)) {
+            finish(each);
+        }
     }
 
     /// Returns the tokens of the rows of the only sequence that runs.
