@@ -16,6 +16,7 @@ import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
+import dev.lockstep.model.StateShard;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.EndTokens;
 import dev.lockstep.text.ModelTemplate;
@@ -218,7 +219,12 @@ final class Inspection {
                 switch (group.kind()) {
                     case FULL -> "every position";
                     case WINDOW -> "a window of %d positions".formatted(group.window());
-                    case STATE -> "a state of fixed size";
+                    case STATE ->
+                            "a state of %s a sequence, and of a snapshot"
+                                    .formatted(
+                                            Terminal.bytes(
+                                                    StateShard.whole(group).floats()
+                                                            * (long) Float.BYTES));
                 };
         return "%s, layers %s".formatted(kind, spans(group.layers()));
     }
@@ -246,7 +252,7 @@ final class Inspection {
         for (Shard shard : Shard.cut(source.config(), ranks)) {
             row(
                     "rank " + shard.rank(),
-                    "%s; reads about %s, KV %s a token in %s, activations of %,d tokens and %d sequences %s"
+                    "%s; reads about %s, KV %s a token in %s, %s of %,d tokens and %d sequences %s"
                             .formatted(
                                     shard.describe(source.config()),
                                     Terminal.bytes(source.storedWeightBytes(shard)),
@@ -255,6 +261,9 @@ final class Inspection {
                                                     WorkerConfig.BLOCK_SIZE,
                                                     source.kvBytesPerToken(shard, types.kv()))),
                                     types.kvName(),
+                                    source.config().stateGroup().isPresent()
+                                            ? "activations and states"
+                                            : "activations",
                                     device.maxStepTokens(),
                                     MemoryPlan.DEFAULT_SEQUENCES,
                                     Terminal.bytes(

@@ -91,6 +91,21 @@ class InspectionTest {
         assertTrue(source.otherModalities().orElseThrow().startsWith("the text of Qwen3VL"));
     }
 
+    @Test
+    void theBytesOfStatesAreReported() {
+        Path model = Path.of("..", "model", "src", "test", "resources", "references", "qwen3-5");
+        List<String> lines = Inspection.of(model, 1, "auto", CPU).text().lines().toList();
+        assertHas(lines, "KV group 1    a state of ");
+        assertTrue(
+                lines.stream()
+                        .anyMatch(
+                                line -> line.contains(" a sequence, and of a snapshot, layers 0")),
+                lines.toString());
+        assertTrue(
+                lines.stream().anyMatch(line -> line.contains(", activations and states of 1,024")),
+                lines.toString());
+    }
+
     private List<String> inspectAs(String architecture) throws Exception {
         TinyCheckpoint.write(folder, 1);
         Path config = folder.resolve("config.json");

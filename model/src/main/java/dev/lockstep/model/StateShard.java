@@ -21,6 +21,13 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
         return config.stateGroup().map(group -> of(group, shard.rank(), shard.size()));
     }
 
+    /// Returns the part of the only rank.
+    ///
+    /// @param group of states
+    public static StateShard whole(KvGroup group) {
+        return of(group, 0, 1);
+    }
+
     private static StateShard of(KvGroup group, int rank, int size) {
         StateConfig state = group.state().orElseThrow();
         int heads =

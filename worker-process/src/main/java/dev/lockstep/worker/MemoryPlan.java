@@ -61,9 +61,15 @@ public record MemoryPlan(
     /// The memory that a model needs.
     ///
     /// @param context tokens of its longest sequence
-    public record Needs(int context, List<Rank> ranks, KvCapacity kv) {
+    /// @param states whether activations include the states of sequences and their snapshots
+    public record Needs(int context, List<Rank> ranks, KvCapacity kv, boolean states) {
         public Needs {
             ranks = List.copyOf(ranks);
+        }
+
+        /// Creates the needs of a model without states.
+        Needs(int context, List<Rank> ranks, KvCapacity kv) {
+            this(context, ranks, kv, false);
         }
 
         public static Needs of(ModelSource source, List<Rank> ranks) {
@@ -71,7 +77,12 @@ public record MemoryPlan(
             return new Needs(
                     source.contextLength(),
                     ranks,
-                    source.kvCapacity(WorkerConfig.BLOCK_SIZE, bytesPerToken));
+                    source.kvCapacity(WorkerConfig.BLOCK_SIZE, bytesPerToken),
+                    source.config().stateGroup().isPresent());
+        }
+
+        private String activationsByName() {
+            return states ? "activations and states" : "activations";
         }
 
         /// Returns the needs as if every rank needed as much as the largest one: what then fits
@@ -94,7 +105,8 @@ public record MemoryPlan(
             return new Needs(
                     context,
                     Collections.nCopies(ranks.size(), largest),
-                    kv.withBytesPerToken(kvBytes * ranks.size()));
+                    kv.withBytesPerToken(kvBytes * ranks.size()),
+                    states);
         }
 
         private long weights() {
@@ -194,7 +206,8 @@ public record MemoryPlan(
                                     running,
                                     running < sequences
                                             ? "limited by the KV blocks"
-                                            : "limited by the memory for activations"));
+                                            : "limited by the memory for "
+                                                    + needs.activationsByName()));
         }
         return new MemoryPlan(bills(needs, running, kv), needs.kv(), length, running, lowered);
     }
@@ -263,9 +276,10 @@ public record MemoryPlan(
             Needs needs, Asked asked, Room memory, int sequences) {
         long kv = asked.kvMemory().orElse(minKv(needs, asked));
         String numbers =
-                "weights take %s, activations of %d sequences %s, KV memory %s %s; %s %s"
+                "weights take %s, %s of %d sequences %s, KV memory %s %s; %s %s"
                         .formatted(
                                 mebibytes(needs.weights()),
+                                needs.activationsByName(),
                                 sequences,
                                 mebibytes(needs.activations(sequences)),
                                 asked.kvMemory().isPresent() ? "is" : "at least",

@@ -153,6 +153,21 @@ class MemoryPlanTest {
     }
 
     @Test
+    void statesAreNamedBesideActivations() {
+        MemoryPlan.Needs plain = needs(GIB);
+        var needs = new MemoryPlan.Needs(CONTEXT, plain.ranks(), plain.kv(), true);
+        assertEquals(
+                "--max-num-seqs 64 to 16: limited by the memory for activations and states",
+                MemoryPlan.of(needs, asked(0, 0, 0), GIB + 60 * MIB).lowered().getLast());
+        String refusal =
+                assertThrows(
+                                TooLittleMemoryException.class,
+                                () -> MemoryPlan.of(needs, asked(0, 4096, 0), 2 * GIB))
+                        .toString();
+        assertTrue(refusal.contains(", activations and states of 4096 sequences"), refusal);
+    }
+
+    @Test
     void noMoreSequencesThanBlocks() {
         MemoryPlan plan = plan(GIB, asked(0, 0, 19 * MIB), 100 * GIB);
         assertEquals(18, plan.maxNumSeqs());
