@@ -211,14 +211,15 @@ def digest(values):
     return hashlib.sha256(values.contiguous().view(torch.uint8).numpy().tobytes()).hexdigest()
 
 
-def case(root, name, quantization, quantize, *, is_quantized=is_linear, dtype=torch.bfloat16, tied=False, key="quantization_config"):
+def case(root, name, quantization, quantize, *, kind="Llama", shape=None, is_quantized=is_linear, dtype=torch.bfloat16, tied=False,
+         key="quantization_config"):
     if CASES and name not in CASES:
         return
     folder = root / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for seed in range(1, 400):
-        model = references.randomize(references.build("Llama", dict(SHAPE, tie_word_embeddings=tied)), seed, dtype)
+        model = references.randomize(references.build(kind, dict(shape or SHAPE, tie_word_embeddings=tied)), seed, dtype)
         stored, digests = {}, {}
         for weight_name, weight in model.state_dict().items():
             if tied and weight_name == "lm_head.weight":
@@ -238,7 +239,7 @@ def case(root, name, quantization, quantize, *, is_quantized=is_linear, dtype=to
     assert gap > MIN_GAP, (name, gap)
     save_file(stored, folder / "model.safetensors")
     config = json.loads(model.config.to_json_string())
-    config.update({key: quantization, "architectures": ["LlamaForCausalLM"],
+    config.update({key: quantization, "architectures": [kind + "ForCausalLM"],
                    "dtype": str(dtype).removeprefix("torch.")})
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     (folder / "golden.json").write_text(json.dumps({"cases": cases, "dequantized": digests}) + "\n")
@@ -348,6 +349,13 @@ def cases(root):
                               "modules_to_not_convert": ["model.layers.0.self_attn"]}, fp8_blocks, is_quantized=without_first)
     case(root, "fp8-partial-blocks", {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [48, 48]},
          fp8_partial_blocks)
+    # The rows of a head of kv_b_proj are not whole blocks; all layers are dense.
+    latent = dict(SHAPE, hidden_size=32, intermediate_size=64, q_lora_rank=24, kv_lora_rank=32, qk_nope_head_dim=16,
+                  qk_rope_head_dim=8, v_head_dim=24, num_key_value_heads=4, first_k_dense_replace=2, moe_intermediate_size=32,
+                  n_routed_experts=4, n_shared_experts=1, num_experts_per_tok=2, n_group=2, topk_group=2)
+    case(root, "fp8-latent", {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [48, 48]},
+         fp8_partial_blocks, kind="DeepseekV3", shape=latent,
+         is_quantized=lambda name: is_linear(name) or "kv_a_proj" in name)
     ct = lambda form, **weights: {"quant_method": "compressed-tensors", "format": form, "quantization_status": "compressed",
                                   "ignore": ["lm_head"], "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights}}}
     dynamic = dict(num_bits=8, type="float", strategy="token", dynamic=True)

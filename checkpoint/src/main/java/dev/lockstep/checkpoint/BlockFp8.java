@@ -57,11 +57,8 @@ record BlockFp8(OptionalInt blockRows, OptionalInt blockColumns, TensorType type
         if (count == 1) {
             return values(scale, 1).perGroup(Integer.MAX_VALUE, Integer.MAX_VALUE);
         }
-        boolean ofRows =
-                scale.shape().size() == shape.size()
-                        && scale.shape().getLast() == 1
-                        && scale.shape().get(shape.size() - 2) == inner;
-        if (ofRows) {
+        if (isOnePerRow(scale, shape)) {
+            requireGrid(weight, scale, inner, 1);
             return values(scale, 1).perGroup(1, Integer.MAX_VALUE);
         }
         if (blockRows.isEmpty() || blockColumns.isEmpty()) {
@@ -75,6 +72,14 @@ record BlockFp8(OptionalInt blockRows, OptionalInt blockColumns, TensorType type
         return (row, from, values) ->
                 grid.read(
                         row / inner * gridRows + row % inner / blockRows.getAsInt(), from, values);
+    }
+
+    /// Returns whether each row has a scale; a grid of blocks may be as narrow.
+    private static boolean isOnePerRow(StoredTensor scale, List<Long> shape) {
+        int dimensions = shape.size();
+        return scale.shape().size() == dimensions
+                && scale.shape().getLast() == 1
+                && scale.shape().get(dimensions - 2).equals(shape.get(dimensions - 2));
     }
 
     private static void requireGrid(

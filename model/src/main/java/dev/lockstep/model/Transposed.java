@@ -3,45 +3,51 @@ package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.RowOrder;
+import dev.lockstep.checkpoint.WeightDecoder;
 import dev.lockstep.checkpoint.WeightMatrix;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 
-/// Transposes a stored matrix of plain values.
-final class Transposed {
-    private Transposed() {}
+/// A stored matrix of plain values, read as its transposed one: a row is copied when it is packed.
+record Transposed(WeightMatrix stored) implements WeightDecoder {
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
 
-    /// Returns the shape of the transposed matrix with the stored values, to check it.
-    static WeightMatrix shape(WeightMatrix matrix) {
+    static WeightMatrix of(WeightMatrix matrix) {
         requirePlain(matrix);
+        return shape(matrix);
+    }
+
+    /// Returns the transposed matrix to check its shape: its rows are not read if a matrix has a
+    /// decoder.
+    static WeightMatrix shape(WeightMatrix matrix) {
+        requirePlainType(matrix);
         return new WeightMatrix(
                 matrix.name(),
                 matrix.type(),
                 matrix.columns(),
                 matrix.rows(),
                 new RowOrder.AsIs(),
-                matrix.data());
+                matrix.data(),
+                Optional.of(new Transposed(matrix)));
     }
 
-    static WeightMatrix of(WeightMatrix matrix) {
-        requirePlain(matrix);
-        int width = matrix.type().blockBytes();
-        int rows = matrix.rows();
-        int columns = matrix.columns();
-        MemorySegment from = matrix.data();
-        MemorySegment transposed = Arena.ofAuto().allocate((long) rows * columns * width, 64);
-        for (int row = 0; row < rows; row++) {
-            for (int column = 0; column < columns; column++) {
-                MemorySegment.copy(
-                        from,
-                        ((long) row * columns + column) * width,
-                        transposed,
-                        ((long) column * rows + row) * width,
-                        width);
+    /// Copies what the stored matrix has in a column.
+    @Override
+    public void decode(int row, int from, int to, MemorySegment target, long offset) {
+        MemorySegment data = stored.data();
+        long columns = stored.columns();
+        long width = stored.type().blockBytes();
+        for (int i = from; i < to; i++) {
+            long source = (stored.storedRow(i) * columns + row) * width;
+            long at = offset + (i - from) * width;
+            if (width == Short.BYTES) {
+                target.set(SHORT, at, data.get(SHORT, source));
+            } else {
+                target.set(INT, at, data.get(INT, source));
             }
         }
-        return new WeightMatrix(
-                matrix.name(), matrix.type(), columns, rows, new RowOrder.AsIs(), transposed);
     }
 
     private static void requirePlain(WeightMatrix matrix) {
@@ -50,6 +56,9 @@ final class Transposed {
                     "tensor %s is quantized and would have to be transposed; only plain types can"
                             .formatted(matrix.name()));
         }
+    }
+
+    private static void requirePlainType(WeightMatrix matrix) {
         if (matrix.type().isQuantized()) {
             throw new CheckpointException(
                     "tensor %s has type %s and would have to be transposed; only plain types can"

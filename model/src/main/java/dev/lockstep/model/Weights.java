@@ -148,26 +148,37 @@ public final class Weights {
         return linear(name, matrix(name + ".weight", rows, columns));
     }
 
-    /// Returns all outputs of a linear layer whose matrix is stored as `[columns, rows]`. The
-    /// transposed copy lives until it is packed.
+    /// Returns all outputs of a linear layer whose matrix is stored as `[columns, rows]`.
     public OutputRows transposedLinear(String name, int rows, int columns) {
-        WeightMatrix stored = matrix(name + ".weight", columns, rows);
-        return linear(name, headersOnly ? Transposed.shape(stored) : Transposed.of(stored));
+        return linear(name, Transposed.of(matrix(name + ".weight", columns, rows)));
     }
 
-    /// Returns some rows of a stored matrix, transposed: a copy that lives until it is packed.
-    public OutputRows transposedRows(String name, int rows, int columns, Span some) {
-        WeightMatrix whole = matrix(name, rows, columns);
-        long bytes = whole.type().rowBytes(columns);
-        var part =
-                new WeightMatrix(
-                        name,
-                        whole.type(),
-                        some.size(),
-                        columns,
-                        new RowOrder.AsIs(),
-                        whole.data().asSlice(some.from() * bytes, some.size() * bytes));
-        return OutputRows.of(headersOnly ? Transposed.shape(part) : Transposed.of(part));
+    /// Packs some rows of a stored matrix, transposed. A matrix that its file keeps in another form
+    /// is decoded before.
+    public PackedWeight packTransposedRows(String name, int rows, int columns, Span some) {
+        WeightMatrix stored = matrix(name, rows, columns).part(some.from(), some.size());
+        WeightMatrix part = stored.type().isQuantized() ? stored.exact() : stored;
+        if (headersOnly) {
+            return packRows(OutputRows.of(Transposed.shape(part)));
+        }
+        try (Arena decoded = Arena.ofShared()) {
+            return packRows(OutputRows.of(Transposed.of(inMemory(part, decoded))));
+        }
+    }
+
+    /// Returns a matrix of plain values with its rows decoded, if it has a decoder.
+    private static WeightMatrix inMemory(WeightMatrix matrix, Arena memory) {
+        if (matrix.decoder().isEmpty() || matrix.type().isQuantized()) {
+            return matrix;
+        }
+        int[] rows = IntStream.range(0, matrix.rows()).toArray();
+        return new WeightMatrix(
+                matrix.name(),
+                matrix.type(),
+                matrix.rows(),
+                matrix.columns(),
+                matrix.order(),
+                matrix.decode(rows, 0, matrix.columns(), memory));
     }
 
     /// Returns one of equal parts of a tensor as a matrix.
@@ -181,6 +192,7 @@ public final class Weights {
         if (whole.columns() == columns) {
             return whole.part(part * rows, rows);
         }
+        requireStored(whole);
         long bytes = rows * whole.type().rowBytes(columns);
         return new WeightMatrix(
                 name,
@@ -191,9 +203,18 @@ public final class Weights {
                 whole.data().asSlice(part * bytes, bytes));
     }
 
+    /// Refuses to read a tensor in another shape if its file keeps it in another form.
+    private static WeightMatrix requireStored(WeightMatrix tensor) {
+        if (tensor.decoder().isPresent()) {
+            throw new CheckpointException(
+                    "tensor %s is quantized and would have to be read in another shape; only plain types can"
+                            .formatted(tensor.name()));
+        }
+        return tensor;
+    }
+
     /// Returns the outputs of a linear layer whose matrix is stored as `[inputs, outputs]`, as one
-    /// of equal parts of a tensor, with a part of another tensor as their bias. The transposed copy
-    /// lives until it is packed.
+    /// of equal parts of a tensor, with a part of another tensor as their bias.
     ///
     /// A quantized matrix is stored as `[outputs, inputs]` and not copied.
     public OutputRows transposedPart(
@@ -204,10 +225,7 @@ public final class Weights {
                     part(name, parts, part, rows, columns), ownBias, new Span(0, rows));
         }
         WeightMatrix stored = part(name, parts, part, columns, rows);
-        return new OutputRows(
-                headersOnly ? Transposed.shape(stored) : Transposed.of(stored),
-                ownBias,
-                new Span(0, rows));
+        return new OutputRows(Transposed.of(stored), ownBias, new Span(0, rows));
     }
 
     private OutputRows linear(String name, WeightMatrix matrix) {
@@ -292,7 +310,7 @@ public final class Weights {
 
     /// Returns a vector that may be stored as a matrix of one row.
     public Tensor flatVector(String name, int size) {
-        WeightMatrix stored = checkpoint.tensor(name);
+        WeightMatrix stored = requireStored(checkpoint.tensor(name));
         if ((long) stored.rows() * stored.columns() != size) {
             throw wrongShape(stored, size, 1);
         }
@@ -349,7 +367,7 @@ public final class Weights {
     /// @param name of a tensor `[channels, 1, taps]`
     /// @param own the channels of this rank, in its order
     public Tensor taps(String name, int channels, int taps, Span... own) {
-        WeightMatrix stored = matrix(name, channels, taps);
+        WeightMatrix stored = requireStored(matrix(name, channels, taps));
         var flat =
                 new WeightMatrix(
                         stored.name(),
@@ -462,14 +480,17 @@ public final class Weights {
         if (matrix.type() != stored.type()) {
             decodedInstead.add(stored.name());
         }
+        if (columns.size() == 0) {
+            return unread(matrix, storedRows.length, columns);
+        }
         int block = matrix.type().blockSize();
         int from = columns.from() / block * block;
         int to = Math.min(matrix.columns(), Math.ceilDiv(columns.to(), block) * block);
         return new WeightRows(
                 matrix.name(),
-                matrix.decode(storedRows, from, Math.max(from, to), memory),
+                matrix.decode(storedRows, from, to, memory),
                 matrix.type(),
-                Math.max(from, to) - from,
+                to - from,
                 IntStream.range(0, storedRows.length).toArray(),
                 columns.from() - from,
                 columns.to() - from);

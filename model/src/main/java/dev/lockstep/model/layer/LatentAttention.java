@@ -15,10 +15,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// Multi-head latent attention (DeepSeek-AI 2024), cut by heads. The cache has one row a token,
-/// which all heads and all ranks share: the rotated part of the key, then the latent c. Keys and
-/// values of a head are `Wk · c` and `Wv · c`; these matrices are absorbed by the query and by the
-/// output:
+/// Multi-head latent attention (DeepSeek-AI 2024), cut by heads. All heads and all ranks share what
+/// the cache has of a token: the rotated part of the key, then the latent c. It is stored as the
+/// key and once more as the value. Keys and values of a head are `Wk · c` and `Wv · c`; these
+/// matrices are absorbed by the query and by the output:
 ///
 /// ```
 /// c, r    = norm(Wc · x), rotary(Wr · x)
@@ -213,7 +213,7 @@ public record LatentAttention(
         int rows = weights.config().attention().headCount() * keyAndValue(config);
         int from = head * keyAndValue(config);
         var own = new Span(from, from + config.plainDim());
-        return weights.packRows(weights.transposedRows(name, rows, config.rank(), own));
+        return weights.packTransposedRows(name, rows, config.rank(), own);
     }
 
     private static PackedWeight values(Weights weights, String name, int head) {
