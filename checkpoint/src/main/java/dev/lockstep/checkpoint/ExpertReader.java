@@ -40,6 +40,9 @@ record ExpertReader(JsonObject config) {
                 RENORMALIZED.contains(modelType()) || config.flag("norm_topk_prob").orElse(false);
         refuseOtherChoices(renormalized);
         refuseOtherClamp();
+        if (modelType().equals("ernie4_5_moe")) {
+            config.requireFalse("use_bias");
+        }
         return Optional.of(
                 new ExpertConfig(
                         count.getAsInt(),

@@ -155,6 +155,13 @@ record JsonObject(Path file, String prefix, JsonNode node) {
                 "%s: key %s is missing".formatted(file, prefix + String.join(" or ", keys)));
     }
 
+    /// Refuses a flag that is true; it may be missing.
+    void requireFalse(String key) {
+        if (flag(key).orElse(false)) {
+            throw wrong(key, true, "false");
+        }
+    }
+
     CheckpointException wrong(String key, Object value, String expected) {
         return new CheckpointException(
                 "%s: %s is %s, expected %s"

@@ -50,10 +50,12 @@ record StateReader(JsonObject config) {
         if (headSize * heads != width) {
             throw config.wrong("mamba_d_head", headSize, width / heads + ": width through heads");
         }
-        if (config.flag("mamba_proj_bias").orElse(false)) {
-            throw config.wrong("mamba_proj_bias", true, "false");
-        }
+        config.requireFalse("mamba_proj_bias");
         boolean parallel = config.text("model_type").orElse("").equals("falcon_h1");
+        if (parallel) {
+            config.requireFalse("attention_bias");
+            config.requireFalse("projectors_bias");
+        }
         boolean normed = config.flag("mamba_rms_norm").orElse(false);
         if (parallel && normed && config.flag("mamba_norm_before_gate").orElse(true)) {
             throw config.wrong("mamba_norm_before_gate", true, "false");

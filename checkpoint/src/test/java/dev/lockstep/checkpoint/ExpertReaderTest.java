@@ -81,6 +81,7 @@ class ExpertReaderTest {
                 "\"n_group\": 3, \"topk_group\": 1; 8 experts do not divide into 3 groups",
                 "\"n_group\": 8, \"topk_group\": 1; 2 experts per token of 1 groups",
                 "\"n_group\": 8, \"topk_group\": 4; 8 groups of 1 expert, ranked by their best two",
+                "\"model_type\": \"ernie4_5_moe\", \"use_bias\": true; use_bias is true, expected false",
                 "\"routed_scaling_factor\": 0; scale of experts 0.0 is not positive",
             })
     void whatIsNotComputedIsRefused(String keys, String message) {

@@ -15,6 +15,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class HuggingFaceConfigTest {
     private static final Path PATH = Path.of("some/config.json");
@@ -141,6 +142,17 @@ class HuggingFaceConfigTest {
         Refused.naming(
                 () -> read("\"model_type\": \"qwen3_next\", \"linear_num_key_heads\": 5"),
                 "32 linear value heads do not divide into 5 key heads");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"attention_bias", "projectors_bias", "mamba_proj_bias"})
+    void biasesBesideAStateAreRefusedByName(String key) {
+        String falcon =
+                "\"model_type\": \"falcon_h1\", \"mamba_n_heads\": 4, \"mamba_d_ssm\": 64,"
+                        + " \"mamba_d_state\": 8, \"%s\": %s";
+        ModelConfig config = read(falcon.formatted(key, false));
+        assertTrue(config.parallelFactors().isPresent());
+        Refused.naming(() -> read(falcon.formatted(key, true)), key + " is true, expected false");
     }
 
     @Test
