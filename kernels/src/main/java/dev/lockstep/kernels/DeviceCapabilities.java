@@ -17,6 +17,9 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         CUDA
     }
 
+    /// The largest head that attention on a GPU has kernels for.
+    public static final int MAX_CUDA_HEAD = 256;
+
     private static final int LEAST_COMPUTE_CAPABILITY = 8;
 
     public static DeviceCapabilities ofCpu(String instructionSet, boolean hasBf16) {
@@ -63,6 +66,14 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
     /// activations.
     public DType multiplied(TensorType weights, DType compute) {
         return weights.isQuantized() && quantizesActivations() ? DType.I8 : compute;
+    }
+
+    /// Returns the largest head that its attention computes.
+    public int maxHeadSize() {
+        return switch (kind) {
+            case CPU -> Integer.MAX_VALUE;
+            case CUDA -> MAX_CUDA_HEAD;
+        };
     }
 
     /// Returns whether its kernels compute layers that keep a state of each sequence.

@@ -130,6 +130,11 @@ public final class ModelSource {
         ComputeTypes types =
                 ComputeTypes.resolve(config().weightType(), dtype, kvDtype, capabilities);
         types.requireHeads(headSize());
+        if (headSize() > capabilities.maxHeadSize()) {
+            throw new CheckpointException(
+                    "%s: attention has heads of %d, at most %d are computed on a GPU: use --device cpu"
+                            .formatted(checkpoint.path(), headSize(), capabilities.maxHeadSize()));
+        }
         if (config().stateGroup().isPresent() && !capabilities.keepsStates()) {
             throw new CheckpointException(
                     "%s: layers of architecture %s keep a state of each sequence, which is computed on a CPU only: use --device cpu"

@@ -5,13 +5,18 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ComputeTypesTest {
     private static final DeviceCapabilities CPU = DeviceCapabilities.ofCpu("avx512_bf16", true);
@@ -50,6 +55,25 @@ class ComputeTypesTest {
                                 () -> source.computeTypes("auto", "auto", GPU))
                         .getMessage();
         assertTrue(message.contains("architecture Qwen3NextForCausalLM keep a state"), message);
+    }
+
+    @Test
+    void largeHeadsAreForProcessors(@TempDir Path folder) throws Exception {
+        Path llama = Fixtures.require("models/llama");
+        for (String file : List.of("model.safetensors", "tokenizer.json")) {
+            Files.copy(llama.resolve(file), folder.resolve(file));
+        }
+        ObjectNode config = (ObjectNode) Goldens.json(llama.resolve("config.json"));
+        config.put("head_dim", 320);
+        Files.writeString(folder.resolve("config.json"), config.toString());
+        ModelSource source = ModelSource.open(folder);
+        assertEquals(DType.F32, source.computeTypes("auto", "auto", CPU).compute());
+        String message =
+                assertThrows(
+                                CheckpointException.class,
+                                () -> source.computeTypes("auto", "auto", GPU))
+                        .getMessage();
+        assertTrue(message.contains("heads of 320, at most 256 are computed on a GPU"), message);
     }
 
     @Test

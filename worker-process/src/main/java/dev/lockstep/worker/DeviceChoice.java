@@ -15,9 +15,6 @@ import java.util.stream.Collectors;
 
 /// The devices that ranks compute on, and why these.
 public sealed interface DeviceChoice {
-    /// The largest head that attention on a GPU has kernels for.
-    int MAX_CUDA_HEAD = 256;
-
     DeviceCapabilities capabilities();
 
     /// Returns why this device was taken, for the start screen.
@@ -46,16 +43,10 @@ public sealed interface DeviceChoice {
 
         /// Throws if these GPUs cannot serve what was asked for.
         ///
-        /// @param headSize of the model's attention
         /// @param threads whether a number of threads is given
-        public void require(int headSize, boolean threads) {
+        public void require(boolean threads) {
             if (threads) {
                 throw DeviceSettings.cpuOnly("--" + ProcessKeys.THREADS.name());
-            }
-            if (headSize > MAX_CUDA_HEAD) {
-                throw new SettingsException(
-                        "--device cuda: the model has heads of %d, at most %d are served: choose --device=cpu"
-                                .formatted(headSize, MAX_CUDA_HEAD));
             }
         }
     }

@@ -148,7 +148,7 @@ sealed interface WorkerDevice {
                                     throw DeviceSettings.cpuOnly(
                                             "--" + WorkerConfig.INSTRUCTION_SET.name());
                                 });
-                gpus.require(source.headSize(), config.threads().isPresent());
+                gpus.require(config.threads().isPresent());
                 yield new Gpu(config, settings.search(), gpus.gpus().getFirst(), folders.cuda());
             }
         };

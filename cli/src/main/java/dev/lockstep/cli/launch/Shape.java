@@ -25,7 +25,7 @@ record Shape(DeviceChoice device, MemoryPlan memory, HostPlan plan) {
 
     /// Chooses the shape that the settings ask for.
     static Shape of(Settings settings, ModelSource source, int ranks) {
-        DeviceChoice device = device(settings, source, ranks);
+        DeviceChoice device = device(settings, ranks);
         ComputeTypes types = types(settings, source, device);
         return of(
                 settings,
@@ -72,11 +72,10 @@ record Shape(DeviceChoice device, MemoryPlan memory, HostPlan plan) {
         return plan.ranks().size();
     }
 
-    private static DeviceChoice device(Settings settings, ModelSource source, int ranks) {
+    private static DeviceChoice device(Settings settings, int ranks) {
         DeviceChoice choice = DeviceListing.choose(DeviceSettings.of(settings), ranks);
         if (choice instanceof DeviceChoice.Gpus gpus) {
-            gpus.require(
-                    source.config().attention().headDim(), settings.isGiven(ProcessKeys.THREADS));
+            gpus.require(settings.isGiven(ProcessKeys.THREADS));
         }
         LOG.info("{}", choice.reason());
         return choice;

@@ -6,6 +6,7 @@ import dev.lockstep.kernels.AttentionPlan;
 import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedBatch;
@@ -84,7 +85,6 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
     private static final KernelDeclaration MERGE =
             new KernelDeclaration("attend", "attend_merge", ATTEND.parameters());
 
-    private static final int MAX_HEAD = 256;
     private static final int PLAN_THREADS = 256;
     private static final int STORE_THREADS = 64;
     private static final int ATTEND_THREADS = 128;
@@ -115,9 +115,10 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
     CudaAttention(CudaContext context, AttentionShape shape, KvLayout layout) {
         CudaPagedKv.requireSupported(layout);
         shape.requireCache(layout);
-        if (shape.headSize() > MAX_HEAD) {
+        if (shape.headSize() > DeviceCapabilities.MAX_CUDA_HEAD) {
             throw new IllegalArgumentException(
-                    "head size %d, must be 1 to %d on a GPU".formatted(shape.headSize(), MAX_HEAD));
+                    "head size %d, must be 1 to %d on a GPU"
+                            .formatted(shape.headSize(), DeviceCapabilities.MAX_CUDA_HEAD));
         }
         this.context = context;
         this.shape = shape;
