@@ -54,19 +54,21 @@ public final class ActivationBuffers implements AutoCloseable {
     private final List<PagedKv> stepKv = new ArrayList<>();
     private long offset;
 
+    /// @param maxSequences the most that run at once
     public ActivationBuffers(
             Model model,
             Kernels kernels,
             Communicator communicator,
             int maxTokens,
-            int maxLogitRows) {
+            int maxLogitRows,
+            int maxSequences) {
         ModelConfig config = model.config();
         Shard shard = model.shard();
         this.communicator = communicator;
         this.maxLogitRows = maxLogitRows;
         Sizes sizes = Sizes.of(config, shard);
         DType type = kernels.activationType();
-        long bytes = localBytes(config, shard, type, maxTokens, maxLogitRows);
+        long bytes = localBytes(config, shard, type, maxTokens, maxLogitRows, maxSequences);
         this.local = owned.add(kernels.allocate(bytes), DeviceBuffer::close);
         this.residual = take(type, maxTokens, sizes.hidden);
         this.hidden = take(type, maxTokens, sizes.hidden);
@@ -80,7 +82,7 @@ public final class ActivationBuffers implements AutoCloseable {
         this.expertOutput = take(type, rows, sizes.expertHidden);
         this.mixer = take(type, maxTokens, sizes.mixer);
         this.stateGates = take(DType.F32, maxTokens, sizes.stateGates);
-        this.states = take(DType.F32, stateLines(maxLogitRows), sizes.state);
+        this.states = take(DType.F32, stateLines(maxSequences), sizes.state);
         this.logitInput = take(type, maxLogitRows, sizes.hidden);
         this.logits = take(DType.F32, maxLogitRows, gatheredLogits(config, shard));
         try {
@@ -92,7 +94,7 @@ public final class ActivationBuffers implements AutoCloseable {
             Map<KvLayout, PagedKv> pools = new HashMap<>();
             for (KvLayout layout : model.kvLayouts()) {
                 KvLayout one = layout.ofOneLayer();
-                int blocks = stepKvBlocks(maxTokens, maxLogitRows, one.blockSize());
+                int blocks = stepKvBlocks(maxTokens, maxSequences, one.blockSize());
                 stepKv.add(
                         pools.computeIfAbsent(
                                 one,
@@ -127,7 +129,12 @@ public final class ActivationBuffers implements AutoCloseable {
     /// Returns the bytes of this rank's tensors outside the communicator's memory, for the memory
     /// plan before anything is loaded.
     public static long localBytes(
-            ModelConfig config, Shard shard, DType type, int maxTokens, int maxLogitRows) {
+            ModelConfig config,
+            Shard shard,
+            DType type,
+            int maxTokens,
+            int maxLogitRows,
+            int maxSequences) {
         Sizes sizes = Sizes.of(config, shard);
         int[] tokenColumns = {sizes.hidden, sizes.hidden, sizes.qkv, sizes.attended, sizes.mixer};
         int[] feedForwardColumns = {
@@ -135,7 +142,7 @@ public final class ActivationBuffers implements AutoCloseable {
         };
         long bytes = aligned((long) maxTokens * sizes.experts * DType.F32.bytes());
         bytes += aligned((long) maxTokens * sizes.stateGates * DType.F32.bytes());
-        bytes += aligned((long) stateLines(maxLogitRows) * sizes.state * DType.F32.bytes());
+        bytes += aligned((long) stateLines(maxSequences) * sizes.state * DType.F32.bytes());
         for (int columns : tokenColumns) {
             bytes += aligned((long) maxTokens * columns * type.bytes());
         }
@@ -350,8 +357,11 @@ public final class ActivationBuffers implements AutoCloseable {
                             experts.map(each -> widest(each, shard)).orElse(0));
             Optional<StateShard> states = StateShard.of(config, shard);
             int attended = shard.queryHeads().size() * headSize;
-            // Also for the gate of attention.
-            int mixer = states.map(each -> Math.max(each.mixerColumns(), attended)).orElse(0);
+            // Also for the gate of attention, and for what the state gives beside attention.
+            int beside = config.parallelFactors().isPresent() ? config.hiddenSize() : 0;
+            int mixer =
+                    states.map(each -> Math.max(each.mixerColumns(), Math.max(attended, beside)))
+                            .orElse(0);
             return new Sizes(
                     config.hiddenSize(),
                     Math.max(

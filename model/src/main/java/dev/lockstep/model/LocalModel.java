@@ -51,7 +51,7 @@ public final class LocalModel implements AutoCloseable {
             activations =
                     owned.add(
                             new ActivationBuffers(
-                                    model, kernels, communicator, maxTokens, LOGIT_ROWS),
+                                    model, kernels, communicator, maxTokens, LOGIT_ROWS, 1),
                             ActivationBuffers::close);
             for (var layout : model.kvLayouts()) {
                 // Only the null block: texts keep nothing.
@@ -102,7 +102,7 @@ public final class LocalModel implements AutoCloseable {
         int blocks = Math.ceilDiv(tokens, BLOCK_SIZE);
         PagedBatch rows = page(1, tokens, IntStream.rangeClosed(1, blocks).toArray());
         List<PagedBatch> none = new ArrayList<>();
-        for (KvGroup _ : model.config().kvGroups()) {
+        for (KvGroup _ : model.config().pagedGroups()) {
             none.add(page(0, 0, new int[1]));
         }
         Tensor positions = upload(IntStream.range(0, tokens).toArray());

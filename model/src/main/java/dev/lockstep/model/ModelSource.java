@@ -165,14 +165,17 @@ public final class ModelSource {
     }
 
     /// Returns the bytes of a rank's activations, its share of the communicator's memory included.
+    ///
+    /// @param maxSequences of a step: each has logits
     public long activationBytes(
-            Shard shard, ComputeTypes types, int blockSize, int maxTokens, int maxLogitRows) {
+            Shard shard, ComputeTypes types, int blockSize, int maxTokens, int maxSequences) {
         DType type = types.activation();
-        return ActivationBuffers.localBytes(config(), shard, type, maxTokens, maxLogitRows)
+        return ActivationBuffers.localBytes(
+                        config(), shard, type, maxTokens, maxSequences, maxSequences)
                 + ActivationBuffers.stepKvBytes(
-                        config(), shard, types.kv(), blockSize, maxTokens, maxLogitRows)
+                        config(), shard, types.kv(), blockSize, maxTokens, maxSequences)
                 + ActivationBuffers.collectiveBytes(
-                        config(), shard.size(), type, maxTokens, maxLogitRows);
+                        config(), shard.size(), type, maxTokens, maxSequences);
     }
 
     /// Returns the bytes of a rank's packed matrices, estimated from the headers: every type in the

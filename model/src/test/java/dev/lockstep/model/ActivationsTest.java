@@ -2,10 +2,15 @@
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.nccl.SoloCommunicator;
@@ -13,6 +18,7 @@ import java.io.IOException;
 import java.net.URISyntaxException;
 import java.net.URL;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -42,7 +48,7 @@ class ActivationsTest {
             Model model = load(source, source.shard(0, 1), types, kernels);
             try (var communicator = new SoloCommunicator(kernels);
                     ActivationBuffers activations =
-                            new ActivationBuffers(model, kernels, communicator, 1, 1)) {
+                            new ActivationBuffers(model, kernels, communicator, 1, 1, 1)) {
                 assertEquals(perToken, activations.expertScratch(1).rows());
             }
         }
@@ -58,6 +64,65 @@ class ActivationsTest {
         assertEquals(3 * (3 * 256 + 4 * 32 * 32), shard.floats());
     }
 
+    @Test
+    void whatAStateGivesBesideAttentionFitsAtAnyRankCount() throws Exception {
+        URL folder = getClass().getResource("/references/falcon-h1");
+        ModelConfig read = ModelSource.open(Path.of(folder.toURI())).config();
+        ModelConfig config = wide(read, 512);
+        for (Shard shard : Shard.cut(config, 4)) {
+            assertTrue(StateShard.of(config, shard).orElseThrow().mixerColumns() < 512);
+            try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+                    var communicator = new SoloCommunicator(kernels);
+                    ActivationBuffers activations =
+                            new ActivationBuffers(
+                                    new Unloaded(config, shard), kernels, communicator, 1, 1, 1)) {
+                assertEquals(512, activations.mixer(1).columns());
+            }
+        }
+    }
+
+    private static ModelConfig wide(ModelConfig config, int hidden) {
+        return new ModelConfig(
+                config.architecture(),
+                hidden,
+                config.layerCount(),
+                config.feedForwardSize(),
+                config.vocabularySize(),
+                config.contextLength(),
+                config.normEpsilon(),
+                config.attention(),
+                config.rope(),
+                config.windowRope(),
+                config.tiedEmbeddings(),
+                config.kvGroups(),
+                config.specialIds(),
+                config.weightType(),
+                config.details());
+    }
+
+    /// A shape without weights.
+    private record Unloaded(ModelConfig config, Shard shard) implements Model {
+        @Override
+        public List<KvLayout> kvLayouts() {
+            return List.of();
+        }
+
+        @Override
+        public long weightBytes() {
+            return 0;
+        }
+
+        @Override
+        public Tensor forward(ForwardBatch batch, List<PagedKv> kv, ActivationBuffers activations) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public Tensor logits(int tokens, Tensor rows, ActivationBuffers activations) {
+            throw new UnsupportedOperationException();
+        }
+    }
+
     private static void requirePlanned(ModelSource source, int rank, int size) {
         try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
             ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
@@ -67,7 +132,8 @@ class ActivationsTest {
             try (var communicator = new SoloCommunicator(kernels)) {
                 long own = kernels.allocatedBytes();
                 try (ActivationBuffers activations =
-                        new ActivationBuffers(model, kernels, communicator, MAX_TOKENS, MAX_ROWS)) {
+                        new ActivationBuffers(
+                                model, kernels, communicator, MAX_TOKENS, MAX_ROWS, MAX_ROWS)) {
                     // On a CPU the 64 bytes after the last block are read, never used.
                     assertEquals(
                             64
@@ -98,7 +164,12 @@ class ActivationsTest {
                 try (var communicator = new SoloCommunicator(kernels);
                         ActivationBuffers activations =
                                 new ActivationBuffers(
-                                        model, kernels, communicator, MAX_TOKENS, MAX_ROWS)) {
+                                        model,
+                                        kernels,
+                                        communicator,
+                                        MAX_TOKENS,
+                                        MAX_ROWS,
+                                        MAX_ROWS)) {
                     assertEquals(rank[2], activations.logits(MAX_ROWS).columns());
                     boolean alone = rank[1] == 1;
                     assertEquals(

@@ -24,7 +24,16 @@ class LocalModelTest {
     @TempDir Path folder;
 
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "mistral-swa", "gemma3", "qwen3-moe"})
+    @ValueSource(
+            strings = {
+                "llama",
+                "mistral-swa",
+                "gemma3",
+                "qwen3-moe",
+                "gpt-oss",
+                "deepseek-v3",
+                "qwen3-next"
+            })
     void logitsOfEveryPositionAreTheRecordedOnes(String family) {
         Path path = Fixtures.require("models/" + family);
         Goldens goldens =

@@ -46,7 +46,8 @@ final class TestRank implements AutoCloseable {
         this.kernels = kernels;
         this.communicator = communicator;
         activations =
-                new ActivationBuffers(model, kernels, communicator, MAX_TOKENS, MAX_LOGIT_ROWS);
+                new ActivationBuffers(
+                        model, kernels, communicator, MAX_TOKENS, MAX_LOGIT_ROWS, MAX_LOGIT_ROWS);
         for (KvLayout layout : model.kvLayouts()) {
             kv.add(kernels.allocateKv(layout, blocks));
         }

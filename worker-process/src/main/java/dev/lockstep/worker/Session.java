@@ -101,6 +101,7 @@ final class Session implements AutoCloseable {
                             kernels,
                             communicator,
                             limits.maxTokens(),
+                            limits.maxSequences(),
                             limits.maxSequences());
             this.activations = owned.add(buffers, ActivationBuffers::close);
             this.states = new StateLines(kernels, buffers.states(), kv.size());
