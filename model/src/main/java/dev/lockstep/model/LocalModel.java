@@ -73,16 +73,17 @@ public final class LocalModel implements AutoCloseable {
     /// @param kernels closed with this model, also if it cannot be loaded
     public static LocalModel load(
             ModelSource source, Kernels kernels, int maxTokens, LoadSettings.Progress progress) {
+        Model model;
         try {
             ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
             var settings =
                     new LoadSettings(types.compute(), DType.F32, BLOCK_SIZE, maxTokens, progress);
-            Model model = source.load(source.shard(0, 1), kernels, settings);
-            return new LocalModel(model, kernels, maxTokens);
+            model = source.load(source.shard(0, 1), kernels, settings);
         } catch (RuntimeException failure) {
             kernels.close();
             throw failure;
         }
+        return new LocalModel(model, kernels, maxTokens);
     }
 
     public int vocabularySize() {
