@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.proto.v1.KvGroupInfo;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -15,6 +17,9 @@ import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// A worker of a model whose layers keep a state of each sequence.
 class StateSessionTest {
@@ -44,12 +49,30 @@ class StateSessionTest {
 
     @Test
     void aSequenceThatBeginsWithASnapshotHasTheSameTokens() {
+        assertSameAfterASnapshot(worker, PROMPT);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"lfm2", "granite-hybrid"})
+    void soItHasWithStatesOfOtherKinds(String name, @TempDir Path folder) throws Exception {
+        Path references = Path.of("..", "model", "src", "test", "resources", "references");
+        int[] prompt = Arrays.stream(PROMPT).map(id -> 3 + id % 90).toArray();
+        // The path of a socket in the folder has a limit.
+        for (String file : List.of("config.json", "model.safetensors")) {
+            Files.copy(references.resolve(name).resolve(file), folder.resolve(file));
+        }
+        try (TestWorker other = TestWorker.onModel(folder, TestWorker.MAX_POSITIONS)) {
+            assertSameAfterASnapshot(other, prompt);
+        }
+    }
+
+    private static void assertSameAfterASnapshot(TestWorker worker, int[] prompt) {
         try (Session session = worker.open(1)) {
             List<StepOutcome.Sampled> alone =
-                    TestWorker.generate(session, PROMPT, NONE, 4, TestWorker.seeded(7));
+                    TestWorker.generate(session, prompt, NONE, 4, TestWorker.seeded(7));
             int snapshot = TestWorker.MAX_SEQUENCES + 5;
             // Slot 1 computes a prefix, whose state is kept before it goes on with another text.
-            int[] other = PROMPT.clone();
+            int[] other = prompt.clone();
             Arrays.fill(other, 32, other.length, 5);
             run(
                     session,
@@ -74,7 +97,7 @@ class StateSessionTest {
                             session,
                             List.of(
                                     new Step.Admission(
-                                            "r", 4, PROMPT, NONE, TestWorker.seeded(7), 32)),
+                                            "r", 4, prompt, NONE, TestWorker.seeded(7), 32)),
                             List.of(new Step.Copy(1, snapshot, 4, 0)),
                             TestWorker.row(4, 32, 18, 10, 11, 24, 25)));
             for (int i = 0; i < 3; i++) {
