@@ -237,22 +237,31 @@ public interface StateContract extends KernelsContract {
                 Tensor x = device.zeros(DType.F32, 1, heads.columns());
                 Tensor weight = device.zeros(DType.F32, 1, 2 * heads.columns());
                 PagedBatch batch = run.batch(new int[] {0, 1}, new int[] {0}, new int[] {line}, 1);
-                IndexException refused =
-                        assertInstanceOf(
-                                IndexException.class,
-                                device.requireRefused(
-                                        () ->
-                                                device.kernels()
-                                                        .convolve(
-                                                                batch,
-                                                                states,
-                                                                weight,
-                                                                Optional.empty(),
-                                                                x)));
-                assertEquals(CheckedIndex.STATE_LINE, refused.checked());
-                assertEquals(line, refused.value());
+                requireLineRefused(
+                        device,
+                        line,
+                        () ->
+                                device.kernels()
+                                        .convolve(batch, states, weight, Optional.empty(), x));
+            }
+            try (TestDevice device = device()) {
+                LinearAttentionHeads heads = SHAPES.getFirst();
+                var run = new StateRun(device, heads, 2, 8);
+                Tensor states = device.zeros(DType.F32, StateRun.LINES, heads.stateFloats());
+                float[] qkv = new float[heads.columns()];
+                float[] gates = new float[2 * heads.valueHeads()];
+                requireLineRefused(
+                        device,
+                        line,
+                        () -> attend(device, run, states, heads, qkv, gates, 0, line));
             }
         }
+    }
+
+    private static void requireLineRefused(TestDevice device, int line, Runnable op) {
+        IndexException refused = assertInstanceOf(IndexException.class, device.requireRefused(op));
+        assertEquals(CheckedIndex.STATE_LINE, refused.checked());
+        assertEquals(line, refused.value());
     }
 
     @Test
