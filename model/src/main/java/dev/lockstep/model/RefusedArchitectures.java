@@ -40,7 +40,7 @@ final class RefusedArchitectures {
                             Map.entry("T5ForConditionalGeneration", ENCODER_DECODER),
                             Map.entry(
                                     "VaultGemmaForCausalLM",
-                                    "it scales its embedding and norms by 1 + w"),
+                                    "it is Gemma 2 without the norms after attention and feed-forward"),
                             Map.entry("WhisperForConditionalGeneration", ENCODER_DECODER)));
 
     private RefusedArchitectures() {}
