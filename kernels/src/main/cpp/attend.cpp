@@ -254,8 +254,8 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
 
 // Computes one tile. `qkv` and `out` point at its first token, `kv` at the layer and head in block 0, `block_table` at
 // the row's blocks. With segment < 0 the whole sequence is read and the result written to `out`; else `out` receives
-// the states of that segment, [vectors][32 + padded head]. sinks: a score for each query head, or null. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8. Scratch: vectors · (3 ·
-// padded + 132) floats, which AttentionOps counts.
+// the states of that segment, [vectors][32 + padded head]. sinks: a score for each query head, or null. kv_type: 0 F32,
+// 1 F16, 2 BF16, 3 q8. Scratch: vectors · (3 · padded + 132) floats, which AttentionOps counts.
 LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
                               int32_t first_position, const int32_t* query_heads, int32_t heads,
                               int32_t head_size, float scale, int32_t window, float soft_cap,

@@ -209,8 +209,7 @@ public interface Kernels extends Preparation, AutoCloseable {
     void scatter(Tensor indices, Tensor values, Tensor out);
 
     // States: what a layer keeps of the tokens before, of a fixed size for each sequence. `states`
-    // is
-    // F32 with a line for each sequence: row r of a batch reads and writes line `lines[r]`, and
+    // is F32 with a line for each sequence: row r of a batch reads and writes line `lines[r]`, and
     // starts with zeros if `computed[r]` is 0. Tokens are computed one after the other, so that any
     // chunks of a sequence give the same bits. Only kernels whose capabilities say so have them.
 
@@ -223,14 +222,14 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// @param x `[T, C]`
     default void convolve(
             PagedBatch batch, Tensor states, Tensor weight, Optional<Tensor> bias, Tensor x) {
-        throw noStates();
+        throw missing("convolve");
     }
 
     /// Computes gates over states, in place.
     ///
     /// @param gates `[T, 2 · heads]` F32: the shares of a token, then what the states keep
     default void decay(StateGates decay, Tensor gates) {
-        throw noStates();
+        throw missing("decay");
     }
 
     /// Updates states by tokens and reads them, as [LinearAttentionHeads] says.
@@ -248,18 +247,18 @@ public interface Kernels extends Preparation, AutoCloseable {
             Tensor gates,
             Optional<Tensor> skip,
             Tensor out) {
-        throw noStates();
+        throw missing("linearAttention");
     }
 
     /// Computes `x = x · y`, or `x = x · logistic(y)`, in place.
     ///
     /// @param y F32 as `x`, or `[T, 1]`: a factor of a whole row
     default void multiply(Tensor x, Tensor y, boolean logistic) {
-        throw noStates();
+        throw missing("multiply");
     }
 
-    private static UnsupportedOperationException noStates() {
-        return new UnsupportedOperationException("these kernels keep no states of sequences");
+    private static UnsupportedOperationException missing(String op) {
+        return new UnsupportedOperationException("these kernels have no op " + op);
     }
 
     /// Copies blocks, one copy after the other; does none if one of them is refused.

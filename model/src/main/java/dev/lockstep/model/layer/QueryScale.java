@@ -6,7 +6,8 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Weights;
 import java.util.Optional;
 
-/// A factor of the queries that grows with their position: [PositionConfig.QueryScale].
+/// A factor of the queries that grows with their position:
+/// [dev.lockstep.checkpoint.PositionConfig.QueryScale].
 ///
 /// @param factors one for each position, `[1, positions]`
 public record QueryScale(Kernels kernels, Tensor factors) {
