@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /// The shape of a model, the same from `config.json` and from GGUF metadata.
 ///
@@ -15,8 +17,8 @@ import java.util.OptionalInt;
 /// @param normEpsilon epsilon of every RMSNorm or LayerNorm
 /// @param windowRope rope of the layers with a sliding window; equals `rope` in most models
 /// @param tiedEmbeddings true when the output head is the embedding
-/// @param kvGroups groups of layers, in order of their first layer, one of states last; together
-///   every layer once
+/// @param kvGroups paged groups in order of their first layer, then at most one of states; every
+///   layer is in one of them, or in a paged group and in that of states
 /// @param weightType the type of most of the weights' bytes
 public record ModelConfig(
         String architecture,
@@ -86,17 +88,27 @@ public record ModelConfig(
                     "rotary size %d exceeds the head size %d"
                             .formatted(rope.rotaryDim(), attention.headDim()));
         }
-        // A layer may have both attention and a state.
-        long grouped =
-                kvGroups.stream().flatMap(group -> group.layers().stream()).distinct().count();
-        if (grouped != layerCount) {
-            throw new IllegalArgumentException(
-                    "KV groups name %d layers of %d".formatted(grouped, layerCount));
+        requireGroups(kvGroups, layerCount);
+    }
+
+    /// A layer may have both attention and a state.
+    private static void requireGroups(List<KvGroup> groups, int layerCount) {
+        if (groups.stream().limit(groups.size() - 1).anyMatch(group -> !group.isPaged())) {
+            throw new IllegalArgumentException("a KV group of states is not the only and last one");
         }
-        if (!kvGroups.getFirst().isPaged()
-                || kvGroups.stream()
-                        .limit(kvGroups.size() - 1)
-                        .anyMatch(group -> !group.isPaged())) {
+        Set<Integer> grouped = new HashSet<>();
+        for (KvGroup group : groups) {
+            for (int layer : group.layers()) {
+                if (!grouped.add(layer) && group.isPaged()) {
+                    throw new IllegalArgumentException("layer " + layer + " is in two KV groups");
+                }
+            }
+        }
+        if (grouped.size() != layerCount) {
+            throw new IllegalArgumentException(
+                    "KV groups name %d layers of %d".formatted(grouped.size(), layerCount));
+        }
+        if (groups.stream().noneMatch(KvGroup::isPaged)) {
             throw new IllegalArgumentException(
                     "the layers keep states alone: a model needs at least one layer of attention");
         }
@@ -107,12 +119,23 @@ public record ModelConfig(
         return kvGroups.stream().filter(KvGroup::isPaged).toList();
     }
 
+    /// Returns which of [#pagedGroups] a layer is in.
+    public int pagedGroup(int layer) {
+        List<KvGroup> groups = pagedGroups();
+        for (int group = 0; group < groups.size(); group++) {
+            if (groups.get(group).layers().contains(layer)) {
+                return group;
+            }
+        }
+        throw new IllegalArgumentException("layer " + layer + " is in no KV group");
+    }
+
     /// Returns the group of the layers that keep a state of each sequence.
     public Optional<KvGroup> stateGroup() {
         return kvGroups.stream().filter(group -> !group.isPaged()).findFirst();
     }
 
-    /// Returns whether a layer keeps a state instead of keys and values.
+    /// Returns whether a layer keeps a state, instead of keys and values or beside them.
     public boolean keepsState(int layer) {
         return stateGroup().filter(group -> group.layers().contains(layer)).isPresent();
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
-import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.LatentConfig;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
@@ -142,10 +141,10 @@ public record LatentAttention(
             absorbed.add(absorbed(weights, attention + ".kv_b_proj.weight", head));
             values.add(values(weights, attention + ".kv_b_proj.weight", head));
         }
-        int group = groupOf(weights, layer);
+        int group = weights.config().pagedGroup(layer);
         return new LatentAttention(
                 group,
-                weights.config().kvGroups().get(group).layers().indexOf(layer),
+                weights.config().pagedGroups().get(group).layers().indexOf(layer),
                 weights.kernels(),
                 config,
                 heads.size(),
@@ -157,16 +156,6 @@ public record LatentAttention(
                 values,
                 weights.rotaryTable(weights.config().rope(layer)),
                 output(weights, attention + ".o_proj"));
-    }
-
-    private static int groupOf(Weights weights, int layer) {
-        List<KvGroup> groups = weights.config().kvGroups();
-        for (int group = 0; group < groups.size(); group++) {
-            if (groups.get(group).layers().contains(layer)) {
-                return group;
-            }
-        }
-        throw new IllegalArgumentException("layer " + layer + " is in no KV group");
     }
 
     private static Optional<QueryLatent> queryLatent(Weights weights, String attention) {

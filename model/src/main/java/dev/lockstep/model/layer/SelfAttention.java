@@ -2,7 +2,6 @@
 package dev.lockstep.model.layer;
 
 import dev.lockstep.checkpoint.AttentionConfig;
-import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.RowOrder;
 import dev.lockstep.kernels.RotaryTable;
@@ -229,23 +228,17 @@ public record SelfAttention(
             Linear.ColumnParallel qkv,
             RotaryTable rotary,
             Linear.RowParallel output) {
-        List<KvGroup> groups = weights.config().pagedGroups();
-        for (int group = 0; group < groups.size(); group++) {
-            int index = groups.get(group).layers().indexOf(layer);
-            if (index >= 0) {
-                return new SelfAttention(
-                        group,
-                        index,
-                        qkv,
-                        Optional.empty(),
-                        Optional.empty(),
-                        rotary,
-                        Optional.empty(),
-                        Optional.empty(),
-                        output);
-            }
-        }
-        throw new IllegalArgumentException("layer " + layer + " is in no KV group");
+        int group = weights.config().pagedGroup(layer);
+        return new SelfAttention(
+                group,
+                weights.config().pagedGroups().get(group).layers().indexOf(layer),
+                qkv,
+                Optional.empty(),
+                Optional.empty(),
+                rotary,
+                Optional.empty(),
+                Optional.empty(),
+                output);
     }
 
     private static Span queryColumns(Weights weights) {
