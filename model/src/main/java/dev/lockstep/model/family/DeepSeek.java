@@ -12,7 +12,6 @@ import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.Router;
-import dev.lockstep.model.layer.SharedExpert;
 import java.util.Set;
 
 /// DeepSeek-V2 and V3 (DeepSeek-AI 2024), Kimi K2 and GLM-4.7-Flash: latent attention, dense layers
@@ -49,14 +48,11 @@ public final class DeepSeek implements ModelFamily {
         if (!weights.config().hasExperts(i)) {
             return FeedForward.dense(weights, mlp);
         }
-        MixtureOfExperts experts =
-                MixtureOfExperts.load(
+        return MixtureOfExperts.load(
                         weights,
                         router(weights, mlp + ".gate"),
-                        ExpertSource.Separate.of(mlp + ".experts"));
-        return weights.config().details().experts().orElseThrow().sharedSize() == 0
-                ? experts
-                : experts.with(SharedExpert.load(weights, mlp + ".shared_experts"));
+                        ExpertSource.Separate.of(mlp + ".experts"))
+                .withShared(weights, mlp + ".shared_experts");
     }
 
     private static Router router(Weights weights, String gate) {

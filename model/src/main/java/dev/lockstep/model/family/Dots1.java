@@ -13,7 +13,6 @@ import dev.lockstep.model.layer.QueryKeyNorm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.Router;
 import dev.lockstep.model.layer.SelfAttention;
-import dev.lockstep.model.layer.SharedExpert;
 import java.util.Set;
 
 /// dots.llm1 (rednote-hilab 2025): Qwen3's attention, dense layers first, and then DeepSeek-V3's
@@ -54,10 +53,7 @@ public final class Dots1 implements ModelFamily {
         }
         Router router =
                 Router.corrected(weights, mlp + ".gate", mlp + ".gate.e_score_correction_bias");
-        MixtureOfExperts experts =
-                MixtureOfExperts.load(weights, router, ExpertSource.Separate.of(mlp + ".experts"));
-        return weights.config().details().experts().orElseThrow().sharedSize() == 0
-                ? experts
-                : experts.with(SharedExpert.load(weights, mlp + ".shared_experts"));
+        return MixtureOfExperts.load(weights, router, ExpertSource.Separate.of(mlp + ".experts"))
+                .withShared(weights, mlp + ".shared_experts");
     }
 }

@@ -12,7 +12,6 @@ import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.Router;
 import dev.lockstep.model.layer.SelfAttention;
-import dev.lockstep.model.layer.SharedExpert;
 import java.util.Set;
 
 /// ERNIE 4.5 (Baidu 2025), its mixtures: a rope of adjacent pairs, dense layers first, and then
@@ -57,10 +56,7 @@ public final class Ernie45Moe implements ModelFamily {
         Router router =
                 Router.corrected(
                         weights, mlp + ".gate", mlp + ".moe_statics.e_score_correction_bias");
-        MixtureOfExperts experts =
-                MixtureOfExperts.load(weights, router, ExpertSource.Separate.of(mlp + ".experts"));
-        return weights.config().details().experts().orElseThrow().sharedSize() == 0
-                ? experts
-                : experts.with(SharedExpert.load(weights, mlp + ".shared_experts"));
+        return MixtureOfExperts.load(weights, router, ExpertSource.Separate.of(mlp + ".experts"))
+                .withShared(weights, mlp + ".shared_experts");
     }
 }

@@ -13,7 +13,6 @@ import dev.lockstep.model.layer.QueryKeyNorm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.Router;
 import dev.lockstep.model.layer.SelfAttention;
-import dev.lockstep.model.layer.SharedExpert;
 import java.util.Set;
 
 /// GLM-4.5, 4.6 and 4.7 (GLM-4.5 Team 2025): Llama with a rope of half a head, biases of q, k and
@@ -54,11 +53,8 @@ public final class Glm4Moe implements ModelFamily {
         }
         Router router =
                 Router.corrected(weights, mlp + ".gate", mlp + ".gate.e_score_correction_bias");
-        MixtureOfExperts experts =
-                MixtureOfExperts.load(weights, router, ExpertSource.Separate.of(mlp + ".experts"));
-        return weights.config().details().experts().orElseThrow().sharedSize() == 0
-                ? experts
-                : experts.with(SharedExpert.load(weights, mlp + ".shared_experts"));
+        return MixtureOfExperts.load(weights, router, ExpertSource.Separate.of(mlp + ".experts"))
+                .withShared(weights, mlp + ".shared_experts");
     }
 
     private static SelfAttention attention(Weights weights, int i, String attention) {

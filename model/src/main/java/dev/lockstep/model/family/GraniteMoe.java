@@ -66,10 +66,10 @@ public final class GraniteMoe implements ModelFamily {
                         block + ".router.layer",
                         new ExpertSource.Merged(block + ".input_linear", block + ".output_linear"));
         String shared = layer + ".shared_mlp";
-        return weights.config().details().experts().orElseThrow().sharedSize() == 0
-                ? experts
-                : experts.with(
+        return SharedExpert.isConfigured(weights)
+                ? experts.with(
                         SharedExpert.merged(
-                                weights, shared + ".input_linear", shared + ".output_linear"));
+                                weights, shared + ".input_linear", shared + ".output_linear"))
+                : experts;
     }
 }

@@ -51,8 +51,6 @@ public final class Qwen2Moe implements ModelFamily {
         }
         return MixtureOfExperts.load(
                         weights, mlp + ".gate", ExpertSource.Separate.of(mlp + ".experts"))
-                .with(
-                        SharedExpert.load(weights, mlp + ".shared_expert")
-                                .gatedBy(weights, mlp + ".shared_expert_gate"));
+                .with(SharedExpert.gated(weights, mlp));
     }
 }

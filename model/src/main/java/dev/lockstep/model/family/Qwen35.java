@@ -59,9 +59,7 @@ public final class Qwen35 implements ModelFamily {
                         ? new ExpertSource.Merged(experts + ".gate_up_proj", experts + ".down_proj")
                         : ExpertSource.Separate.of(experts);
         return MixtureOfExperts.load(weights, mlp + ".gate", source)
-                .with(
-                        SharedExpert.load(weights, mlp + ".shared_expert")
-                                .gatedBy(weights, mlp + ".shared_expert_gate"));
+                .with(SharedExpert.gated(weights, mlp));
     }
 
     private static ResidualBranch.Sublayer mixer(Weights weights, int i, String layer) {

@@ -65,8 +65,6 @@ public final class Qwen3Next implements ModelFamily {
         }
         return MixtureOfExperts.load(
                         weights, mlp + ".gate", ExpertSource.Separate.of(mlp + ".experts"))
-                .with(
-                        SharedExpert.load(weights, mlp + ".shared_expert")
-                                .gatedBy(weights, mlp + ".shared_expert_gate"));
+                .with(SharedExpert.gated(weights, mlp));
     }
 }

@@ -124,30 +124,26 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
     /// experts.
     static Gated dense(Weights weights, String mlp) {
         int width = weights.config().details().experts().orElseThrow().dense().size();
-        int hidden = weights.config().hiddenSize();
         Span own = weights.shard().columns(width);
-        return gated(
-                weights,
-                Linear.ColumnParallel.load(
-                        weights,
-                        weights.linear(mlp + ".gate_proj", width, hidden).cut(own),
-                        weights.linear(mlp + ".up_proj", width, hidden).cut(own)),
-                Linear.RowParallel.load(
-                        weights, weights.linear(mlp + ".down_proj", hidden, width), own));
+        return gated(weights, mlp + ".gate_proj", mlp + ".up_proj", mlp + ".down_proj", width, own);
     }
 
     /// Loads a gated feed-forward from matrices of these names.
     static Gated gated(Weights weights, String gate, String up, String down) {
-        ModelConfig config = weights.config();
-        int width = config.feedForwardSize();
-        Span own = weights.shard().feedForward();
+        int width = weights.config().feedForwardSize();
+        return gated(weights, gate, up, down, width, weights.shard().feedForward());
+    }
+
+    private static Gated gated(
+            Weights weights, String gate, String up, String down, int width, Span own) {
+        int hidden = weights.config().hiddenSize();
         return gated(
                 weights,
                 Linear.ColumnParallel.load(
                         weights,
-                        weights.linear(gate, width, config.hiddenSize()).cut(own),
-                        weights.linear(up, width, config.hiddenSize()).cut(own)),
-                down(weights, down));
+                        weights.linear(gate, width, hidden).cut(own),
+                        weights.linear(up, width, hidden).cut(own)),
+                Linear.RowParallel.load(weights, weights.linear(down, hidden, width), own));
     }
 
     /// Creates a gated feed-forward.

@@ -71,6 +71,13 @@ public record MixtureOfExperts(
                 Optional.empty());
     }
 
+    /// Returns this mixture with the experts that every token uses, if the configuration has some.
+    ///
+    /// @param name the prefix of their tensors
+    public MixtureOfExperts withShared(Weights weights, String name) {
+        return SharedExpert.isConfigured(weights) ? with(SharedExpert.load(weights, name)) : this;
+    }
+
     /// Returns this mixture with experts that every token uses.
     public MixtureOfExperts with(SharedExpert added) {
         return new MixtureOfExperts(kernels, router, experts, Optional.of(added));

@@ -2,6 +2,7 @@
 package dev.lockstep.model.layer;
 
 import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
@@ -24,6 +25,11 @@ public record SharedExpert(
         PackedWeight down,
         Optional<PackedWeight> gate) {
 
+    /// Returns whether the configuration has experts that every token uses.
+    public static boolean isConfigured(Weights weights) {
+        return size(weights.config()) > 0;
+    }
+
     /// Loads `gate_proj`, `up_proj` and `down_proj`.
     public static SharedExpert load(Weights weights, String mlp) {
         ModelConfig config = weights.config();
@@ -36,6 +42,20 @@ public record SharedExpert(
                         weights.linear(mlp + ".gate_proj", width, config.hiddenSize()).cut(own),
                         weights.linear(mlp + ".up_proj", width, config.hiddenSize()).cut(own)),
                 mlp + ".down_proj");
+    }
+
+    /// Loads `shared_expert` and the gate of its output, `shared_expert_gate`.
+    public static SharedExpert gated(Weights weights, String mlp) {
+        SharedExpert plain = load(weights, mlp + ".shared_expert");
+        WeightMatrix gate =
+                weights.matrix(
+                        mlp + ".shared_expert_gate.weight", 1, weights.config().hiddenSize());
+        return new SharedExpert(
+                plain.kernels,
+                plain.activation,
+                plain.gateUp,
+                plain.down,
+                Optional.of(weights.packRows(OutputRows.of(gate))));
     }
 
     /// Loads one matrix of all gate rows, then all up rows, and the last matrix.
@@ -60,16 +80,6 @@ public record SharedExpert(
                 gateUp,
                 weights.packColumns(rows, weights.shard().columns(width)),
                 Optional.empty());
-    }
-
-    /// Returns these experts with a gate of their output.
-    ///
-    /// @param name of the gate's matrix, without `.weight`
-    public SharedExpert gatedBy(Weights weights, String name) {
-        OutputRows row =
-                OutputRows.of(weights.matrix(name + ".weight", 1, weights.config().hiddenSize()));
-        return new SharedExpert(
-                kernels, activation, gateUp, down, Optional.of(weights.packRows(row)));
     }
 
     /// Adds the output for `step.x()` to this rank's partial sum, when the experts that tokens
