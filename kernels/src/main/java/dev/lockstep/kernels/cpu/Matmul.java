@@ -202,25 +202,10 @@ final class Matmul implements AutoCloseable {
     }
 
     private Activations activations(WeightFormat format) {
-        return switch (format) {
+        return switch (format.inputs()) {
             case F32 -> f32;
             case BF16 -> bf16;
-            case Q4_0,
-                    Q4_1,
-                    Q5_0,
-                    Q5_1,
-                    Q8_0,
-                    IQ4_NL,
-                    MXFP4,
-                    Q2_K,
-                    Q3_K,
-                    Q4_K,
-                    Q5_K,
-                    Q6_K,
-                    IQ4_XS,
-                    IQ2_GRID,
-                    IQ3_GRID ->
-                    int8;
+            case INT8 -> int8;
         };
     }
 

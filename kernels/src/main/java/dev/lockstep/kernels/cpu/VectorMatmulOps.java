@@ -48,25 +48,10 @@ final class VectorMatmulOps implements MatmulOps {
 
     @Override
     public long activationBytes(WeightFormat format, int columns) {
-        return switch (format) {
+        return switch (format.inputs()) {
             case F32 -> 4L * columns;
             case BF16 -> 4L * CpuMemory.roundUp(columns, 2);
-            case Q4_0,
-                    Q4_1,
-                    Q5_0,
-                    Q5_1,
-                    Q8_0,
-                    IQ4_NL,
-                    MXFP4,
-                    Q2_K,
-                    Q3_K,
-                    Q4_K,
-                    Q5_K,
-                    Q6_K,
-                    IQ4_XS,
-                    IQ2_GRID,
-                    IQ3_GRID ->
-                    columns / VectorInt8.BLOCK * VectorInt8.RECORD_BYTES;
+            case INT8 -> columns / VectorInt8.BLOCK * VectorInt8.RECORD_BYTES;
         };
     }
 
