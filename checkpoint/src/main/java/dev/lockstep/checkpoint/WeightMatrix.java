@@ -94,6 +94,43 @@ public record WeightMatrix(
                 decoder.map(each -> new LaterRows(each, first)));
     }
 
+    /// Returns the same values as a matrix of another shape.
+    ///
+    /// @throws CheckpointException if the file keeps the matrix in another form
+    public WeightMatrix reshaped(int otherRows, int otherColumns) {
+        if (!(order instanceof RowOrder.AsIs)) {
+            throw new IllegalArgumentException(
+                    "%s: a matrix in the order %s has no other shape".formatted(name, order));
+        }
+        if (decoder.isPresent()) {
+            throw new CheckpointException(
+                    "tensor %s is quantized and would have to be read in another shape; only plain types can"
+                            .formatted(name));
+        }
+        return new WeightMatrix(name, type, otherRows, otherColumns, order, data);
+    }
+
+    /// Returns some values of a vector, such as a norm or a bias, which no checkpoint quantizes.
+    ///
+    /// @throws CheckpointException if the vector is not of F32, F16 or BF16
+    public float[] floats(int first, int count) {
+        if (decoder.isPresent()) {
+            throw new CheckpointException(
+                    "tensor %s is quantized; a vector must be F32, F16 or BF16".formatted(name));
+        }
+        if (type.isQuantized()) {
+            throw new CheckpointException(
+                    "tensor %s has type %s; a vector must be F32, F16 or BF16"
+                            .formatted(name, type));
+        }
+        var stored = new FloatRows(data, type, 1, 1);
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = stored.at(storedRow(first + i));
+        }
+        return values;
+    }
+
     /// Returns columns `[from, to)` of some stored rows, in whole blocks of `type`, one row after
     /// the other. Rows are decoded on all cores.
     ///

@@ -9,6 +9,11 @@ import java.util.stream.IntStream;
 /// layer.
 public record ChosenRows(WeightMatrix matrix, int[] rows) {
 
+    /// Returns the matrix and its rows without the bias.
+    static ChosenRows of(OutputRows outputs) {
+        return new ChosenRows(outputs.matrix(), outputs.rows().numbers());
+    }
+
     /// Returns the rows of some spans, one span after the other.
     public static ChosenRows of(WeightMatrix matrix, List<Span> spans) {
         return new ChosenRows(

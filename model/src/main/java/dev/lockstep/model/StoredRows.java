@@ -28,25 +28,13 @@ public record StoredRows(Kernels kernels) {
             Tensor ids = buffer.tensor(out.bytes(), DType.I32, 1, count);
             int[] all = IntStream.range(0, count).toArray();
             kernels.copyToDevice(arena.allocateFrom(ValueLayout.JAVA_INT, all), ids);
-            kernels.embed(kernels.prepareEmbedding(rows(matrix, from, to, decoded)), ids, out);
+            int[] stored = IntStream.range(from, to).toArray();
+            var columns = new Span(0, matrix.columns());
+            WeightRows rows = RowSource.of(matrix.exact(), stored, columns, decoded);
+            kernels.embed(kernels.prepareEmbedding(rows), ids, out);
             MemorySegment host = arena.allocate(out.bytes(), Float.BYTES);
             kernels.copyToHost(out, host);
             return host.toArray(ValueLayout.JAVA_FLOAT);
         }
-    }
-
-    /// @param decoded the memory of rows that the file keeps in another form
-    private static WeightRows rows(WeightMatrix matrix, int from, int to, Arena decoded) {
-        int[] stored = IntStream.range(from, to).toArray();
-        WeightMatrix exact = matrix.decoder().isPresent() ? matrix.exact() : matrix;
-        boolean isDecoded = exact.decoder().isPresent();
-        return new WeightRows(
-                matrix.name(),
-                isDecoded ? exact.decode(stored, 0, exact.columns(), decoded) : exact.data(),
-                exact.type(),
-                exact.columns(),
-                isDecoded ? IntStream.range(0, stored.length).toArray() : stored,
-                0,
-                exact.columns());
     }
 }

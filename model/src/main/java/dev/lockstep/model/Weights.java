@@ -6,7 +6,6 @@ import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.RopeConfig;
-import dev.lockstep.checkpoint.RowOrder;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.DType;
@@ -18,7 +17,6 @@ import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -162,23 +160,8 @@ public final class Weights {
             return packRows(OutputRows.of(Transposed.shape(part)));
         }
         try (Arena decoded = Arena.ofShared()) {
-            return packRows(OutputRows.of(Transposed.of(inMemory(part, decoded))));
+            return packRows(OutputRows.of(Transposed.of(RowSource.inMemory(part, decoded))));
         }
-    }
-
-    /// Returns a matrix of plain values with its rows decoded, if it has a decoder.
-    private static WeightMatrix inMemory(WeightMatrix matrix, Arena memory) {
-        if (matrix.decoder().isEmpty() || matrix.type().isQuantized()) {
-            return matrix;
-        }
-        int[] rows = IntStream.range(0, matrix.rows()).toArray();
-        return new WeightMatrix(
-                matrix.name(),
-                matrix.type(),
-                matrix.rows(),
-                matrix.columns(),
-                matrix.order(),
-                matrix.decode(rows, 0, matrix.columns(), memory));
     }
 
     /// Returns one of equal parts of a tensor as a matrix.
@@ -189,28 +172,9 @@ public final class Weights {
         if ((long) whole.rows() * whole.columns() != (long) parts * rows * columns) {
             throw wrongShape(whole, parts * rows, columns);
         }
-        if (whole.columns() == columns) {
-            return whole.part(part * rows, rows);
-        }
-        requireStored(whole);
-        long bytes = rows * whole.type().rowBytes(columns);
-        return new WeightMatrix(
-                name,
-                whole.type(),
-                rows,
-                columns,
-                new RowOrder.AsIs(),
-                whole.data().asSlice(part * bytes, bytes));
-    }
-
-    /// Refuses to read a tensor in another shape if its file keeps it in another form.
-    private static WeightMatrix requireStored(WeightMatrix tensor) {
-        if (tensor.decoder().isPresent()) {
-            throw new CheckpointException(
-                    "tensor %s is quantized and would have to be read in another shape; only plain types can"
-                            .formatted(tensor.name()));
-        }
-        return tensor;
+        WeightMatrix parted =
+                whole.columns() == columns ? whole : whole.reshaped(parts * rows, columns);
+        return parted.part(part * rows, rows);
     }
 
     /// Returns the outputs of a linear layer whose matrix is stored as `[inputs, outputs]`, as one
@@ -238,17 +202,7 @@ public final class Weights {
 
     /// Packs rows of matrices, one below the other: outputs of this rank.
     public PackedWeight packRows(OutputRows... outputs) {
-        try (Arena decoded = Arena.ofShared()) {
-            return pack(
-                    List.of(outputs).stream()
-                            .map(
-                                    each ->
-                                            source(
-                                                    each,
-                                                    new Span(0, each.matrix().columns()),
-                                                    decoded))
-                            .toList());
-        }
+        return packRows(Stream.of(outputs).map(ChosenRows::of).toArray(ChosenRows[]::new));
     }
 
     /// Packs rows of matrices that are in another order than in the file, one below the other.
@@ -259,8 +213,7 @@ public final class Weights {
                             .map(
                                     each ->
                                             source(
-                                                    each.matrix(),
-                                                    IntStream.of(each.rows()),
+                                                    each,
                                                     new Span(0, each.matrix().columns()),
                                                     decoded))
                             .toList());
@@ -270,7 +223,7 @@ public final class Weights {
     /// Packs columns of a matrix: inputs of this rank.
     public PackedWeight packColumns(OutputRows outputs, Span columns) {
         try (Arena decoded = Arena.ofShared()) {
-            return pack(List.of(source(outputs, columns, decoded)));
+            return pack(List.of(source(ChosenRows.of(outputs), columns, decoded)));
         }
     }
 
@@ -286,7 +239,7 @@ public final class Weights {
         int next = 0;
         for (OutputRows each : all) {
             if (each.bias().isPresent()) {
-                float[] bias = VectorValues.of(each.bias().get(), each.rows());
+                float[] bias = floats(each.bias().get(), each.rows());
                 System.arraycopy(bias, 0, values, next, bias.length);
             }
             next += each.rows().size();
@@ -301,7 +254,7 @@ public final class Weights {
 
     /// Returns some values of a vector, with `added` added to each.
     public Tensor vector(String name, int size, Span span, float added) {
-        float[] values = VectorValues.of(matrix(name, size, 1), span);
+        float[] values = values(name, size, span);
         for (int i = 0; i < values.length; i++) {
             values[i] += added;
         }
@@ -310,18 +263,16 @@ public final class Weights {
 
     /// Returns a vector that may be stored as a matrix of one row.
     public Tensor flatVector(String name, int size) {
-        WeightMatrix stored = requireStored(checkpoint.tensor(name));
+        WeightMatrix stored = checkpoint.tensor(name);
         if ((long) stored.rows() * stored.columns() != size) {
             throw wrongShape(stored, size, 1);
         }
-        var flat =
-                new WeightMatrix(name, stored.type(), size, 1, new RowOrder.AsIs(), stored.data());
-        return vector(VectorValues.of(flat, new Span(0, size)));
+        return vector(stored.reshaped(size, 1).floats(0, size));
     }
 
     /// Returns the only value of a tensor, which may be a vector of one or have no dimensions.
     public float scalar(String name) {
-        return VectorValues.of(matrix(name, 1, 1), new Span(0, 1))[0];
+        return matrix(name, 1, 1).floats(0, 1)[0];
     }
 
     /// Returns a value for every position that is served, `[1, positions]`.
@@ -359,7 +310,11 @@ public final class Weights {
 
     /// Returns some values of a stored vector, as floats.
     public float[] values(String name, int size, Span span) {
-        return VectorValues.of(matrix(name, size, 1), span);
+        return floats(matrix(name, size, 1), span);
+    }
+
+    private static float[] floats(WeightMatrix vector, Span span) {
+        return vector.floats(span.from(), span.size());
     }
 
     /// Returns the factors of a depthwise convolution, all channels of the oldest tap first.
@@ -367,16 +322,8 @@ public final class Weights {
     /// @param name of a tensor `[channels, 1, taps]`
     /// @param own the channels of this rank, in its order
     public Tensor taps(String name, int channels, int taps, Span... own) {
-        WeightMatrix stored = requireStored(matrix(name, channels, taps));
-        var flat =
-                new WeightMatrix(
-                        stored.name(),
-                        stored.type(),
-                        channels * taps,
-                        1,
-                        stored.order(),
-                        stored.data());
-        float[] values = VectorValues.of(flat, new Span(0, channels * taps));
+        int size = channels * taps;
+        float[] values = matrix(name, channels, taps).reshaped(size, 1).floats(0, size);
         int[] numbers = Stream.of(own).flatMapToInt(span -> IntStream.of(span.numbers())).toArray();
         float[] factors = new float[taps * numbers.length];
         for (int tap = 0; tap < taps; tap++) {
@@ -393,7 +340,7 @@ public final class Weights {
         EmbeddingTable table =
                 kernels.prepareEmbedding(
                         source(
-                                OutputRows.of(matrix),
+                                ChosenRows.of(OutputRows.of(matrix)),
                                 new Span(0, matrix.columns()),
                                 // A decoded table lives as long as the process, like a mapped one.
                                 Arena.ofShared()));
@@ -438,61 +385,16 @@ public final class Weights {
     }
 
     /// @param decoded the memory of rows that have to be decoded
-    private WeightRows source(OutputRows outputs, Span columns, Arena decoded) {
-        return source(outputs.matrix(), IntStream.of(outputs.rows().numbers()), columns, decoded);
-    }
-
-    private WeightRows source(WeightMatrix matrix, IntStream numbers, Span columns, Arena decoded) {
+    private WeightRows source(ChosenRows some, Span columns, Arena decoded) {
+        WeightMatrix stored = some.matrix();
         if (headersOnly) {
-            return unread(matrix, (int) numbers.count(), columns);
+            return RowSource.unread(stored, some.rows().length, columns);
         }
-        int[] rows = numbers.map(matrix::storedRow).toArray();
-        if (matrix.decoder().isPresent()) {
-            return decoded(matrix, rows, columns, decoded);
-        }
-        return new WeightRows(
-                matrix.name(),
-                matrix.data(),
-                matrix.type(),
-                matrix.columns(),
-                rows,
-                columns.from(),
-                columns.to());
-    }
-
-    /// Returns as many rows, which nobody reads: the file may keep the matrix in another form.
-    @SuppressWarnings("restricted") // the segment has a size and no memory
-    private static WeightRows unread(WeightMatrix matrix, int count, Span columns) {
-        long bytes = matrix.type().rowBytes(matrix.columns());
-        return new WeightRows(
-                matrix.name(),
-                MemorySegment.NULL.reinterpret(bytes),
-                matrix.type(),
-                matrix.columns(),
-                new int[count],
-                columns.from(),
-                columns.to());
-    }
-
-    /// Decodes the blocks that hold the columns.
-    private WeightRows decoded(WeightMatrix stored, int[] storedRows, Span columns, Arena memory) {
-        WeightMatrix matrix = storedRows.length == 0 ? stored : stored.exact();
+        WeightMatrix matrix = some.rows().length == 0 ? stored : stored.exact();
         if (matrix.type() != stored.type()) {
             decodedInstead.add(stored.name());
         }
-        if (columns.size() == 0) {
-            return unread(matrix, storedRows.length, columns);
-        }
-        int block = matrix.type().blockSize();
-        int from = columns.from() / block * block;
-        int to = Math.min(matrix.columns(), Math.ceilDiv(columns.to(), block) * block);
-        return new WeightRows(
-                matrix.name(),
-                matrix.decode(storedRows, from, to, memory),
-                matrix.type(),
-                to - from,
-                IntStream.range(0, storedRows.length).toArray(),
-                columns.from() - from,
-                columns.to() - from);
+        int[] rows = IntStream.of(some.rows()).map(stored::storedRow).toArray();
+        return RowSource.of(matrix, rows, columns, decoded);
     }
 }
