@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.StateConfig;
+import dev.lockstep.kernels.Tensor;
 import java.util.Optional;
 
 /// One rank's part of the layers that keep a state of each sequence, cut by value heads: a rank
@@ -100,6 +101,24 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
             case StateConfig.Mamba2 mamba -> inputFloats() + values().size() * mamba.stateSize();
             case StateConfig.ShortConvolution _ -> inputFloats();
         };
+    }
+
+    /// Returns the last inputs of a layer's convolution, a row per state.
+    ///
+    /// @param states of all layers, a row per state
+    /// @param number of the layer among those that keep a state
+    public Tensor inputs(Tensor states, int number) {
+        int state = number * layerFloats();
+        return states.columns(state, state + inputFloats());
+    }
+
+    /// Returns the matrices of a layer, a row per state.
+    ///
+    /// @param states of all layers, a row per state
+    /// @param number of the layer among those that keep a state
+    public Tensor matrices(Tensor states, int number) {
+        int state = number * layerFloats();
+        return states.columns(state + inputFloats(), state + layerFloats());
     }
 
     /// Returns the floats of a sequence's state in all layers.

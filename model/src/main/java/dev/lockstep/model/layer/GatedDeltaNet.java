@@ -59,10 +59,8 @@ public record GatedDeltaNet(
         Tensor qkv = mixer.columns(0, channels);
         Tensor out = mixer.columns(channels + values, channels + 2 * values);
         Tensor shares = activations.stateGates(step.tokens());
-        int state = number * shard.layerFloats();
-        int matrices = state + shard.inputFloats();
-        Tensor inputs = activations.states().columns(state, matrices);
-        Tensor own = activations.states().columns(matrices, state + shard.layerFloats());
+        Tensor inputs = shard.inputs(activations.states(), number);
+        Tensor matrices = shard.matrices(activations.states(), number);
 
         kernels.matmul(step.x(), input, mixer.columns(0, channels + values));
         kernels.matmul(step.x(), gateInput, shares);
@@ -76,7 +74,7 @@ public record GatedDeltaNet(
         for (Rows rows : all) {
             kernels.linearAttention(
                     rows.batch(),
-                    own,
+                    matrices,
                     heads,
                     rows.of(qkv),
                     rows.of(shares),
@@ -232,12 +230,9 @@ public record GatedDeltaNet(
 
     private static StateGates gates(
             Weights weights, String prefix, StateConfig.GatedDelta config, StateShard shard) {
-        float[] rate = weights.values(prefix + ".A_log", config.valueHeads(), shard.valueHeads());
-        for (int i = 0; i < rate.length; i++) {
-            rate[i] = (float) -Math.exp(rate[i]);
-        }
         return StateGates.ofDelta(
-                weights.vector(rate),
+                StateLayer.rates(
+                        weights, prefix + ".A_log", config.valueHeads(), shard.valueHeads()),
                 weights.vector(prefix + ".dt_bias", config.valueHeads(), shard.valueHeads(), 0));
     }
 

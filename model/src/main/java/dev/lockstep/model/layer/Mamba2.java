@@ -58,10 +58,8 @@ public record Mamba2(
         Tensor cbv = mixer.columns(0, channels);
         Tensor out = mixer.columns(channels + values, channels + 2 * values);
         Tensor steps = activations.stateGates(step.tokens());
-        int state = number * shard.layerFloats();
-        int matrices = state + shard.inputFloats();
-        Tensor inputs = activations.states().columns(state, matrices);
-        Tensor own = activations.states().columns(matrices, state + shard.layerFloats());
+        Tensor inputs = shard.inputs(activations.states(), number);
+        Tensor matrices = shard.matrices(activations.states(), number);
 
         kernels.matmul(step.x(), input, mixer.columns(0, channels + values));
         kernels.matmul(step.x(), gateInput, steps);
@@ -75,7 +73,7 @@ public record Mamba2(
         for (Rows rows : all) {
             kernels.linearAttention(
                     rows.batch(),
-                    own,
+                    matrices,
                     heads,
                     rows.of(cbv),
                     rows.of(steps),
@@ -179,12 +177,8 @@ public record Mamba2(
 
     private static StateGates gates(
             Weights weights, String prefix, StateConfig.Mamba2 config, StateShard shard) {
-        float[] rate = weights.values(prefix + ".A_log", config.heads(), shard.valueHeads());
-        for (int i = 0; i < rate.length; i++) {
-            rate[i] = (float) -Math.exp(rate[i]);
-        }
         return new StateGates(
-                weights.vector(rate),
+                StateLayer.rates(weights, prefix + ".A_log", config.heads(), shard.valueHeads()),
                 weights.vector(prefix + ".dt_bias", config.heads(), shard.valueHeads(), 0),
                 (float) config.leastStep(),
                 (float) config.mostStep(),

@@ -38,8 +38,7 @@ public record ShortConvolution(
         int columns = shard.channels();
         Tensor all = activations.mixer(step.tokens()).columns(0, 3 * columns);
         Tensor values = all.columns(2 * columns, 3 * columns);
-        int state = number * shard.layerFloats();
-        Tensor inputs = activations.states().columns(state, state + shard.layerFloats());
+        Tensor inputs = shard.inputs(activations.states(), number);
 
         kernels.matmul(step.x(), input, all);
         inputBias.ifPresent(bias -> kernels.add(all, bias));

@@ -5,6 +5,7 @@ import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ForwardBatch;
+import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
 import java.util.ArrayList;
 import java.util.List;
@@ -32,6 +33,15 @@ public sealed interface StateLayer extends ResidualBranch.Sublayer
         Tensor of(Tensor step) {
             return step.rows(firstToken, firstToken + batch.tokens());
         }
+    }
+
+    /// Returns −e^A of some heads, from a vector of A for all.
+    static Tensor rates(Weights weights, String name, int heads, Span some) {
+        float[] rates = weights.values(name, heads, some);
+        for (int i = 0; i < rates.length; i++) {
+            rates[i] = (float) -Math.exp(rates[i]);
+        }
+        return weights.vector(rates);
     }
 
     /// Returns the number of a layer among those that keep a state.
