@@ -35,18 +35,18 @@ final class CodeValues {
 
     /// Floats of 8 bits without infinities: 4 bits of exponent, 3 of mantissa (OCP FP8, E4M3).
     static float[] e4m3() {
-        float[] values = eightBits(4, 7);
-        values[0x7F] = Float.NaN;
-        values[0xFF] = Float.NaN;
-        return values;
-    }
-
-    /// Floats of 8 bits: 5 bits of exponent, 2 of mantissa (OCP FP8, E5M2), the upper half of F16.
-    static float[] e5m2() {
         float[] values = new float[256];
         for (int code = 0; code < 256; code++) {
-            values[code] = Float.float16ToFloat((short) (code << 8));
+            int exponent = (code >> 3) & 15;
+            int mantissa = code & 7;
+            float magnitude =
+                    exponent == 0
+                            ? Math.scalb((float) mantissa, -9)
+                            : Math.scalb((float) (mantissa + 8), exponent - 10);
+            values[code] = code < 128 ? magnitude : -magnitude;
         }
+        values[0x7F] = Float.NaN;
+        values[0xFF] = Float.NaN;
         return values;
     }
 
@@ -57,23 +57,6 @@ final class CodeValues {
             values[code] = Math.scalb(1f, code - 127);
         }
         values[255] = Float.NaN;
-        return values;
-    }
-
-    private static float[] eightBits(int exponentBits, int bias) {
-        int mantissaBits = 7 - exponentBits;
-        float[] values = new float[256];
-        for (int code = 0; code < 256; code++) {
-            int exponent = (code >> mantissaBits) & ((1 << exponentBits) - 1);
-            int mantissa = code & ((1 << mantissaBits) - 1);
-            float magnitude =
-                    exponent == 0
-                            ? Math.scalb((float) mantissa, 1 - bias - mantissaBits)
-                            : Math.scalb(
-                                    (float) (mantissa + (1 << mantissaBits)),
-                                    exponent - bias - mantissaBits);
-            values[code] = code < 128 ? magnitude : -magnitude;
-        }
         return values;
     }
 }

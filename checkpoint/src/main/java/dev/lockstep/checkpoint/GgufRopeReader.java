@@ -78,9 +78,8 @@ record GgufRopeReader(
         if (attention != 1) {
             throw metadata.wrong(key("rope.scaling.attn_factor"), attention, "1");
         }
-        // llama.cpp divides the attention factor of such a file by `0.1 · multiplier · ln(factor) +
-        // 1`;
-        // only 1 is known, where the two cancel.
+        // llama.cpp divides the attention factor of such a file by
+        // `0.1 · multiplier · ln(factor) + 1`; only 1 is known, where the two cancel.
         OptionalDouble multiplier = metadata.number(key("rope.scaling.yarn_log_multiplier"));
         if (multiplier.isPresent() && multiplier.getAsDouble() != 1) {
             throw metadata.wrong(

@@ -23,8 +23,7 @@ record LatentReader(JsonObject config) {
     /// Returns what multiplies q·k: `m² / sqrt(query dimensions)`, where m is that of a rope scaled
     /// by YaRN, `0.1 · mscale_all_dim · ln(factor) + 1`.
     double scale(LatentConfig latent) {
-        Optional<JsonObject> rope =
-                config.object("rope_parameters").or(() -> config.object("rope_scaling"));
+        Optional<JsonObject> rope = RopeReader.keys(config);
         double factor = rope.map(each -> each.number("factor").orElse(1)).orElse(1.0);
         double all = rope.map(each -> each.number("mscale_all_dim").orElse(0)).orElse(0.0);
         double m = factor > 1 && all != 0 ? 0.1 * all * Math.log(factor) + 1 : 1;

@@ -59,8 +59,7 @@ record PositionReader(JsonObject config, LayerTypes types) {
     }
 
     private Optional<PositionConfig.QueryScale> queryScale(int context) {
-        Optional<JsonObject> rope =
-                config.object("rope_parameters").or(() -> config.object("rope_scaling"));
+        Optional<JsonObject> rope = RopeReader.keys(config);
         OptionalDouble beta =
                 rope.map(each -> each.number(RopeReader.QUERY_SCALE))
                         .orElse(OptionalDouble.empty());

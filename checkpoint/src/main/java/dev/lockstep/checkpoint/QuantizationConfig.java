@@ -45,20 +45,16 @@ record QuantizationConfig(JsonObject model, JsonObject config) {
     /// Returns the formats of a folder's quantized layers; empty if it has none.
     static List<QuantizedFormat> formats(JsonObject model, Path folder) {
         Optional<JsonObject> text = model.object("text_config");
-        return found(model, "quantization_config")
-                .or(() -> found(model, "compression_config"))
-                .or(() -> found(model, "quantization"))
-                .or(() -> text.flatMap(each -> found(each, "quantization_config")))
+        return model.object("quantization_config")
+                .or(() -> model.object("compression_config"))
+                .or(() -> model.object("quantization"))
+                .or(() -> text.flatMap(each -> each.object("quantization_config")))
                 .or(
                         () ->
                                 JsonObject.readIfPresent(folder.resolve("hf_quant_config.json"))
-                                        .flatMap(each -> found(each, "quantization")))
+                                        .flatMap(each -> each.object("quantization")))
                 .map(config -> new QuantizationConfig(model, config).formats())
                 .orElse(List.of());
-    }
-
-    private static Optional<JsonObject> found(JsonObject object, String key) {
-        return object.object(key);
     }
 
     private List<QuantizedFormat> formats() {

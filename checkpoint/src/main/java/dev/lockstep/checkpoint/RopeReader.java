@@ -44,6 +44,11 @@ record RopeReader(JsonObject config, int headDim, int context) {
                     "truncate",
                     "type");
 
+    /// Returns the keys that a file has for the rope of all layers, in either layout.
+    static Optional<JsonObject> keys(JsonObject config) {
+        return config.object("rope_parameters").or(() -> config.object("rope_scaling"));
+    }
+
     RopeConfig rope() {
         return rope("full_attention", config.number("rope_theta").orElse(DEFAULT_THETA));
     }

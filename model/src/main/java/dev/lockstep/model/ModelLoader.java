@@ -184,19 +184,22 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
     }
 
     private static ModelFamily generic(Checkpoint checkpoint) {
-        Optional<String> obstacle = RefusedArchitectures.reason(checkpoint.architecture());
-        if (obstacle.isPresent()) {
-            throw unsupported(checkpoint.path(), checkpoint.architecture(), obstacle.get());
-        }
-        try {
-            obstacle = GENERIC.obstacle(checkpoint);
-        } catch (CheckpointException e) {
-            obstacle = Optional.of(e.getMessage());
-        }
-        if (obstacle.isPresent()) {
-            throw unsupported(checkpoint.path(), checkpoint.architecture(), obstacle.get());
-        }
+        RefusedArchitectures.reason(checkpoint.architecture())
+                .or(() -> obstacle(checkpoint))
+                .ifPresent(
+                        obstacle -> {
+                            throw unsupported(
+                                    checkpoint.path(), checkpoint.architecture(), obstacle);
+                        });
         return GENERIC;
+    }
+
+    private static Optional<String> obstacle(Checkpoint checkpoint) {
+        try {
+            return GENERIC.obstacle(checkpoint);
+        } catch (CheckpointException e) {
+            return Optional.of(e.getMessage());
+        }
     }
 
     private static CheckpointException unsupported(
