@@ -49,10 +49,6 @@ record CalibrationText(List<int[]> windows) {
         return new CalibrationText(windows);
     }
 
-    int tokens() {
-        return windows.stream().mapToInt(window -> window.length).sum();
-    }
-
     private static List<String> lines(Path file) {
         try {
             return Files.readAllLines(file);
