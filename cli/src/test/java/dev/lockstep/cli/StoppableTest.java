@@ -17,7 +17,11 @@ import org.junit.jupiter.api.Test;
 @Tag("processes")
 class StoppableTest {
     private static Process probe(String word) throws IOException {
+        // A shell that starts tests in the background may make them ignore SIGINT, and children
+        // inherit this.
         return new ProcessBuilder(
+                        "env",
+                        "--default-signal=INT",
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                         "-XX:+UseSerialGC",
                         "-XX:TieredStopAtLevel=1",

@@ -214,9 +214,13 @@ class DaemonTest {
 
         Probe(String... words) throws IOException {
             run = Files.createTempDirectory(folder, "run");
+            // A shell that starts tests in the background may make them ignore SIGINT, and children
+            // inherit this.
             List<String> command =
                     new ArrayList<>(
                             List.of(
+                                    "env",
+                                    "--default-signal=INT",
                                     Path.of(System.getProperty("java.home"), "bin", "java")
                                             .toString(),
                                     "-XX:+UseSerialGC",
