@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Causal softmax attention of one tile: some tokens of one row, times the query heads of one KV head. A pair of a token
+// Softmax attention of one tile: some tokens of one row, times the query heads of one KV head. A pair of a token
 // and a query head is called a vector; a tile holds its vectors token by token.
 //
 // Law 6: the result of a vector is a function of its own query and its own sequence. Blocks are read in ascending order
@@ -7,7 +7,8 @@
 // empty state and is then merged, so segments may be computed on different threads. The number of vectors that share a
 // tile never affects a result.
 //
-// With a window a token attends to itself and the window - 1 preceding tokens: a block that ends before them is not
+// A token attends to itself, to those before it, and to `ahead` tokens after it; causal attention has none of them.
+// With a window a token attends to the window - 1 preceding tokens only: a block that ends before them is not
 // looked up, and a vector that does not attend to a block keeps its state unchanged.
 #include "attend_blocks.h"
 
@@ -26,7 +27,9 @@ struct Tile {
   int vectors;
   int heads;           // vectors of one token
   int first_position;  // of the tile's first token
-  int window;          // tokens a token attends to, itself included
+  int window;          // tokens up to itself that a token attends to, at most `length`
+  int ahead;           // tokens after itself that a token attends to, at most `length`
+  int length;          // tokens of the sequence
   float soft_cap;      // 0 for none
   uint8_t* kv;         // layer and head in block 0
   int64_t block_bytes;
@@ -37,9 +40,15 @@ struct Tile {
   int64_t state_size() const { return VALUES + padded; }
   int last_position() const { return first_position + (vectors - 1) / heads; }
 
+  // The end of the tokens that a vector attends to.
+  int seen_end(int vector) const {
+    int end = first_position + vector / heads + 1 + ahead;
+    return end < length ? end : length;
+  }
+
   // The tokens of a block that a vector attends to: [seen_from, seen_to).
   int seen_to(int vector, int block) const {
-    int end = first_position + vector / heads + 1 - block * BLOCK;
+    int end = seen_end(vector) - block * BLOCK;
     return end < BLOCK ? end : BLOCK;
   }
   int seen_from(int vector, int block) const {
@@ -49,7 +58,7 @@ struct Tile {
 
   // The vectors that attend to any token of a block: [first_vector, end_vector).
   int first_vector(int block) const {
-    int token = block * BLOCK - first_position;
+    int token = block * BLOCK - ahead - first_position;
     return token > 0 ? token * heads : 0;
   }
   int end_vector(int block) const {
@@ -60,7 +69,7 @@ struct Tile {
   // Whether every vector attends to every token of G blocks from `block` on.
   template <int G>
   bool all_see(int block) const {
-    return (block + G) * BLOCK <= first_position + 1 && last_position() + 1 - window <= block * BLOCK;
+    return (block + G) * BLOCK <= seen_end(0) && last_position() + 1 - window <= block * BLOCK;
   }
 
   KvBlock<T> kv_block(int block) const { return {kv + block_table[block] * block_bytes, head_size}; }
@@ -151,7 +160,7 @@ struct Tile {
     int block = segment * SEGMENT_BLOCKS;
     if (seen > 0 && seen / BLOCK > block) block = seen / BLOCK;
     const int end = (segment + 1) * SEGMENT_BLOCKS - 1;
-    const int last = last_position() / BLOCK;
+    const int last = (seen_end(vectors - 1) - 1) / BLOCK;
     const int to = end < last ? end : last;
     while (block <= to) {
       if (block + STRETCH<T> - 1 <= to && all_see<STRETCH<T>>(block)) {
@@ -201,7 +210,7 @@ void finish(const float* state, int head_size, const float* sink, float* out) {
 template <typename T>
 void attend(const float* qkv, int64_t stride, int tokens, int first_position,
             const int32_t* query_heads, int heads, int head_size, float scale, int window,
-            float soft_cap, uint8_t* kv, int64_t block_bytes,
+            int ahead, int length, float soft_cap, uint8_t* kv, int64_t block_bytes,
             const int32_t* block_table, int segment, const float* sinks, float* out,
             int64_t out_stride, float* scratch) {
   int64_t padded = (head_size + LANES - 1) / LANES * LANES;
@@ -213,6 +222,8 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
   tile.heads = heads;
   tile.first_position = first_position;
   tile.window = window;
+  tile.ahead = ahead;
+  tile.length = length;
   tile.soft_cap = soft_cap;
   tile.kv = kv;
   tile.block_bytes = block_bytes;
@@ -236,7 +247,7 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
   int64_t size = tile.state_size();
   int first = first_position + 1 - window > 0 ? (first_position + 1 - window) / SEGMENT : 0;
   tile.compute_segment(first, states);
-  int last = (first_position + tokens - 1) / SEGMENT;
+  int last = (tile.seen_end(vectors - 1) - 1) / SEGMENT;
   float* later = states + vectors * size;
   for (int s = first + 1; s <= last; s++) {
     tile.compute_segment(s, later);
@@ -258,7 +269,8 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
 // 1 F16, 2 BF16, 3 q8. Scratch: vectors · (3 · padded + 132) floats, which AttentionOps counts.
 LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
                               int32_t first_position, const int32_t* query_heads, int32_t heads,
-                              int32_t head_size, float scale, int32_t window, float soft_cap,
+                              int32_t head_size, float scale, int32_t window, int32_t ahead, int32_t length,
+                              float soft_cap,
                               uint8_t* kv, int64_t block_bytes, int32_t kv_type,
                               const int32_t* block_table,
                               int32_t segment, const float* sinks, float* out,
@@ -267,7 +279,7 @@ LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
              : kv_type == 1 ? attend<Half>
              : kv_type == 2 ? attend<Brain>
                             : attend<Code>;
-  run(qkv, stride, tokens, first_position, query_heads, heads, head_size, scale, window, soft_cap,
+  run(qkv, stride, tokens, first_position, query_heads, heads, head_size, scale, window, ahead, length, soft_cap,
       kv, block_bytes, block_table, segment, sinks, out, out_stride, scratch);
 }
 

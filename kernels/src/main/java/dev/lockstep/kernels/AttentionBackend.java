@@ -5,6 +5,9 @@ import java.util.Optional;
 
 /// Attention over paged keys and values; layers of equal shape share a backend.
 ///
+/// Where the shape attends to later tokens, a row is a whole sequence: all of its tokens are in the
+/// step.
+///
 /// With a window, blocks that end before the window are not looked up: their entries of the block
 /// table may be the null block, or a block that the row no longer has.
 public interface AttentionBackend {
@@ -25,8 +28,9 @@ public interface AttentionBackend {
             PagedKv kv,
             int layer);
 
-    /// Computes causal softmax attention of every token over its sequence, or over its window of
-    /// the sequence, the token itself included; 0 for tokens of padding rows.
+    /// Computes softmax attention of every token over its sequence, or over its window of the
+    /// sequence, the token itself included, and over as many later tokens as the shape says; 0 for
+    /// tokens of padding rows.
     ///
     /// @param qkv only its query columns are read
     /// @param out `[tokens, queryHeads · headSize]`

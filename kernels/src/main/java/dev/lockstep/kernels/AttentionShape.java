@@ -7,9 +7,17 @@ package dev.lockstep.kernels;
 ///
 /// @param scale multiplies q·k
 /// @param window how many tokens a token attends to, itself included; [#NO_WINDOW] for all
+/// @param ahead how many tokens after itself a token attends to: 0 where attention is causal,
+///   [#NO_WINDOW] for all of its sequence
 /// @param softCap c in `c · tanh(score / c)`; 0 for none
 public record AttentionShape(
-        int[] kvHeadOf, int kvHeads, int headSize, float scale, int window, float softCap) {
+        int[] kvHeadOf,
+        int kvHeads,
+        int headSize,
+        float scale,
+        int window,
+        int ahead,
+        float softCap) {
     public static final int NO_WINDOW = Integer.MAX_VALUE;
 
     public AttentionShape {
@@ -18,13 +26,20 @@ public record AttentionShape(
                 throw new IllegalArgumentException("KV head %d of %d".formatted(head, kvHeads));
             }
         }
-        if (window < 1 || !(softCap >= 0) || Float.isInfinite(softCap)) {
+        if (window < 1 || ahead < 0 || !(softCap >= 0) || Float.isInfinite(softCap)) {
             throw new IllegalArgumentException(
-                    "attention with window %d and soft cap %s".formatted(window, softCap));
+                    "attention with window %d, %d tokens ahead and soft cap %s"
+                            .formatted(window, ahead, softCap));
         }
     }
 
-    /// Creates a shape without a window and without a soft cap.
+    /// Creates a causal shape.
+    public AttentionShape(
+            int[] kvHeadOf, int kvHeads, int headSize, float scale, int window, float softCap) {
+        this(kvHeadOf, kvHeads, headSize, scale, window, 0, softCap);
+    }
+
+    /// Creates a causal shape without a window and without a soft cap.
     public AttentionShape(int[] kvHeadOf, int kvHeads, int headSize, float scale) {
         this(kvHeadOf, kvHeads, headSize, scale, NO_WINDOW, 0);
     }
@@ -45,6 +60,13 @@ public record AttentionShape(
     /// Returns the first position that a token at `position` attends to.
     public int firstSeen(int position) {
         return Math.max(0, position + 1 - window);
+    }
+
+    /// Returns the last position that a token at `position` attends to.
+    ///
+    /// @param length of its sequence
+    public int lastSeen(int position, int length) {
+        return (int) Math.min((long) position + ahead, length - 1L);
     }
 
     /// Returns the columns of a fused q, k, v row: queries first, then keys, then values.

@@ -76,6 +76,11 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         };
     }
 
+    /// Returns whether its attention computes tokens that attend to later ones.
+    public boolean attendsAhead() {
+        return kind == Kind.CPU;
+    }
+
     /// Returns whether its kernels compute layers that keep a state of each sequence.
     public boolean keepsStates() {
         return kind == Kind.CPU;

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
-/// Attention of the last of some tokens, in double.
+/// Attention of one of some tokens over all that it may attend to, in double.
 ///
 /// @param tokens the fused row of each token, rotated: queries, keys, values
+/// @param position which token it is: with a window it does not attend to all before it
 /// @param sinks a score for each query head that has no value; no elements for none
-public record AttentionReference(AttentionShape shape, double[][] tokens, float[] sinks) {
-
-    public AttentionReference(AttentionShape shape, double[][] tokens) {
-        this(shape, tokens, new float[0]);
-    }
+public record AttentionReference(
+        AttentionShape shape, double[][] tokens, int position, float[] sinks) {
 
     /// Returns the result, `[queryHeads · headSize]`.
     public double[] output() {
@@ -66,7 +64,7 @@ public record AttentionReference(AttentionShape shape, double[][] tokens, float[
     }
 
     private double largestMoveOfScore(int head, double[] weights) {
-        double[] last = tokens[tokens.length - 1];
+        double[] own = tokens[position];
         double largest = 0;
         for (int t = 0; t < tokens.length; t++) {
             if (weights[t] == 0) {
@@ -74,7 +72,7 @@ public record AttentionReference(AttentionShape shape, double[][] tokens, float[
             }
             double move = 0;
             for (int d = 0; d < shape.headSize(); d++) {
-                double query = Math.abs(last[head * shape.headSize() + d]);
+                double query = Math.abs(own[head * shape.headSize() + d]);
                 move += query * step(tokens[t], key(head), d) / 2;
             }
             largest = Math.max(largest, move * Math.abs(shape.scale()));
@@ -97,10 +95,11 @@ public record AttentionReference(AttentionShape shape, double[][] tokens, float[
         double max = Double.NEGATIVE_INFINITY;
         for (int t = 0; t <= last; t++) {
             for (int d = 0; d < shape.headSize(); d++) {
-                weights[t] += tokens[last][head * shape.headSize() + d] * tokens[t][key(head) + d];
+                weights[t] +=
+                        tokens[position][head * shape.headSize() + d] * tokens[t][key(head) + d];
             }
             weights[t] = capped(weights[t] * shape.scale());
-            if (last - t >= shape.window()) {
+            if (position - t >= shape.window()) {
                 weights[t] = Double.NEGATIVE_INFINITY;
             }
             max = Math.max(max, weights[t]);

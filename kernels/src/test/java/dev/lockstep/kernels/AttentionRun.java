@@ -48,6 +48,7 @@ public final class AttentionRun {
     private final List<Integer> free = new ArrayList<>();
     private final Map<Integer, List<Integer>> tables = new HashMap<>();
     private final Map<List<Integer>, int[]> outputs = new HashMap<>();
+    private final Map<Integer, Integer> lengths = new HashMap<>();
     private float[] sinks = new float[0];
 
     /// Some tokens of a sequence in one step.
@@ -189,6 +190,7 @@ public final class AttentionRun {
         while (table.size() * BLOCK < chunk.computed() + chunk.count()) {
             table.add(takeBlock());
         }
+        lengths.merge(chunk.sequence(), chunk.computed() + chunk.count(), Math::max);
         int line = line(chunk.sequence());
         for (int i = 0; i < table.size(); i++) {
             entries[line * COLUMNS + i] = table.get(i);
@@ -315,11 +317,12 @@ public final class AttentionRun {
 
     /// Returns attention of one token, over keys and values as they are before they are stored.
     public AttentionReference reference(int sequence, int position, int layer) {
-        double[][] tokens = new double[position + 1][];
-        for (int t = 0; t <= position; t++) {
+        int last = shape.lastSeen(position, lengths.get(sequence));
+        double[][] tokens = new double[last + 1][];
+        for (int t = 0; t <= last; t++) {
             tokens[t] = rotated(sequence, t, layer);
         }
-        return new AttentionReference(shape, tokens, sinks);
+        return new AttentionReference(shape, tokens, position, sinks);
     }
 
     /// Frees the blocks that no token from `position` on attends to, and other sequences get them:

@@ -80,6 +80,7 @@ final class AttentionPlanner implements AutoCloseable {
             int computed = element(batch.computed(), row);
             int line = element(batch.lines(), row);
             requireRow(batch, row, token, end, computed, line);
+            requireWhole(row, computed);
             if (line == PagedBatch.PADDING) {
                 skip(token, end, blocks);
                 padding += end - token;
@@ -163,6 +164,7 @@ final class AttentionPlanner implements AutoCloseable {
                                     token + from,
                                     Math.min(tileTokens, count - from),
                                     position + from,
+                                    position + count,
                                     kvHead,
                                     AttentionTile.WHOLE,
                                     0));
@@ -177,7 +179,7 @@ final class AttentionPlanner implements AutoCloseable {
         var large = new ArrayList<AttentionTile>();
         long floats = 0;
         for (AttentionTile tile : tiles) {
-            int segments = tile.lastSegment() - tile.firstSegment(heads.shape()) + 1;
+            int segments = tile.lastSegment(heads.shape()) - tile.firstSegment(heads.shape()) + 1;
             if (segments > 1 && work(tile) * threads * 2 > work) {
                 large.add(tile);
                 floats += segments * stateFloats(tile);
@@ -188,7 +190,7 @@ final class AttentionPlanner implements AutoCloseable {
         var firsts = new ArrayList<AttentionTile>();
         for (AttentionTile tile : large) {
             int first = tile.firstSegment(heads.shape());
-            for (int segment = first; segment <= tile.lastSegment(); segment++) {
+            for (int segment = first; segment <= tile.lastSegment(heads.shape()); segment++) {
                 AttentionTile segmentTile = tile.segment(segment, next);
                 tiles.add(segmentTile);
                 if (segment == first) {
@@ -207,7 +209,7 @@ final class AttentionPlanner implements AutoCloseable {
 
     private long work(AttentionTile tile) {
         long vectors = (long) tile.tokens() * heads.size(tile.kvHead());
-        int seen = tile.lastPosition() + 1 - heads.shape().firstSeen(tile.position());
+        int seen = tile.lastSeen(heads.shape()) + 1 - heads.shape().firstSeen(tile.position());
         return 2 * vectors * seen * heads.shape().headSize();
     }
 
@@ -237,6 +239,15 @@ final class AttentionPlanner implements AutoCloseable {
         long room = (long) batch.blockTable().columns() * CpuPagedKv.BLOCK;
         if (last > room) {
             throw new IndexException(CheckedIndex.PLANNED_LENGTH, row, last, room + 1);
+        }
+    }
+
+    /// Tokens that were computed before have not seen those of this step.
+    private void requireWhole(int row, int computed) {
+        if (computed > 0 && heads.shape().ahead() > 0) {
+            throw new IllegalArgumentException(
+                    "row %d: %d tokens are computed, attention to later tokens needs all of them in one step"
+                            .formatted(row, computed));
         }
     }
 

@@ -9,6 +9,7 @@ import dev.lockstep.kernels.AttentionShape;
 /// @param blockTable address of the row's block ids
 /// @param token the index of the first token in the step
 /// @param position of the first token in its sequence
+/// @param length tokens of the sequence, up to the end of its row
 /// @param segment the segment of the sequence, or [#WHOLE]
 /// @param states address of the segment's states
 record AttentionTile(
@@ -16,6 +17,7 @@ record AttentionTile(
         int token,
         int tokens,
         int position,
+        int length,
         int kvHead,
         int segment,
         long states) {
@@ -25,17 +27,24 @@ record AttentionTile(
         return position + tokens - 1;
     }
 
+    /// Returns the last position that any token of the tile attends to.
+    int lastSeen(AttentionShape shape) {
+        return shape.lastSeen(lastPosition(), length);
+    }
+
     /// Returns the first segment that any token of the tile attends to.
     int firstSegment(AttentionShape shape) {
         return shape.firstSeen(position) / AttentionOps.SEGMENT_TOKENS;
     }
 
-    int lastSegment() {
-        return lastPosition() / AttentionOps.SEGMENT_TOKENS;
+    /// Returns the last segment that any token of the tile attends to.
+    int lastSegment(AttentionShape shape) {
+        return lastSeen(shape) / AttentionOps.SEGMENT_TOKENS;
     }
 
     /// Returns one segment of this tile, with its states at `states`.
     AttentionTile segment(int segment, long states) {
-        return new AttentionTile(blockTable, token, tokens, position, kvHead, segment, states);
+        return new AttentionTile(
+                blockTable, token, tokens, position, length, kvHead, segment, states);
     }
 }

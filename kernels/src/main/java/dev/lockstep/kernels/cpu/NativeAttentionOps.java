@@ -47,6 +47,8 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_INT,
                         JAVA_FLOAT,
                         JAVA_INT,
+                        JAVA_INT,
+                        JAVA_INT,
                         JAVA_FLOAT,
                         JAVA_LONG,
                         JAVA_LONG,
@@ -129,7 +131,9 @@ final class NativeAttentionOps implements AttentionOps {
                     heads.size(tile.kvHead()),
                     heads.shape().headSize(),
                     heads.shape().scale(),
-                    heads.shape().window(),
+                    Math.min(heads.shape().window(), tile.length()),
+                    Math.min(heads.shape().ahead(), tile.length()),
+                    tile.length(),
                     heads.shape().softCap(),
                     kv.address(layer, tile.kvHead()),
                     kv.blockBytes(),
@@ -150,7 +154,7 @@ final class NativeAttentionOps implements AttentionOps {
         try {
             merge.invokeExact(
                     first.states(),
-                    first.lastSegment() - first.segment() + 1,
+                    first.lastSegment(heads.shape()) - first.segment() + 1,
                     first.tokens(),
                     heads.address(first.kvHead()),
                     heads.size(first.kvHead()),

@@ -86,7 +86,9 @@ final class VectorAttentionOps implements AttentionOps {
         int vectors = first.tokens() * heads.size(first.kvHead());
         long stateBytes = 4L * AttentionOps.stateFloats(heads.shape().headSize());
         for (int m = 0; m < vectors; m++) {
-            for (int later = 1; later <= first.lastSegment() - first.segment(); later++) {
+            for (int later = 1;
+                    later <= first.lastSegment(heads.shape()) - first.segment();
+                    later++) {
                 BlockLoops.mergeState(
                         first.states() + m * stateBytes,
                         first.states() + ((long) later * vectors + m) * stateBytes,

@@ -71,7 +71,7 @@ final class VectorAttentionTile {
     void computeWhole(long sinks, long out, long outStride) {
         int first = tile.firstSegment(heads.shape());
         computeSegment(first, states);
-        for (int segment = first + 1; segment <= tile.lastSegment(); segment++) {
+        for (int segment = first + 1; segment <= tile.lastSegment(heads.shape()); segment++) {
             computeSegment(segment, later);
             for (int m = 0; m < vectors; m++) {
                 BlockLoops.mergeState(states + m * stateBytes, later + m * stateBytes, stateBytes);
@@ -86,7 +86,8 @@ final class VectorAttentionTile {
             MEMORY.asSlice(state, stateBytes).fill((byte) 0);
             MEMORY.set(FLOAT, state, Float.NEGATIVE_INFINITY);
         }
-        int last = Math.min((segment + 1) * SEGMENT_BLOCKS - 1, tile.lastPosition() / BLOCK);
+        int last =
+                Math.min((segment + 1) * SEGMENT_BLOCKS - 1, tile.lastSeen(heads.shape()) / BLOCK);
         int seen = heads.shape().firstSeen(tile.position()) / BLOCK;
         for (int block = Math.max(segment * SEGMENT_BLOCKS, seen); block <= last; block++) {
             addBlock(block, states);
@@ -105,7 +106,7 @@ final class VectorAttentionTile {
             keys = wide;
         }
         long values = keys + (long) BLOCK * headSize * 4;
-        int first = Math.max(0, block * BLOCK - tile.position()) * group;
+        int first = firstVector(block);
         int end = endVector(block);
         if (quantized) {
             addScaledScores(keys, first, end);
@@ -200,7 +201,14 @@ final class VectorAttentionTile {
     }
 
     private int seenTo(int vector, int block) {
-        return Math.min(BLOCK, tile.position() + vector / group + 1 - block * BLOCK);
+        int position = tile.position() + vector / group;
+        return Math.min(BLOCK, heads.shape().lastSeen(position, tile.length()) + 1 - block * BLOCK);
+    }
+
+    /// Returns the first vector that attends to any token of a block.
+    private int firstVector(int block) {
+        long token = (long) block * BLOCK - heads.shape().ahead() - tile.position();
+        return (int) Math.max(0, token) * group;
     }
 
     /// Returns the exclusive end of the vectors that attend to any token of a block.

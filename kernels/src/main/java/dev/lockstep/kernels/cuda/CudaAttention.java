@@ -120,6 +120,9 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                     "head size %d, must be 1 to %d on a GPU"
                             .formatted(shape.headSize(), DeviceCapabilities.MAX_CUDA_HEAD));
         }
+        if (shape.ahead() > 0) {
+            throw new IllegalArgumentException("attention to later tokens has no kernels on a GPU");
+        }
         this.context = context;
         this.shape = shape;
         this.layout = layout;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.AheadContract;
 import dev.lockstep.kernels.AttentionContract;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DistributionContract;
@@ -32,6 +33,7 @@ interface CpuKernelsContract
                 IndexContract,
                 WindowContract,
                 AttentionContract,
+                AheadContract,
                 PaddingContract,
                 StateContract,
                 ScatterContract,

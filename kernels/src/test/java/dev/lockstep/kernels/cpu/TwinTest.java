@@ -200,6 +200,24 @@ final class TwinTest {
     }
 
     @Test
+    void attentionToLaterTokensHasTheSameBits() {
+        for (int side : new int[] {0, 5, 16, 520, AttentionShape.NO_WINDOW - 1}) {
+            var shape = new AttentionShape(new int[] {0, 0, 0, 1}, 2, 32, 0.3f, side + 1, side, 0);
+            for (DType type : new DType[] {DType.F32, DType.F16, DType.I8}) {
+                requireSame(set -> ahead(set, shape, type, 600), type + ", side " + side);
+            }
+        }
+    }
+
+    private static int[] ahead(InstructionSet set, AttentionShape shape, DType type, int length) {
+        try (var device = new TestDevice(OpenKernels.of(set, 2))) {
+            var run = new AttentionRun(device, shape, type, 1, 1);
+            run.step(new Chunk(0, 0, length), new Chunk(1, 0, 30));
+            return run.outputs(0, length);
+        }
+    }
+
+    @Test
     void statesHaveTheSameBits() {
         for (LinearAttentionHeads heads : StateContract.SHAPES) {
             requireSame(set -> states(set, heads), heads.toString());

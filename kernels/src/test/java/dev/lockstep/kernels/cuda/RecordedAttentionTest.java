@@ -140,6 +140,12 @@ final class RecordedAttentionTest {
                         IllegalArgumentException.class,
                         () -> kernels.attention(wide, new KvLayout(1, 1, 257, DType.F32, BLOCK)));
         assertEquals("head size 257, must be 1 to 256 on a GPU", refused.getMessage());
+        var ahead = new AttentionShape(new int[] {0}, 1, 16, 1, 5, 4, 0);
+        refused =
+                assertThrows(
+                        IllegalArgumentException.class,
+                        () -> kernels.attention(ahead, new KvLayout(1, 1, 16, DType.F32, BLOCK)));
+        assertEquals("attention to later tokens has no kernels on a GPU", refused.getMessage());
         var shape = new AttentionShape(new int[] {0}, 1, 16, 1);
         assertThrows(
                 IllegalArgumentException.class,
