@@ -90,6 +90,17 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
     ///   vocabulary and no weights
     public abstract ModelConfig config();
 
+    /// Returns whether the files hold a base model, the part of a model that may have no output
+    /// head.
+    public boolean isBaseModel() {
+        return false;
+    }
+
+    /// Returns whether the model computes logits: by a head of its own, or by its embedding.
+    public final boolean hasOutputHead() {
+        return config().tiedEmbeddings() || has("lm_head.weight");
+    }
+
     /// Returns the keys of the configuration that may matter and that a plain decoder does not
     /// have; empty when [#config] covers the whole configuration.
     public abstract List<String> unexplainedKeys();

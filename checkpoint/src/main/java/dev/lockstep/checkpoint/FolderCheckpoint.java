@@ -18,6 +18,7 @@ final class FolderCheckpoint extends Checkpoint {
     private final Map<String, SafetensorsFile> files;
     private final TextConfig text;
     private final Optional<String> otherModalities;
+    private final boolean baseModel;
     private final ReadConfig config;
 
     private FolderCheckpoint(
@@ -26,13 +27,15 @@ final class FolderCheckpoint extends Checkpoint {
         Decoded decoded = Decoded.of(json, folder, stored);
         TextConfig text = TextConfig.of(json);
         Optional<TextTensors> parts = text.whole().map(_ -> TextTensors.of(decoded.tensors()));
-        Map<String, StoredTensor> tensors =
-                BaseNames.complete(parts.map(TextTensors::text).orElse(decoded.tensors()));
+        Map<String, StoredTensor> named = parts.map(TextTensors::text).orElse(decoded.tensors());
+        Map<String, StoredTensor> tensors = BaseNames.complete(named);
         super(folder, tensors, new TokenizerSource.Folder(folder));
         Optional<JsonObject> generation =
                 JsonObject.readIfPresent(folder.resolve("generation_config.json"));
         this.files = files;
         this.text = text;
+        this.baseModel =
+                text.architecture().endsWith("Model") || !tensors.keySet().equals(named.keySet());
         this.otherModalities =
                 parts.map(
                         each ->
@@ -99,6 +102,11 @@ final class FolderCheckpoint extends Checkpoint {
     @Override
     public Optional<String> otherModalities() {
         return otherModalities;
+    }
+
+    @Override
+    public boolean isBaseModel() {
+        return baseModel;
     }
 
     @Override

@@ -143,7 +143,9 @@ final class Inspection {
                                 config.hiddenSize(),
                                 config.feedForwardSize(),
                                 config.vocabularySize(),
-                                config.tiedEmbeddings() ? "tied" : "untied"));
+                                config.tiedEmbeddings()
+                                        ? "tied"
+                                        : checkpoint.hasOutputHead() ? "untied" : "no"));
         row(
                 "attention",
                 "%d heads, %d KV heads of %d%s"

@@ -95,9 +95,9 @@ class ModelRefusalTest {
                             "\"num_hidden_layers\":3",
                             "tensor model.layers.2.input_layernorm.weight is missing"),
                     broken(
-                            "a base model without its head",
-                            ModelRefusalTest::writeBase,
-                            "tensor lm_head.weight is missing: a base model"),
+                            "a whole model without its head",
+                            model -> writeWithoutHead(model, "LlamaForCausalLM", "model."),
+                            "tensor lm_head.weight is missing: only a base model"),
                     broken(
                             "a broken tokenizer",
                             model -> Files.writeString(model.resolve("tokenizer.json"), "{}"),
@@ -132,8 +132,19 @@ class ModelRefusalTest {
     }
 
     @Test
+    void aBaseModelWithoutAHeadIsNotRefused() throws IOException {
+        for (String architecture : List.of("LlamaModel", "LlamaForCausalLM")) {
+            Path model = folder.resolve(architecture);
+            writeWithoutHead(model, architecture, "");
+            Inspection inspection = Inspection.of(model, 2, "auto", CPU);
+            assertEquals(Optional.empty(), inspection.refusal());
+            assertTrue(inspection.text().contains("no output"), inspection.text());
+        }
+    }
+
+    @Test
     void aBaseModelWhoseHeadIsItsEmbeddingIsNotRefused() throws IOException {
-        writeBase(folder);
+        writeWithoutHead(folder, "LlamaModel", "");
         Path config = folder.resolve("config.json");
         Files.writeString(
                 config,
@@ -195,26 +206,29 @@ class ModelRefusalTest {
         return "{\"weight_map\": {\"model.norm.weight\": \"model-00001-of-00002.safetensors\"}}";
     }
 
-    /// Writes the same model without its head, named as a base model is.
-    private static void writeBase(Path model) throws IOException {
+    /// Writes the same model without its head.
+    ///
+    /// @param prefix of the names of its tensors: that of the whole model, or none
+    private static void writeWithoutHead(Path model, String architecture, String prefix)
+            throws IOException {
         TinyCheckpoint.write(model, 1);
         String config = Files.readString(model.resolve("config.json"));
         Map<String, List<Long>> shapes = new LinkedHashMap<>();
-        shapes.put("embed_tokens.weight", List.of(512L, 64L));
-        shapes.put("norm.weight", List.of(64L));
+        shapes.put(prefix + "embed_tokens.weight", List.of(512L, 64L));
+        shapes.put(prefix + "norm.weight", List.of(64L));
         for (int layer = 0; layer < TinyCheckpoint.LAYERS; layer++) {
-            String prefix = "layers." + layer + ".";
-            shapes.put(prefix + "input_layernorm.weight", List.of(64L));
-            shapes.put(prefix + "self_attn.q_proj.weight", List.of(64L, 64L));
-            shapes.put(prefix + "self_attn.k_proj.weight", List.of(32L, 64L));
-            shapes.put(prefix + "self_attn.v_proj.weight", List.of(32L, 64L));
-            shapes.put(prefix + "self_attn.o_proj.weight", List.of(64L, 64L));
-            shapes.put(prefix + "post_attention_layernorm.weight", List.of(64L));
-            shapes.put(prefix + "mlp.gate_proj.weight", List.of(128L, 64L));
-            shapes.put(prefix + "mlp.up_proj.weight", List.of(128L, 64L));
-            shapes.put(prefix + "mlp.down_proj.weight", List.of(64L, 128L));
+            String own = prefix + "layers." + layer + ".";
+            shapes.put(own + "input_layernorm.weight", List.of(64L));
+            shapes.put(own + "self_attn.q_proj.weight", List.of(64L, 64L));
+            shapes.put(own + "self_attn.k_proj.weight", List.of(32L, 64L));
+            shapes.put(own + "self_attn.v_proj.weight", List.of(32L, 64L));
+            shapes.put(own + "self_attn.o_proj.weight", List.of(64L, 64L));
+            shapes.put(own + "post_attention_layernorm.weight", List.of(64L));
+            shapes.put(own + "mlp.gate_proj.weight", List.of(128L, 64L));
+            shapes.put(own + "mlp.up_proj.weight", List.of(128L, 64L));
+            shapes.put(own + "mlp.down_proj.weight", List.of(64L, 128L));
         }
-        String base = config.replace("LlamaForCausalLM", "LlamaModel");
+        String base = config.replace("LlamaForCausalLM", architecture);
         TinyCheckpoint.write(model, 1, base.replaceAll("\\s*([:,])\\s*", "$1"), shapes);
     }
 }

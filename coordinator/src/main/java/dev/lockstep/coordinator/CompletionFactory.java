@@ -107,6 +107,7 @@ final class CompletionFactory {
     /// As the other one, with the prefix of the response's id.
     PreparedRequest prepare(ChatRequest request, String prefix, RequestContext context) {
         ServedModel served = model();
+        requireOutputHead(request.sampling(), request.outputs());
         ModelAnswers answers = served.answers();
         answers.requireCalls(request.tools());
         String prompt = served.render(request.prompt().conversation(), context.created());
@@ -177,6 +178,7 @@ final class CompletionFactory {
     /// Tokenizes the prompts of a completion, and compiles its constraint.
     PreparedRequest prepare(TextRequest request, RequestContext context) {
         ServedModel served = model();
+        requireOutputHead(request.sampling(), request.outputs());
         List<TokenPrompt> prompts = new ArrayList<>();
         List<PreparedRequest.Echo> echoes = new ArrayList<>();
         for (Prompt prompt : request.prompts()) {
@@ -214,6 +216,12 @@ final class CompletionFactory {
                 compiled(request.constraint(), request.options()),
                 Optional.empty(),
                 Optional.empty());
+    }
+
+    private void requireOutputHead(Sampling sampling, OutputFields outputs) {
+        if (sampling.generates() || outputs.promptLogprobs().isPresent()) {
+            model().requireOutputHead();
+        }
     }
 
     private ByteString compiled(Optional<ConstraintSource> constraint, RequestOptions options) {

@@ -34,6 +34,7 @@ final class ScoreApi {
             CompletionInbox inbox) {
         ServedModel model = completions.model();
         model.requireName(fields.requireText("model"));
+        model.requireOutputHead();
         Prompt prompt = Prompt.one("prompt", fields, model);
         Prompt continuation = Prompt.one("continuation", fields, model);
         boolean special = fields.flag("add_special_tokens", true);

@@ -29,6 +29,7 @@ import java.util.Optional;
 ///
 /// @param tokenizer empty for a model that serves token ids only
 /// @param hiddenSize the number of components of an embedding
+/// @param outputHead whether it computes logits; without them it serves embeddings alone
 /// @param names the names in requests, of which responses have the first
 /// @param tokenizerInfo the response of `GET /tokenizer_info`; nobody changes it
 /// @param defaults sampling values of requests that have none of their own
@@ -39,6 +40,7 @@ record ServedModel(
         int vocabularySize,
         int contextLength,
         int hiddenSize,
+        boolean outputHead,
         Optional<Tokenizer> tokenizer,
         ModelTemplate chatTemplate,
         EndTokens endTokens,
@@ -70,6 +72,7 @@ record ServedModel(
                 config.vocabularySize(),
                 config.contextLength(),
                 config.hiddenSize(),
+                checkpoint.hasOutputHead(),
                 tokenizer,
                 template,
                 EndTokens.of(config.specialIds(), config.vocabularySize(), tokenizer),
@@ -86,6 +89,18 @@ record ServedModel(
     void requireName(String requested) {
         if (!names.contains(requested)) {
             throw ApiError.modelNotFound(requested, String.join("`, `", names));
+        }
+    }
+
+    /// Refuses a request for text or log-probabilities if the model computes no logits.
+    void requireOutputHead() {
+        if (!outputHead) {
+            throw ApiError.invalid(
+                    "model",
+                    "embeddings_only",
+                    "the model "
+                            + name()
+                            + " is a base model without an output head: it serves embeddings, not text or log-probabilities; use /v1/embeddings");
         }
     }
 

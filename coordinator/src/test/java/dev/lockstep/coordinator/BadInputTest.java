@@ -387,6 +387,7 @@ final class BadInputTest {
                         2,
                         4096,
                         64,
+                        true,
                         Optional.of(hostile),
                         new ModelTemplate.Missing(),
                         new EndTokens(List.of()),

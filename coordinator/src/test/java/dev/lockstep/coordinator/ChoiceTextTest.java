@@ -111,6 +111,7 @@ final class ChoiceTextTest {
                         600,
                         512,
                         64,
+                        true,
                         model.tokenizer(),
                         model.chatTemplate(),
                         model.endTokens(),

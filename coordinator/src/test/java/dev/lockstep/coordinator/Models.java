@@ -11,20 +11,31 @@ final class Models {
     private Models() {}
 
     static ServedModel named(ServedModel model, String... names) {
-        return with(model, List.of(names), model.tokenizer(), model.chatTemplate());
+        return with(
+                model, List.of(names), model.outputHead(), model.tokenizer(), model.chatTemplate());
     }
 
     static ServedModel templated(ServedModel model, ModelTemplate template) {
-        return with(model, model.names(), model.tokenizer(), template);
+        return with(model, model.names(), model.outputHead(), model.tokenizer(), template);
     }
 
     static ServedModel withoutTokenizer(ServedModel model) {
-        return with(model, model.names(), Optional.empty(), new ModelTemplate.Missing());
+        return with(
+                model,
+                model.names(),
+                model.outputHead(),
+                Optional.empty(),
+                new ModelTemplate.Missing());
+    }
+
+    static ServedModel withoutHead(ServedModel model) {
+        return with(model, model.names(), false, model.tokenizer(), model.chatTemplate());
     }
 
     private static ServedModel with(
             ServedModel model,
             List<String> names,
+            boolean outputHead,
             Optional<Tokenizer> tokenizer,
             ModelTemplate template) {
         return new ServedModel(
@@ -32,6 +43,7 @@ final class Models {
                 model.vocabularySize(),
                 model.contextLength(),
                 model.hiddenSize(),
+                outputHead,
                 tokenizer,
                 template,
                 model.endTokens(),

@@ -213,6 +213,42 @@ final class OutputsTest {
     }
 
     @Test
+    void aModelWithoutAHeadServesEmbeddingsAlone() throws Exception {
+        ServedModel model = Models.withoutHead(TestCoordinator.tinyModel());
+        try (TestCoordinator other = TestCoordinator.start(model)) {
+            for (String[] route :
+                    new String[][] {
+                        {"/v1/completions", "\"prompt\":\"a\""},
+                        {
+                            "/v1/chat/completions",
+                            "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]"
+                        },
+                        {
+                            "/v1/completions",
+                            "\"prompt\":[1],\"max_tokens\":0,\"prompt_logprobs\":0"
+                        },
+                        {"/score", "\"prompt\":\"a\",\"continuation\":\"b\""},
+                        {"/api/generate", "\"prompt\":\"a\""}
+                    }) {
+                HttpResponse<String> response =
+                        other.post(route[0], "{\"model\":\"tiny\"," + route[1] + "}");
+                assertEquals(400, response.statusCode(), route[0] + response.body());
+                assertTrue(
+                        response.body().contains("without an output head"),
+                        route[0] + response.body());
+            }
+            other.scheduler.behave(
+                    call -> {
+                        call.outputs(0, PositionOutputs.newBuilder().addPooled(2).build());
+                        call.finishByLength(0);
+                    });
+            HttpResponse<String> response =
+                    other.post("/v1/embeddings", "{\"model\":\"tiny\",\"input\":\"a\"}");
+            assertEquals(200, response.statusCode(), response.body());
+        }
+    }
+
+    @Test
     void promptTokensHaveLogProbabilities() throws Exception {
         compute(" there");
         String ids = "\"prompt\":[5,6,9]";

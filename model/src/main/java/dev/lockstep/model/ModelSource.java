@@ -92,6 +92,11 @@ public final class ModelSource {
         return checkpoint.parameterCount();
     }
 
+    /// Returns whether the model computes logits, without which it serves embeddings alone.
+    public boolean hasOutputHead() {
+        return checkpoint.hasOutputHead();
+    }
+
     /// Returns whether no family serves the architecture and the generic decoder runs it.
     public boolean isGeneric() {
         return loader.isGeneric();

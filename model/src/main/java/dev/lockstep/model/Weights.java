@@ -109,6 +109,11 @@ public final class Weights {
                 settings.blockSize());
     }
 
+    /// Returns whether the model may have no output head.
+    public boolean isBaseModel() {
+        return checkpoint.isBaseModel();
+    }
+
     public boolean has(String name) {
         return checkpoint.has(name);
     }

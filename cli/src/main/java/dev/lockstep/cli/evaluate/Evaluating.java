@@ -65,6 +65,11 @@ public record Evaluating(
 
     private ModelSource open(ModelChoice choice) {
         ModelSource source = ModelSource.open(choice.path()).requireLoadable(1);
+        if (!source.hasOutputHead()) {
+            throw new UnusableException(
+                    "%s is a base model without an output head: it computes embeddings and predicts no text"
+                            .formatted(choice.path()));
+        }
         if (context > source.maxContextLength()) {
             throw new UnusableException(
                     "--context=%d is longer than the context of %s, %d"

@@ -10,35 +10,50 @@ import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Shard;
 import dev.lockstep.model.Weights;
+import java.util.Optional;
 
 /// The output head, cut by vocabulary; the ranks' logits are gathered on rank 0, which samples.
 ///
+/// @param weight empty for a base model without a head, whose logits are 0: no request may ask for
+///   them
 /// @param columns the number of vocabulary rows of each rank
 /// @param multiplier of the logits, 1 for none
 /// @param softCap of the logits, 0 for none
 public record LmHead(
-        Kernels kernels, PackedWeight weight, int[] columns, float multiplier, float softCap) {
+        Kernels kernels,
+        Optional<PackedWeight> weight,
+        int[] columns,
+        float multiplier,
+        float softCap) {
 
-    /// Loads `lm_head`, or the embedding where the two are tied.
+    /// Loads `lm_head`, or the embedding where the two are tied. A base model may have neither.
     public static LmHead load(Weights weights, String embedding) {
         ModelConfig config = weights.config();
         DecoderDetails details = config.details();
         Shard shard = weights.shard();
-        if (!config.tiedEmbeddings() && !weights.has("lm_head.weight")) {
-            throw weights.missing(
-                    "lm_head.weight", "a base model without an output head is not supported");
+        Optional<PackedWeight> weight =
+                config.tiedEmbeddings() || weights.has("lm_head.weight")
+                        ? Optional.of(pack(weights, embedding))
+                        : Optional.empty();
+        if (weight.isEmpty() && !weights.isBaseModel()) {
+            throw weights.missing("lm_head.weight", "only a base model may have no output head");
         }
-        String name = (config.tiedEmbeddings() ? embedding : "lm_head") + ".weight";
-        OutputRows vocabulary =
-                OutputRows.of(weights.matrix(name, config.vocabularySize(), config.hiddenSize()));
         return new LmHead(
                 weights.kernels(),
-                weights.packRows(vocabulary.cut(shard.vocabulary())),
+                weight,
                 Shard.cut(config, shard.size()).stream()
                         .mapToInt(each -> each.vocabulary().size())
                         .toArray(),
                 (float) (1 / details.logitDivisor()),
                 (float) details.logitCap().orElse(0));
+    }
+
+    private static PackedWeight pack(Weights weights, String embedding) {
+        ModelConfig config = weights.config();
+        String name = (config.tiedEmbeddings() ? embedding : "lm_head") + ".weight";
+        OutputRows vocabulary =
+                OutputRows.of(weights.matrix(name, config.vocabularySize(), config.hiddenSize()));
+        return weights.packRows(vocabulary.cut(weights.shard().vocabulary()));
     }
 
     /// Returns the logits `[n, vocabulary]` of some rows of `x` on rank 0, `[n, 0]` on the others.
@@ -51,10 +66,14 @@ public record LmHead(
         if (count == 0) {
             return logits;
         }
+        if (weight.isEmpty()) {
+            kernels.clear(logits);
+            return logits;
+        }
         Tensor input = activations.logitInput(count);
         Tensor shardLogits = activations.shardLogits(count);
         kernels.gatherRows(x, rows, input);
-        kernels.matmul(input, weight, shardLogits);
+        kernels.matmul(input, weight.get(), shardLogits);
         if (multiplier != 1) {
             kernels.scale(shardLogits, multiplier);
         }
