@@ -17,7 +17,10 @@ record OutputSettings(
     enum Pooling {
         NONE,
         MEAN,
-        LAST
+        LAST,
+        CLS,
+        MAX,
+        WEIGHTED_MEAN
     }
 
     OutputSettings {

@@ -128,16 +128,10 @@ final class PositionReader {
             int to = Math.min(end, from + atOnce);
             int start = placed.start() + from - placed.row().computed();
             float[] values = floats(all.rows(start, start + to - from));
-            if (wanted.pooling() == OutputSettings.Pooling.MEAN) {
-                for (int p = from; p < Math.min(to, slot.promptLength()); p++) {
-                    slot.addHiddenState(values, (p - from) * size, size);
-                }
+            for (int p = from; p < to; p++) {
+                slot.pool().add(values, (p - from) * size, size, p);
             }
-            int last = slot.promptLength() - 1;
-            float[] pooled =
-                    from <= last && last < to
-                            ? pooled(slot, values, (last - from) * size, size)
-                            : NO_VALUES;
+            float[] pooled = slot.pool().vector(from, to);
             if (wanted.hiddenStates() || pooled.length > 0) {
                 outputs.add(
                         new StepOutcome.Outputs(
@@ -149,14 +143,6 @@ final class PositionReader {
                                 pooled));
             }
         }
-    }
-
-    private static float[] pooled(Slot slot, float[] values, int offset, int size) {
-        return switch (slot.outputs().pooling()) {
-            case NONE -> NO_VALUES;
-            case MEAN -> slot.meanHiddenState();
-            case LAST -> Arrays.copyOfRange(values, offset, offset + size);
-        };
     }
 
     private float[] floats(Tensor rows) {

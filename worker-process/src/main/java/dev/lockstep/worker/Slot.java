@@ -14,8 +14,7 @@ final class Slot {
     private Optional<Constraint> constraint;
     private int computed;
     private int named;
-    // The sum of the hidden states read until now, if their mean is requested.
-    private double[] sum = {};
+    private final PromptPool pool;
 
     Slot(Step.Admission admission, int kvGroups) {
         if (admission.promptIds().length + admission.outputIds().length == 0) {
@@ -34,6 +33,7 @@ final class Slot {
                 admission.outputIds().length);
         this.admission = admission;
         this.constraint = admission.constraint();
+        this.pool = new PromptPool(admission.outputs(), admission.promptIds().length);
         this.blocks = new int[kvGroups][8];
         this.blockCounts = new int[kvGroups];
         this.computed = admission.computed();
@@ -71,23 +71,9 @@ final class Slot {
         return admission.promptIds().length;
     }
 
-    /// Adds the hidden state of one position to the sum.
-    void addHiddenState(float[] values, int offset, int size) {
-        if (sum.length == 0) {
-            sum = new double[size];
-        }
-        for (int i = 0; i < size; i++) {
-            sum[i] += values[offset + i];
-        }
-    }
-
-    /// Returns the mean of the prompt's hidden states.
-    float[] meanHiddenState() {
-        float[] mean = new float[sum.length];
-        for (int i = 0; i < mean.length; i++) {
-            mean[i] = (float) (sum[i] / promptLength());
-        }
-        return mean;
+    /// Returns what becomes the vector of the prompt.
+    PromptPool pool() {
+        return pool;
     }
 
     /// Appends a row's new blocks and advances to the row's end. Throws if the row does not begin

@@ -100,6 +100,9 @@ final class StepMessages {
                     case POOLING_UNSPECIFIED -> OutputSettings.Pooling.NONE;
                     case POOLING_MEAN -> OutputSettings.Pooling.MEAN;
                     case POOLING_LAST -> OutputSettings.Pooling.LAST;
+                    case POOLING_CLS -> OutputSettings.Pooling.CLS;
+                    case POOLING_MAX -> OutputSettings.Pooling.MAX;
+                    case POOLING_WEIGHTED_MEAN -> OutputSettings.Pooling.WEIGHTED_MEAN;
                     case UNRECOGNIZED ->
                             throw new IllegalArgumentException(
                                     "pooling " + outputs.getPoolingValue() + " is unknown");

@@ -159,6 +159,48 @@ class PositionOutputsTest extends TinyWorkerSetting {
         }
     }
 
+    @Test
+    void aPromptIsPooledFromAPositionOn() {
+        try (Session session = worker.open(1)) {
+            var all = new OutputSettings(0, false, 0, true, OutputSettings.Pooling.NONE);
+            float[] states = hiddenStates(outputs(session, PROMPT, all, 10));
+            int size = states.length / PROMPT.length;
+            for (int from : new int[] {0, 3}) {
+                float[] mean = new float[size];
+                float[] weighted = new float[size];
+                float[] max = new float[size];
+                for (int i = 0; i < size; i++) {
+                    double sum = 0;
+                    double weightedSum = 0;
+                    double weights = 0;
+                    max[i] = Float.NEGATIVE_INFINITY;
+                    for (int p = from; p < PROMPT.length; p++) {
+                        float value = states[p * size + i];
+                        sum += value;
+                        weightedSum += (p + 1.0) * value;
+                        weights += p + 1;
+                        max[i] = Math.max(max[i], value);
+                    }
+                    mean[i] = (float) (sum / (PROMPT.length - from));
+                    weighted[i] = (float) (weightedSum / weights);
+                }
+                float[] first = Arrays.copyOfRange(states, from * size, (from + 1) * size);
+                assertPooled(session, from, OutputSettings.Pooling.MEAN, mean);
+                assertPooled(session, from, OutputSettings.Pooling.WEIGHTED_MEAN, weighted);
+                assertPooled(session, from, OutputSettings.Pooling.MAX, max);
+                assertPooled(session, from, OutputSettings.Pooling.CLS, first);
+            }
+        }
+    }
+
+    private static void assertPooled(
+            Session session, int from, OutputSettings.Pooling pooling, float[] expected) {
+        var wanted = new OutputSettings(from, false, 0, false, pooling);
+        assertPooled(expected, outputs(session, PROMPT, wanted, 10));
+        assertPooled(expected, outputs(session, PROMPT, wanted, 1, 7, 2));
+        assertPooled(expected, withoutKv(session, PROMPT, wanted));
+    }
+
     private static void assertPooled(float[] expected, List<StepOutcome.Outputs> outputs) {
         assertEquals(1, outputs.size());
         assertArrayEquals(expected, outputs.getFirst().pooled());

@@ -151,10 +151,8 @@ record GenerateRequest(
                 generates || (any(outputs) && proto.getChoices() == 1),
                 "max_tokens is 0, which requires outputs, and choices 1");
         require(
-                pooling == Pooling.POOLING_UNSPECIFIED
-                        || (!generates
-                                && (pooling == Pooling.POOLING_LAST || outputs.getFrom() == 0)),
-                "outputs.pooling requires max_tokens 0, and for the mean outputs.from 0");
+                pooling == Pooling.POOLING_UNSPECIFIED || !generates,
+                "outputs.pooling requires max_tokens 0");
     }
 
     private static boolean any(PromptOutputs outputs) {
