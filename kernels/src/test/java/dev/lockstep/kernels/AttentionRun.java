@@ -317,7 +317,7 @@ public final class AttentionRun {
 
     /// Returns attention of one token, over keys and values as they are before they are stored.
     public AttentionReference reference(int sequence, int position, int layer) {
-        int last = shape.lastSeen(position, lengths.get(sequence));
+        int last = shape.lastSeen(position, lengths.getOrDefault(sequence, position + 1));
         double[][] tokens = new double[last + 1][];
         for (int t = 0; t <= last; t++) {
             tokens[t] = rotated(sequence, t, layer);
