@@ -14,6 +14,7 @@ import java.util.OptionalDouble;
 /// @param attentionCap c in `c · tanh(score / c)`
 /// @param logitCap the same c for the logits
 /// @param experts empty for dense models
+/// @param encoder empty for models that generate: their tokens attend to none after them
 /// @param positions rotated and scaled as in most models, unless the family differs
 public record DecoderDetails(
         String activation,
@@ -24,6 +25,7 @@ public record DecoderDetails(
         OptionalDouble attentionCap,
         OptionalDouble logitCap,
         Optional<ExpertConfig> experts,
+        Optional<EncoderConfig> encoder,
         PositionConfig positions) {
 
     public DecoderDetails {
@@ -44,6 +46,7 @@ public record DecoderDetails(
                 OptionalDouble.empty(),
                 OptionalDouble.empty(),
                 OptionalDouble.empty(),
+                Optional.empty(),
                 Optional.empty(),
                 PositionConfig.plain());
     }

@@ -17,18 +17,25 @@ record DetailsReader(JsonObject config) {
                 config.number("attn_logit_softcapping"),
                 config.number("final_logit_softcapping"),
                 new ExpertReader(config).experts(),
+                new EncoderReader(config).encoder(),
                 positions);
     }
 
     /// Returns the activation. Gemma 2 and 3 name two, of which `hidden_activation` applies; the
-    /// first Gemma was published with `gelu` and computes its approximation.
+    /// first Gemma was published with `gelu` and computes its approximation; nomic-bert names the
+    /// whole gated feed-forward.
     private String activation() {
         if (modelType().equals("gemma") && config.text("hidden_act").orElse("").equals("gelu")) {
             return "gelu_pytorch_tanh";
         }
+        if (modelType().equals("nomic_bert")
+                && config.text("activation_function").orElse("").equals("swiglu")) {
+            return "silu";
+        }
         return config.text("hidden_activation", "hidden_act", "activation_function")
                 .orElse(
                         switch (modelType()) {
+                            case "bert", "modernbert", "roberta", "xlm-roberta" -> "gelu";
                             case "gpt2" -> "gelu_new";
                             case "gpt_bigcode", "gemma2", "gemma3", "gemma3_text", "starcoder2" ->
                                     "gelu_pytorch_tanh";

@@ -47,7 +47,8 @@ final class HuggingFaceConfig {
         refuseOtherArithmetic();
         int layers = requireSize(1 << 14, "num_hidden_layers", "n_layer");
         int hidden = requireSize(1 << 20, "hidden_size", "n_embd");
-        int context = requireSize(1 << 30, "max_position_embeddings", "n_positions", "n_ctx");
+        Optional<EncoderConfig> encoder = new EncoderReader(config).encoder();
+        int context = context(encoder);
         AttentionConfig attention = attention(hidden);
         var ropes = new RopeReader(config, attention.rotatedHeadDim(), context);
         LayerTypes types = LayerTypes.of(config, layers);
@@ -62,7 +63,9 @@ final class HuggingFaceConfig {
                 attention,
                 ropes.rope(),
                 ropes.windowRope(),
-                config.flag("tie_word_embeddings").orElse(!tensorNames.contains("lm_head.weight")),
+                encoder.isEmpty()
+                        && config.flag("tie_word_embeddings")
+                                .orElse(!tensorNames.contains("lm_head.weight")),
                 types.kvGroups(new StateReader(config).state()),
                 specialIds(),
                 weightType,
@@ -77,12 +80,14 @@ final class HuggingFaceConfig {
                     "%s: text_config belongs to a model of text and images that is not supported: use a version for text alone"
                             .formatted(config.file()));
         }
+        boolean encodes = new EncoderReader(config).encoder().isPresent();
         for (String key :
                 List.of(
                         "add_cross_attention",
                         "scale_attn_by_inverse_layer_idx",
-                        "use_bidirectional_attention")) {
-            if (config.flag(key).orElse(false)) {
+                        EncoderReader.BIDIRECTIONAL)) {
+            boolean known = encodes && key.equals(EncoderReader.BIDIRECTIONAL);
+            if (config.flag(key).orElse(false) && !known) {
                 throw config.wrong(key, true, "false");
             }
         }
@@ -94,6 +99,20 @@ final class HuggingFaceConfig {
         if (config.has("clip_qkv")) {
             throw config.wrong("clip_qkv", config.requireNumber("clip_qkv"), "null");
         }
+    }
+
+    /// Returns the positions that a text may have. The table of learned ones has rows for padding
+    /// too.
+    private int context(Optional<EncoderConfig> encoder) {
+        int positions = requireSize(1 << 30, "max_position_embeddings", "n_positions", "n_ctx");
+        int before = encoder.map(EncoderConfig::firstPosition).orElse(0);
+        if (positions <= before) {
+            throw config.wrong(
+                    presentKey("max_position_embeddings", "n_positions", "n_ctx"),
+                    positions,
+                    "more than the %d of padding".formatted(before));
+        }
+        return positions - before;
     }
 
     private AttentionConfig attention(int hidden) {

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /// The attention window of each layer of a model.
 ///
@@ -24,8 +25,13 @@ record LayerTypes(List<Integer> windows) {
     /// layer, or to those that a family's own rule or key selects.
     static LayerTypes of(JsonObject config, int layers) {
         OptionalInt window = window(config);
-        List<String> given = new StateReader(config).layerTypes(layers);
-        List<String> named = given.isEmpty() ? config.texts("layer_types") : given;
+        List<String> named =
+                Stream.of(
+                                new StateReader(config).layerTypes(layers),
+                                new EncoderReader(config).layerTypes(layers))
+                        .filter(each -> !each.isEmpty())
+                        .findFirst()
+                        .orElseGet(() -> config.texts("layer_types"));
         if (named.isEmpty()) {
             return window.isEmpty()
                     ? everywhere(layers, 0)
@@ -42,7 +48,10 @@ record LayerTypes(List<Integer> windows) {
                         case "full_attention", "attention", "hybrid" -> 0;
                         case "linear_attention", "conv", "mamba" -> STATE;
                         case "sliding_attention" ->
-                                window.orElseThrow(() -> config.missing("sliding_window"));
+                                window.orElseThrow(
+                                        () ->
+                                                config.missing(
+                                                        new EncoderReader(config).windowKey()));
                         default ->
                                 throw config.wrong(
                                         "layer_types", name, "full_attention or sliding_attention");
@@ -109,11 +118,17 @@ record LayerTypes(List<Integer> windows) {
         if (!config.flag("use_sliding_window").orElse(true)) {
             return OptionalInt.empty();
         }
-        OptionalInt window = config.integer("sliding_window");
-        if (window.isPresent() && window.getAsInt() < 1) {
-            throw config.wrong("sliding_window", window.getAsInt(), "a positive number");
+        var encoders = new EncoderReader(config);
+        OptionalInt window = config.integer(encoders.windowKey());
+        if (window.isEmpty()) {
+            return window;
         }
-        return window;
+        int tokens = window.getAsInt();
+        if (tokens < 1) {
+            throw config.wrong(encoders.windowKey(), tokens, "a positive number");
+        }
+        // An encoder's has two sides, and the token itself between them.
+        return OptionalInt.of(encoders.encoder().isPresent() ? tokens / 2 + 1 : tokens);
     }
 
     private static LayerTypes byRule(JsonObject config, int layers, int window) {

@@ -10,7 +10,7 @@ import java.util.OptionalDouble;
 import java.util.Set;
 
 /// A reader of rope in `config.json`: `rope_parameters`, flat or keyed by layer type, or the older
-/// `rope_theta`, `rope_local_base_freq` and `rope_scaling`.
+/// `rope_theta`, `rope_local_base_freq` and `rope_scaling`, or the names of some encoders.
 ///
 /// Any other key of a rope may change its angles and is refused.
 record RopeReader(JsonObject config, int headDim, int context) {
@@ -50,14 +50,23 @@ record RopeReader(JsonObject config, int headDim, int context) {
     }
 
     RopeConfig rope() {
-        return rope("full_attention", config.number("rope_theta").orElse(DEFAULT_THETA));
+        return rope(
+                "full_attention",
+                config.number("rope_theta", "global_rope_theta", "rotary_emb_base")
+                        .orElse(
+                                switch (modelType()) {
+                                    case "modernbert" -> 160_000;
+                                    case "nomic_bert" -> 1000;
+                                    default -> DEFAULT_THETA;
+                                }));
     }
 
     /// Returns the rope of windowed layers. In the older layout Gemma 3 has a separate base for
     /// them, and both Gemma 3 and OLMo 3 leave them unscaled.
     RopeConfig windowRope() {
-        if (parameters().isEmpty() && config.has("rope_local_base_freq")) {
-            double theta = config.requireNumber("rope_local_base_freq");
+        OptionalDouble local = config.number("rope_local_base_freq", "local_rope_theta");
+        if (parameters().isEmpty() && local.isPresent()) {
+            double theta = local.getAsDouble();
             return new RopeConfig(theta, rotaryDim(config), new RopeScaling.None());
         }
         if (parameters().isEmpty() && modelType().equals("olmo3")) {

@@ -14,7 +14,11 @@ import java.util.TreeMap;
 ///
 /// @param groups of the model
 /// @param bytesPerToken of all ranks that share the memory, all groups together
-public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken) {
+/// @param kept whether sequences keep keys and values: those of encoders do not, and need no block
+public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken, boolean kept) {
+    /// The null block, and one that a group has beside it.
+    private static final int LEAST_BLOCKS = 2;
+
     public KvCapacity {
         groups = List.copyOf(groups);
         if (groups.isEmpty() || blockSize < 1 || bytesPerToken < 1) {
@@ -24,8 +28,13 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
         }
     }
 
+    /// Creates the capacity of a model whose sequences keep keys and values.
+    public KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken) {
+        this(groups, blockSize, bytesPerToken, true);
+    }
+
     public KvCapacity withBytesPerToken(long bytes) {
-        return new KvCapacity(groups, blockSize, bytes);
+        return new KvCapacity(groups, blockSize, bytes, kept);
     }
 
     /// Groups whose blocks come from one pool.
@@ -47,6 +56,9 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
     /// Returns the maximum number of tokens of a single sequence; the scheduler computes the same
     /// number.
     public int maxTokens(long kvBytes) {
+        if (!kept) {
+            return Integer.MAX_VALUE;
+        }
         long usable = Math.max(0, usableBlocks(kvBytes));
         long max = Integer.MAX_VALUE;
         for (Pool pool : pools()) {
@@ -62,8 +74,8 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
 
     /// Returns the bytes that one sequence of `tokens` tokens needs.
     public long bytesFor(int tokens) {
-        long blocks = 0;
-        for (Pool pool : pools()) {
+        long blocks = LEAST_BLOCKS;
+        for (Pool pool : kept ? pools() : List.<Pool>of()) {
             long full = (long) pool.full() * Math.ceilDiv(tokens, blockSize);
             blocks = Math.max(blocks, full + pool.windowBlocks() + 1);
         }
@@ -72,6 +84,9 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
 
     /// Returns the maximum number of sequences of any length: each holds a block of every group.
     public long maxSequences(long kvBytes) {
+        if (!kept) {
+            return Long.MAX_VALUE;
+        }
         int groupsOfAPool = pools().stream().mapToInt(Pool::groups).max().orElseThrow();
         return usableBlocks(kvBytes) / groupsOfAPool;
     }

@@ -7,10 +7,15 @@ import java.util.Locale;
 
 /// One KV group on one rank.
 ///
-/// @param kind `full`, `window` or `state`
+/// @param kind `full`, `window` or `state`, or `none` if nothing is kept from step to step
 /// @param window the number of tokens that a token sees, itself included; 0 unless `kind` is
 ///   `window`
 public record KvGroupLayout(String kind, int window, KvLayout layout) {
+
+    /// Returns the group of an encoder, which keeps nothing.
+    static KvGroupLayout none(KvLayout layout) {
+        return new KvGroupLayout("none", 0, layout);
+    }
 
     static KvGroupLayout of(KvGroup group, KvLayout layout) {
         return new KvGroupLayout(

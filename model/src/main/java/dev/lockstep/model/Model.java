@@ -22,9 +22,17 @@ public interface Model {
     default List<KvGroupLayout> kvGroups() {
         List<KvGroupLayout> groups = new ArrayList<>();
         for (int i = 0; i < kvLayouts().size(); i++) {
-            groups.add(KvGroupLayout.of(config().kvGroups().get(i), kvLayouts().get(i)));
+            groups.add(
+                    isEncoder()
+                            ? KvGroupLayout.none(kvLayouts().get(i))
+                            : KvGroupLayout.of(config().kvGroups().get(i), kvLayouts().get(i)));
         }
         return groups;
+    }
+
+    /// Returns whether tokens attend to later ones, so that a step has all of a sequence.
+    default boolean isEncoder() {
+        return config().details().encoder().isPresent();
     }
 
     long weightBytes();

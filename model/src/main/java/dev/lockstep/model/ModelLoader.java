@@ -6,6 +6,7 @@ import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.model.family.Apertus;
 import dev.lockstep.model.family.Arcee;
+import dev.lockstep.model.family.Bert;
 import dev.lockstep.model.family.Cohere;
 import dev.lockstep.model.family.DeepSeek;
 import dev.lockstep.model.family.Dots1;
@@ -31,7 +32,9 @@ import dev.lockstep.model.family.Llama;
 import dev.lockstep.model.family.MiniMaxM2;
 import dev.lockstep.model.family.Ministral3;
 import dev.lockstep.model.family.Mixtral;
+import dev.lockstep.model.family.ModernBert;
 import dev.lockstep.model.family.Nemotron;
+import dev.lockstep.model.family.NomicBert;
 import dev.lockstep.model.family.Olmo2;
 import dev.lockstep.model.family.Olmoe;
 import dev.lockstep.model.family.Phi3;
@@ -89,7 +92,10 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new Apertus(),
                     new Ernie45(),
                     new FalconH1(),
-                    new HunYuan());
+                    new HunYuan(),
+                    new Bert(),
+                    new ModernBert(),
+                    new NomicBert());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
 

@@ -145,6 +145,11 @@ public final class ModelSource {
                     "%s: layers of architecture %s keep a state of each sequence, which is computed on a CPU only: use --device cpu"
                             .formatted(checkpoint.path(), config().architecture()));
         }
+        if (config().details().encoder().isPresent() && !capabilities.attendsAhead()) {
+            throw new CheckpointException(
+                    "%s: tokens of architecture %s attend to later ones, which is computed on a CPU only: use --device cpu"
+                            .formatted(checkpoint.path(), config().architecture()));
+        }
         return types;
     }
 
@@ -166,7 +171,11 @@ public final class ModelSource {
     ///
     /// @param bytesPerToken of all ranks that share the memory
     public KvCapacity kvCapacity(int blockSize, long bytesPerToken) {
-        return new KvCapacity(config().pagedGroups(), blockSize, bytesPerToken);
+        return new KvCapacity(
+                config().pagedGroups(),
+                blockSize,
+                bytesPerToken,
+                config().details().encoder().isEmpty());
     }
 
     /// Returns the bytes of a rank's activations, its share of the communicator's memory included.
@@ -238,6 +247,10 @@ public final class ModelSource {
         return sparse * (config.layerCount() - denseLayers) + dense * denseLayers;
     }
 
+    private int headRows(Shard shard) {
+        return hasOutputHead() ? shard.vocabulary().size() : 0;
+    }
+
     private static int attentionLayers(ModelConfig config) {
         return config.pagedGroups().stream().mapToInt(group -> group.layers().size()).sum();
     }
@@ -250,7 +263,7 @@ public final class ModelSource {
                 attentionLayers(config) * attentionWeights(config, shard)
                         + states.map(each -> each.matrixWeights(config.hiddenSize())).orElse(0L)
                                 * stateLayers
-                        + (feedForwardColumns(config, shard) + shard.vocabulary().size())
+                        + (feedForwardColumns(config, shard) + headRows(shard))
                                 * config.hiddenSize();
         double bytes = 0;
         long values = 0;

@@ -341,7 +341,13 @@ public final class Weights {
 
     /// Returns an embedding table, whole on every rank.
     public EmbeddingTable embedding(String name, int rows) {
-        WeightMatrix matrix = matrix(name, rows, config().hiddenSize());
+        return embedding(name, rows, 0);
+    }
+
+    /// Returns the rows of an embedding table from `first` on, whole on every rank.
+    public EmbeddingTable embedding(String name, int rows, int first) {
+        WeightMatrix whole = matrix(name, rows, config().hiddenSize());
+        WeightMatrix matrix = first == 0 ? whole : whole.part(first, rows - first);
         EmbeddingTable table =
                 kernels.prepareEmbedding(
                         source(

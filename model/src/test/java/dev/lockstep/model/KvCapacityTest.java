@@ -12,6 +12,20 @@ import org.junit.jupiter.api.Test;
 class KvCapacityTest {
     private static final int BLOCK = 16;
 
+    @Test
+    void anEncoderNeedsOneBlockBesideTheNullBlockForAnySequences() {
+        var kv =
+                new KvCapacity(
+                        List.of(KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 65)),
+                        BLOCK,
+                        1000,
+                        false);
+        assertEquals(2 * BLOCK * 1000 / 2, kv.bytesFor(1 << 20));
+        assertEquals(1, kv.usableBlocks(kv.bytesFor(1)));
+        assertEquals(Integer.MAX_VALUE, kv.maxTokens(kv.bytesFor(1)));
+        assertEquals(Long.MAX_VALUE, kv.maxSequences(kv.bytesFor(1)));
+    }
+
     private static KvCapacity of(long bytesPerToken, KvGroup... groups) {
         return new KvCapacity(List.of(groups), BLOCK, bytesPerToken);
     }

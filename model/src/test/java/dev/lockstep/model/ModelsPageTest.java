@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -54,14 +55,17 @@ class ModelsPageTest {
         }
     }
 
-    /// Returns the cells of a table whose first line begins with `head`.
+    /// Returns the cells of the tables whose first line begins with `head`.
     private static List<List<String>> rows(String head) throws IOException {
-        return Files.readAllLines(PAGE).stream()
-                .dropWhile(line -> !line.startsWith(head))
-                .skip(2)
-                .takeWhile(line -> line.startsWith("|"))
-                .map(line -> CELL.splitAsStream(line.substring(1)).map(String::strip).toList())
-                .toList();
+        List<List<String>> rows = new ArrayList<>();
+        boolean inside = false;
+        for (String line : Files.readAllLines(PAGE)) {
+            inside = line.startsWith(head) || (inside && line.startsWith("|"));
+            if (inside && !line.startsWith(head) && !line.startsWith("|--")) {
+                rows.add(CELL.splitAsStream(line.substring(1)).map(String::strip).toList());
+            }
+        }
+        return rows;
     }
 
     private static List<String> names(String cell) {

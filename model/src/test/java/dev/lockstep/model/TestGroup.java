@@ -72,6 +72,11 @@ final class TestGroup implements AutoCloseable {
         return onEveryRank(rank -> rank.forward(rows)).getFirst();
     }
 
+    /// Returns the hidden states of every token of whole sequences that keep no keys and values.
+    float[][] hiddenStates(List<Row> rows) throws Exception {
+        return onEveryRank(rank -> rank.hiddenStates(rows)).getFirst();
+    }
+
     /// Returns the same by a recording, which is made at the first batch of a shape.
     float[][] replay(List<Row> rows) throws Exception {
         return onEveryRank(rank -> rank.replay(rows)).getFirst();

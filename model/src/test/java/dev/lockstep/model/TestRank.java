@@ -17,9 +17,11 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /// One rank of a [TestGroup]. Batches of one shape have their inputs at the same addresses.
@@ -99,6 +101,27 @@ final class TestRank implements AutoCloseable {
     /// Returns the logits of every token of every row, on rank 0.
     float[][] forward(List<Row> rows) {
         return read(model.forward(upload(rows), kv, activations));
+    }
+
+    /// Returns the hidden states of every token of whole sequences that keep no keys and values.
+    float[][] hiddenStates(List<Row> rows) {
+        ForwardBatch batch = withoutKv(upload(rows));
+        model.forward(batch, kv, activations);
+        return read(model.hiddenStates(batch.tokens(), activations));
+    }
+
+    private ForwardBatch withoutKv(ForwardBatch batch) {
+        PagedBatch all = batch.kv().getFirst();
+        Tensor none = all.lines().columns(0, 0);
+        var nothing =
+                new PagedBatch(0, 0, all.rowStarts().columns(0, 1), none, none, all.blockTable());
+        return new ForwardBatch(
+                batch.tokens(),
+                batch.ids(),
+                batch.positions(),
+                Collections.nCopies(batch.kv().size(), nothing),
+                Optional.of(all),
+                batch.logitRows().columns(0, 0));
     }
 
     /// Does the same by a recording of this shape, made when the shape comes up first.

@@ -111,6 +111,21 @@ final class AdmissionCheck {
         return new Submission.TooLate(message, waitNanos);
     }
 
+    /// A model whose tokens attend to later ones needs all of them in a step, and has none to add.
+    private String unfitForOneStep(Sequence sequence) {
+        if (sequence.generates()) {
+            return "max_tokens is "
+                    + sequence.choice().maxTokens()
+                    + ", an embedding model generates none: it must be 0";
+        }
+        return sequence.promptLength() > shape.maxBatchedTokens()
+                ? "prompt of "
+                        + sequence.promptLength()
+                        + " tokens, an embedding model computes it in one step of at most max-num-batched-tokens "
+                        + shape.maxBatchedTokens()
+                : "";
+    }
+
     private static String millis(long nanos) {
         return nanos / 1_000_000 + " ms";
     }
@@ -123,6 +138,9 @@ final class AdmissionCheck {
                 "prompt of " + prompt + " tokens and max_tokens " + maxTokens + " make " + length;
         if (length > shape.maxModelLength()) {
             return sum + ", the model's context is " + shape.maxModelLength();
+        }
+        if (shape.keepsNothing()) {
+            return unfitForOneStep(sequence);
         }
         if (sequence.finalLength() > kv.maxTokens()) {
             return sum + ", the KV cache holds " + kv.maxTokens();

@@ -40,6 +40,10 @@ public record GroupShape(
         requireAtLeast("KV blocks", blocks, 2);
         requireAtLeast("KV groups", kvGroups.size(), 1);
         for (int group = 0; group < kvGroups.size(); group++) {
+            if ((kvGroups.get(group).kind() == KvGroupShape.Kind.NONE) != keepsNothing(kvGroups)) {
+                throw new IllegalArgumentException(
+                        "KV groups of kind NONE and of others, all must be of kind NONE or none");
+            }
             boolean last = group == kvGroups.size() - 1;
             if (!kvGroups.get(group).isPaged() && (group == 0 || !last)) {
                 throw new IllegalArgumentException(
@@ -82,6 +86,15 @@ public record GroupShape(
     /// Whether the last group keeps a state of each sequence instead of blocks.
     public boolean keepsStates() {
         return !kvGroups.getLast().isPaged();
+    }
+
+    /// Whether a sequence is computed whole in one step and keeps nothing, as an encoder's.
+    public boolean keepsNothing() {
+        return keepsNothing(kvGroups);
+    }
+
+    private static boolean keepsNothing(List<KvGroupShape> groups) {
+        return groups.getFirst().kind() == KvGroupShape.Kind.NONE;
     }
 
     private static void requireAtLeast(String name, int value, int min) {

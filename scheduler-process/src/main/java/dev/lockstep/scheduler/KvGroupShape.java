@@ -8,7 +8,9 @@ public record KvGroupShape(Kind kind, int window, long bytesPerBlock, int layers
     public enum Kind {
         FULL,
         WINDOW,
-        STATE
+        STATE,
+        /// Nothing is kept: a sequence is computed whole in one step.
+        NONE
     }
 
     public KvGroupShape {

@@ -18,6 +18,7 @@ final class PlanInProgress implements Capacity {
     private final Probation probation;
     private final ShortPrompts shortPrompts;
     private final WaitingReports reports;
+    private final boolean keepsNothing;
     private final List<Sequence> batch = new ArrayList<>();
     private final List<Sequence> withoutKv = new ArrayList<>();
     private final List<Sequence> admitted = new ArrayList<>();
@@ -28,9 +29,11 @@ final class PlanInProgress implements Capacity {
     private @Nullable Sequence lacksMemory;
 
     /// @param stepTime has the number of tokens of a step
+    /// @param keepsNothing as [GroupShape#keepsNothing]
     /// @param bestEffort the waiting order of sequences that are not guaranteed
     PlanInProgress(
             StepTime stepTime,
+            boolean keepsNothing,
             KvCacheManager kv,
             SlotPool slots,
             WaitingRoom waiting,
@@ -41,6 +44,7 @@ final class PlanInProgress implements Capacity {
             ShortPrompts shortPrompts,
             Timeline timeline) {
         this.stepTime = stepTime;
+        this.keepsNothing = keepsNothing;
         this.kv = kv;
         this.slots = slots;
         this.waiting = waiting;
@@ -285,6 +289,9 @@ final class PlanInProgress implements Capacity {
             running.admitWithoutKv(sequence);
             withoutKv.add(sequence);
             tokens += sequence.promptLength();
+        } else if (keepsNothing) {
+            reportLacking(sequence);
+            return false;
         } else {
             int cached = kv.tryAdmit(sequence);
             if (cached < 0) {
@@ -304,7 +311,13 @@ final class PlanInProgress implements Capacity {
 
     /// Whether a sequence needs no blocks, because the step has room for all of it and it generates
     /// nothing. With blocks it can wait while suspects run apart.
+    ///
+    /// A model that keeps nothing has no other way. A prompt that takes longer than a step's goal
+    /// has a step of its own.
     private boolean fitsWithoutKv(Sequence sequence) {
+        if (keepsNothing) {
+            return isEmpty() || tokens + sequence.promptLength() <= stepTime.tokens();
+        }
         return !sequence.generates()
                 && tokens + sequence.promptLength() <= stepTime.tokens()
                 && !probation.active();
@@ -336,6 +349,10 @@ final class PlanInProgress implements Capacity {
     }
 
     private void reportLacking(Sequence sequence) {
+        if (keepsNothing) {
+            reports.report(sequence, Timeline.Reason.BUDGET);
+            return;
+        }
         lacksMemory = lacksMemory == null ? sequence : lacksMemory;
         reports.report(sequence, Timeline.Reason.MEMORY);
     }

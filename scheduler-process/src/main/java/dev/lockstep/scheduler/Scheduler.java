@@ -121,6 +121,7 @@ public final class Scheduler {
         this.inProgress =
                 new PlanInProgress(
                         stepTime,
+                        shape.keepsNothing(),
                         kv,
                         slots,
                         waiting,

@@ -121,6 +121,9 @@ public record MemoryPlan(
 
         /// Returns the KV bytes for `sequences` sequences of this length, at least those for one.
         private long kvFor(int sequences, int length) {
+            if (!kv.kept()) {
+                return kv.bytesFor(length);
+            }
             long blocks = Math.ceilDiv((long) length, kv.blockSize()) * sequences + 1;
             return Math.max(
                     kv.bytesFor(length),

@@ -138,6 +138,11 @@ final class Session implements AutoCloseable {
         return communicator;
     }
 
+    /// Returns whether every row is a whole sequence that keeps nothing.
+    boolean isOfEncoder() {
+        return model.isEncoder();
+    }
+
     int kvGroups() {
         return kv.size();
     }
@@ -466,6 +471,11 @@ final class Session implements AutoCloseable {
     private void admit(Step.Admission admission) {
         int slot = admission.slot();
         LOG.debug("request {} gets slot {}", admission.requestId(), slot);
+        if (model.isEncoder() && !admission.withoutKv()) {
+            throw new IllegalArgumentException(
+                    "slot %d: an encoder computes a sequence in one step, without KV"
+                            .formatted(slot));
+        }
         var admitted = new Slot(admission, kv.size());
         admitted.named(admission.computed() / limits.blockSize());
         slots.put(slot, admitted);

@@ -80,10 +80,13 @@ final class WarmUp {
     }
 
     /// Compares the time of a chunk at the beginning of a sequence with that of a far one: time
-    /// grows with the number of positions that a token attends to.
+    /// grows with the number of positions that a token attends to. An encoder has no far ones.
     ///
     /// @param nanos of a chunk of `measured` tokens at the beginning
     private int doublingPosition(int measured, long nanos) {
+        if (session.isOfEncoder()) {
+            return 0;
+        }
         SessionLimits limits = session.limits();
         int count = Math.min(SMALLEST_CHUNK, Math.min(limits.maxTokens(), limits.maxPositions()));
         int far = Math.min(FAR, limits.maxPositions() - count);
@@ -167,7 +170,10 @@ final class WarmUp {
                             new int[computed + count],
                             new int[0],
                             SamplingSettings.greedy(),
-                            computed));
+                            computed,
+                            OutputSettings.NONE,
+                            true,
+                            session.isOfEncoder()));
             rows.add(new Step.Row(slot, computed, count, table(computed + count), List.of()));
             used[slot] = slot;
         }
@@ -187,6 +193,9 @@ final class WarmUp {
 
     /// Returns the block table of a row. Rows share blocks, because their content is never read.
     private List<int[]> table(int tokens) {
+        if (session.isOfEncoder()) {
+            return List.of();
+        }
         int[] table = new int[Math.ceilDiv(tokens, session.limits().blockSize())];
         for (int i = 0; i < table.length; i++) {
             table[i] = 1 + i % (blocks - 1);

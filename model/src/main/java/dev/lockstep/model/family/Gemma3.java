@@ -22,12 +22,14 @@ import java.util.Set;
 /// residual += norm(Wo · attention(rotary(norm(Wq · n)), rotary(norm(Wk · n)), Wv · n))
 /// residual += norm(Wdown · (gelu(Wgate · n) ⊙ (Wup · n)))
 /// ```
+///
+/// EmbeddingGemma (Vera et al. 2025) is an encoder of it, whose windows have two sides.
 public final class Gemma3 implements ModelFamily {
     private static final String GGUF = "gemma3";
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Gemma3ForCausalLM", GGUF);
+        return Set.of("Gemma3ForCausalLM", "Gemma3TextModel", GGUF);
     }
 
     @Override
@@ -41,7 +43,9 @@ public final class Gemma3 implements ModelFamily {
                         .times(Math.sqrt(weights.config().hiddenSize())),
                 layers,
                 Norm.rms(weights, "model.norm", added),
-                LmHead.load(weights, "model.embed_tokens"));
+                weights.config().details().encoder().isPresent()
+                        ? LmHead.none(weights)
+                        : LmHead.load(weights, "model.embed_tokens"));
     }
 
     private static Decoder.Layer layer(Weights weights, int i, float added) {

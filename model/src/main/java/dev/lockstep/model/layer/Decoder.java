@@ -14,7 +14,8 @@ import java.util.List;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
-/// A decoder-only transformer:
+/// A transformer of one stack of layers: a decoder, or an encoder, which has no head and whose
+/// tokens attend to later ones too:
 ///
 /// ```
 /// residual  = embedding(ids)

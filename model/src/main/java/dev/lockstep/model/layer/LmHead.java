@@ -26,11 +26,14 @@ public record LmHead(
         float multiplier,
         float softCap) {
 
+    /// Returns the head of a model that has none.
+    public static LmHead none(Weights weights) {
+        return of(weights, Optional.empty());
+    }
+
     /// Loads `lm_head`, or the embedding where the two are tied. A base model may have neither.
     public static LmHead load(Weights weights, String embedding) {
         ModelConfig config = weights.config();
-        DecoderDetails details = config.details();
-        Shard shard = weights.shard();
         Optional<PackedWeight> weight =
                 config.tiedEmbeddings() || weights.has("lm_head.weight")
                         ? Optional.of(pack(weights, embedding))
@@ -38,10 +41,16 @@ public record LmHead(
         if (weight.isEmpty() && !weights.isBaseModel()) {
             throw weights.missing("lm_head.weight", "only a base model may have no output head");
         }
+        return of(weights, weight);
+    }
+
+    private static LmHead of(Weights weights, Optional<PackedWeight> weight) {
+        ModelConfig config = weights.config();
+        DecoderDetails details = config.details();
         return new LmHead(
                 weights.kernels(),
                 weight,
-                Shard.cut(config, shard.size()).stream()
+                Shard.cut(config, weights.shard().size()).stream()
                         .mapToInt(each -> each.vocabulary().size())
                         .toArray(),
                 (float) (1 / details.logitDivisor()),

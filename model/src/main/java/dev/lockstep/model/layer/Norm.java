@@ -62,6 +62,29 @@ public sealed interface Norm {
         }
     }
 
+    /// A norm of the residual itself (Vaswani et al. 2017): the residual becomes `norm(residual +
+    /// x)`, which the next branch reads unchanged.
+    record OfResidual(Layer norm) implements Norm {
+
+        @Override
+        public Kernels kernels() {
+            return norm.kernels();
+        }
+
+        /// @param residual normed too
+        @Override
+        public void apply(Tensor residual, Tensor out) {
+            norm.apply(residual, residual);
+            kernels().copy(residual, out);
+        }
+
+        @Override
+        public void addThenApply(Tensor x, Tensor residual, Tensor out) {
+            kernels().add(residual, x);
+            apply(residual, out);
+        }
+    }
+
     /// No norm: the branch reads the residual unchanged.
     record None(Kernels kernels) implements Norm {
 
@@ -120,6 +143,11 @@ public sealed interface Norm {
     static Layer layer(Weights weights, String name, float added) {
         int size = weights.config().hiddenSize();
         return layer(weights, name, added, weights.vector(name + ".bias", size));
+    }
+
+    /// Loads a LayerNorm of the residual itself.
+    static OfResidual ofResidual(Weights weights, String name) {
+        return new OfResidual(layer(weights, name));
     }
 
     /// Loads a LayerNorm that has no bias.

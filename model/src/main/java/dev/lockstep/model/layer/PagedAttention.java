@@ -47,12 +47,16 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
     private static AttentionShape shape(ModelConfig config, Shard shard, KvGroup group) {
         DecoderDetails details = config.details();
         int headSize = config.attention().headDim();
+        boolean windowed = group.kind() == KvGroup.Kind.WINDOW;
+        int window = windowed ? group.window() : AttentionShape.NO_WINDOW;
+        int ahead = windowed ? window - 1 : AttentionShape.NO_WINDOW;
         return new AttentionShape(
                 shard.kvHeadOf(config),
                 shard.kvHeads().size(),
                 headSize,
                 (float) details.attentionScale().orElse(1 / Math.sqrt(headSize)),
-                group.kind() == KvGroup.Kind.WINDOW ? group.window() : AttentionShape.NO_WINDOW,
+                window,
+                details.encoder().isEmpty() ? 0 : ahead,
                 (float) details.attentionCap().orElse(0));
     }
 

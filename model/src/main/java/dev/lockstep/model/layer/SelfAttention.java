@@ -178,19 +178,34 @@ public record SelfAttention(
         return qkv(weights, attention, new RowOrder.AdjacentPairs(headSize, 0, rotary));
     }
 
+    /// Loads three projections by their names.
+    public static Linear.ColumnParallel qkv(
+            Weights weights, String query, String key, String value) {
+        return qkv(weights, query, key, value, new RowOrder.AsIs());
+    }
+
     private static Linear.ColumnParallel qkv(Weights weights, String attention, RowOrder order) {
+        return qkv(
+                weights,
+                attention + ".q_proj",
+                attention + ".k_proj",
+                attention + ".v_proj",
+                order);
+    }
+
+    private static Linear.ColumnParallel qkv(
+            Weights weights, String query, String key, String value, RowOrder order) {
         AttentionConfig config = weights.config().attention();
         int hidden = weights.config().hiddenSize();
         return Linear.ColumnParallel.load(
                 weights,
-                weights.linear(attention + ".q_proj", config.queryWidth(), hidden)
+                weights.linear(query, config.queryWidth(), hidden)
                         .ordered(order)
                         .cut(queryColumns(weights)),
-                weights.linear(attention + ".k_proj", config.kvWidth(), hidden)
+                weights.linear(key, config.kvWidth(), hidden)
                         .ordered(order)
                         .cut(keyColumns(weights)),
-                weights.linear(attention + ".v_proj", config.kvWidth(), hidden)
-                        .cut(keyColumns(weights)));
+                weights.linear(value, config.kvWidth(), hidden).cut(keyColumns(weights)));
     }
 
     /// Loads one matrix of all queries, then all keys, then all values.

@@ -379,6 +379,7 @@ final class GroupKeeper implements AutoCloseable {
                     case "full" -> KvGroupShape.Kind.FULL;
                     case "window" -> KvGroupShape.Kind.WINDOW;
                     case "state" -> KvGroupShape.Kind.STATE;
+                    case "none" -> KvGroupShape.Kind.NONE;
                     default ->
                             throw new IllegalArgumentException(
                                     "KV group of kind \"" + proto.getKind() + "\"");

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records tiny encoders with the hidden states that transformers gives for them.
+
+    pip install -r requirements.txt && python record_encoders.py ../resources/encoders [CASE...]
+
+Without cases it records all of them anew. Each case is a folder: the model as its users have it, golden.json with prompts,
+golden-logits.safetensors with the last layer's hidden states of every token. Weights come from a seed. The reference is
+computed in f32 on the CPU, from the written files.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+VOCABULARY = 96
+# Within a block of keys and values, at its border, and over several windows.
+LENGTHS = (1, 5, 16, 40)
+
+BERT = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+            max_position_embeddings=64)
+MODERN = dict(BERT, hidden_size=32, intermediate_size=64, num_hidden_layers=4, local_attention=12, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+              cls_token_id=1, sep_token_id=2)
+GEMMA = dict(BERT, hidden_size=32, head_dim=16, num_key_value_heads=1, num_hidden_layers=3, sliding_window=12,
+             query_pre_attn_scalar=16, use_bidirectional_attention=True, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+             layer_types=["sliding_attention", "full_attention", "sliding_attention"])
+
+
+def build(name, config):
+    model_class = getattr(transformers, name)
+    return model_class._from_config(model_class.config_class(**config), attn_implementation="eager").float().eval()
+
+
+def randomize(model, seed):
+    """Sets random weights that f16 represents exactly."""
+    random = np.random.default_rng(seed)
+    zero_is_one = type(model).__name__.startswith("Gemma")
+    with torch.no_grad():
+        for name, weight in sorted(model.named_parameters()):
+            values = random.standard_normal(tuple(weight.shape)).astype(np.float32)
+            if weight.ndim == 1 and name.endswith("weight"):
+                values = 0.1 * values + (0 if zero_is_one else 1)
+            else:
+                values *= 0.3 if weight.ndim == 1 or "embed" in name else 0.12
+            weight.copy_(torch.from_numpy(values).half().float())
+    return model
+
+
+def prompts():
+    random = np.random.default_rng(7)
+    return [random.integers(3, VOCABULARY, length).tolist() for length in LENGTHS]
+
+
+@torch.no_grad()
+def states(model):
+    """Returns the hidden states of each prompt; those of a whole model are its base model's."""
+    base = model.base_model
+    return {f"logits.{i}": base(torch.tensor([prompt])).last_hidden_state[0].float().contiguous()
+            for i, prompt in enumerate(prompts())}
+
+
+def case(root, name, kind, config, change=lambda config: None):
+    """@param change of the written configuration, after which transformers must read the same model"""
+    if CASES and name not in CASES:
+        return
+    folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    model = randomize(build(kind, config), 1)
+    model.half().save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    path = folder / "config.json"
+    expected = reload(model, folder)
+    written = json.loads(path.read_text())
+    change(written)
+    path.write_text(json.dumps(written, indent=1) + "\n")
+    recorded = reload(model, folder)
+    for key, rows in expected.items():
+        assert torch.equal(rows, recorded[key]), name
+    (folder / "golden.json").write_text(
+        json.dumps([{"prompt_ids": prompt, "greedy_ids": []} for prompt in prompts()]) + "\n")
+    save_file(recorded, folder / "golden-logits.safetensors")
+    print(name, sorted(load_file(folder / "model.safetensors"))[:4], written["architectures"])
+
+
+def reload(model, folder):
+    read = type(model).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    return states(read)
+
+
+def published_modernbert(config):
+    """The layout of transformers 4."""
+    rope = config.pop("rope_parameters")
+    config["global_rope_theta"] = rope["full_attention"]["rope_theta"]
+    config["local_rope_theta"] = rope["sliding_attention"]["rope_theta"]
+    types = config.pop("layer_types")
+    config["global_attn_every_n_layers"] = next(i for i, kind in enumerate(types) if i and kind == "full_attention")
+
+
+def published_nomic(folder):
+    """Writes the configuration beside the other one as its authors publish it, with code of their own."""
+    config = json.loads((folder / "config.json").read_text())
+    published = dict(
+        model_type="nomic_bert", architectures=["NomicBertModel"], activation_function="swiglu", causal=False,
+        n_embd=config["hidden_size"], n_head=config["num_attention_heads"], n_inner=config["intermediate_size"],
+        n_layer=config["num_hidden_layers"], n_positions=config["max_position_embeddings"],
+        layer_norm_epsilon=config["layer_norm_eps"], vocab_size=config["vocab_size"], type_vocab_size=2, prenorm=False,
+        qkv_proj_bias=False, mlp_fc1_bias=False, mlp_fc2_bias=False, parallel_block=False, rotary_emb_base=1000,
+        rotary_emb_fraction=1.0, rotary_emb_interleaved=False, rotary_emb_scale_base=None, rotary_scaling_factor=None,
+        use_rms_norm=False, torch_dtype="float32")
+    (folder / "config-published.json").write_text(json.dumps(published, indent=1) + "\n")
+
+
+def cases(root):
+    case(root, "bert", "BertModel", BERT)
+    # Three heads: two ranks have an uneven part of them.
+    case(root, "bert-masked-lm", "BertForMaskedLM", dict(BERT, hidden_size=48, num_attention_heads=3))
+    case(root, "xlm-roberta", "XLMRobertaModel", dict(BERT, type_vocab_size=1, max_position_embeddings=66,
+                                                      pad_token_id=1))
+    case(root, "roberta-masked-lm", "RobertaForMaskedLM", dict(BERT, type_vocab_size=1, max_position_embeddings=66,
+                                                               pad_token_id=1))
+    case(root, "embedding-gemma", "Gemma3TextModel", GEMMA)
+    case(root, "modernbert", "ModernBertModel", MODERN)
+    case(root, "modernbert-masked-lm", "ModernBertForMaskedLM", dict(MODERN, norm_bias=True, attention_bias=True,
+                                                                     mlp_bias=True), published_modernbert)
+    case(root, "nomic-bert", "NomicBertModel", dict(BERT, hidden_act="silu"))
+    if not CASES or "nomic-bert" in CASES:
+        published_nomic(root / "nomic-bert")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    target = Path(sys.argv[1])
+    CASES = sys.argv[2:]
+    if not CASES:
+        shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True, exist_ok=True)
+    cases(target)

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.worker;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.proto.v1.KvGroupInfo;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/// A worker of an encoder: sequences are single rows that keep nothing.
+class EncoderSessionTest {
+    private static final int[] NONE = {};
+    private static final int[] PROMPT = {5, 60, 7, 41, 12, 9, 33};
+    private static final int[] OTHER = {8, 8, 70};
+    private static final int HIDDEN = 32;
+
+    private TestWorker worker;
+    private Session session;
+
+    @BeforeEach
+    void open() {
+        worker =
+                TestWorker.onModel(
+                        Path.of(
+                                "..",
+                                "model",
+                                "src",
+                                "test",
+                                "resources",
+                                "encoders",
+                                "modernbert"),
+                        64);
+        session = worker.openWarm(1);
+    }
+
+    @AfterEach
+    void close() {
+        session.close();
+        worker.close();
+    }
+
+    private static Step.Admission admission(
+            int slot, int[] prompt, OutputSettings outputs, boolean withoutKv) {
+        return new Step.Admission(
+                "r", slot, prompt, NONE, SamplingSettings.greedy(), 0, outputs, false, withoutKv);
+    }
+
+    private static OutputSettings pooled(OutputSettings.Pooling pooling) {
+        return new OutputSettings(0, false, 0, true, pooling);
+    }
+
+    private List<StepOutcome.Outputs> run(List<Step.Admission> admitted) {
+        List<Step.Row> rows =
+                admitted.stream()
+                        .map(
+                                each ->
+                                        new Step.Row(
+                                                each.slot(),
+                                                0,
+                                                each.promptIds().length,
+                                                List.of(),
+                                                List.of()))
+                        .toList();
+        StepOutcome outcome =
+                session.run(
+                        new Step(
+                                session.epoch(),
+                                session.lastNumber() + 1,
+                                NONE,
+                                admitted,
+                                List.of(),
+                                rows));
+        assertTrue(outcome.sampled().isEmpty());
+        session.run(
+                TestWorker.step(
+                        session,
+                        admitted.stream().mapToInt(Step.Admission::slot).toArray(),
+                        List.of()));
+        return outcome.outputs();
+    }
+
+    @Test
+    void vectorsAreThoseOfTheTokensTheyArePooledFrom() {
+        List<StepOutcome.Outputs> outputs =
+                run(
+                        List.of(
+                                admission(0, PROMPT, pooled(OutputSettings.Pooling.CLS), true),
+                                admission(1, OTHER, pooled(OutputSettings.Pooling.LAST), true),
+                                admission(2, PROMPT, pooled(OutputSettings.Pooling.MEAN), true)));
+        assertEquals(3, outputs.size());
+        float[] states = outputs.get(0).hiddenStates();
+        assertEquals(PROMPT.length * HIDDEN, states.length);
+        assertArrayEquals(Arrays.copyOf(states, HIDDEN), outputs.get(0).pooled());
+        float[] others = outputs.get(1).hiddenStates();
+        assertArrayEquals(
+                Arrays.copyOfRange(others, 2 * HIDDEN, 3 * HIDDEN), outputs.get(1).pooled());
+        assertArrayEquals(states, outputs.get(2).hiddenStates());
+        float[] mean = new float[HIDDEN];
+        for (int i = 0; i < HIDDEN; i++) {
+            double sum = 0;
+            for (int token = 0; token < PROMPT.length; token++) {
+                sum += states[token * HIDDEN + i];
+            }
+            mean[i] = (float) (sum / PROMPT.length);
+        }
+        assertArrayEquals(mean, outputs.get(2).pooled());
+    }
+
+    @Test
+    void aLaterTokenChangesTheFirst() {
+        int[] changed = PROMPT.clone();
+        changed[PROMPT.length - 1]++;
+        float[] before =
+                run(List.of(admission(0, PROMPT, pooled(OutputSettings.Pooling.CLS), true)))
+                        .getFirst()
+                        .pooled();
+        float[] after =
+                run(List.of(admission(0, changed, pooled(OutputSettings.Pooling.CLS), true)))
+                        .getFirst()
+                        .pooled();
+        assertTrue(!Arrays.equals(before, after));
+    }
+
+    @Test
+    void aSequenceThatWouldKeepKeysAndValuesIsRefused() {
+        var refusal =
+                assertThrows(
+                        IllegalArgumentException.class,
+                        () ->
+                                run(
+                                        List.of(
+                                                admission(
+                                                        3,
+                                                        PROMPT,
+                                                        pooled(OutputSettings.Pooling.LAST),
+                                                        false))));
+        assertEquals(
+                "slot 3: an encoder computes a sequence in one step, without KV",
+                refusal.getMessage());
+    }
+
+    @Test
+    void canaryStepsRepeat() {
+        assertEquals(session.canary(), session.canary());
+    }
+
+    @Test
+    void warmUpMeasuresAStep() {
+        StepBudget budget = new WarmUp(worker.rank.kernels(), session, TestWorker.BLOCKS).measure();
+        assertTrue(budget.tokens() > 0);
+        assertEquals(0, budget.doublingPosition());
+    }
+
+    @Test
+    void nothingIsAnnouncedAsKept() {
+        List<KvGroupInfo> groups =
+                worker.joinReply.joined(1, new HeldBlocks(worker.rank.kv())).getKvGroupsList();
+        assertEquals(List.of("none", "none"), groups.stream().map(KvGroupInfo::getKind).toList());
+    }
+}
