@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of a stored table, by token id, as floats. The table is the mapped checkpoint itself.
+#include "float8.h"
 #include "lanes.h"
 #include "stored.h"
 
@@ -40,6 +41,15 @@ void expand_q4_1(const uint8_t* block, int64_t columns, float* out) {
     const int8_t* values = reinterpret_cast<const int8_t*>(q);
     store(out + c, fma(scale, load_signed_bytes(values), minimum));
     store(out + c + LANES, fma(scale, load_signed_bytes(values + LANES), minimum));
+  }
+}
+
+// Blocks of 68 bytes: f32 scale, 64 codes; the first column is `first` columns into the row.
+void expand_e4m3(const uint8_t* row, int64_t first, int64_t columns, float* out) {
+  for (int64_t c = 0; c < columns; c++) {
+    const uint8_t* block = row + (first + c) / E4M3_COLUMNS * E4M3_BYTES;
+    float weight = e4m3_to_float(block[4 + (first + c) % E4M3_COLUMNS]) * ::load<float>(block);
+    out[c] = bf16_to_float(float_to_bf16(weight));
   }
 }
 
@@ -90,6 +100,9 @@ LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_byt
         break;
       case TYPE_Q8_0:
         expand_q8_0(row, columns, target);
+        break;
+      case TYPE_E4M3:
+        expand_e4m3(row, skipped, columns, target);
         break;
       case TYPE_Q4_0:
         expand<TYPE_Q4_0>(row, skipped, columns, target);

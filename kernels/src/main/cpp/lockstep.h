@@ -32,7 +32,8 @@ enum TensorType {
   TYPE_Q6_K,
   TYPE_IQ4_XS,
   TYPE_IQ2_GRID,
-  TYPE_IQ3_GRID
+  TYPE_IQ3_GRID,
+  TYPE_E4M3
 };
 
 static inline float bits_to_float(uint32_t bits) {

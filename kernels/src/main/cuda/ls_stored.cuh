@@ -26,7 +26,8 @@ enum StoredType {
   STORED_Q6_K,
   STORED_IQ4_XS,
   STORED_IQ2_GRID,
-  STORED_IQ3_GRID
+  STORED_IQ3_GRID,
+  STORED_E4M3
 };
 
 __device__ __forceinline__ uint32_t two_bytes(const uint8_t* at) { return at[0] | static_cast<uint32_t>(at[1]) << 8; }
@@ -71,6 +72,12 @@ __device__ __forceinline__ int iq3_value(int code) {
   return code < 8 ? magnitude : -magnitude;
 }
 
+// A float of 8 bits (OCP FP8, E4M3): its sign and magnitude are those of an f32 without 120 of its exponent.
+__device__ __forceinline__ float e4m3_value(uint32_t code) {
+  if ((code & 127) == 127) return __uint_as_float(0x7fc00000u);
+  return __uint_as_float((code & 128) << 24 | (code & 127) << 20) * 0x1p120f;
+}
+
 // 16 scales of 6 bits, signed: low 4 bits, then high 2.
 __device__ __forceinline__ int q3_scale(const uint8_t* packed, int half) {
   int low = half < 8 ? packed[half] & 15 : packed[half - 8] >> 4;
@@ -97,6 +104,11 @@ __device__ __forceinline__ float stored_element(int type, const uint8_t* row, in
   if (type == STORED_F32) return __uint_as_float(four_bytes(row + 4 * column));
   if (type == STORED_F16) return half_at(row + 2 * column);
   if (type == STORED_BF16) return __uint_as_float(two_bytes(row + 2 * column) << 16);
+  if (type == STORED_E4M3) {
+    const uint8_t* block = row + column / 64 * 68;
+    float weight = e4m3_value(block[4 + column % 64]) * __uint_as_float(four_bytes(block));
+    return __uint_as_float(static_cast<uint32_t>(bf16_bits(weight)) << 16);
+  }
   int i = static_cast<int>(column % (type >= STORED_Q2_K ? 256 : 32));
   int64_t at = column / (type >= STORED_Q2_K ? 256 : 32);
   switch (type) {

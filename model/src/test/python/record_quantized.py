@@ -37,13 +37,16 @@ def fp8(values):
     return values.clamp(-448, 448).to(torch.float8_e4m3fn)
 
 
-def fp8_blocks(name, w):
-    from transformers.integrations.finegrained_fp8 import Fp8Dequantize
-    rows, columns = w.shape
-    blocks = w.reshape(rows // 32, 32, columns // 32, 32)
-    scale = blocks.abs().amax((1, 3)) / 448
-    q = fp8(blocks / scale[:, None, :, None]).reshape(rows, columns)
-    return {".weight": q, ".weight_scale_inv": scale}, Fp8Dequantize(None)._dequantize_one(q, scale, torch.bfloat16)
+def fp8_blocks(size):
+    def quantize(name, w):
+        from transformers.integrations.finegrained_fp8 import Fp8Dequantize
+        rows, columns = w.shape
+        high = min(size, rows)
+        blocks = w.reshape(rows // high, high, columns // size, size)
+        scale = blocks.abs().amax((1, 3)) / 448
+        q = fp8(blocks / scale[:, None, :, None]).reshape(rows, columns)
+        return {".weight": q, ".weight_scale_inv": scale}, Fp8Dequantize(None)._dequantize_one(q, scale, torch.bfloat16)
+    return quantize
 
 
 def fp8_partial_blocks(name, w):
@@ -143,11 +146,13 @@ def gptq(bits, size, symmetric, version=1, order=False):
     return quantize
 
 
-def awq(name, w):
-    groups = torch.arange(w.shape[1]) // 32
-    codes, zeros, scales = affine(w, 4, groups, False)
-    packed = lambda values: pack_words(values.reshape(values.shape[0], -1, 8)[..., [0, 2, 4, 6, 1, 3, 5, 7]].flatten(1), 4, 1)
-    return {".qweight": packed(codes.T), ".qzeros": packed(zeros), ".scales": scales}, dequantized(codes, zeros, scales, groups)
+def awq(size):
+    def quantize(name, w):
+        groups = torch.arange(w.shape[1]) // size
+        codes, zeros, scales = affine(w, 4, groups, False)
+        packed = lambda values: pack_words(values.reshape(values.shape[0], -1, 8)[..., [0, 2, 4, 6, 1, 3, 5, 7]].flatten(1), 4, 1)
+        return {".qweight": packed(codes.T), ".qzeros": packed(zeros), ".scales": scales}, dequantized(codes, zeros, scales, groups)
+    return quantize
 
 
 def bits_and_bytes(double):
@@ -346,7 +351,10 @@ def cases(root):
     gguf_types(root, "gguf-grids")
     without_first = lambda name: is_linear(name) and ".layers.0.self_attn." not in name
     case(root, "fp8-blocks", {"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [32, 32],
-                              "modules_to_not_convert": ["model.layers.0.self_attn"]}, fp8_blocks, is_quantized=without_first)
+                              "modules_to_not_convert": ["model.layers.0.self_attn"]}, fp8_blocks(32), is_quantized=without_first)
+    wide = dict(SHAPE, intermediate_size=128)
+    case(root, "fp8-blocks-64", {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [64, 64]},
+         fp8_blocks(64), shape=wide)
     case(root, "fp8-partial-blocks", {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [48, 48]},
          fp8_partial_blocks)
     # The rows of a head of kv_b_proj are not whole blocks; all layers are dense.
@@ -370,6 +378,9 @@ def cases(root):
             ("ct-w4a16-asym", "pack-quantized", 7, dict(num_bits=4, type="int", strategy="group", group_size=32, symmetric=False), None),
             ("ct-mxfp4", "mxfp4-pack-quantized", 6, dict(num_bits=4, type="float", strategy="group", group_size=32), None)):
         case(root, name, ct(form, **weights), compressed(weights, activations, dict(format=form, largest=largest)))
+    asymmetric = dict(num_bits=4, type="int", strategy="group", group_size=64, symmetric=False)
+    case(root, "ct-w4a16-asym-64", ct("pack-quantized", **asymmetric),
+         compressed(asymmetric, None, dict(format="pack-quantized", largest=7)), shape=wide)
     nvfp4 = dict(num_bits=4, type="float", strategy="tensor_group", group_size=16)
     case(root, "ct-nvfp4", ct("nvfp4-pack-quantized", **nvfp4),
          compressed(nvfp4, None, dict(format="nvfp4-pack-quantized", largest=6), global_scale=True))
@@ -377,17 +388,22 @@ def cases(root):
     half = dict(dtype=torch.float16)
     case(root, "gptq", of_gptq(), gptq(4, 32, True), **half)
     case(root, "gptq-asym-v2", of_gptq(sym=False, checkpoint_format="gptq_v2"), gptq(4, 32, False, version=2), **half)
+    case(root, "gptq-asym-64", of_gptq(sym=False, group_size=64), gptq(4, 64, False), shape=wide, **half)
     case(root, "gptq-act-order", of_gptq(sym=False, desc_act=True), gptq(4, 32, False, order=True), **half)
     case(root, "gptq-8", of_gptq(bits=8), gptq(8, 32, True), **half)
-    case(root, "awq", {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"}, awq, **half)
+    case(root, "awq", {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"}, awq(32), **half)
+    case(root, "awq-64", {"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": True, "version": "gemm"}, awq(64),
+         shape=wide, **half)
     case(root, "bnb-nf4", {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, bits_and_bytes(False))
     case(root, "bnb-nf4-double", {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
          bits_and_bytes(True))
     case(root, "bnb-int8", {"quant_method": "bitsandbytes", "load_in_8bit": True}, bits_and_bytes_int8)
     everything = lambda name: "norm" not in name
-    mixed = lambda name, w: mlx(8 if "down_proj" in name else 4, 32)(name, w)
-    overrides = {f"model.layers.{i}.mlp.down_proj": {"group_size": 32, "bits": 8} for i in range(2)}
-    case(root, "mlx", dict({"group_size": 32, "bits": 4}, **overrides), mixed, is_quantized=everything, tied=True, key="quantization", **half)
+    for suffix, size, shape in (("", 32, SHAPE), ("-64", 64, wide)):
+        mixed = lambda name, w: mlx(8 if "down_proj" in name else 4, size)(name, w)
+        overrides = {f"model.layers.{i}.mlp.down_proj": {"group_size": size, "bits": 8} for i in range(2)}
+        case(root, "mlx" + suffix, dict({"group_size": size, "bits": 4}, **overrides), mixed, shape=shape, is_quantized=everything,
+             tied=True, key="quantization", **half)
     case(root, "modelopt-fp8", {"quant_method": "modelopt", "quant_algo": "FP8"}, modelopt_fp8)
     case(root, "modelopt-nvfp4", {"quant_method": "modelopt", "quant_algo": "NVFP4"}, modelopt_nvfp4)
     experts(root, "mxfp4-experts")

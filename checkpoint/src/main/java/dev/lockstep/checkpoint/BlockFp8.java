@@ -41,7 +41,7 @@ record BlockFp8(OptionalInt blockRows, OptionalInt blockColumns, TensorType type
                         scales(weight, scale, (int) columns),
                         type,
                         weight.typeName());
-        return weight.decoded(weight.typeName(), type, weight.shape(), matrix);
+        return CodedMatrix.tensor(weight, matrix, columnsOfScale(weight, scale), weight.shape());
     }
 
     private static long rows(StoredTensor tensor) {
@@ -72,6 +72,13 @@ record BlockFp8(OptionalInt blockRows, OptionalInt blockColumns, TensorType type
         return (row, from, values) ->
                 grid.read(
                         row / inner * gridRows + row % inner / blockRows.getAsInt(), from, values);
+    }
+
+    private int columnsOfScale(StoredTensor weight, StoredTensor scale) {
+        long count = scale.shape().stream().reduce(1L, Math::multiplyExact);
+        return count == 1 || isOnePerRow(scale, weight.shape())
+                ? Integer.MAX_VALUE
+                : blockColumns.orElse(1);
     }
 
     /// Returns whether each row has a scale; a grid of blocks may be as narrow.

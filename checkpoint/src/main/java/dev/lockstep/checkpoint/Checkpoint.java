@@ -186,15 +186,15 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         return values;
     }
 
-    /// Returns which matrices are decoded when they are loaded, for display; empty if none is. They
-    /// take the memory of the type that they are decoded to.
+    /// Returns which matrices are decoded or repacked when they are loaded, for display; empty if
+    /// none is. They take the memory of the type that they get.
     public final Optional<String> decodedMatrices() {
         Set<String> kinds = new TreeSet<>();
         for (StoredTensor tensor : tensors.values()) {
             if (tensor.decoder().isPresent()) {
-                kinds.add(
-                        "%s decoded to %s at load"
-                                .formatted(tensor.typeName(), tensor.type().orElseThrow()));
+                TensorType type = tensor.type().orElseThrow();
+                String verb = type.isQuantized() ? "repacked" : "decoded";
+                kinds.add("%s %s to %s at load".formatted(tensor.typeName(), verb, type));
             }
         }
         return kinds.isEmpty() ? Optional.empty() : Optional.of(String.join(", ", kinds));

@@ -14,7 +14,15 @@ record LaterRows(WeightDecoder whole, int first) implements WeightDecoder {
 
     @Override
     public Optional<Plain> fallback() {
-        return whole.fallback()
-                .map(plain -> new Plain(plain.type(), new LaterRows(plain.decoder(), first)));
+        return whole.fallback().map(this::later);
+    }
+
+    @Override
+    public Optional<Plain> inPlainType() {
+        return whole.inPlainType().map(this::later);
+    }
+
+    private Plain later(Plain plain) {
+        return new Plain(plain.type(), new LaterRows(plain.decoder(), first));
     }
 }

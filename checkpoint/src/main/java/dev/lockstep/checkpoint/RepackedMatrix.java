@@ -56,6 +56,11 @@ record RepackedMatrix(
                 : Optional.of(new Plain(plain.type(), plain));
     }
 
+    @Override
+    public Optional<Plain> inPlainType() {
+        return Optional.of(new Plain(plain.type(), plain));
+    }
+
     private boolean isExact() {
         float[] values = new float[Math.ceilDiv(plain.columns(), group)];
         for (int row = 0; row < plain.rows(); row++) {

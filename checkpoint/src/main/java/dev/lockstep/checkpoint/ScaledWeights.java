@@ -59,7 +59,10 @@ record ScaledWeights(Optional<TensorType> type, int blockRows, int blockColumns)
                         type.orElse(scale.type().orElseThrow()),
                         integers ? "I8" : "F8_E4M3");
         int group = Math.min(groups.columns(), columns);
-        return integers && zeros.isEmpty() && columns % group == 0
+        if (!integers) {
+            return CodedMatrix.tensor(weight, matrix, groups.columns(), weight.shape());
+        }
+        return zeros.isEmpty() && columns % group == 0
                 ? RepackedMatrix.tensor(
                         weight,
                         new RepackedMatrix(

@@ -42,7 +42,10 @@ public enum TensorType {
     /// a table; scale of 8 bits, signed, per 16; w = d·s·q / 8.
     IQ2_GRID(256, 146),
     /// In no file: IQ3_XXS is decoded to it. As IQ2_GRID with another table; w = d·s·q / 4.
-    IQ3_GRID(256, 146);
+    IQ3_GRID(256, 146),
+    /// In no file: matrices of FP8 are decoded to it. Floats of 8 bits q (OCP FP8, E4M3) after an
+    /// f32 scale d; w = d·q, rounded to f32 and then to bf16.
+    E4M3(64, 68);
 
     private static final int QUANTIZED_UNIT = 32;
 
@@ -66,6 +69,12 @@ public enum TensorType {
     /// True for types whose values share scales.
     public boolean isQuantized() {
         return blockSize > 1;
+    }
+
+    /// True for types whose weights multiply activations of int8 on a CPU. Those of the other types
+    /// multiply as the plain floats that their values are.
+    public boolean multipliesInt8() {
+        return isQuantized() && this != E4M3;
     }
 
     /// A row can be cut at multiples of this number of values: 1 for plain types, 32 for all

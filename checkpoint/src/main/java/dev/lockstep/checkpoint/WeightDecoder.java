@@ -17,6 +17,12 @@ public interface WeightDecoder {
         return Optional.empty();
     }
 
+    /// Returns how to decode the matrix to a plain type, where it cannot be used in its own: cut
+    /// within a block, or transposed. Empty where its type is plain, or is the only one.
+    default Optional<Plain> inPlainType() {
+        return Optional.empty();
+    }
+
     /// A decoder to a plain type.
     record Plain(TensorType type, WeightDecoder decoder) {}
 }

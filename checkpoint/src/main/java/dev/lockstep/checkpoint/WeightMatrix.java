@@ -62,18 +62,22 @@ public record WeightMatrix(
 
     /// Returns the matrix in a type that holds its values exactly: mostly this one.
     public WeightMatrix exact() {
-        return decoder.flatMap(WeightDecoder::fallback)
-                .map(
-                        plain ->
-                                new WeightMatrix(
-                                        name,
-                                        plain.type(),
-                                        rows,
-                                        columns,
-                                        order,
-                                        data,
-                                        Optional.of(plain.decoder())))
-                .orElse(this);
+        return decoder.flatMap(WeightDecoder::fallback).map(this::decodedBy).orElse(this);
+    }
+
+    /// Returns the matrix in a plain type if its decoder has one, else in its own.
+    public WeightMatrix plain() {
+        return decoder.flatMap(WeightDecoder::inPlainType).map(this::decodedBy).orElse(this);
+    }
+
+    /// Returns the matrix in a type of which columns `[from, to)` can be cut, if it has one.
+    public WeightMatrix cut(int from, int to) {
+        return from % type.unit() == 0 && to % type.unit() == 0 ? this : plain();
+    }
+
+    private WeightMatrix decodedBy(WeightDecoder.Plain plain) {
+        return new WeightMatrix(
+                name, plain.type(), rows, columns, order, data, Optional.of(plain.decoder()));
     }
 
     /// Returns some rows of a matrix that is in the order of its file.

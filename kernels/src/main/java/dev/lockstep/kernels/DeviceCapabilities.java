@@ -43,8 +43,8 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
 
     /// Returns the compute type of a model without `--dtype`.
     public DType computeType(TensorType weights) {
-        boolean bf16 =
-                weights == TensorType.BF16 || (weights.isQuantized() && !quantizesActivations());
+        boolean int8 = weights.multipliesInt8() && quantizesActivations();
+        boolean bf16 = weights == TensorType.BF16 || (weights.isQuantized() && !int8);
         return bf16 && hasBf16 ? DType.BF16 : DType.F32;
     }
 
@@ -56,8 +56,8 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         };
     }
 
-    /// Returns whether quantized weights multiply activations that are quantized to int8; elsewhere
-    /// they are decoded to the compute type when they are loaded.
+    /// Returns whether weights of the types for it multiply activations that are quantized to int8;
+    /// elsewhere they are decoded to the compute type when they are loaded.
     public boolean quantizesActivations() {
         return kind == Kind.CPU;
     }
@@ -65,7 +65,15 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
     /// Returns the type in which weights of that stored type are multiplied; I8 for int8
     /// activations.
     public DType multiplied(TensorType weights, DType compute) {
-        return weights.isQuantized() && quantizesActivations() ? DType.I8 : compute;
+        return weights.multipliesInt8() && quantizesActivations() ? DType.I8 : compute;
+    }
+
+    /// Returns the bytes of a weight in its memory, about: quantized weights have those of their
+    /// blocks on a CPU.
+    public double bytesPerWeight(TensorType weights, DType compute) {
+        return weights.isQuantized() && kind == Kind.CPU
+                ? (double) weights.blockBytes() / weights.blockSize()
+                : compute.bytes();
     }
 
     /// Returns the largest head that its attention computes.

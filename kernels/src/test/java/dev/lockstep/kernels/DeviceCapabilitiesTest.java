@@ -26,7 +26,7 @@ final class DeviceCapabilitiesTest {
             assertEquals(DType.F32, BF16_CPU.activationType(compute));
             for (TensorType weights : TensorType.values()) {
                 assertEquals(
-                        weights.isQuantized() ? DType.I8 : compute,
+                        weights.multipliesInt8() ? DType.I8 : compute,
                         BF16_CPU.multiplied(weights, compute));
             }
         }
@@ -35,6 +35,11 @@ final class DeviceCapabilitiesTest {
         assertEquals(DType.F32, PLAIN_CPU.computeType(TensorType.BF16));
         assertEquals(DType.F32, BF16_CPU.computeType(TensorType.F16));
         assertEquals(DType.F32, BF16_CPU.computeType(TensorType.Q4_K));
+        assertEquals(DType.BF16, BF16_CPU.computeType(TensorType.E4M3));
+        assertEquals(DType.F32, PLAIN_CPU.computeType(TensorType.E4M3));
+        assertEquals(0.5625, BF16_CPU.bytesPerWeight(TensorType.Q4_0, DType.F32));
+        assertEquals(1.0625, BF16_CPU.bytesPerWeight(TensorType.E4M3, DType.BF16));
+        assertEquals(2, BF16_CPU.bytesPerWeight(TensorType.BF16, DType.BF16));
         assertEquals(DType.F32, BF16_CPU.kvType(TensorType.F32));
         assertEquals(DType.F16, BF16_CPU.kvType(TensorType.BF16));
         assertEquals(DType.F16, BF16_CPU.kvType(TensorType.Q8_0));
@@ -57,6 +62,8 @@ final class DeviceCapabilitiesTest {
         assertEquals(DType.F32, GPU.computeType(TensorType.F16));
         assertEquals(DType.BF16, GPU.computeType(TensorType.BF16));
         assertEquals(DType.BF16, GPU.computeType(TensorType.Q4_K));
+        assertEquals(DType.BF16, GPU.computeType(TensorType.E4M3));
+        assertEquals(2, GPU.bytesPerWeight(TensorType.E4M3, DType.BF16));
         assertEquals(DType.F32, GPU.kvType(TensorType.F32));
         assertEquals(DType.BF16, GPU.kvType(TensorType.F16));
         assertEquals(DType.BF16, GPU.kvType(TensorType.Q4_K));

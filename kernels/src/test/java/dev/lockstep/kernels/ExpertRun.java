@@ -280,8 +280,8 @@ record ExpertRun(
     /// @param stored the type of activations
     /// @param quantizesActivations for quantized weights, which are decoded otherwise
     double bound(DType stored, boolean quantizesActivations) {
-        boolean quantizedGateUp = gateUp.getFirst().type().isQuantized();
-        boolean quantized = quantizedGateUp || down.getFirst().type().isQuantized();
+        boolean quantizedGateUp = gateUp.getFirst().type().multipliesInt8();
+        boolean quantized = quantizedGateUp || down.getFirst().type().multipliesInt8();
         // Sums of 64 and 96 terms, an exponential, and a sum of three experts.
         double bound = 1e-5;
         if (stored != DType.F32) {

@@ -160,7 +160,7 @@ public interface MatmulContract extends KernelsContract {
     }
 
     @ParameterizedTest
-    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = "MXFP4|I?Q.*")
+    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = "MXFP4|I?Q.*|E4M3")
     default void aCutOffAMultipleOfThirtyTwoColumnsIsRefused(TensorType type) {
         StoredMatrix stored = StoredMatrix.random(type, 2, 256, 5);
         IllegalArgumentException refused =
@@ -311,7 +311,7 @@ public interface MatmulContract extends KernelsContract {
 
     private Product product(
             StoredRow row, DType compute, DType activation, float[] x, int at, int columns) {
-        boolean int8 = row.type().isQuantized() && quantizesActivations();
+        boolean int8 = row.type().multipliesInt8() && quantizesActivations();
         Product product = Product.of(row, int8, compute, activation, x, at, columns);
         return new Product(product.value(), product.bound() * tolerances().products());
     }
@@ -347,7 +347,7 @@ public interface MatmulContract extends KernelsContract {
             double f32 = Rounding.unit(DType.F32);
             // Every addition rounds once; a quantized block rounds its few terms, which may cancel.
             double bound = magnitude * f32 * (columns + 8) + rounding * 1.0001;
-            if (row.type().isQuantized()) {
+            if (row.type().multipliesInt8()) {
                 bound += cancelled(row, x, at, columns) * f32 * 8;
             }
             if (compute == DType.BF16 && !int8) {

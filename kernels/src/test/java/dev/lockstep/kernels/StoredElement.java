@@ -78,7 +78,8 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
                         0,
                         0);
             }
-            case F32, F16, BF16 -> throw new IllegalArgumentException(type + " is plain");
+            case F32, F16, BF16, E4M3 ->
+                    throw new IllegalArgumentException(type + " has no integers");
         };
     }
 

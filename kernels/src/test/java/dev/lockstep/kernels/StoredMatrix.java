@@ -68,6 +68,15 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                 setHalf(block, 2, random.nextGaussian() / 64);
             }
             case Q6_K -> setHalf(block, 208, random.nextGaussian() / 1024);
+            case E4M3 -> {
+                block.set(FLOAT, 0, (float) (random.nextGaussian() / 128));
+                for (int i = Float.BYTES; i < block.byteSize(); i++) {
+                    byte code = block.get(ValueLayout.JAVA_BYTE, i);
+                    if ((code & 0x7F) == 0x7F) { // a NaN
+                        block.set(ValueLayout.JAVA_BYTE, i, (byte) (code - 1));
+                    }
+                }
+            }
         }
     }
 
@@ -94,7 +103,25 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                     IQ2_GRID,
                     IQ3_GRID ->
                     element(row, column).value();
+            case E4M3 -> {
+                MemorySegment block = data.asSlice(at, type.blockBytes());
+                byte code =
+                        block.get(ValueLayout.JAVA_BYTE, Float.BYTES + column % type.blockSize());
+                float weight = (float) e4m3(code) * block.get(FLOAT, 0);
+                yield Float.intBitsToFloat(Rounding.toBf16(weight) << 16);
+            }
         };
+    }
+
+    /// Returns the value of a float of 8 bits: sign, 4 bits of exponent, 3 of mantissa.
+    private static double e4m3(byte code) {
+        int exponent = code >> 3 & 15;
+        int mantissa = code & 7;
+        double magnitude =
+                exponent == 0
+                        ? Math.scalb((double) mantissa, -9)
+                        : Math.scalb((double) (8 + mantissa), exponent - 10);
+        return (code & 0x7F) == 0x7F ? Double.NaN : code < 0 ? -magnitude : magnitude;
     }
 
     /// Returns the parts of a quantized element.

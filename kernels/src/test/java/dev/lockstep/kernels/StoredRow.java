@@ -14,7 +14,7 @@ record StoredRow(TensorType type, double[] values, double[] minima) {
         double[] minima = new double[stored.columns()];
         for (int column = 0; column < values.length; column++) {
             values[column] = stored.at(row, column);
-            if (stored.type().isQuantized()) {
+            if (stored.type().multipliesInt8()) {
                 StoredElement element = stored.element(row, column);
                 minima[column] = Math.abs((double) element.min() * element.subMin());
             }

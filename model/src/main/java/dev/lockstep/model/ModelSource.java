@@ -116,7 +116,7 @@ public final class ModelSource {
                         + checkpoint.decodedMatrices().map(each -> "; " + each).orElse("")
                         + (decodedInstead.isEmpty()
                                 ? ""
-                                : "; %d matrices decoded to a plain type, because their type cannot hold their scales"
+                                : "; %d matrices decoded to a plain type, because their type cannot hold their scales or be cut there"
                                         .formatted(decodedInstead.size()));
         String named =
                 isGeneric()
@@ -198,16 +198,11 @@ public final class ModelSource {
         return weightBytes(shard, type -> kernels.bytesPerWeight(type, compute));
     }
 
-    /// Returns an estimate of [#weightBytes] without kernels: weights that multiply int8 have their
-    /// size in the files, others that of the compute type.
+    /// Returns an estimate of [#weightBytes] without kernels: quantized weights that stay packed
+    /// have the size of their blocks, others that of the compute type.
     public long expectedWeightBytes(
             Shard shard, ComputeTypes types, DeviceCapabilities capabilities) {
-        return weightBytes(
-                shard,
-                type ->
-                        capabilities.multiplied(type, types.compute()) == DType.I8
-                                ? (double) type.blockBytes() / type.blockSize()
-                                : types.compute().bytes());
+        return weightBytes(shard, type -> capabilities.bytesPerWeight(type, types.compute()));
     }
 
     /// Returns the bytes of the matrices that a rank reads from the files, estimated in the same

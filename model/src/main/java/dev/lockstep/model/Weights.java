@@ -160,7 +160,7 @@ public final class Weights {
     /// is decoded before.
     public PackedWeight packTransposedRows(String name, int rows, int columns, Span some) {
         WeightMatrix stored = matrix(name, rows, columns).part(some.from(), some.size());
-        WeightMatrix part = stored.type().isQuantized() ? stored.exact() : stored;
+        WeightMatrix part = stored.plain();
         if (headersOnly) {
             return packRows(OutputRows.of(Transposed.shape(part)));
         }
@@ -399,9 +399,11 @@ public final class Weights {
     private WeightRows source(ChosenRows some, Span columns, Arena decoded) {
         WeightMatrix stored = some.matrix();
         if (headersOnly) {
-            return RowSource.unread(stored, some.rows().length, columns);
+            return RowSource.unread(
+                    stored.cut(columns.from(), columns.to()), some.rows().length, columns);
         }
-        WeightMatrix matrix = some.rows().length == 0 ? stored : stored.exact();
+        WeightMatrix matrix =
+                some.rows().length == 0 ? stored : stored.exact().cut(columns.from(), columns.to());
         if (matrix.type() != stored.type()) {
             decodedInstead.add(stored.name());
         }

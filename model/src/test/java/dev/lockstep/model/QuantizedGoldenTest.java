@@ -3,9 +3,11 @@ package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DevicePointer;
@@ -14,6 +16,7 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.kernels.cpu.InstructionSet;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -85,12 +88,36 @@ class QuantizedGoldenTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"fp8-blocks, 2", "gptq-act-order, 1", "mlx, 2"})
+    @CsvSource({"fp8-blocks, 2", "fp8-blocks-64, 2", "gptq-act-order, 1", "mlx, 2"})
     void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String name, int ranks)
             throws Exception {
         Path folder = root().resolve(name);
         try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32")) {
             AnyBatch.requireSameBits(group, goldens(folder).prompts());
+        }
+    }
+
+    /// The matrices are small, and the scales of a whole block of the file count for less in large
+    /// ones.
+    @ParameterizedTest
+    @CsvSource({"fp8-blocks-64, mlp.down_proj, E4M3", "ct-fp8-channel, mlp.up_proj, E4M3"})
+    void aPackedMatrixTakesAtMostATenthMoreThanItsFile(String folder, String layer, TensorType type)
+            throws Exception {
+        Checkpoint checkpoint = Checkpoint.openFiles(root().resolve(folder));
+        String name = "model.layers.0.%s.weight".formatted(layer);
+        WeightMatrix matrix = checkpoint.tensor(name);
+        assertEquals(type, matrix.type());
+        assertEquals(matrix, matrix.exact());
+        long weights = (long) matrix.rows() * matrix.columns();
+        List<InstructionSet> sets =
+                InstructionSet.available().stream().filter(InstructionSet::isNative).toList();
+        for (InstructionSet set : sets) {
+            try (CpuKernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).with(set))) {
+                for (DType compute : kernels.capabilities().computeTypes()) {
+                    double bytes = kernels.bytesPerWeight(type, compute) * weights;
+                    assertTrue(bytes <= 1.1 * matrix.data().byteSize());
+                }
+            }
         }
     }
 

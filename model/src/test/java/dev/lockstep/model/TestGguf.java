@@ -141,7 +141,8 @@ record TestGguf(List<Stored> tensors) {
                 half(data, at + 2, one / 512);
             }
             case Q6_K -> half(data, at + 208, one / 16384);
-            case IQ2_GRID, IQ3_GRID -> throw new IllegalArgumentException(type + " is in no file");
+            case IQ2_GRID, IQ3_GRID, E4M3 ->
+                    throw new IllegalArgumentException(type + " is in no file");
         }
     }
 
@@ -238,7 +239,8 @@ record TestGguf(List<Stored> tensors) {
             case IQ4_NL -> 20;
             case IQ4_XS -> 23;
             case MXFP4 -> 39;
-            case IQ2_GRID, IQ3_GRID -> throw new IllegalArgumentException(type + " is in no file");
+            case IQ2_GRID, IQ3_GRID, E4M3 ->
+                    throw new IllegalArgumentException(type + " is in no file");
             case BF16 -> 30;
         };
     }

@@ -100,10 +100,11 @@ final class Matmul implements AutoCloseable {
         boolean anyBf16 = false;
         boolean anyInt8 = false;
         for (int i = 0; i < weight.segments().size(); i++) {
-            WeightFormat format = weight.segments().get(i).format();
-            anyF32 |= format == WeightFormat.F32;
-            anyBf16 |= format == WeightFormat.BF16;
-            anyInt8 |= format.isQuantized();
+            switch (weight.segments().get(i).format().inputs()) {
+                case F32 -> anyF32 = true;
+                case BF16 -> anyBf16 = true;
+                case INT8 -> anyInt8 = true;
+            }
         }
         if (anyF32) {
             prepareF32();
@@ -198,7 +199,11 @@ final class Matmul implements AutoCloseable {
 
     /// Returns the format that activations are prepared in for weights of `format`.
     private static WeightFormat prepared(WeightFormat format) {
-        return format.isQuantized() ? WeightFormat.Q8_0 : format;
+        return switch (format.inputs()) {
+            case F32 -> WeightFormat.F32;
+            case BF16 -> WeightFormat.BF16;
+            case INT8 -> WeightFormat.Q8_0;
+        };
     }
 
     private Activations activations(WeightFormat format) {

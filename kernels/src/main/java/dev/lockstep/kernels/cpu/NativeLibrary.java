@@ -98,6 +98,7 @@ final class NativeLibrary {
             case IQ4_XS -> 15;
             case IQ2_GRID -> 16;
             case IQ3_GRID -> 17;
+            case E4M3 -> 18;
         };
     }
 

@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cpu;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemoryLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.EnumMap;
@@ -52,6 +53,7 @@ final class NativeMatmulOps implements MatmulOps {
     private static String packer(WeightFormat format, String name) {
         return switch (format) {
             case F32, BF16, Q8_0, Q4_1 -> name;
+            case E4M3_F32, E4M3_BF16 -> "e4m3";
             case Q4_0,
                     Q5_0,
                     Q5_1,
@@ -90,6 +92,7 @@ final class NativeMatmulOps implements MatmulOps {
             case Q4_K, IQ4_XS, IQ2_GRID, IQ3_GRID -> superBlocks(blocks, skipped, 4);
             case Q5_K -> superBlocks(blocks, skipped, 5);
             case Q6_K -> superBlocks(blocks, skipped, 6);
+            case E4M3_F32, E4M3_BF16 -> e4m3Blocks(columns, skipped);
         };
     }
 
@@ -101,6 +104,13 @@ final class NativeMatmulOps implements MatmulOps {
     /// Returns the bytes of blocks with a scale, which are stored in pairs.
     private static long pairs(long blocks, int bits) {
         return CpuMemory.roundUp(blocks, 2) * (HALVES_BYTES + planes(bits));
+    }
+
+    /// Returns the bytes of whole blocks of E4M3, including those that are used only in part.
+    private static long e4m3Blocks(int columns, int skipped) {
+        int size = TensorType.E4M3.blockSize();
+        long blocks = Math.ceilDiv((long) skipped + columns, size);
+        return blocks * TILE_ROWS * TensorType.E4M3.blockBytes();
     }
 
     /// Returns the bytes of whole super-blocks, including those that are used only in part.

@@ -12,6 +12,7 @@ final class VectorMatmulOps implements MatmulOps {
     private final VectorTile q40 = new VectorQ40Tile();
     private final VectorTile q4 = new VectorQ4Tile();
     private final VectorTile q8Minimum = new VectorQ8MinimumTile();
+    private final VectorTile e4m3 = new VectorE4m3Tile();
     private final VectorTile q6K = new VectorHalves8Tile();
 
     @Override
@@ -34,6 +35,7 @@ final class VectorMatmulOps implements MatmulOps {
             case Q4_0 -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ40Tile.SCALES_BYTES);
             case Q2_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q2_K.scalesBytes());
             case Q3_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q3_K.scalesBytes());
+            case E4M3_F32, E4M3_BF16 -> blocks * VectorE4m3Tile.BLOCK_BYTES;
         };
     }
 
@@ -121,6 +123,7 @@ final class VectorMatmulOps implements MatmulOps {
             case Q4_0 -> q40;
             case Q2_K -> VectorHalves4Tile.Q2_K;
             case Q3_K -> VectorHalves4Tile.Q3_K;
+            case E4M3_F32, E4M3_BF16 -> e4m3;
         };
     }
 

@@ -34,6 +34,7 @@ final class VectorPack {
                 case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
                         VectorPackSubBlocks.byteHalves(source, row, out);
                 case Q4_0 -> VectorPackSubBlocks.nibblesAndScale(source, row, out);
+                case E4M3_F32, E4M3_BF16 -> packE4m3(source, row, out);
                 case Q2_K ->
                         VectorPackSubBlocks.nibbleHalves(source, row, out, VectorHalves4Tile.Q2_K);
                 case Q3_K ->
@@ -76,9 +77,29 @@ final class VectorPack {
                     Q6_K,
                     IQ4_XS,
                     IQ2_GRID,
-                    IQ3_GRID ->
+                    IQ3_GRID,
+                    E4M3 ->
                     throw new IllegalArgumentException(type + " is not plain");
         };
+    }
+
+    /// A NaN is no code of the tile: its scale becomes one, since the row's sum is NaN anyway.
+    private static void packE4m3(WeightSource source, long row, long out) {
+        int size = TensorType.E4M3.blockSize();
+        for (int from = 0; from < source.columns(); from += BLOCK) {
+            int column = source.skipped() + from;
+            long stored = row + (long) (column / size) * TensorType.E4M3.blockBytes();
+            float scale = SEGMENT.get(FLOAT, stored);
+            long codes = stored + Float.BYTES + column % size;
+            boolean nan = Float.isNaN(scale);
+            for (int i = 0; i < BLOCK; i += 4) {
+                int four = SEGMENT.get(INT, codes + i);
+                nan |= Float8.anyNaN(four);
+                SEGMENT.set(INT, out + 64L + 16L * i, four);
+            }
+            SEGMENT.set(FLOAT, out, nan ? Float.NaN : scale);
+            out += VectorE4m3Tile.BLOCK_BYTES;
+        }
     }
 
     private static void packQ8(int blocks, long row, long out) {

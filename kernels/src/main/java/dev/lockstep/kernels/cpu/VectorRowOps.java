@@ -42,6 +42,7 @@ final class VectorRowOps implements RowOps {
                 case BF16 -> expandBf16(row, columns, target);
                 case Q4_1 -> expandQ41(row, columns, target);
                 case Q8_0 -> expandQ80(row, columns, target);
+                case E4M3 -> expandE4m3(row, skipped, columns, target);
                 case Q4_0,
                         Q5_0,
                         Q5_1,
@@ -218,6 +219,18 @@ final class VectorRowOps implements RowOps {
             float value =
                     Math.fma(subBlock.scale(half), subBlock.value(column), subBlock.minimum(half));
             MEMORY.set(FLOAT, target + c * 4L, value);
+        }
+    }
+
+    private static void expandE4m3(long row, int skipped, int columns, long target) {
+        int size = TensorType.E4M3.blockSize();
+        for (int c = 0; c < columns; c++) {
+            int column = skipped + c;
+            long block = row + (long) (column / size) * TensorType.E4M3.blockBytes();
+            int code = MEMORY.get(ValueLayout.JAVA_BYTE, block + Float.BYTES + column % size);
+            float weight = Float8.value(code) * MEMORY.get(FLOAT, block);
+            short rounded = VectorLanes.floatToBfloat16(weight);
+            MEMORY.set(FLOAT, target + c * 4L, VectorLanes.bfloat16ToFloat(rounded));
         }
     }
 

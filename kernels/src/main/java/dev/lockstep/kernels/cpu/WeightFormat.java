@@ -22,7 +22,11 @@ enum WeightFormat {
     Q6_K,
     IQ4_XS,
     IQ2_GRID,
-    IQ3_GRID;
+    IQ3_GRID,
+    /// E4M3, multiplied as f32.
+    E4M3_F32,
+    /// E4M3, multiplied as bf16.
+    E4M3_BF16;
 
     /// What activations become before they multiply a weight.
     enum Inputs {
@@ -32,14 +36,16 @@ enum WeightFormat {
         INT8
     }
 
-    /// Returns the format of `type`: quantized types keep theirs, plain types use the compute type.
+    /// Returns the format of `type`: quantized types keep theirs, plain types use the compute type,
+    /// and so do the products of E4M3.
     static WeightFormat of(TensorType type, DType compute) {
-        if (type.isQuantized()) {
+        if (type.multipliesInt8()) {
             return valueOf(type.name());
         }
+        boolean plain = !type.isQuantized();
         return switch (compute) {
-            case F32 -> F32;
-            case BF16 -> BF16;
+            case F32 -> plain ? F32 : E4M3_F32;
+            case BF16 -> plain ? BF16 : E4M3_BF16;
             case F16, I32, I8 ->
                     throw new IllegalArgumentException(
                             "compute type %s, must be F32 or BF16".formatted(compute));
@@ -47,7 +53,26 @@ enum WeightFormat {
     }
 
     Inputs inputs() {
-        return this == F32 ? Inputs.F32 : this == BF16 ? Inputs.BF16 : Inputs.INT8;
+        return switch (this) {
+            case F32, E4M3_F32 -> Inputs.F32;
+            case BF16, E4M3_BF16 -> Inputs.BF16;
+            case Q4_0,
+                    Q4_1,
+                    Q5_0,
+                    Q5_1,
+                    Q8_0,
+                    IQ4_NL,
+                    MXFP4,
+                    Q2_K,
+                    Q3_K,
+                    Q4_K,
+                    Q5_K,
+                    Q6_K,
+                    IQ4_XS,
+                    IQ2_GRID,
+                    IQ3_GRID ->
+                    Inputs.INT8;
+        };
     }
 
     /// Returns whether activations are quantized to int8 per 32 values.

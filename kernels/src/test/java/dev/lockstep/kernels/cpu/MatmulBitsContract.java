@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
@@ -14,9 +15,12 @@ import dev.lockstep.kernels.StoredMatrix;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.TestDevice;
 import dev.lockstep.kernels.WeightRows;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -94,11 +98,90 @@ interface MatmulBitsContract extends KernelsContract {
         }
     }
 
+    /// FP8 is rounded to bf16 where it is multiplied, as by whoever decodes the matrix.
+    @Test
+    default void productsOfFp8HaveTheBitsOfADecodedMatrix() {
+        for (DType compute : computeTypes(TensorType.E4M3)) {
+            try (TestDevice device = device()) {
+                StoredMatrix stored = stored(TensorType.E4M3);
+                short[] decoded = new short[ROWS * COLUMNS];
+                for (int i = 0; i < decoded.length; i++) {
+                    double value = stored.at(i / COLUMNS, FIRST + i % COLUMNS);
+                    decoded[i] = Rounding.toBf16((float) value);
+                }
+                var plain =
+                        new StoredMatrix(
+                                TensorType.BF16, ROWS, COLUMNS, MemorySegment.ofArray(decoded));
+                PackedWeight expected = device.kernels().prepare(List.of(plain.whole()), compute);
+                Tensor x = MatmulContract.activations(device, 13, COLUMNS, 5);
+                assertArrayEquals(
+                        multiply(device, x, expected),
+                        multiply(device, x, weight(device, stored, compute)),
+                        "computed in " + compute);
+            }
+        }
+    }
+
+    /// Scales beyond the range of bf16 and E4M3, codes of every kind, and a NaN in one column only.
+    @Test
+    default void extremesOfFp8AreThoseOfADecodedMatrix() {
+        float[] scales = {
+            0x1p-149f, 0x1p-126f, 0x1p-120f, 1e30f, Float.MAX_VALUE, -3f, 0, 0x1p127f
+        };
+        int size = TensorType.E4M3.blockSize();
+        int bytes = TensorType.E4M3.blockBytes();
+        MemorySegment data = MemorySegment.ofArray(new byte[(scales.length + 2) * 2 * bytes]);
+        short[] decoded = new short[(scales.length + 2) * 2 * size];
+        for (int row = 0; row < scales.length + 2; row++) {
+            float scale = row < scales.length ? scales[row] : 0.5f;
+            for (int column = 0; column < 2 * size; column++) {
+                MemorySegment block = data.asSlice((2L * row + column / size) * bytes, bytes);
+                block.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 0, scale);
+                boolean nan = row == scales.length && column == 70;
+                int code = nan ? 0xFF : column % 127 + 128 * (column / 127);
+                block.set(ValueLayout.JAVA_BYTE, 4 + column % size, (byte) code);
+            }
+        }
+        var stored = new StoredMatrix(TensorType.E4M3, scales.length + 2, 2 * size, data);
+        for (int i = 0; i < decoded.length; i++) {
+            decoded[i] = Rounding.toBf16((float) stored.at(i / (2 * size), i % (2 * size)));
+        }
+        var plain =
+                new StoredMatrix(
+                        TensorType.BF16,
+                        stored.rows(),
+                        stored.columns(),
+                        MemorySegment.ofArray(decoded));
+        float[] x = new float[3 * stored.columns()];
+        for (int i = 0; i < x.length; i++) {
+            x[i] = i % 5 - 2;
+        }
+        for (DType compute : computeTypes(TensorType.E4M3)) {
+            try (TestDevice device = device()) {
+                Tensor activations = device.floats(3, stored.columns(), x);
+                float[] actual = values(device, activations, stored, compute);
+                assertArrayEquals(values(device, activations, plain, compute), actual);
+                for (int i = 0; i < actual.length; i++) {
+                    if (i % stored.rows() == scales.length) {
+                        assertTrue(Float.isNaN(actual[i]));
+                    }
+                }
+            }
+        }
+    }
+
+    private static float[] values(TestDevice device, Tensor x, StoredMatrix stored, DType compute) {
+        PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), compute);
+        Tensor out = device.zeros(DType.F32, x.rows(), weight.rows());
+        device.kernels().matmul(x, weight, out);
+        return device.floats(out);
+    }
+
     /// The extremes of codes and activations, which exceed 16 bits where a kernel adds too many.
     @ParameterizedTest
     @EnumSource(
             mode = EnumSource.Mode.EXCLUDE,
-            names = {"F32", "F16", "BF16"})
+            names = {"F32", "F16", "BF16", "E4M3"})
     default void sumsOfExtremesDoNotOverflow(TensorType type) {
         float[] x = new float[4 * COLUMNS];
         for (int column = 0; column < COLUMNS; column++) {
@@ -140,7 +223,7 @@ interface MatmulBitsContract extends KernelsContract {
     }
 
     private static List<DType> computeTypes(TensorType type) {
-        return type.isQuantized() ? List.of(DType.F32) : List.of(DType.F32, DType.BF16);
+        return type.multipliesInt8() ? List.of(DType.F32) : List.of(DType.F32, DType.BF16);
     }
 
     private static PackedWeight weight(TestDevice device, TensorType type, DType compute) {
@@ -174,7 +257,7 @@ interface MatmulBitsContract extends KernelsContract {
                 float[] row = Arrays.copyOfRange(x, t * COLUMNS, (t + 1) * COLUMNS);
                 for (int r = 0; r < rows; r++) {
                     float sum =
-                            stored.type().isQuantized()
+                            stored.type().multipliesInt8()
                                     ? quantized(stored, r, row)
                                     : plain(stored, r, compute, row);
                     bits[t * rows + r] = Float.floatToRawIntBits(sum);
@@ -262,7 +345,8 @@ interface MatmulBitsContract extends KernelsContract {
                         Q6_K,
                         IQ4_XS,
                         IQ2_GRID,
-                        IQ3_GRID ->
+                        IQ3_GRID,
+                        E4M3 ->
                         false;
             };
         }

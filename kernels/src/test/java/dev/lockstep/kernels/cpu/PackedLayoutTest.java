@@ -40,9 +40,11 @@ final class PackedLayoutTest {
             IQ4_XS F32 00555608
             IQ2_GRID F32 c8bbf1aa
             IQ3_GRID F32 7b0c0a92
+            E4M3 F32 ef4b524a
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
+            E4M3 BF16 ef4b524a
             """;
 
     private static final String VECTOR =
@@ -65,9 +67,11 @@ final class PackedLayoutTest {
             IQ4_XS F32 71fe24da
             IQ2_GRID F32 bb768d78
             IQ3_GRID F32 ab0f430c
+            E4M3 F32 999a2462
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
+            E4M3 BF16 999a2462
             """;
 
     @ParameterizedTest
@@ -78,7 +82,7 @@ final class PackedLayoutTest {
         var sums = new ArrayList<String>();
         for (DType compute : List.of(DType.F32, DType.BF16)) {
             for (TensorType type : TensorType.values()) {
-                if (compute == DType.F32 || !type.isQuantized()) {
+                if (compute == DType.F32 || !type.multipliesInt8()) {
                     var options = new PackedOptions(folder, shard, PackedOptions.Access.READ);
                     try (var run = new PackedRun(options, ops, 1)) {
                         StoredMatrix stored = StoredMatrix.random(type, 21, 320, 7);
