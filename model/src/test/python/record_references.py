@@ -58,14 +58,14 @@ def randomize(model, seed, dtype):
     with torch.no_grad():
         for name, weight in sorted(model.named_parameters()):
             values = random.standard_normal(tuple(weight.shape)).astype(np.float32)
-            norm = weight.ndim == 1 and name.endswith("weight")
+            norm = name.endswith("weight") and (weight.ndim == 1 or name.endswith(("q_norm.weight", "k_norm.weight")))
             if norm:
                 values = 0.1 * values + (0 if zero_is_one else 1)
             else:
                 values *= 0.05 if weight.ndim == 1 else 0.12
             weight.copy_(torch.from_numpy(values).to(dtype).float())
         for name, buffer in sorted(model.named_buffers()):
-            if name.endswith("e_score_correction_bias"):
+            if name.endswith(("e_score_correction_bias", "expert_bias")):
                 values = 0.1 * random.standard_normal(tuple(buffer.shape)).astype(np.float32)
                 buffer.copy_(torch.from_numpy(values).to(dtype).float())
     return model
@@ -140,7 +140,7 @@ def older(config):
             config["sliding_window_pattern"] = types.index("full_attention") + 1
         if config["model_type"] == "exaone4" and config["sliding_window"]:
             config["sliding_window_pattern"] = types.index("full_attention") + 1
-        if config["model_type"] == "ministral" or config.get("sliding_window", 0) is None:
+        if config["model_type"] in ("ministral", "lfm2_moe") or config.get("sliding_window", 0) is None:
             config["layer_types"] = types
     if config["model_type"] == "minimax_m2":
         config["rotary_dim"] = int(config.pop("partial_rotary_factor") * config["head_dim"])
@@ -465,6 +465,10 @@ def folders(root):
     folder_case(root, "lfm2", "Lfm2", dict(
         GROUPED, num_hidden_layers=3, tie_word_embeddings=True, layer_types=["conv", "full_attention", "conv"], conv_L_cache=3,
         conv_bias=True, intermediate_size=36, block_multiple_of=32, rope_parameters=plain(1e6)))
+    folder_case(root, "lfm2-moe", "Lfm2Moe", dict(
+        GROUPED, num_hidden_layers=2, tie_word_embeddings=True, layer_types=["conv", "full_attention"],
+        conv_L_cache=3, intermediate_size=32, num_dense_layers=1, num_experts=3, num_experts_per_tok=2, moe_intermediate_size=48,
+        routed_scaling_factor=1.5, rope_parameters=plain(1e6)))
     folder_case(root, "qwen3-5-moe", "Qwen3_5Moe", dict(
         delta, num_experts=3, num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=32))
     granite = dict(GROUPED, hidden_size=32, num_hidden_layers=3, tie_word_embeddings=True, num_local_experts=0,
@@ -509,6 +513,8 @@ def folders(root):
             short_factor=SHORT_FACTORS[:6], original_max_position_embeddings=16)), lengths=(20, 40))
     cohere = dict(GROUPED, tie_word_embeddings=True, logit_scale=0.25)
     folder_case(root, "cohere", "Cohere", dict(cohere, attention_bias=True, rope_parameters=plain()))
+    folder_case(root, "cohere-norms", "Cohere", dict(
+        cohere, hidden_size=32, num_attention_heads=4, use_qk_norm=True, rope_parameters=plain()))
     folder_case(root, "cohere2", "Cohere2", dict(
         cohere, hidden_size=32, num_hidden_layers=4, sliding_window=8, rope_parameters=plain(5e4)))
     half = plain(partial_rotary_factor=0.5)
@@ -592,6 +598,9 @@ def mixtures(root, moe):
             150000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=64, truncate=False)))
     folder_case(root, "hunyuan", "HunYuanDenseV1", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain(
         rope_type="dynamic", alpha=50.0, factor=1.0)))
+    folder_case(root, "hunyuan-moe", "HunYuanMoEV1", dict(
+        SMALL, num_experts=4, moe_topk=2, intermediate_size=32, rope_parameters=plain(
+            rope_type="dynamic", alpha=50.0, factor=1.0)))
     folder_case(root, "ernie4_5moe", "Ernie4_5_Moe", dict(
         SMALL, tie_word_embeddings=True, moe_num_experts=4, moe_k=2, moe_intermediate_size=32,
         moe_num_shared_experts=2, rope_parameters=plain(5e5)))
@@ -650,6 +659,7 @@ def gguf_files(root):
         SMALL, num_hidden_layers=4, sliding_window=8, rope_parameters=plain(1e6)))
     cohere = dict(GROUPED, hidden_size=32, tie_word_embeddings=True, logit_scale=0.25)
     gguf_case(root, "gguf-command-r", "command-r", "Cohere", dict(cohere, rope_parameters=plain()))
+    gguf_case(root, "gguf-command-r-norms", "command-r", "Cohere", dict(cohere, use_qk_norm=True, rope_parameters=plain()))
     gguf_case(root, "gguf-cohere2", "cohere2", "Cohere2", dict(
         cohere, num_hidden_layers=4, sliding_window=8, rope_parameters=plain(5e4)))
     half = plain(partial_rotary_factor=0.5)

@@ -14,7 +14,14 @@ import java.util.stream.IntStream;
 record ExpertReader(JsonObject config) {
     /// Families whose router scores every expert alone.
     private static final Set<String> SIGMOID =
-            Set.of("deepseek_v3", "dots1", "glm4_moe", "glm4_moe_lite", "kimi_k2", "minimax_m2");
+            Set.of(
+                    "deepseek_v3",
+                    "dots1",
+                    "glm4_moe",
+                    "glm4_moe_lite",
+                    "kimi_k2",
+                    "lfm2_moe",
+                    "minimax_m2");
 
     /// Families that always scale the weights of a token's experts.
     private static final Set<String> RENORMALIZED =
@@ -24,6 +31,7 @@ record ExpertReader(JsonObject config) {
                     "granitemoe",
                     "granitemoehybrid",
                     "granitemoeshared",
+                    "hunyuan_v1_moe",
                     "minimax_m2",
                     "mixtral",
                     "qwen3_5_moe_text");
@@ -46,13 +54,25 @@ record ExpertReader(JsonObject config) {
         return Optional.of(
                 new ExpertConfig(
                         count.getAsInt(),
-                        config.requireInteger("num_experts_per_tok", "moe_k"),
+                        perToken(),
                         renormalized,
                         score,
                         groups(),
                         config.number("routed_scaling_factor").orElse(1),
                         sharedSize(),
                         dense()));
+    }
+
+    /// Returns the experts that process a token; Hunyuan may give them for each layer.
+    private int perToken() {
+        if (config.has("num_experts_per_tok") || !config.has("moe_topk")) {
+            return config.requireInteger("num_experts_per_tok", "moe_k");
+        }
+        Set<Integer> counts = Set.copyOf(config.integers("moe_topk"));
+        if (counts.size() != 1) {
+            throw config.wrong("moe_topk", counts, "the same number for all layers");
+        }
+        return counts.iterator().next();
     }
 
     private ExpertConfig.Score score() {
@@ -106,6 +126,9 @@ record ExpertReader(JsonObject config) {
     }
 
     private int sharedSize() {
+        if (modelType().equals("hunyuan_v1_moe")) {
+            return config.requireInteger("intermediate_size");
+        }
         OptionalInt size =
                 config.integer("shared_expert_intermediate_size", "shared_intermediate_size");
         if (size.isPresent()) {
@@ -129,7 +152,9 @@ record ExpertReader(JsonObject config) {
     }
 
     private IntPredicate sparseLayers(int layers) {
-        int first = config.integer("first_k_dense_replace", "moe_layer_start_index").orElse(0);
+        int first =
+                config.integer("first_k_dense_replace", "moe_layer_start_index", "num_dense_layers")
+                        .orElse(0);
         int last = config.integer("moe_layer_end_index").orElse(-1);
         int end = last < 0 ? layers - 1 : last;
         int step = config.integer("decoder_sparse_step", "moe_layer_interval").orElse(1);

@@ -152,7 +152,11 @@ final class HuggingFaceConfig {
         if (gptDefault && !config.has("intermediate_size") && !config.has("n_inner")) {
             return 4 * hidden;
         }
-        return config.has("moe_intermediate_size")
+        // The experts of Hunyuan have the size of its feed-forward.
+        boolean ofExperts =
+                config.has("moe_intermediate_size")
+                        && !config.text("model_type").orElse("").equals("hunyuan_v1_moe");
+        return ofExperts
                 ? requireSize(1 << 24, "moe_intermediate_size")
                 : requireSize(1 << 24, "intermediate_size", "n_inner");
     }

@@ -243,19 +243,6 @@ class FamilyReferenceTest {
     }
 
     @Test
-    void normsOfHeadsOfCohereAreRefused() throws Exception {
-        TinyModel.llama("CohereForCausalLM")
-                .everyLayer("self_attn.q_norm.weight", 4L, (long) SIZE)
-                .write(folder);
-        CheckpointException refusal =
-                assertThrows(CheckpointException.class, () -> ModelSource.open(folder));
-        assertEquals(
-                folder
-                        + ": tensors of q_norm (use_qk_norm) are LayerNorms of heads, which are not supported",
-                refusal.getMessage());
-    }
-
-    @Test
     void anUnknownKeyOfARopeIsRefusedInEveryFamily() throws Exception {
         String scaling = "{\"rope_type\": \"yarn\", \"factor\": 2, \"llama_4_scaling_beta\": 0.1}";
         requireRefusal(

@@ -81,6 +81,7 @@ class RecordedLogitsTest {
     @CsvSource({
         "qwen3-5, 3",
         "lfm2, 2",
+        "lfm2-moe, 2",
         "granite-hybrid, 3",
         "granite-hybrid-rope, 4",
         "falcon-h1, 3",

@@ -33,7 +33,11 @@ class RecordedRanksTest {
         "deepseek-v3, 4",
         "glm4moelite, 3",
         "hunyuan, 3",
-        "hunyuan, 4"
+        "hunyuan, 4",
+        "hunyuan-moe, 3",
+        "hunyuan-moe, 4",
+        "cohere-norms, 3",
+        "cohere-norms, 4"
     })
     void logitsAndGreedyIdsMatchTheRecordedOnes(String name, int ranks) throws Exception {
         Path folder = folder(name);
@@ -59,7 +63,9 @@ class RecordedRanksTest {
                 "deepseek-v2",
                 "deepseek-v3",
                 "glm4moelite",
-                "hunyuan"
+                "hunyuan",
+                "hunyuan-moe",
+                "cohere-norms"
             })
     void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String name) throws Exception {
         Path folder = folder(name);
@@ -70,7 +76,14 @@ class RecordedRanksTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"qwen2moe", "granitemoeshared", "deepseek-v2", "gptoss-mxfp4", "hunyuan"})
+            strings = {
+                "qwen2moe",
+                "granitemoeshared",
+                "deepseek-v2",
+                "gptoss-mxfp4",
+                "hunyuan",
+                "cohere-norms"
+            })
     void headersShowThatAModelCanBeLoaded(String name) throws Exception {
         ModelSource source = ModelSource.open(folder(name));
         for (int ranks = 1; ranks <= 4; ranks++) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.family;
 
-import dev.lockstep.checkpoint.Checkpoint;
-import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
@@ -11,14 +9,15 @@ import dev.lockstep.model.layer.Embedding;
 import dev.lockstep.model.layer.FeedForward;
 import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.QueryKeyNorm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
 import java.util.Set;
 
-/// Command R and Command R7B (Cohere 2024): attention and feed-forward read the same n, the
-/// residual after a LayerNorm without bias; the rope turns adjacent pairs. In Command R7B only
-/// layers with a window have a rope:
+/// Command R, R+ and R7B (Cohere 2024): attention and feed-forward read the same n, the residual
+/// after a LayerNorm without bias; the rope turns adjacent pairs. Command R+ has a LayerNorm of
+/// each head of q and k before the rotation; in Command R7B only layers with a window have a rope:
 ///
 /// ```
 /// residual += Wo · attention(rotary(Wq · n), rotary(Wk · n), Wv · n)
@@ -29,16 +28,6 @@ public final class Cohere implements ModelFamily {
     @Override
     public Set<String> architectures() {
         return Set.of("CohereForCausalLM", "Cohere2ForCausalLM", "command-r", "cohere2");
-    }
-
-    /// Refuses the norms of q and k of Command R+: LayerNorms of each head.
-    @Override
-    public void requireSupported(Checkpoint checkpoint) {
-        if (checkpoint.has("model.layers.0.self_attn.q_norm.weight")) {
-            throw new CheckpointException(
-                    "%s: tensors of q_norm (use_qk_norm) are LayerNorms of heads, which are not supported"
-                            .formatted(checkpoint.path()));
-        }
     }
 
     @Override
@@ -58,12 +47,22 @@ public final class Cohere implements ModelFamily {
         return new Decoder.Layer(
                 ResidualBranch.of(
                         Norm.layerWithoutBias(weights, layer + ".input_layernorm"),
-                        SelfAttention.rotary(
-                                weights,
-                                i,
-                                SelfAttention.qkvOfPairs(weights, attention),
-                                SelfAttention.output(weights, attention + ".o_proj"))),
+                        attention(weights, i, attention)),
                 ResidualBranch.of(
                         Norm.shared(weights), FeedForward.gated(weights, layer + ".mlp")));
+    }
+
+    private static SelfAttention attention(Weights weights, int i, String attention) {
+        SelfAttention plain =
+                SelfAttention.rotary(
+                        weights,
+                        i,
+                        SelfAttention.qkvOfPairs(weights, attention),
+                        SelfAttention.output(weights, attention + ".o_proj"));
+        return weights.has(attention + ".q_norm.weight")
+                ? plain.with(
+                        QueryKeyNorm.layerPerHead(
+                                weights, attention, SelfAttention.orderOfPairs(weights)))
+                : plain;
     }
 }

@@ -123,9 +123,13 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
     /// Loads `gate_proj`, `up_proj` and `down_proj` of a layer of a mixture of experts that has no
     /// experts.
     static Gated dense(Weights weights, String mlp) {
+        return dense(weights, mlp + ".gate_proj", mlp + ".up_proj", mlp + ".down_proj");
+    }
+
+    /// Loads matrices of these names, of a layer of a mixture of experts that has no experts.
+    static Gated dense(Weights weights, String gate, String up, String down) {
         int width = weights.config().details().experts().orElseThrow().dense().size();
-        Span own = weights.shard().columns(width);
-        return gated(weights, mlp + ".gate_proj", mlp + ".up_proj", mlp + ".down_proj", width, own);
+        return gated(weights, gate, up, down, width, weights.shard().columns(width));
     }
 
     /// Loads a gated feed-forward from matrices of these names.

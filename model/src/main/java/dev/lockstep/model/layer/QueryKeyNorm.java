@@ -2,14 +2,18 @@
 package dev.lockstep.model.layer;
 
 import dev.lockstep.checkpoint.AttentionConfig;
+import dev.lockstep.checkpoint.RowOrder;
+import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.Shard;
 import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
+import java.util.ArrayList;
+import java.util.List;
 
-/// RMSNorm of queries and keys before they are rotated.
+/// A norm of queries and keys before they are rotated.
 public sealed interface QueryKeyNorm {
 
     /// Norms queries and keys in place.
@@ -29,6 +33,34 @@ public sealed interface QueryKeyNorm {
         public void apply(Tensor queries, Tensor keys, ActivationBuffers activations) {
             kernels.rmsNormHeads(queries, query, epsilon);
             kernels.rmsNormHeads(keys, key, epsilon);
+        }
+    }
+
+    /// LayerNorm of each head of q and of k separately, without biases; every head has factors of
+    /// its own.
+    ///
+    /// @param queryHeads a norm for each query head of this rank
+    /// @param keyHeads a norm for each KV head of this rank
+    record LayerPerHead(List<Norm.Layer> queryHeads, List<Norm.Layer> keyHeads)
+            implements QueryKeyNorm {
+
+        public LayerPerHead {
+            queryHeads = List.copyOf(queryHeads);
+            keyHeads = List.copyOf(keyHeads);
+        }
+
+        @Override
+        public void apply(Tensor queries, Tensor keys, ActivationBuffers activations) {
+            apply(queryHeads, queries);
+            apply(keyHeads, keys);
+        }
+
+        private static void apply(List<Norm.Layer> norms, Tensor heads) {
+            for (int head = 0; head < norms.size(); head++) {
+                int size = norms.get(head).weight().columns();
+                Tensor own = heads.columns(head * size, (head + 1) * size);
+                norms.get(head).apply(own, own);
+            }
         }
     }
 
@@ -90,6 +122,51 @@ public sealed interface QueryKeyNorm {
                 weights.vector(query + ".weight", size, all, added),
                 weights.vector(key + ".weight", size, all, added),
                 (float) weights.config().normEpsilon());
+    }
+
+    /// Loads LayerNorms of single heads, whose rows are in the order of those of q and k.
+    ///
+    /// @param attention the prefix of `q_norm` and `k_norm`, matrices of a row for each head
+    /// @param order of the rows of a head
+    static LayerPerHead layerPerHead(Weights weights, String attention, RowOrder order) {
+        AttentionConfig config = weights.config().attention();
+        Shard shard = weights.shard();
+        return new LayerPerHead(
+                layers(
+                        weights,
+                        attention + ".q_norm",
+                        config.headCount(),
+                        shard.queryHeads(),
+                        order),
+                layers(
+                        weights,
+                        attention + ".k_norm",
+                        config.kvHeadCount(),
+                        shard.kvHeads(),
+                        order));
+    }
+
+    private static List<Norm.Layer> layers(
+            Weights weights, String name, int heads, Span own, RowOrder order) {
+        int size = weights.config().attention().headDim();
+        WeightMatrix stored =
+                weights.matrix(name + ".weight", heads, size).reshaped(heads * size, 1);
+        Tensor noBias = weights.zeros(size);
+        List<Norm.Layer> norms = new ArrayList<>();
+        for (int head = own.from(); head < own.to(); head++) {
+            float[] values = stored.floats(head * size, size);
+            float[] ordered = new float[size];
+            for (int i = 0; i < size; i++) {
+                ordered[i] = values[order.storedRow(i)];
+            }
+            norms.add(
+                    new Norm.Layer(
+                            weights.kernels(),
+                            weights.vector(ordered),
+                            noBias,
+                            (float) weights.config().normEpsilon()));
+        }
+        return norms;
     }
 
     /// Loads norms of the whole q and the whole k.

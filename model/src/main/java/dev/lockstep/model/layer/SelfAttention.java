@@ -173,9 +173,14 @@ public record SelfAttention(
     /// Loads `q_proj`, `k_proj` and `v_proj` of a family whose rope turns adjacent pairs: the rows
     /// of q and k are packed in the order of rotate-half, which changes no score.
     public static Linear.ColumnParallel qkvOfPairs(Weights weights, String attention) {
+        return qkv(weights, attention, orderOfPairs(weights));
+    }
+
+    /// Returns the order of the rows of q and k that [#qkvOfPairs] loads.
+    public static RowOrder orderOfPairs(Weights weights) {
         int rotary = weights.config().rope().rotaryDim();
         int headSize = weights.config().attention().headDim();
-        return qkv(weights, attention, new RowOrder.AdjacentPairs(headSize, 0, rotary));
+        return new RowOrder.AdjacentPairs(headSize, 0, rotary);
     }
 
     /// Loads three projections by their names.
