@@ -13,11 +13,11 @@ import sys
 
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-TYPES = """apertus arcee cohere cohere2 deepseek_v2 deepseek_v3 dots1 ernie4_5 ernie4_5_moe exaone4 falcon_h1 gemma gemma2 gemma3
-    gemma3_text glm glm4 glm4_moe glm4_moe_lite glm4v_text gpt_oss granite granitemoe granitemoehybrid granitemoeshared
-    helium hunyuan_v1_moe internlm3 kimi_k2 lfm2 lfm2_moe llama minimax_m2 ministral ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi3
-    qwen2 qwen2_5_vl_text qwen2_moe qwen2_vl_text qwen3 qwen3_5_moe_text qwen3_5_text qwen3_moe qwen3_next qwen3_vl_text
-    seed_oss smollm3 starcoder2""".split()
+TYPES = """apertus arcee cohere cohere2 deepseek_v2 deepseek_v3 dots1 ernie4_5 ernie4_5_moe exaone4 exaone_moe falcon_h1 gemma gemma2 gemma3
+    gemma3_text glm glm4 glm4_moe glm4_moe_lite glm4v_moe_text glm4v_text gpt_neox gpt_oss granite granitemoe granitemoehybrid granitemoeshared
+    helium hunyuan_v1_moe internlm3 kimi_k2 lfm2 lfm2_moe llama llama4_text minimax_m2 ministral ministral3 mistral mixtral nemotron nemotron_h olmo olmo2 olmo3 olmoe phi phi3
+    qwen2 qwen2_5_vl_text qwen2_moe qwen2_vl_text qwen3 qwen3_5_moe_text qwen3_5_text qwen3_moe qwen3_next qwen3_vl_moe_text qwen3_vl_text
+    seed_oss smollm3 solar_open stablelm starcoder2 vaultgemma youtu""".split()
 
 SIZES = """hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads
     vocab_size layer_norm_eps norm_epsilon norm_eps rms_norm_eps""".split()
@@ -26,7 +26,7 @@ SIZES = """hidden_size intermediate_size max_position_embeddings num_attention_h
 SOURCES = {"gemma3": "gemma3_text", "kimi_k2": "deepseek_v3"}
 
 # What a class does without a key for it.
-IMPLIED = {"dots1": {"use_sliding_window": True}, "gpt_oss": {"sliding_window_pattern": 2},
+IMPLIED = {"olmo": {"layer_norm_eps": 1e-05}, "dots1": {"use_sliding_window": True}, "gpt_oss": {"sliding_window_pattern": 2},
            "qwen3_5_moe_text": {"full_attention_interval": 4}, "qwen3_5_text": {"full_attention_interval": 4}, "qwen3_next": {"full_attention_interval": 4}}
 
 # Keys of training, of generation and of what the tensors show.
@@ -46,11 +46,13 @@ def defaults(model_type):
             continue
         (sizes if name in SIZES else values)[name] = value
     values.update(IMPLIED.get(model_type, {}))
-    return {"sizes": sizes, "values": values, "rope": rope(config().rope_parameters, values)}
+    return {"sizes": sizes, "values": values, "rope": rope(getattr(config(), "rope_parameters", None), values)}
 
 
 def rope(parameters, values):
     """Returns the older keys of a rope; a partial rotation is a value, since it holds beside any rope."""
+    if parameters is None:
+        return {}
     if "full_attention" in parameters:
         full, window = parameters["full_attention"]["rope_theta"], parameters["sliding_attention"]["rope_theta"]
         return {"rope_theta": full} if full == window else {"rope_theta": full, "rope_local_base_freq": window}

@@ -54,7 +54,7 @@ def build(kind, config):
 def randomize(model, seed, dtype):
     """Sets random weights that `dtype` represents exactly."""
     random = np.random.default_rng(seed)
-    zero_is_one = type(model).__name__.startswith(("Gemma", "Nemotron"))
+    zero_is_one = type(model).__name__.startswith(("Gemma", "NemotronFor"))
     with torch.no_grad():
         for name, weight in sorted(model.named_parameters()):
             values = random.standard_normal(tuple(weight.shape)).astype(np.float32)
@@ -128,6 +128,9 @@ def older(config):
         config["rope_scaling"] = rope if rope["type"] != "default" or "mrope_section" in rope else None
     if "dtype" in config:
         config["torch_dtype"] = config.pop("dtype")
+    if config["model_type"] == "nemotron_h":
+        kinds = {"linear_attention": "M", "full_attention": "*", "mlp": "-", "moe": "E"}
+        config["hybrid_override_pattern"] = "".join(kinds[kind] for kind in config.pop("layers_block_type"))
     if config["model_type"] == "granitemoehybrid":
         names = {"linear_attention": "mamba", "full_attention": "attention"}
         config["layer_types"] = [names[kind] for kind in config["layer_types"]]
@@ -142,6 +145,9 @@ def older(config):
             config["sliding_window_pattern"] = types.index("full_attention") + 1
         if config["model_type"] in ("ministral", "lfm2_moe") or config.get("sliding_window", 0) is None:
             config["layer_types"] = types
+    if config["model_type"] == "gpt_neox":
+        config["rotary_pct"] = config.pop("partial_rotary_factor")
+        config["rotary_emb_base"] = config.pop("rope_theta")
     if config["model_type"] == "minimax_m2":
         config["rotary_dim"] = int(config.pop("partial_rotary_factor") * config["head_dim"])
     if config["model_type"] in ("qwen2_moe", "qwen3_moe") and "num_local_experts" in config:
@@ -165,8 +171,31 @@ def without_prefix(file):
     save_file(tensors, file, {"format": "pt"})
 
 
+def internlm2(tensors):
+    """Returns the tensors of a Llama of two KV heads as InternLM 2 has them."""
+    names = {"embed_tokens": "tok_embeddings", "self_attn.o_proj": "attention.wo", "mlp.gate_proj": "feed_forward.w1",
+             "mlp.up_proj": "feed_forward.w3", "mlp.down_proj": "feed_forward.w2", "input_layernorm": "attention_norm",
+             "post_attention_layernorm": "ffn_norm", "lm_head": "output"}
+    renamed = {}
+    for name, tensor in tensors.items():
+        if ".q_proj." in name:
+            parts = [tensors[name.replace("q_proj", part)].chunk(2) for part in ("q_proj", "k_proj", "v_proj")]
+            joined = torch.cat([part[head] for head in range(2) for part in parts])
+            renamed[name.replace("self_attn.q_proj", "attention.wqkv")] = joined.contiguous()
+        elif ".k_proj." not in name and ".v_proj." not in name:
+            for old, new in names.items():
+                name = name.replace(old, new) if old != "input_layernorm" or "post" not in name else name
+            renamed[name] = tensor
+    return renamed
+
+
+def published_experts(tensors):
+    """Returns experts as Qwen3-VL is published: [inputs, outputs]."""
+    return {name: tensor.transpose(1, 2).contiguous() if ".experts." in name else tensor for name, tensor in tensors.items()}
+
+
 def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, architecture=None,
-                lengths=(5, 40), base=False):
+                lengths=(5, 40), base=False, rearranged=None):
     """Writes a folder with its configuration in both layouts; transformers must read the same model from both."""
     folder = new_folder(root, name)
     if folder is None:
@@ -194,6 +223,9 @@ def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, ar
         if architecture:
             config.update(architectures=[architecture], model_type=architecture.lower())
         (folder / file).write_text(json.dumps(config, indent=1) + "\n")
+    if rearranged:
+        file = folder / "model.safetensors"
+        save_file(rearranged(load_file(file)), file, {"format": "pt"})
     cases, logits, gap = recorded[1]
     assert gap > MIN_GAP, (name, gap)
     write_golden(folder, cases, logits)
@@ -480,6 +512,14 @@ def folders(root):
         granite, mamba_n_groups=1, position_embedding_type="rope", rope_parameters=plain(), time_step_limit=[0.5, 0.8]))
     folder_case(root, "granite-hybrid-moe", "GraniteMoeHybrid", dict(
         granite, num_local_experts=3, num_experts_per_tok=2, intermediate_size=16, position_embedding_type=None))
+    nemotron = dict(GROUPED, hidden_size=32, head_dim=16, ssm_state_size=8, mamba_num_heads=4, mamba_head_dim=16, n_groups=2,
+                    time_step_min=0.7, intermediate_size=80)
+    del nemotron["num_hidden_layers"]
+    folder_case(root, "nemotron-h", "NemotronH", dict(
+        nemotron, layers_block_type=["linear_attention", "mlp", "full_attention", "mlp", "linear_attention"]))
+    folder_case(root, "nemotron-h-moe", "NemotronH", dict(
+        nemotron, layers_block_type=["linear_attention", "moe", "full_attention", "mlp", "moe"], n_routed_experts=4,
+        num_experts_per_tok=2, moe_intermediate_size=48, moe_shared_expert_intermediate_size=40, routed_scaling_factor=1.5))
     falcon = dict(GROUPED, hidden_size=32, tie_word_embeddings=True, mamba_d_ssm=64, mamba_n_heads=4, mamba_n_groups=2,
                   mamba_d_state=8, mamba_d_head=16, embedding_multiplier=3.0, lm_head_multiplier=1.5, key_multiplier=0.7,
                   attention_in_multiplier=0.8, attention_out_multiplier=0.9, ssm_in_multiplier=1.2, ssm_out_multiplier=0.6,
@@ -518,6 +558,17 @@ def folders(root):
     folder_case(root, "cohere2", "Cohere2", dict(
         cohere, hidden_size=32, num_hidden_layers=4, sliding_window=8, rope_parameters=plain(5e4)))
     half = plain(partial_rotary_factor=0.5)
+    folder_case(root, "phi", "Phi", dict(GROUPED, hidden_size=32, rope_parameters=half))
+    folder_case(root, "gpt-neox", "GPTNeoX", dict(LARGE, hidden_size=32, rope_parameters=half))
+    folder_case(root, "stablelm", "StableLm", dict(GROUPED, hidden_size=32, use_qkv_bias=True, rope_parameters=half))
+    folder_case(root, "stablelm-parallel", "StableLm", dict(
+        GROUPED, hidden_size=32, qk_layernorm=True, use_parallel_residual=True, rope_parameters=half))
+    folder_case(root, "olmo", "Olmo", dict(GROUPED, hidden_size=32, rope_parameters=plain()))
+    folder_case(root, "vaultgemma", "VaultGemma", dict(
+        SMALL, tie_word_embeddings=True, query_pre_attn_scalar=24, sliding_window=8, attn_logit_softcapping=5.0,
+        final_logit_softcapping=3.0, rope_parameters=plain()))
+    folder_case(root, "internlm2", "Llama", dict(SMALL, rope_parameters=plain(1e6, rope_type="dynamic", factor=2.0)),
+                architecture="InternLM2ForCausalLM", rearranged=internlm2)
     folder_case(root, "glm", "Glm", dict(SMALL, attention_bias=True, rope_parameters=half))
     folder_case(root, "glm4", "Glm4", dict(SMALL, attention_bias=True, rope_parameters=half))
     folder_case(root, "nemotron", "Nemotron", dict(SMALL, mlp_bias=True, rope_parameters=half))
@@ -555,6 +606,22 @@ def folders(root):
         text_config=dict(GROUPED, hidden_size=32, rope_parameters=plain(partial_rotary_factor=0.5, mrope_section=[1, 0, 1])),
         vision_config=dict(depth=1, hidden_size=16, num_heads=2, intermediate_size=16, out_hidden_size=32, patch_size=4,
                            image_size=8)))
+    folder_case(root, "glm4v-moe", "Glm4vMoeForConditionalGeneration", dict(
+        text_config=dict(GROUPED, hidden_size=32, n_routed_experts=4, n_shared_experts=1, num_experts_per_tok=2,
+                         moe_intermediate_size=32, first_k_dense_replace=1, routed_scaling_factor=1.5,
+                         rope_parameters=plain(partial_rotary_factor=0.5, mrope_section=[1, 0, 1])),
+        vision_config=dict(depth=1, hidden_size=16, num_heads=2, intermediate_size=16, out_hidden_size=32, patch_size=4,
+                           image_size=8)))
+    folder_case(root, "qwen3-vl-moe", "Qwen3VLMoeForConditionalGeneration", dict(
+        text_config=dict(SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=48,
+                         rope_parameters=dict(sections, mrope_interleaved=True)),
+        vision_config=dict(qwen_vision, out_hidden_size=32, num_position_embeddings=4, deepstack_visual_indexes=[0])),
+        rearranged=published_experts)
+    folder_case(root, "lfm2-vl", "Lfm2VlForConditionalGeneration", dict(
+        text_config=dict(GROUPED, model_type="lfm2", num_hidden_layers=2, layer_types=["conv", "full_attention"], conv_L_cache=3,
+                         intermediate_size=36, block_auto_adjust_ff_dim=False, rope_parameters=plain(1e6)),
+        vision_config=dict(vision, model_type="siglip2_vision_model", num_patches=4), image_token_id=90,
+        projector_hidden_size=16))
     folder_case(root, "llava", "LlavaForConditionalGeneration", dict(
         text_config=dict(SMALL, model_type="llama", rope_parameters=plain()),
         vision_config=dict(vision, model_type="clip_vision_model", projection_dim=16), image_token_index=90))
@@ -581,6 +648,12 @@ def mixtures(root, moe):
         rope_parameters=plain(5e6, partial_rotary_factor=0.5)))
     folder_case(root, "olmoe", "Olmoe", dict(
         GROUPED, hidden_size=32, num_experts=4, num_experts_per_tok=2, intermediate_size=32, rope_parameters=plain()))
+    folder_case(root, "solar-open", "SolarOpen", {key: value for key, value in dict(
+        routed, n_routed_experts=4).items() if key not in ("first_k_dense_replace", "intermediate_size")})
+    exaone = {key: value for key, value in routed.items() if not key.startswith("n_")}
+    folder_case(root, "exaone-moe", "ExaoneMoe", dict(
+        exaone, num_hidden_layers=4, num_experts=4, num_shared_experts=2, moe_intermediate_size=16, sliding_window=8,
+        sliding_window_pattern=2))
     latent = dict(routed, hidden_size=32, q_lora_rank=24, kv_lora_rank=32, qk_nope_head_dim=16, qk_rope_head_dim=8,
                   v_head_dim=24, num_key_value_heads=4, n_routed_experts=4)
     del latent["head_dim"]
@@ -590,8 +663,21 @@ def mixtures(root, moe):
         rope_parameters=yarn))
     folder_case(root, "deepseek-v3", "DeepseekV3", dict(
         latent, n_group=2, topk_group=2, rope_interleave=False, attention_bias=True, rope_parameters=yarn))
+    dense = {key: value for key, value in latent.items() if "expert" not in key and not key.startswith(("moe_", "norm_topk", "first_k", "routed"))}
+    folder_case(root, "youtu", "Youtu", dict(dense, tie_word_embeddings=True))
     del latent["first_k_dense_replace"]
     folder_case(root, "glm4moelite", "Glm4MoeLite", latent)
+    llama4 = dict(SMALL, num_hidden_layers=4, intermediate_size=32, intermediate_size_mlp=48, num_local_experts=3,
+                  interleave_moe_layer_step=2, no_rope_layer_interval=2, attention_chunk_size=16, floor_scale=8, attn_scale=0.3,
+                  rope_parameters=plain(5e5, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                                        original_max_position_embeddings=32))
+    folder_case(root, "llama4", "Llama4", dict(llama4, num_experts_per_tok=2))
+    folder_case(root, "llama4-vision", "Llama4ForConditionalGeneration", dict(
+        text_config=dict(llama4, num_hidden_layers=2, interleave_moe_layer_step=1, use_qk_norm=False,
+                         attn_temperature_tuning=False),
+        vision_config=dict(hidden_size=16, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=8,
+                           patch_size=4, vision_output_dim=16, projector_input_dim=16, projector_output_dim=16),
+        image_token_index=90, boi_token_index=91, eoi_token_index=92))
     mxfp4_case(root, "gptoss-mxfp4", "GptOss", dict(
         GROUPED, hidden_size=32, head_dim=8, intermediate_size=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
         layer_types=["sliding_attention", "full_attention"], rope_parameters=plain(

@@ -3,6 +3,7 @@ package dev.lockstep.checkpoint;
 
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 
 /// The multipliers, caps and choices of some families; most models have [#plain].
 ///
@@ -15,6 +16,8 @@ import java.util.OptionalDouble;
 /// @param logitCap the same c for the logits
 /// @param experts empty for dense models
 /// @param encoder empty for models that generate: their tokens attend to none after them
+/// @param feedForwardLayers layers of a feed-forward alone; if there are any, the other layers have
+///   none
 /// @param positions rotated and scaled as in most models, unless the family differs
 public record DecoderDetails(
         String activation,
@@ -26,15 +29,42 @@ public record DecoderDetails(
         OptionalDouble logitCap,
         Optional<ExpertConfig> experts,
         Optional<EncoderConfig> encoder,
+        Set<Integer> feedForwardLayers,
         PositionConfig positions) {
 
     public DecoderDetails {
+        feedForwardLayers = Set.copyOf(feedForwardLayers);
         requirePositive("embedding multiplier", embeddingMultiplier);
         requirePositive("residual multiplier", residualMultiplier);
         requirePositive("logit divisor", logitDivisor);
         attentionScale.ifPresent(value -> requirePositive("attention scale", value));
         attentionCap.ifPresent(value -> requirePositive("attention cap", value));
         logitCap.ifPresent(value -> requirePositive("logit cap", value));
+    }
+
+    /// Creates details of a decoder whose layers have a feed-forward each.
+    public DecoderDetails(
+            String activation,
+            double embeddingMultiplier,
+            double residualMultiplier,
+            double logitDivisor,
+            OptionalDouble attentionScale,
+            OptionalDouble attentionCap,
+            OptionalDouble logitCap,
+            Optional<ExpertConfig> experts,
+            PositionConfig positions) {
+        this(
+                activation,
+                embeddingMultiplier,
+                residualMultiplier,
+                logitDivisor,
+                attentionScale,
+                attentionCap,
+                logitCap,
+                experts,
+                Optional.empty(),
+                Set.of(),
+                positions);
     }
 
     public static DecoderDetails plain() {
@@ -46,7 +76,6 @@ public record DecoderDetails(
                 OptionalDouble.empty(),
                 OptionalDouble.empty(),
                 OptionalDouble.empty(),
-                Optional.empty(),
                 Optional.empty(),
                 PositionConfig.plain());
     }

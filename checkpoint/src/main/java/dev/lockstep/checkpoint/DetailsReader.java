@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /// A reader of [DecoderDetails] in `config.json`.
 record DetailsReader(JsonObject config) {
@@ -18,7 +22,16 @@ record DetailsReader(JsonObject config) {
                 config.number("final_logit_softcapping"),
                 new ExpertReader(config).experts(),
                 new EncoderReader(config).encoder(),
+                feedForwardLayers(),
                 positions);
+    }
+
+    private Set<Integer> feedForwardLayers() {
+        List<String> types = config.texts("layer_types");
+        return IntStream.range(0, types.size())
+                .filter(layer -> types.get(layer).equals(LayerTypes.FEED_FORWARD))
+                .boxed()
+                .collect(Collectors.toSet());
     }
 
     /// Returns the activation. Gemma 2 and 3 name two, of which `hidden_activation` applies; the

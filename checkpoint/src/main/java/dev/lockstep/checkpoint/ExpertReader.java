@@ -17,11 +17,15 @@ record ExpertReader(JsonObject config) {
             Set.of(
                     "deepseek_v3",
                     "dots1",
+                    "exaone_moe",
                     "glm4_moe",
                     "glm4_moe_lite",
                     "kimi_k2",
                     "lfm2_moe",
-                    "minimax_m2");
+                    "llama4_text",
+                    "minimax_m2",
+                    "nemotron_h",
+                    "solar_open");
 
     /// Families that always scale the weights of a token's experts.
     private static final Set<String> RENORMALIZED =
@@ -134,7 +138,9 @@ record ExpertReader(JsonObject config) {
         if (size.isPresent()) {
             return size.getAsInt();
         }
-        int count = config.integer("n_shared_experts", "moe_num_shared_experts").orElse(0);
+        int count =
+                config.integer("n_shared_experts", "moe_num_shared_experts", "num_shared_experts")
+                        .orElse(0);
         return count == 0 ? 0 : count * config.requireInteger("moe_intermediate_size");
     }
 

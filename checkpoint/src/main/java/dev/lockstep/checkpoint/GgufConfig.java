@@ -130,7 +130,6 @@ final class GgufConfig {
                 metadata.number(key("attn_logit_softcapping")),
                 metadata.number(key("final_logit_softcapping")),
                 experts(),
-                Optional.empty(),
                 positions(layers));
     }
 

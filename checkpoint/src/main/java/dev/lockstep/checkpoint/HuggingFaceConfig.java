@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -23,7 +25,7 @@ final class HuggingFaceConfig {
 
     private HuggingFaceConfig(
             TextConfig text, Optional<JsonObject> generation, Set<String> tensorNames) {
-        this.config = ConfigDefaults.complete(text.config());
+        this.config = withCommonKeys(ConfigDefaults.complete(renamed(text.config())));
         this.architecture = text.architecture();
         this.generation = generation;
         this.tensorNames = tensorNames;
@@ -73,6 +75,30 @@ final class HuggingFaceConfig {
                         .details(new PositionReader(config, types).positions(context)));
     }
 
+    /// Returns a configuration with the names of today for GPT-NeoX's older keys of its rope.
+    private static JsonObject renamed(JsonObject config) {
+        if (!config.text("model_type").orElse("").equals("gpt_neox")) {
+            return config;
+        }
+        ObjectNode node = config.node().deepCopy();
+        Map.of("rotary_pct", "partial_rotary_factor", "rotary_emb_base", "rope_theta")
+                .forEach(
+                        (older, name) -> {
+                            if (node.has(older) && !node.has("rope_parameters")) {
+                                node.set(name, node.get(older));
+                            }
+                        });
+        return new JsonObject(config.file(), config.prefix(), node);
+    }
+
+    /// Returns a configuration whose keys have the names of most families.
+    private static JsonObject withCommonKeys(JsonObject config) {
+        if (NemotronHKeys.isOf(config)) {
+            return new NemotronHKeys(config).renamed();
+        }
+        return Llama4Keys.isOf(config) ? new Llama4Keys(config).renamed() : config;
+    }
+
     /// Refuses keys of known families that change what is computed.
     private void refuseOtherArithmetic() {
         if (config.has("text_config")) {
@@ -90,6 +116,13 @@ final class HuggingFaceConfig {
             if (config.flag(key).orElse(false) && !known) {
                 throw config.wrong(key, true, "false");
             }
+        }
+        if (config.text("model_type").orElse("").equals("gpt_neox")
+                && !config.flag("use_parallel_residual").orElse(true)) {
+            throw config.wrong("use_parallel_residual", false, "true");
+        }
+        if (config.text("model_type").orElse("").equals("phi")) {
+            config.requireFalse("qk_layernorm");
         }
         for (String key : List.of("is_causal", "scale_attn_weights", "use_rope")) {
             if (!config.flag(key).orElse(true)) {
@@ -138,7 +171,8 @@ final class HuggingFaceConfig {
         boolean bias =
                 config.flag("attention_bias").orElse(false)
                         || tensorNames.contains("model.layers.0.self_attn.q_proj.bias");
-        return new AttentionConfig(heads, kvHeads, headDim, bias);
+        boolean unitNorm = Llama4Keys.isOf(config) && config.flag("use_qk_norm").orElse(false);
+        return new AttentionConfig(heads, kvHeads, headDim, bias, unitNorm, Optional.empty());
     }
 
     private int feedForwardSize(int hidden) {

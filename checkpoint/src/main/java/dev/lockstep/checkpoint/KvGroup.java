@@ -8,7 +8,8 @@ import java.util.Optional;
 /// table for them.
 ///
 /// @param layers ascending layer indices
-/// @param window positions a token attends to, its own included; 0 unless `kind` is [Kind#WINDOW]
+/// @param window positions a token attends to, its own included; of a chunk where `kind` is
+///   [Kind#CHUNK], 0 unless it is one of these two
 /// @param state what a layer keeps; present if `kind` is [Kind#STATE]
 public record KvGroup(Kind kind, List<Integer> layers, int window, Optional<StateConfig> state) {
     public enum Kind {
@@ -16,6 +17,8 @@ public record KvGroup(Kind kind, List<Integer> layers, int window, Optional<Stat
         FULL,
         /// Only the last `window` positions are kept.
         WINDOW,
+        /// Positions are kept from the start of a token's chunk of `window` on.
+        CHUNK,
         /// A state of fixed size instead of positions.
         STATE
     }
@@ -25,7 +28,7 @@ public record KvGroup(Kind kind, List<Integer> layers, int window, Optional<Stat
         if (layers.isEmpty()) {
             throw new IllegalArgumentException("a KV group needs at least one layer");
         }
-        if ((kind == Kind.WINDOW) != (window > 0)) {
+        if ((kind == Kind.WINDOW || kind == Kind.CHUNK) != (window > 0)) {
             throw new IllegalArgumentException(
                     "window " + window + " does not fit a " + kind + " group");
         }
@@ -41,6 +44,10 @@ public record KvGroup(Kind kind, List<Integer> layers, int window, Optional<Stat
 
     public static KvGroup window(List<Integer> layers, int window) {
         return new KvGroup(Kind.WINDOW, layers, window, Optional.empty());
+    }
+
+    public static KvGroup chunk(List<Integer> layers, int size) {
+        return new KvGroup(Kind.CHUNK, layers, size, Optional.empty());
     }
 
     public static KvGroup state(List<Integer> layers, StateConfig state) {

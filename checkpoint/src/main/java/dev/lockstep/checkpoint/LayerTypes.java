@@ -13,12 +13,22 @@ import java.util.stream.Stream;
 
 /// The attention window of each layer of a model.
 ///
-/// @param windows one per layer, 0 for full attention, [#STATE] for a layer that keeps a state
-record LayerTypes(List<Integer> windows) {
+/// @param windows one per layer, 0 for full attention, [#STATE] for a layer that keeps a state,
+///   [#NEITHER] for a layer of a feed-forward alone
+/// @param chunked whether windows are chunks
+record LayerTypes(List<Integer> windows, boolean chunked) {
     static final int STATE = -1;
+    static final int NEITHER = -2;
+
+    /// The type of a layer of a feed-forward alone, which no file names.
+    static final String FEED_FORWARD = "feed_forward";
 
     LayerTypes {
         windows = List.copyOf(windows);
+    }
+
+    LayerTypes(List<Integer> windows) {
+        this(windows, false);
     }
 
     /// Reads `config.json`: `layer_types` decides; without it `sliding_window` applies to every
@@ -47,6 +57,8 @@ record LayerTypes(List<Integer> windows) {
                     switch (name) {
                         case "full_attention", "attention", "hybrid" -> 0;
                         case "linear_attention", "conv", "mamba" -> STATE;
+                        case FEED_FORWARD -> NEITHER;
+                        case "chunked_attention" -> Llama4Keys.chunk(config);
                         case "sliding_attention" ->
                                 window.orElseThrow(
                                         () ->
@@ -57,7 +69,11 @@ record LayerTypes(List<Integer> windows) {
                                         "layer_types", name, "full_attention or sliding_attention");
                     });
         }
-        return new LayerTypes(windows);
+        boolean chunked = named.contains("chunked_attention");
+        if (chunked && named.contains("sliding_attention")) {
+            throw config.wrong("layer_types", named, "windows or chunks, not both");
+        }
+        return new LayerTypes(windows, chunked);
     }
 
     static LayerTypes everywhere(int layers, int window) {
@@ -80,6 +96,7 @@ record LayerTypes(List<Integer> windows) {
         for (int layer = 0; layer < windows.size(); layer++) {
             layersByWindow.computeIfAbsent(windows.get(layer), w -> new ArrayList<>()).add(layer);
         }
+        layersByWindow.remove(NEITHER);
         boolean parallel =
                 state.filter(
                                 each ->
@@ -96,7 +113,9 @@ record LayerTypes(List<Integer> windows) {
                         groups.add(
                                 window == 0
                                         ? KvGroup.full(layers)
-                                        : KvGroup.window(layers, window)));
+                                        : chunked
+                                                ? KvGroup.chunk(layers, window)
+                                                : KvGroup.window(layers, window)));
         if (withState != null) {
             groups.add(
                     KvGroup.state(
@@ -156,7 +175,7 @@ record LayerTypes(List<Integer> windows) {
             return named;
         }
         return switch (config.text("model_type").orElse("")) {
-            case "gemma2" -> OptionalInt.of(2);
+            case "gemma2", "vaultgemma" -> OptionalInt.of(2);
             case "cohere2", "olmo3" -> OptionalInt.of(4);
             case "gemma3", "gemma3_text" -> OptionalInt.of(6);
             default -> OptionalInt.empty();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -18,7 +19,7 @@ import java.util.Set;
 /// @param windowRope rope of the layers with a sliding window; equals `rope` in most models
 /// @param tiedEmbeddings true when the output head is the embedding
 /// @param kvGroups paged groups in order of their first layer, then at most one of states; every
-///   layer is in one of them, or in a paged group and in that of states
+///   layer is in one of them, or in a paged group and in that of states, or a feed-forward alone
 /// @param weightType the type of most of the weights' bytes
 public record ModelConfig(
         String architecture,
@@ -88,11 +89,13 @@ public record ModelConfig(
                     "rotary size %d exceeds the head size %d"
                             .formatted(rope.rotaryDim(), attention.headDim()));
         }
-        requireGroups(kvGroups, layerCount);
+        Set<Integer> feedForwards = details.feedForwardLayers();
+        requireGroups(kvGroups, layerCount - feedForwards.size(), feedForwards);
     }
 
     /// A layer may have both attention and a state.
-    private static void requireGroups(List<KvGroup> groups, int layerCount) {
+    private static void requireGroups(
+            List<KvGroup> groups, int layerCount, Set<Integer> feedForwards) {
         if (groups.stream().limit(groups.size() - 1).anyMatch(group -> !group.isPaged())) {
             throw new IllegalArgumentException("a KV group of states is not the only and last one");
         }
@@ -104,7 +107,7 @@ public record ModelConfig(
                 }
             }
         }
-        if (grouped.size() != layerCount) {
+        if (grouped.size() != layerCount || !Collections.disjoint(grouped, feedForwards)) {
             throw new IllegalArgumentException(
                     "KV groups name %d layers of %d".formatted(grouped.size(), layerCount));
         }
@@ -159,13 +162,17 @@ public record ModelConfig(
                 .isEmpty();
     }
 
-    /// Returns the sliding window of a layer, empty for full attention.
+    /// Returns whether a layer has a feed-forward, or a mixture of experts in its place.
+    public boolean hasFeedForward(int layer) {
+        Set<Integer> alone = details.feedForwardLayers();
+        return alone.isEmpty() || alone.contains(layer);
+    }
+
+    /// Returns the sliding window or the chunk of a layer, empty for full attention.
     public OptionalInt window(int layer) {
         for (KvGroup group : kvGroups) {
             if (group.layers().contains(layer)) {
-                return group.kind() == KvGroup.Kind.WINDOW
-                        ? OptionalInt.of(group.window())
-                        : OptionalInt.empty();
+                return group.window() > 0 ? OptionalInt.of(group.window()) : OptionalInt.empty();
             }
         }
         throw new IllegalArgumentException("layer " + layer + " of " + layerCount);

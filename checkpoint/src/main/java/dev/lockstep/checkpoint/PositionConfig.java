@@ -10,9 +10,11 @@ import java.util.Set;
 /// @param queryScale a factor of the queries that grows with the position
 public record PositionConfig(Set<Integer> withoutRope, Optional<QueryScale> queryScale) {
 
-    /// The factor `1 + beta · ln(1 + ⌊position / originalContext⌋)` of a query, which counters the
-    /// flattening of the softmax over long contexts (Llama 4, Ministral 3).
-    public record QueryScale(double beta, int originalContext) {
+    /// The factor `1 + beta · ln(1 + ⌊(position + offset) / originalContext⌋)` of a query, which
+    /// counters the flattening of the softmax over long contexts (Llama 4, Ministral 3).
+    ///
+    /// @param offset 1 where positions count from 1
+    public record QueryScale(double beta, int originalContext, int offset) {
         public QueryScale {
             if (!(beta >= 0) || Double.isInfinite(beta)) {
                 throw new IllegalArgumentException(
@@ -24,9 +26,13 @@ public record PositionConfig(Set<Integer> withoutRope, Optional<QueryScale> quer
             }
         }
 
+        public QueryScale(double beta, int originalContext) {
+            this(beta, originalContext, 0);
+        }
+
         /// Returns the factor of the queries at a position.
         public float at(int position) {
-            int contexts = Math.floorDiv(position, originalContext);
+            int contexts = Math.floorDiv(position + offset, originalContext);
             return (float) (1 + beta * Math.log1p(contexts));
         }
     }

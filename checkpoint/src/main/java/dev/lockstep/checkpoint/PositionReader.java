@@ -20,9 +20,9 @@ record PositionReader(JsonObject config, LayerTypes types) {
 
     private Set<Integer> withoutRope() {
         return switch (config.text("model_type").orElse("")) {
-            case "smollm3" -> namedWithoutRope();
+            case "llama4_text", "smollm3" -> namedWithoutRope();
             case "cohere2" -> layers(layer -> types.windows().get(layer) == 0);
-            case "exaone4" ->
+            case "exaone4", "exaone_moe" ->
                     layers(
                             layer ->
                                     config.has("sliding_window")
@@ -59,6 +59,15 @@ record PositionReader(JsonObject config, LayerTypes types) {
     }
 
     private Optional<PositionConfig.QueryScale> queryScale(int context) {
+        if (Llama4Keys.isOf(config)) {
+            return new Llama4Keys(config).scalesQueries()
+                    ? Optional.of(
+                            new PositionConfig.QueryScale(
+                                    config.requireNumber("attn_scale"),
+                                    config.requireInteger("floor_scale"),
+                                    1))
+                    : Optional.empty();
+        }
         Optional<JsonObject> rope = RopeReader.keys(config);
         OptionalDouble beta =
                 rope.map(each -> each.number(RopeReader.QUERY_SCALE))

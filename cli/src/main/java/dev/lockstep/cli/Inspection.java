@@ -221,6 +221,7 @@ final class Inspection {
                 switch (group.kind()) {
                     case FULL -> "every position";
                     case WINDOW -> "a window of %d positions".formatted(group.window());
+                    case CHUNK -> "chunks of %d positions".formatted(group.window());
                     case STATE ->
                             "a state of %s a sequence, and of a snapshot"
                                     .formatted(

@@ -10,6 +10,8 @@ package dev.lockstep.kernels;
 /// @param ahead how many tokens after itself a token attends to: 0 where attention is causal,
 ///   [#NO_WINDOW] for all of its sequence
 /// @param softCap c in `c · tanh(score / c)`; 0 for none
+/// @param chunked whether a token attends from the start of its chunk of `window` tokens instead, a
+///   multiple of the block size
 public record AttentionShape(
         int[] kvHeadOf,
         int kvHeads,
@@ -17,7 +19,8 @@ public record AttentionShape(
         float scale,
         int window,
         int ahead,
-        float softCap) {
+        float softCap,
+        boolean chunked) {
     public static final int NO_WINDOW = Integer.MAX_VALUE;
 
     public AttentionShape {
@@ -33,10 +36,10 @@ public record AttentionShape(
         }
     }
 
-    /// Creates a causal shape.
+    /// Creates a causal shape without chunks.
     public AttentionShape(
             int[] kvHeadOf, int kvHeads, int headSize, float scale, int window, float softCap) {
-        this(kvHeadOf, kvHeads, headSize, scale, window, 0, softCap);
+        this(kvHeadOf, kvHeads, headSize, scale, window, 0, softCap, false);
     }
 
     /// Creates a causal shape without a window and without a soft cap.
@@ -59,7 +62,7 @@ public record AttentionShape(
 
     /// Returns the first position that a token at `position` attends to.
     public int firstSeen(int position) {
-        return Math.max(0, position + 1 - window);
+        return chunked ? position / window * window : Math.max(0, position + 1 - window);
     }
 
     /// Returns the last position that a token at `position` attends to.

@@ -6,8 +6,13 @@ import java.util.List;
 /// The experts of a layer and how a token chooses among them.
 ///
 /// @param experts of equal shape, all with the same biases or none
+/// @param weighsInputs whether a token's weight multiplies the input of an expert instead of its
+///   output
 public record ExpertLayer(
-        List<ExpertWeights> experts, Activation activation, ExpertRouting routing) {
+        List<ExpertWeights> experts,
+        Activation activation,
+        ExpertRouting routing,
+        boolean weighsInputs) {
 
     public ExpertLayer {
         experts = List.copyOf(experts);
@@ -25,12 +30,21 @@ public record ExpertLayer(
                                         first.columns(),
                                         first.hiddenSize()));
             }
+            if (each.isGated() != first.isGated()) {
+                throw new IllegalArgumentException(
+                        "expert %d has another gate than expert 0".formatted(i));
+            }
             if (each.gateUpBias().isPresent() != first.gateUpBias().isPresent()
                     || each.downBias().isPresent() != first.downBias().isPresent()) {
                 throw new IllegalArgumentException(
                         "expert %d has other biases than expert 0".formatted(i));
             }
         }
+    }
+
+    /// Creates experts whose outputs are weighted.
+    public ExpertLayer(List<ExpertWeights> experts, Activation activation, ExpertRouting routing) {
+        this(experts, activation, routing, false);
     }
 
     /// Creates experts without groups, chosen by the softmax of their logits.

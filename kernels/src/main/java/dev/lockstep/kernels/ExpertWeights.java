@@ -6,9 +6,10 @@ import java.util.Optional;
 /// This rank's shard of one expert: H inputs and outputs, I columns between them, 0 for an empty
 /// shard.
 ///
-/// @param gateUp I gate rows, then I up rows, of H columns
+/// @param gateUp I gate rows, then I up rows, of H columns; or the up rows alone, of an expert
+///   without a gate
 /// @param down H rows of I columns
-/// @param gateUpBias `[1, 2I]` F32
+/// @param gateUpBias `[1, rows of gateUp]` F32
 /// @param downBias `[1, H]` F32; on one rank only, since the outputs of the ranks are added
 public record ExpertWeights(
         PackedWeight gateUp,
@@ -17,7 +18,8 @@ public record ExpertWeights(
         Optional<Tensor> downBias) {
 
     public ExpertWeights {
-        if (gateUp.rows() != 2 * down.columns() || gateUp.columns() != down.rows()) {
+        boolean ungated = gateUp.rows() == down.columns();
+        if ((!ungated && gateUp.rows() != 2 * down.columns()) || gateUp.columns() != down.rows()) {
             throw new IllegalArgumentException(
                     "gate and up are [%d, %d], down [%d, %d] needs [%d, %d]"
                             .formatted(
@@ -34,6 +36,11 @@ public record ExpertWeights(
 
     public ExpertWeights(PackedWeight gateUp, PackedWeight down) {
         this(gateUp, down, Optional.empty(), Optional.empty());
+    }
+
+    /// Returns whether the activation of a gate multiplies the up projection.
+    public boolean isGated() {
+        return gateUp.rows() == 2 * down.columns();
     }
 
     public int hiddenSize() {

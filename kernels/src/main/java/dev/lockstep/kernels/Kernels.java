@@ -186,7 +186,8 @@ public interface Kernels extends Preparation, AutoCloseable {
 
     /// Computes `out = Σ weightₑ · downₑ(activation(gateₑ · x) · upₑ · x)` over the experts e that
     /// a token chooses by its logits, e ascending, in any batch: this rank's partial sum. Biases
-    /// are added to each product.
+    /// are added to each product. Experts without a gate are `downₑ(activation(upₑ · x))`, and
+    /// weighted inputs are `weightₑ · x` in place of weighted outputs.
     ///
     /// A token with a logit that is NaN or +∞ gets an output of NaN and changes no other token.
     ///

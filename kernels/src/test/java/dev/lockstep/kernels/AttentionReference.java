@@ -99,7 +99,7 @@ public record AttentionReference(
                         tokens[position][head * shape.headSize() + d] * tokens[t][key(head) + d];
             }
             weights[t] = capped(weights[t] * shape.scale());
-            if (position - t >= shape.window()) {
+            if (t < shape.firstSeen(position)) {
                 weights[t] = Double.NEGATIVE_INFINITY;
             }
             max = Math.max(max, weights[t]);

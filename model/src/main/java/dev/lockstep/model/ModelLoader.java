@@ -13,6 +13,7 @@ import dev.lockstep.model.family.Dots1;
 import dev.lockstep.model.family.Ernie45;
 import dev.lockstep.model.family.Ernie45Moe;
 import dev.lockstep.model.family.Exaone4;
+import dev.lockstep.model.family.ExaoneMoe;
 import dev.lockstep.model.family.FalconH1;
 import dev.lockstep.model.family.Gemma;
 import dev.lockstep.model.family.Gemma2;
@@ -22,28 +23,36 @@ import dev.lockstep.model.family.Glm;
 import dev.lockstep.model.family.Glm4Moe;
 import dev.lockstep.model.family.Gpt2;
 import dev.lockstep.model.family.GptBigCode;
+import dev.lockstep.model.family.GptNeoX;
 import dev.lockstep.model.family.GptOss;
 import dev.lockstep.model.family.Granite;
 import dev.lockstep.model.family.GraniteHybrid;
 import dev.lockstep.model.family.GraniteMoe;
 import dev.lockstep.model.family.HunYuan;
+import dev.lockstep.model.family.InternLm2;
 import dev.lockstep.model.family.Lfm2;
 import dev.lockstep.model.family.Llama;
+import dev.lockstep.model.family.Llama4;
 import dev.lockstep.model.family.MiniMaxM2;
 import dev.lockstep.model.family.Ministral3;
 import dev.lockstep.model.family.Mixtral;
 import dev.lockstep.model.family.ModernBert;
 import dev.lockstep.model.family.Nemotron;
+import dev.lockstep.model.family.NemotronH;
 import dev.lockstep.model.family.NomicBert;
+import dev.lockstep.model.family.Olmo;
 import dev.lockstep.model.family.Olmo2;
 import dev.lockstep.model.family.Olmoe;
+import dev.lockstep.model.family.Phi;
 import dev.lockstep.model.family.Phi3;
 import dev.lockstep.model.family.Qwen2Moe;
 import dev.lockstep.model.family.Qwen3;
 import dev.lockstep.model.family.Qwen35;
 import dev.lockstep.model.family.Qwen3Moe;
 import dev.lockstep.model.family.Qwen3Next;
+import dev.lockstep.model.family.StableLm;
 import dev.lockstep.model.family.StarCoder2;
+import dev.lockstep.model.family.VaultGemma;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
@@ -58,6 +67,7 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
     private static final List<ModelFamily> BUILT_IN =
             List.of(
                     new Llama(),
+                    new Llama4(),
                     new Qwen3(),
                     new Phi3(),
                     new Gpt2(),
@@ -88,10 +98,18 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new Cohere(),
                     new Glm(),
                     new Nemotron(),
+                    new NemotronH(),
                     new Arcee(),
                     new Apertus(),
                     new Ernie45(),
                     new FalconH1(),
+                    new Phi(),
+                    new GptNeoX(),
+                    new StableLm(),
+                    new Olmo(),
+                    new VaultGemma(),
+                    new InternLm2(),
+                    new ExaoneMoe(),
                     new HunYuan(),
                     new Bert(),
                     new ModernBert(),

@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.ExpertConfig;
+import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.LatentConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TensorType;
@@ -150,6 +151,14 @@ public final class ModelSource {
                     "%s: tokens of architecture %s attend to later ones, which is computed on a CPU only: use --device cpu"
                             .formatted(checkpoint.path(), config().architecture()));
         }
+        boolean chunks =
+                config().pagedGroups().stream()
+                        .anyMatch(group -> group.kind() == KvGroup.Kind.CHUNK);
+        if (chunks && !capabilities.attendsInChunks()) {
+            throw new CheckpointException(
+                    "%s: layers of architecture %s attend in chunks, which are computed on a CPU only: use --device cpu"
+                            .formatted(checkpoint.path(), config().architecture()));
+        }
         return types;
     }
 
@@ -230,16 +239,30 @@ public final class ModelSource {
 
     /// Returns the columns of gate, up and down of all layers.
     private static long feedForwardColumns(ModelConfig config, Shard shard) {
-        long own = 3L * shard.feedForward().size();
+        // Experts whose activation is relu² have no gate, in the families that exist.
+        boolean ungated =
+                config.details().experts().isPresent()
+                        && config.details().activation().equals("relu2");
+        long matrices = ungated ? 2 : 3;
+        long columns = 0;
+        for (int layer = 0; layer < config.layerCount(); layer++) {
+            if (config.hasFeedForward(layer)) {
+                columns += matrices * feedForwardColumns(config, shard, layer);
+            }
+        }
+        return columns;
+    }
+
+    /// Returns the columns of the feed-forwards of a layer.
+    private static long feedForwardColumns(ModelConfig config, Shard shard, int layer) {
+        long own = shard.feedForward().size();
         Optional<ExpertConfig> experts = config.details().experts();
         if (experts.isEmpty()) {
-            return own * config.layerCount();
+            return own;
         }
-        long sparse =
-                own * experts.get().count() + 3L * shard.columns(experts.get().sharedSize()).size();
-        long dense = 3L * shard.columns(experts.get().dense().size()).size();
-        int denseLayers = experts.get().dense().layers().size();
-        return sparse * (config.layerCount() - denseLayers) + dense * denseLayers;
+        return config.hasExperts(layer)
+                ? own * experts.get().count() + shard.columns(experts.get().sharedSize()).size()
+                : shard.columns(experts.get().dense().size()).size();
     }
 
     private int headRows(Shard shard) {

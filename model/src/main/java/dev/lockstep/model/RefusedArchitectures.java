@@ -24,12 +24,10 @@ final class RefusedArchitectures {
                             Map.entry("ChatGLMModel", "it is the older form of GlmForCausalLM"),
                             Map.entry("DiffLlamaForCausalLM", "it subtracts two softmaxes"),
                             Map.entry("FalconForCausalLM", "its q, k and v alternate in a matrix"),
-                            Map.entry("GPTNeoXForCausalLM", "its q, k and v alternate in a matrix"),
                             Map.entry("Gemma3nForCausalLM", PER_LAYER),
                             Map.entry("Gemma3nForConditionalGeneration", PER_LAYER),
                             Map.entry("Gemma4ForCausalLM", PER_LAYER),
                             Map.entry("Gemma4ForConditionalGeneration", PER_LAYER),
-                            Map.entry("InternLM2ForCausalLM", "its q, k and v alternate in wqkv"),
                             Map.entry(
                                     "MllamaForConditionalGeneration",
                                     "it attends to images in layers of its own"),
@@ -38,9 +36,6 @@ final class RefusedArchitectures {
                                     "PaliGemmaForConditionalGeneration",
                                     "its prompts attend in both directions"),
                             Map.entry("T5ForConditionalGeneration", ENCODER_DECODER),
-                            Map.entry(
-                                    "VaultGemmaForCausalLM",
-                                    "it is Gemma 2 without the norms after attention and feed-forward"),
                             Map.entry("WhisperForConditionalGeneration", ENCODER_DECODER)));
 
     private RefusedArchitectures() {}

@@ -118,6 +118,11 @@ public final class Weights {
         return checkpoint.has(name);
     }
 
+    /// Returns the last dimension of a stored tensor.
+    public int columns(String name) {
+        return checkpoint.tensor(name).columns();
+    }
+
     /// Returns the error for a tensor that the checkpoint should have.
     public CheckpointException missing(String name, String why) {
         return new CheckpointException(
@@ -188,7 +193,22 @@ public final class Weights {
     /// A quantized matrix is stored as `[outputs, inputs]` and not copied.
     public OutputRows transposedPart(
             String name, String bias, int parts, int part, int rows, int columns) {
-        Optional<WeightMatrix> ownBias = Optional.of(part(bias, parts, part, rows, 1));
+        WeightMatrix ownBias = part(bias, parts, part, rows, 1);
+        return transposedPart(name, Optional.of(ownBias), parts, part, rows, columns);
+    }
+
+    /// Returns the same outputs without a bias.
+    public OutputRows transposedPart(String name, int parts, int part, int rows, int columns) {
+        return transposedPart(name, Optional.empty(), parts, part, rows, columns);
+    }
+
+    private OutputRows transposedPart(
+            String name,
+            Optional<WeightMatrix> ownBias,
+            int parts,
+            int part,
+            int rows,
+            int columns) {
         if (checkpoint.tensor(name).decoder().isPresent()) {
             return new OutputRows(
                     part(name, parts, part, rows, columns), ownBias, new Span(0, rows));

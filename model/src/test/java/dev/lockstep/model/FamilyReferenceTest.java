@@ -202,8 +202,7 @@ class FamilyReferenceTest {
                 generic("UnknownForCausalLM").with("sliding_window", 8),
                 "nothing is known of the layers of its sliding_window (no layer_types)");
         requireRefusal(
-                generic("VaultGemmaForCausalLM"),
-                "it is Gemma 2 without the norms after attention and feed-forward");
+                generic("DiffLlamaForCausalLM"), "it subtracts two softmaxes");
         requireRefusal(
                 generic("UnknownForCausalLM").with("position_embedding_type", "\"alibi\""),
                 "nothing is known of position_embedding_type (alibi)");

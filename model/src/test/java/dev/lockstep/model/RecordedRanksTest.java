@@ -36,6 +36,24 @@ class RecordedRanksTest {
         "hunyuan, 4",
         "hunyuan-moe, 3",
         "hunyuan-moe, 4",
+        "llama4, 3",
+        "llama4, 4",
+        "llama4-vision, 3",
+        "qwen3-vl-moe, 3",
+        "glm4v-moe, 3",
+        "phi, 3",
+        "phi, 4",
+        "gpt-neox, 3",
+        "gpt-neox, 4",
+        "stablelm, 3",
+        "stablelm-parallel, 4",
+        "olmo, 3",
+        "vaultgemma, 3",
+        "internlm2, 3",
+        "internlm2, 4",
+        "solar-open, 3",
+        "exaone-moe, 3",
+        "youtu, 3",
         "cohere-norms, 3",
         "cohere-norms, 4"
     })
@@ -65,6 +83,15 @@ class RecordedRanksTest {
                 "glm4moelite",
                 "hunyuan",
                 "hunyuan-moe",
+                "llama4",
+                "llama4-vision",
+                "phi",
+                "gpt-neox",
+                "stablelm-parallel",
+                "olmo",
+                "internlm2",
+                "exaone-moe",
+                "youtu",
                 "cohere-norms"
             })
     void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String name) throws Exception {
@@ -82,7 +109,12 @@ class RecordedRanksTest {
                 "deepseek-v2",
                 "gptoss-mxfp4",
                 "hunyuan",
-                "cohere-norms"
+                "cohere-norms",
+                "llama4",
+                "phi",
+                "gpt-neox",
+                "internlm2",
+                "youtu"
             })
     void headersShowThatAModelCanBeLoaded(String name) throws Exception {
         ModelSource source = ModelSource.open(folder(name));

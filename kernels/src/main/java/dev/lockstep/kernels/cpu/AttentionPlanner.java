@@ -88,7 +88,7 @@ final class AttentionPlanner implements AutoCloseable {
                 Tensor tables = batch.blockTable();
                 long table = tables.pointer().address() + 4L * line * tables.stride();
                 lookUp(table, token, end, computed, blocks, offsets);
-                addTiles(tiles, table, token, end - token, computed);
+                addChunks(tiles, table, token, end, computed);
             }
             token = end;
         }
@@ -149,6 +149,25 @@ final class AttentionPlanner implements AutoCloseable {
     private static void skip(int token, int end, long blocks) {
         for (int t = token; t < end; t++) {
             put(blocks + 4L * t, PagedBatch.PADDING);
+        }
+    }
+
+    /// Adds the tiles of a row; each chunk counts as a sequence of its own, which begins at the
+    /// chunk's first block.
+    private void addChunks(
+            List<AttentionTile> tiles, long table, int token, int end, int position) {
+        if (!heads.shape().chunked()) {
+            addTiles(tiles, table, token, end - token, position);
+            return;
+        }
+        int size = heads.shape().window();
+        for (int from = token; from < end; ) {
+            int at = position + from - token;
+            int start = at / size * size;
+            int count = Math.min(end - from, start + size - at);
+            long chunk = table + 4L * (start / CpuPagedKv.BLOCK);
+            addTiles(tiles, chunk, from, count, at - start);
+            from += count;
         }
     }
 

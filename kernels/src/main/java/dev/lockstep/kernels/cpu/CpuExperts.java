@@ -69,8 +69,8 @@ final class CpuExperts implements AutoCloseable {
         finished.run();
         for (int expert = 0; expert < layer.experts().size(); expert++) {
             if (routing.count(expert) > 0) {
-                Tensor output = output(layer, expert, x, routing.rows(expert), scratch);
-                addWeighted(output, routing, expert, out);
+                Tensor output = output(layer, expert, x, routing, scratch);
+                addWeighted(output, routing, expert, layer.weighsInputs(), out);
                 finished.run();
             }
         }
@@ -82,19 +82,28 @@ final class CpuExperts implements AutoCloseable {
     }
 
     private Tensor output(
-            ExpertLayer layer, int expert, Tensor x, Tensor tokens, ExpertScratch scratch) {
+            ExpertLayer layer, int expert, Tensor x, CpuRouting routing, ExpertScratch scratch) {
         ExpertWeights weights = layer.experts().get(expert);
-        int count = tokens.columns();
+        int count = routing.count(expert);
         Tensor input = scratch.input().rows(0, count);
-        Tensor gateUp = scratch.gateUp().rows(0, count);
+        Tensor gateUp = scratch.gateUp().rows(0, count).columns(0, weights.gateUp().rows());
         Tensor product = scratch.product().rows(0, count);
         Tensor output = scratch.output().rows(0, count);
-        rows.gatherRows(x, tokens, input);
+        rows.gatherRows(x, routing.rows(expert), input);
+        if (layer.weighsInputs()) {
+            for (int i = 0; i < count; i++) {
+                elements.scale(input.rows(i, i + 1), routing.weight(expert, i));
+            }
+        }
         finished.run();
         matmul.run(input, weights.gateUp(), gateUp);
         weights.gateUpBias().ifPresent(bias -> elements.add(gateUp, bias));
         finished.run();
-        elements.activateMultiply(layer.activation(), gateUp, product);
+        if (weights.isGated()) {
+            elements.activateMultiply(layer.activation(), gateUp, product);
+        } else {
+            elements.activate(layer.activation(), gateUp, product);
+        }
         finished.run();
         matmul.run(product, weights.down(), output);
         weights.downBias().ifPresent(bias -> elements.add(output, bias));
@@ -102,10 +111,12 @@ final class CpuExperts implements AutoCloseable {
         return output;
     }
 
-    /// Computes `out[row] += weight · x[i]` for the tokens of an expert.
-    private static void addWeighted(Tensor x, CpuRouting routing, int expert, Tensor out) {
+    /// Computes `out[row] += weight · x[i]` for the tokens of an expert, with a weight of 1 if the
+    /// inputs are weighted.
+    private static void addWeighted(
+            Tensor x, CpuRouting routing, int expert, boolean weighted, Tensor out) {
         for (int i = 0; i < x.rows(); i++) {
-            float weight = routing.weight(expert, i);
+            float weight = weighted ? 1 : routing.weight(expert, i);
             long from = x.pointer().address() + 4L * i * x.stride();
             long to = out.pointer().address() + 4L * routing.row(expert, i) * out.stride();
             for (int c = 0; c < out.columns(); c++) {

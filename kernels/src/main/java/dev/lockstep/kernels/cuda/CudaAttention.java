@@ -123,6 +123,9 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
         if (shape.ahead() > 0) {
             throw new IllegalArgumentException("attention to later tokens has no kernels on a GPU");
         }
+        if (shape.chunked()) {
+            throw new IllegalArgumentException("attention in chunks is computed on a CPU only");
+        }
         this.context = context;
         this.shape = shape;
         this.layout = layout;

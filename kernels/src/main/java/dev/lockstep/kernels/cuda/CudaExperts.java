@@ -176,6 +176,14 @@ final class CudaExperts implements AutoCloseable {
 
     ExpertSet prepare(ExpertLayer layer) {
         int count = layer.experts().size();
+        if (!layer.experts().getFirst().isGated() || layer.weighsInputs()) {
+            throw new IllegalArgumentException(
+                    "experts %s are computed on a CPU only"
+                            .formatted(
+                                    layer.weighsInputs()
+                                            ? "of weighted inputs"
+                                            : "without a gate"));
+        }
         if (routeBytes(layer) > ROUTE_SHARED_BYTES) {
             throw new IllegalArgumentException(
                     "%d experts twice, %d groups and %d experts a token must be %d together on a GPU"

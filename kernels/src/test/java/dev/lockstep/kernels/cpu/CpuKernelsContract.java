@@ -3,6 +3,7 @@ package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.AheadContract;
 import dev.lockstep.kernels.AttentionContract;
+import dev.lockstep.kernels.ChunkContract;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DistributionContract;
 import dev.lockstep.kernels.ExpertContract;
@@ -32,6 +33,7 @@ interface CpuKernelsContract
                 ExpertContract,
                 IndexContract,
                 WindowContract,
+                ChunkContract,
                 AttentionContract,
                 AheadContract,
                 PaddingContract,

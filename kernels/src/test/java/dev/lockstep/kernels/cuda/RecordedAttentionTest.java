@@ -140,7 +140,7 @@ final class RecordedAttentionTest {
                         IllegalArgumentException.class,
                         () -> kernels.attention(wide, new KvLayout(1, 1, 257, DType.F32, BLOCK)));
         assertEquals("head size 257, must be 1 to 256 on a GPU", refused.getMessage());
-        var ahead = new AttentionShape(new int[] {0}, 1, 16, 1, 5, 4, 0);
+        var ahead = new AttentionShape(new int[] {0}, 1, 16, 1, 5, 4, 0, false);
         refused =
                 assertThrows(
                         IllegalArgumentException.class,

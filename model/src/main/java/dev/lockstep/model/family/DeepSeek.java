@@ -14,8 +14,9 @@ import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.Router;
 import java.util.Set;
 
-/// DeepSeek-V2 and V3 (DeepSeek-AI 2024), Kimi K2 and GLM-4.7-Flash: latent attention, dense layers
-/// first, and then a mixture of experts beside shared ones, chosen with a correction since V3:
+/// DeepSeek-V2 and V3 (DeepSeek-AI 2024), Kimi K2, GLM-4.7-Flash and Youtu-LLM, which is dense:
+/// latent attention, dense layers first, and then a mixture of experts beside shared ones, chosen
+/// with a correction since V3:
 ///
 /// ```
 /// residual += latentAttention(n)
@@ -25,7 +26,11 @@ public final class DeepSeek implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "Glm4MoeLiteForCausalLM");
+        return Set.of(
+                "DeepseekV2ForCausalLM",
+                "DeepseekV3ForCausalLM",
+                "Glm4MoeLiteForCausalLM",
+                "YoutuForCausalLM");
     }
 
     @Override
@@ -45,6 +50,9 @@ public final class DeepSeek implements ModelFamily {
     }
 
     private static FeedForward feedForward(Weights weights, int i, String mlp) {
+        if (weights.config().details().experts().isEmpty()) {
+            return FeedForward.gated(weights, mlp);
+        }
         if (!weights.config().hasExperts(i)) {
             return FeedForward.dense(weights, mlp);
         }

@@ -15,9 +15,9 @@ import dev.lockstep.model.layer.Router;
 import dev.lockstep.model.layer.SelfAttention;
 import java.util.Set;
 
-/// GLM-4.5, 4.6 and 4.7 (GLM-4.5 Team 2025): Llama with a rope of half a head, biases of q, k and
-/// v, norms of the heads of q and k in some models, dense layers first, and then DeepSeek-V3's
-/// mixture:
+/// GLM-4.5, 4.6 and 4.7 (GLM-4.5 Team 2025), Solar Open (Upstage 2025): Llama with a rope of half a
+/// head, biases of q, k and v, norms of the heads of q and k in some models, dense layers first,
+/// and then DeepSeek-V3's mixture:
 ///
 /// ```
 /// residual += Wo · attention(rotary(norm(Wq · n)), rotary(norm(Wk · n)), Wv · n)
@@ -27,7 +27,7 @@ public final class Glm4Moe implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Glm4MoeForCausalLM");
+        return Set.of("Glm4MoeForCausalLM", "SolarOpenForCausalLM");
     }
 
     @Override

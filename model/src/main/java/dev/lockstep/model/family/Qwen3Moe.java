@@ -48,8 +48,18 @@ public final class Qwen3Moe implements ModelFamily {
 
     private static FeedForward feedForward(Weights weights, int i, String mlp) {
         return weights.config().hasExperts(i)
-                ? MixtureOfExperts.load(
-                        weights, mlp + ".gate", ExpertSource.Separate.of(mlp + ".experts"))
+                ? MixtureOfExperts.load(weights, mlp + ".gate", experts(weights, mlp + ".experts"))
                 : FeedForward.dense(weights, mlp);
+    }
+
+    /// Qwen3-VL has all experts in one tensor, published as `[inputs, outputs]`.
+    private static ExpertSource experts(Weights weights, String experts) {
+        String gateUp = experts + ".gate_up_proj";
+        if (!weights.has(gateUp)) {
+            return ExpertSource.Separate.of(experts);
+        }
+        return weights.columns(gateUp) == weights.config().hiddenSize()
+                ? new ExpertSource.Merged(gateUp, experts + ".down_proj")
+                : new ExpertSource.Transposed(experts);
     }
 }

@@ -13,6 +13,7 @@ import dev.lockstep.model.Weights;
 import java.util.List;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /// A transformer of one stack of layers: a decoder, or an encoder, which has no head and whose
 /// tokens attend to later ones too:
@@ -25,13 +26,14 @@ import java.util.stream.IntStream;
 /// ```
 ///
 /// @param attention one for each KV group
+/// @param branches of all layers, in the order in which they are added to the residual
 public record Decoder(
         ModelConfig config,
         Shard shard,
         List<KvLayout> kvLayouts,
         List<PagedAttention> attention,
         Embedding embedding,
-        List<Layer> layers,
+        List<ResidualBranch> branches,
         Norm finalNorm,
         LmHead head,
         long weightBytes)
@@ -40,7 +42,7 @@ public record Decoder(
     public Decoder {
         kvLayouts = List.copyOf(kvLayouts);
         attention = List.copyOf(attention);
-        layers = List.copyOf(layers);
+        branches = List.copyOf(branches);
     }
 
     /// The two branches of a layer, in the order in which they are added to the residual.
@@ -70,13 +72,28 @@ public record Decoder(
     /// Creates a decoder of layers that were loaded from `weights`.
     public static Decoder of(
             Weights weights, Embedding embedding, List<Layer> layers, Norm finalNorm, LmHead head) {
+        List<ResidualBranch> branches =
+                layers.stream()
+                        .flatMap(each -> Stream.of(each.attention(), each.feedForward()))
+                        .toList();
+        return ofBranches(weights, embedding, branches, finalNorm, head);
+    }
+
+    /// Creates a decoder whose layers may have one branch each, from what was loaded from
+    /// `weights`.
+    public static Decoder ofBranches(
+            Weights weights,
+            Embedding embedding,
+            List<ResidualBranch> branches,
+            Norm finalNorm,
+            LmHead head) {
         return new Decoder(
                 weights.config(),
                 weights.shard(),
                 weights.config().pagedGroups().stream().map(weights::kvLayout).toList(),
                 PagedAttention.load(weights),
                 embedding,
-                layers,
+                branches,
                 finalNorm,
                 head,
                 weights.bytes());
@@ -89,10 +106,8 @@ public record Decoder(
         var step = new ForwardStep(batch, activations, planned);
         embedding.forward(step);
         normBefore(0).apply(step.residual(), step.x());
-        for (int i = 0; i < layers.size(); i++) {
-            Layer layer = layers.get(i);
-            layer.attention().forward(step, layer.feedForward().norm());
-            layer.feedForward().forward(step, normBefore(i + 1));
+        for (int i = 0; i < branches.size(); i++) {
+            branches.get(i).forward(step, normBefore(i + 1));
         }
         return logits(batch.tokens(), batch.logitRows(), activations);
     }
@@ -102,8 +117,8 @@ public record Decoder(
         return head.forward(hiddenStates(tokens, activations), rows, activations);
     }
 
-    /// Returns the norm that precedes a layer's attention, or the head.
-    private Norm normBefore(int layer) {
-        return layer < layers.size() ? layers.get(layer).attention().norm() : finalNorm;
+    /// Returns the norm that precedes a branch, or the head.
+    private Norm normBefore(int branch) {
+        return branch < branches.size() ? branches.get(branch).norm() : finalNorm;
     }
 }

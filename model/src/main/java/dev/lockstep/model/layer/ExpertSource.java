@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
+import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.ExpertWeights;
 import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Span;
@@ -45,6 +46,24 @@ public sealed interface ExpertSource {
         }
     }
 
+    /// Two matrices for each expert, `prefix.5.up_proj.weight` and `down_proj`: experts without a
+    /// gate.
+    record Ungated(String prefix) implements ExpertSource {
+
+        @Override
+        public ExpertWeights load(Weights weights, int expert) {
+            int width = weights.config().feedForwardSize();
+            int hidden = weights.config().hiddenSize();
+            Span own = weights.shard().feedForward();
+            String name = "%s.%d.".formatted(prefix, expert);
+            WeightMatrix up = weights.matrix(name + "up_proj.weight", width, hidden);
+            WeightMatrix down = weights.matrix(name + "down_proj.weight", hidden, width);
+            return new ExpertWeights(
+                    weights.packRows(OutputRows.of(up).cut(own)),
+                    weights.packColumns(OutputRows.of(down), own));
+        }
+    }
+
     /// All experts one below the other: in one matrix the gate rows of each, then its up rows, in
     /// another the rows of `down`.
     record Merged(String gateUp, String down) implements ExpertSource {
@@ -86,6 +105,28 @@ public sealed interface ExpertSource {
             String tensor = "%s.%s".formatted(prefix, name);
             int count = weights.config().feedForwardsPerLayer();
             return weights.transposedPart(tensor, tensor + "_bias", count, expert, rows, columns);
+        }
+    }
+
+    /// All experts in one tensor of each projection, which is stored as `[inputs, outputs]`: the
+    /// outputs of gate, then those of up.
+    record Transposed(String prefix) implements ExpertSource {
+
+        @Override
+        public ExpertWeights load(Weights weights, int expert) {
+            int width = weights.config().feedForwardSize();
+            int hidden = weights.config().hiddenSize();
+            Span own = weights.shard().feedForward();
+            OutputRows both = part(weights, "gate_up_proj", expert, 2 * width, hidden);
+            return new ExpertWeights(
+                    weights.packRows(both.cut(own), both.cut(own.plus(width))),
+                    weights.packColumns(part(weights, "down_proj", expert, hidden, width), own));
+        }
+
+        private OutputRows part(Weights weights, String name, int expert, int rows, int columns) {
+            int count = weights.config().feedForwardsPerLayer();
+            String tensor = "%s.%s".formatted(prefix, name);
+            return weights.transposedPart(tensor, count, expert, rows, columns);
         }
     }
 

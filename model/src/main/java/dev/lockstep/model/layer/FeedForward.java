@@ -187,14 +187,31 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
     /// Loads two matrices with an activation between them.
     static Plain plain(Weights weights, String up, String down) {
         int width = weights.config().feedForwardSize();
+        return plain(weights, up, down, width, weights.shard().feedForward());
+    }
+
+    /// Loads two matrices with an activation between them, of a layer of a mixture of experts that
+    /// has no experts.
+    static Plain densePlain(Weights weights, String up, String down) {
+        int width = weights.config().details().experts().orElseThrow().dense().size();
+        return plain(weights, up, down, width, weights.shard().columns(width));
+    }
+
+    private static Plain plain(Weights weights, String up, String down, int width, Span own) {
         int hidden = weights.config().hiddenSize();
         return plain(
-                weights, weights.linear(up, width, hidden), weights.linear(down, hidden, width));
+                weights,
+                weights.linear(up, width, hidden),
+                weights.linear(down, hidden, width),
+                own);
     }
 
     /// Cuts two matrices with an activation between them.
     static Plain plain(Weights weights, OutputRows up, OutputRows down) {
-        Span own = weights.shard().feedForward();
+        return plain(weights, up, down, weights.shard().feedForward());
+    }
+
+    private static Plain plain(Weights weights, OutputRows up, OutputRows down, Span own) {
         return new Plain(
                 weights.kernels(),
                 ActivationNames.of(weights.config()),

@@ -16,40 +16,61 @@ import java.util.Optional;
 ///
 /// @param weight empty for a base model without a head, whose logits are 0: no request may ask for
 ///   them
+/// @param bias of this rank's rows
 /// @param columns the number of vocabulary rows of each rank
 /// @param multiplier of the logits, 1 for none
 /// @param softCap of the logits, 0 for none
 public record LmHead(
         Kernels kernels,
         Optional<PackedWeight> weight,
+        Optional<Tensor> bias,
         int[] columns,
         float multiplier,
         float softCap) {
 
     /// Returns the head of a model that has none.
     public static LmHead none(Weights weights) {
-        return of(weights, Optional.empty());
+        return of(weights, Optional.empty(), Optional.empty());
     }
 
     /// Loads `lm_head`, or the embedding where the two are tied. A base model may have neither.
     public static LmHead load(Weights weights, String embedding) {
-        ModelConfig config = weights.config();
-        Optional<PackedWeight> weight =
-                config.tiedEmbeddings() || weights.has("lm_head.weight")
-                        ? Optional.of(pack(weights, embedding))
-                        : Optional.empty();
-        if (weight.isEmpty() && !weights.isBaseModel()) {
-            throw weights.missing("lm_head.weight", "only a base model may have no output head");
-        }
-        return of(weights, weight);
+        return load(weights, embedding, "lm_head");
     }
 
-    private static LmHead of(Weights weights, Optional<PackedWeight> weight) {
+    /// Loads the head of this name and its bias if the checkpoint has one, or the embedding where
+    /// the two are tied.
+    public static LmHead load(Weights weights, String embedding, String head) {
+        ModelConfig config = weights.config();
+        if (!config.tiedEmbeddings() && !weights.has(head + ".weight")) {
+            if (weights.isBaseModel()) {
+                return none(weights);
+            }
+            throw weights.missing(
+                    head + ".weight", "only a base model may have no output head");
+        }
+        Shard shard = weights.shard();
+        Optional<Tensor> bias =
+                weights.has(head + ".bias") && shard.vocabulary().size() > 0
+                        ? Optional.of(
+                                weights.vector(
+                                        head + ".bias",
+                                        config.vocabularySize(),
+                                        shard.vocabulary(),
+                                        0))
+                        : Optional.empty();
+        String name = (config.tiedEmbeddings() ? embedding : head) + ".weight";
+        return of(weights, Optional.of(pack(weights, name)), bias);
+    }
+
+    private static LmHead of(
+            Weights weights, Optional<PackedWeight> weight, Optional<Tensor> bias) {
         ModelConfig config = weights.config();
         DecoderDetails details = config.details();
         return new LmHead(
                 weights.kernels(),
                 weight,
+                bias,
                 Shard.cut(config, weights.shard().size()).stream()
                         .mapToInt(each -> each.vocabulary().size())
                         .toArray(),
@@ -57,9 +78,8 @@ public record LmHead(
                 (float) details.logitCap().orElse(0));
     }
 
-    private static PackedWeight pack(Weights weights, String embedding) {
+    private static PackedWeight pack(Weights weights, String name) {
         ModelConfig config = weights.config();
-        String name = (config.tiedEmbeddings() ? embedding : "lm_head") + ".weight";
         OutputRows vocabulary =
                 OutputRows.of(weights.matrix(name, config.vocabularySize(), config.hiddenSize()));
         return weights.packRows(vocabulary.cut(weights.shard().vocabulary()));
@@ -83,6 +103,7 @@ public record LmHead(
         Tensor shardLogits = activations.shardLogits(count);
         kernels.gatherRows(x, rows, input);
         kernels.matmul(input, weight.get(), shardLogits);
+        bias.ifPresent(values -> kernels.add(shardLogits, values));
         if (multiplier != 1) {
             kernels.scale(shardLogits, multiplier);
         }

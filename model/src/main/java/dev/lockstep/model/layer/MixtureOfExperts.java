@@ -59,11 +59,27 @@ public record MixtureOfExperts(
     /// Loads the experts of a router.
     public static MixtureOfExperts load(
             Weights weights, Router router, ExpertSource source, Activation activation) {
+        return load(weights, router, source, activation, false);
+    }
+
+    /// Loads the experts of a router whose weights multiply the inputs of experts instead of their
+    /// outputs.
+    public static MixtureOfExperts ofWeightedInputs(
+            Weights weights, Router router, ExpertSource source) {
+        return load(weights, router, source, ActivationNames.of(weights.config()), true);
+    }
+
+    private static MixtureOfExperts load(
+            Weights weights,
+            Router router,
+            ExpertSource source,
+            Activation activation,
+            boolean weighsInputs) {
         List<ExpertWeights> loaded = new ArrayList<>();
         for (int expert = 0; expert < weights.config().feedForwardsPerLayer(); expert++) {
             loaded.add(source.load(weights, expert));
         }
-        var layer = new ExpertLayer(loaded, activation, router.routing());
+        var layer = new ExpertLayer(loaded, activation, router.routing(), weighsInputs);
         return new MixtureOfExperts(
                 weights.kernels(),
                 router,

@@ -6,6 +6,7 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
 import dev.lockstep.nccl.Communicator;
+import java.util.Arrays;
 
 /// The norm of a residual branch's input, or of the head's; whole on every rank. All tensors are
 /// `[T, H]`.
@@ -115,6 +116,48 @@ public sealed interface Norm {
         public void addThenApply(Tensor x, Tensor residual, Tensor out) {
             kernels.add(residual, x);
         }
+    }
+
+    /// A LayerNorm of the residual before the previous branch is added to it: this branch is
+    /// parallel to that one, with a norm of its own (Black et al. 2022).
+    record Parallel(Layer norm) implements Norm {
+
+        @Override
+        public Kernels kernels() {
+            return norm.kernels();
+        }
+
+        /// Refuses to be the first: there is no previous branch.
+        @Override
+        public void apply(Tensor x, Tensor out) {
+            throw new IllegalStateException("the first branch of a model is parallel to none");
+        }
+
+        /// Computes `out = norm(residual)`, then `residual += x`; `out` must not be `x`.
+        @Override
+        public void addThenApply(Tensor x, Tensor residual, Tensor out) {
+            if (out.pointer().equals(x.pointer())) {
+                throw new IllegalArgumentException("the output is the sum that is added later");
+            }
+            norm.apply(residual, out);
+            norm.kernels().add(residual, x);
+        }
+    }
+
+    /// Loads the norm of a branch that is parallel to the previous one and has its own.
+    static Parallel parallel(Weights weights, String name) {
+        return new Parallel(layer(weights, name));
+    }
+
+    /// Returns a LayerNorm without weight and bias.
+    static Layer layerWithoutWeights(Weights weights) {
+        float[] ones = new float[weights.config().hiddenSize()];
+        Arrays.fill(ones, 1);
+        return new Layer(
+                weights.kernels(),
+                weights.vector(ones),
+                weights.zeros(ones.length),
+                (float) weights.config().normEpsilon());
     }
 
     /// Returns the norm of a branch that is parallel to the previous one.

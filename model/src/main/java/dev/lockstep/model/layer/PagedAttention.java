@@ -48,7 +48,7 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
         DecoderDetails details = config.details();
         int headSize = config.attention().headDim();
         boolean windowed = group.kind() == KvGroup.Kind.WINDOW;
-        int window = windowed ? group.window() : AttentionShape.NO_WINDOW;
+        int window = group.window() > 0 ? group.window() : AttentionShape.NO_WINDOW;
         int ahead = windowed ? window - 1 : AttentionShape.NO_WINDOW;
         return new AttentionShape(
                 shard.kvHeadOf(config),
@@ -57,7 +57,8 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
                 (float) details.attentionScale().orElse(1 / Math.sqrt(headSize)),
                 window,
                 details.encoder().isEmpty() ? 0 : ahead,
-                (float) details.attentionCap().orElse(0));
+                (float) details.attentionCap().orElse(0),
+                group.kind() == KvGroup.Kind.CHUNK);
     }
 
     /// Plans one step for every layer of the group.

@@ -11,6 +11,7 @@ import dev.lockstep.model.Shard;
 import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /// A norm of queries and keys before they are rotated.
@@ -124,6 +125,15 @@ public sealed interface QueryKeyNorm {
                 (float) weights.config().normEpsilon());
     }
 
+    /// Returns norms of single heads that have no weights.
+    static PerHead unit(Weights weights) {
+        float[] ones = new float[weights.config().attention().headDim()];
+        Arrays.fill(ones, 1);
+        Tensor factors = weights.vector(ones);
+        float epsilon = (float) weights.config().normEpsilon();
+        return new PerHead(weights.kernels(), factors, factors, epsilon);
+    }
+
     /// Loads LayerNorms of single heads, whose rows are in the order of those of q and k.
     ///
     /// @param attention the prefix of `q_norm` and `k_norm`, matrices of a row for each head
@@ -144,6 +154,32 @@ public sealed interface QueryKeyNorm {
                         config.kvHeadCount(),
                         shard.kvHeads(),
                         order));
+    }
+
+    /// Loads LayerNorms of single heads, `q_layernorm.norms.5` and `k_layernorm.norms.5`.
+    ///
+    /// @param attention the prefix of both
+    static LayerPerHead layerOfEachHead(Weights weights, String attention) {
+        Shard shard = weights.shard();
+        return new LayerPerHead(
+                layers(weights, attention + ".q_layernorm.norms.", shard.queryHeads()),
+                layers(weights, attention + ".k_layernorm.norms.", shard.kvHeads()));
+    }
+
+    private static List<Norm.Layer> layers(Weights weights, String prefix, Span own) {
+        int size = weights.config().attention().headDim();
+        Tensor noBias = weights.zeros(size);
+        List<Norm.Layer> norms = new ArrayList<>();
+        for (int head = own.from(); head < own.to(); head++) {
+            Tensor factors = weights.vector("%s%d.weight".formatted(prefix, head), size);
+            norms.add(
+                    new Norm.Layer(
+                            weights.kernels(),
+                            factors,
+                            noBias,
+                            (float) weights.config().normEpsilon()));
+        }
+        return norms;
     }
 
     private static List<Norm.Layer> layers(

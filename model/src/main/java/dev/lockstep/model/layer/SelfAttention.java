@@ -4,12 +4,15 @@ package dev.lockstep.model.layer;
 import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.RowOrder;
+import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
+import dev.lockstep.model.ChosenRows;
 import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -229,6 +232,34 @@ public record SelfAttention(
                 merged.cut(queryColumns(weights)),
                 merged.cut(keys),
                 merged.cut(keys.plus(config.kvWidth())));
+    }
+
+    /// Loads one matrix of the heads of each KV head in turn: its queries, its key, its value.
+    public static Linear.ColumnParallel groupedQkv(Weights weights, String name) {
+        AttentionConfig config = weights.config().attention();
+        int size = config.headDim();
+        int group = config.headCount() / config.kvHeadCount();
+        int all = config.queryWidth() + 2 * config.kvWidth();
+        List<Span> rows = new ArrayList<>();
+        Span queries = weights.shard().queryHeads();
+        for (int head = queries.from(); head < queries.to(); head++) {
+            int place = head / group * (group + 2) + head % group;
+            rows.add(new Span(place, place + 1).times(size));
+        }
+        for (int part = 0; part < 2; part++) {
+            Span keys = weights.shard().kvHeads();
+            for (int head = keys.from(); head < keys.to(); head++) {
+                int place = head * (group + 2) + group + part;
+                rows.add(new Span(place, place + 1).times(size));
+            }
+        }
+        WeightMatrix matrix = weights.matrix(name + ".weight", all, weights.config().hiddenSize());
+        return new Linear.ColumnParallel(
+                weights.kernels(),
+                weights.packRows(ChosenRows.of(matrix, rows)),
+                weights.has(name + ".bias")
+                        ? Optional.of(weights.vector(name + ".bias", all, rows))
+                        : Optional.empty());
     }
 
     /// Loads the output projection.

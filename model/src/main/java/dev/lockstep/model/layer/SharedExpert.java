@@ -14,9 +14,10 @@ import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
 import java.util.Optional;
 
-/// The experts of a layer that every token uses (Dai et al. 2024), as one gated feed-forward that
-/// is cut over the ranks.
+/// The experts of a layer that every token uses (Dai et al. 2024), as one feed-forward that is cut
+/// over the ranks.
 ///
+/// @param gateUp this rank's gate rows, then its up rows; the up rows alone if there is no gate
 /// @param gate one row: what its logistic function lets through of the output; whole on every rank
 public record SharedExpert(
         Kernels kernels,
@@ -69,6 +70,16 @@ public record SharedExpert(
                 down);
     }
 
+    /// Loads `up_proj` and `down_proj`, with the activation between them.
+    public static SharedExpert ungated(Weights weights, String mlp) {
+        int width = size(weights.config());
+        OutputRows up = weights.linear(mlp + ".up_proj", width, weights.config().hiddenSize());
+        return of(
+                weights,
+                Linear.ColumnParallel.load(weights, up.cut(weights.shard().columns(width))),
+                mlp + ".down_proj");
+    }
+
     private static SharedExpert of(Weights weights, Linear.ColumnParallel gateUp, String down) {
         int width = size(weights.config());
         OutputRows rows =
@@ -86,11 +97,16 @@ public record SharedExpert(
     /// chose are computed.
     void addTo(Tensor sum, ForwardStep step) {
         ActivationBuffers activations = step.activations();
-        Tensor both = activations.gateUp(step.tokens(), down.columns());
+        int rows = gateUp.weight().rows();
+        Tensor both = activations.gateUp(step.tokens(), down.columns()).columns(0, rows);
         Tensor product = activations.feedForward(step.tokens(), down.columns());
         Tensor output = activations.expertOutput(step.tokens());
         gateUp.forward(step.x(), both);
-        kernels.activateMultiply(activation, both, product);
+        if (rows == 2 * down.columns()) {
+            kernels.activateMultiply(activation, both, product);
+        } else {
+            kernels.activate(activation, both, product);
+        }
         kernels.matmul(product, down, output);
         if (gate.isEmpty()) {
             kernels.add(sum, output);
