@@ -17,6 +17,10 @@ import java.util.TreeSet;
 /// Tensors have their Hugging Face names in both. Files are mapped for the life of the process and
 /// never closed; opening reads headers only. Thread-safe.
 public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint {
+    /// The names of output heads that are not the embedding.
+    private static final List<String> OUTPUT_HEADS =
+            List.of("lm_head.weight", "embed_out.weight", "output.weight");
+
     private final Path path;
     private final Map<String, StoredTensor> tensors;
     private final TokenizerSource tokenizer;
@@ -96,10 +100,22 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         return false;
     }
 
+    /// Returns whether the model ends in scores of a whole text instead of logits.
+    public final boolean isClassifier() {
+        return architecture().endsWith("ForSequenceClassification");
+    }
+
     /// Returns whether the model computes logits: by a head of its own, or by its embedding.
     public final boolean hasOutputHead() {
-        return config().tiedEmbeddings() || has("lm_head.weight");
+        return !isClassifier()
+                && config().details().encoder().isEmpty()
+                && (config().tiedEmbeddings() || OUTPUT_HEADS.stream().anyMatch(this::has));
     }
+
+    /// Returns what the files say about embeddings and ranking.
+    ///
+    /// @throws CheckpointException naming what is not supported
+    public abstract SentenceModel sentenceModel();
 
     /// Returns the keys of the configuration that may matter and that a plain decoder does not
     /// have; empty when [#config] covers the whole configuration.

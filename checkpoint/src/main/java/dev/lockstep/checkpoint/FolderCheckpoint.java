@@ -35,7 +35,9 @@ final class FolderCheckpoint extends Checkpoint {
         this.files = files;
         this.text = text;
         this.baseModel =
-                text.architecture().endsWith("Model") || !tensors.keySet().equals(named.keySet());
+                text.architecture().endsWith("Model")
+                        || isClassifier()
+                        || !tensors.keySet().equals(named.keySet());
         this.otherModalities =
                 parts.map(
                         each ->
@@ -107,6 +109,11 @@ final class FolderCheckpoint extends Checkpoint {
     @Override
     public boolean isBaseModel() {
         return baseModel;
+    }
+
+    @Override
+    public SentenceModel sentenceModel() {
+        return SentenceFiles.read(path(), this);
     }
 
     @Override

@@ -43,6 +43,24 @@ record JsonObject(Path file, String prefix, JsonNode node) {
         }
     }
 
+    /// Reads a file that holds a list.
+    static JsonNode readList(Path file) {
+        try {
+            JsonNode node = MAPPER.readTree(Files.readAllBytes(file));
+            if (!node.isArray()) {
+                throw new CheckpointException(file + " does not hold a JSON list");
+            }
+            return node;
+        } catch (JsonProcessingException e) {
+            throw new CheckpointException(
+                    "%s is not valid JSON (%s): download it again".formatted(file, firstLine(e)),
+                    e);
+        } catch (IOException e) {
+            throw new CheckpointException(
+                    "%s cannot be read (%s)".formatted(file, e.getMessage()), e);
+        }
+    }
+
     static Optional<JsonObject> readIfPresent(Path file) {
         return Files.exists(file) ? Optional.of(read(file)) : Optional.empty();
     }

@@ -42,6 +42,9 @@ public final class LockstepClient implements AutoCloseable {
     private static final Metadata.Key<String> AUTHORIZATION =
             Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
+    /// The value of the request field `pooling` for the model's own way.
+    private static final String OF_MODEL = "model";
+
     private final ManagedChannel channel;
     private final Duration deadline;
     private final ExecutorService asynchronous = Executors.newVirtualThreadPerTaskExecutor();
@@ -143,15 +146,36 @@ public final class LockstepClient implements AutoCloseable {
         return result(whole.toString(), last);
     }
 
+    /// Returns the vector of a prompt as the model's files say: its pooling, linear layers, default
+    /// prompt, and length 1 if it is normalised; the normalised vector of the last token if they
+    /// say nothing. Generates nothing: `maxTokens` is ignored.
+    ///
+    /// @throws LockstepException as [#generate]
+    public float[] embed(CompletionRequest request) {
+        return vector(request.options(), toProto(request).setPooling(OF_MODEL));
+    }
+
+    /// As [#embed(CompletionRequest)], after a prompt of the model's files, such as `query`.
+    ///
+    /// @throws LockstepException as [#generate], and when the model has no prompt of that name
+    public float[] embed(CompletionRequest request, String promptName) {
+        return vector(
+                request.options(), toProto(request).setPooling(OF_MODEL).setPromptName(promptName));
+    }
+
     /// Returns one vector of the input, of the model's hidden size and not normalised. Generates
     /// nothing: `maxTokens` is ignored.
     ///
     /// @throws LockstepException as [#generate]
     public float[] embed(CompletionRequest request, Pooling pooling) {
+        return vector(request.options(), toProto(request).setPooling(pooling.fieldValue()));
+    }
+
+    private float[] vector(CompletionOptions options, InferenceRequest.Builder request) {
         List<Float> values = new ArrayList<>();
         call(
-                request.options(),
-                toProto(request).setMaxTokens(0).setPooling(pooling.fieldValue()).build(),
+                options,
+                request.setMaxTokens(0).build(),
                 event -> values.addAll(event.getOutputs().getOutputs().getPooledList()));
         float[] vector = new float[values.size()];
         for (int i = 0; i < vector.length; i++) {

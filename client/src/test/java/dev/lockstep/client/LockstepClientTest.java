@@ -129,6 +129,17 @@ final class LockstepClientTest {
     }
 
     @Test
+    void embedAsksForTheModelsOwnWayByDefault() throws Exception {
+        client.embed(CompletionRequest.prompt("m", "Hello"), "query");
+        InferenceRequest sent = requests.take();
+        assertEquals("model", sent.getPooling());
+        assertEquals("query", sent.getPromptName());
+        assertEquals(0, sent.getMaxTokens());
+        client.embed(CompletionRequest.prompt("m", "Hello"));
+        assertFalse(requests.take().hasPromptName());
+    }
+
+    @Test
     void embedRequestsAVectorAndNoTokens() throws Exception {
         assertArrayEquals(
                 new float[] {0.5f, -2},

@@ -5,26 +5,25 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.RequestOptions;
-import dev.lockstep.coordinator.engine.RequestedOutputs;
-import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
-import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PositionOutputs;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
-/// `POST /v1/embeddings`: one vector of length 1 for each input, pooled from the last layer's
-/// hidden states.
+/// `POST /v1/embeddings`: one vector for each input, pooled from the last layer's hidden states.
 ///
-/// `{model, input, pooling, encoding_format, dimensions}`; with `dimensions` a vector keeps so many
-/// of its first components, which suits models that were trained for it. `pooling` is `last` (the
-/// last token's, the default) or `mean`, `encoding_format` `float` or `base64` (32-bit floats,
-/// little-endian).
+/// `{model, input, prompt_name, input_type, pooling, normalize, truncate, encoding_format,
+/// dimensions}`; with `dimensions` a vector keeps so many of its first components, which suits
+/// models that were trained for it. The defaults of pooling, prompt and normalising are those of
+/// the model's files, else the last token's vector with length 1. `encoding_format` is `float` or
+/// `base64` (32-bit floats, little-endian).
 final class EmbeddingsApi {
     private static final int MAX_INPUTS = 2048;
+    private static final String PROMPT = "prompt";
 
     private final CompletionFactory completions;
 
@@ -39,27 +38,44 @@ final class EmbeddingsApi {
         model.requireName(fields.requireText("model"));
         UnservedFields.refuseInEmbeddings(fields);
         boolean base64 = isBase64(fields);
-        int dimensions = fields.integer("dimensions", 1, model.hiddenSize(), model.hiddenSize());
-        Truncation truncation = Truncation.parse(fields);
-        Pooling pooling = OutputFields.pooling(fields, Pooling.POOLING_LAST);
-        boolean special = fields.flag("add_special_tokens", true);
-        List<TokenPrompt> prompts = new ArrayList<>();
-        List<Prompt> inputs = Prompt.list("input", MAX_INPUTS, fields, model);
-        for (Prompt input : inputs) {
-            String name = Prompt.name("input", prompts.size(), inputs.size());
-            int[] ids =
-                    truncation.of(
-                            input.encode(name, model, special),
-                            completions.context(),
-                            Sampling.NO_TOKENS);
-            prompts.add(new TokenPrompt(ids, RequestedOutputs.pooled(pooling, ids.length)));
-        }
+        EmbeddingInputs settings = settings(fields, model);
+        List<TokenPrompt> prompts =
+                settings.all("input", Prompt.list("input", MAX_INPUTS, fields, model), fields);
         RequestOptions options = RequestOptionFields.parse(fields, context);
         PreparedRequest request = completions.embed("input", prompts, options, context);
         return completions.completion(
-                request,
-                inbox,
-                new Embeddings(exchange, model, prompts.size(), dimensions, base64));
+                request, inbox, new Embeddings(exchange, model, prompts, settings.form(), base64));
+    }
+
+    private EmbeddingInputs settings(Fields fields, ServedModel model) {
+        return EmbeddingInputs.parse(fields, model, completions.context())
+                .withDimensions(dimensions(fields, model));
+    }
+
+    /// Prepares the vector of a gRPC request with the pooling of the model's files.
+    Vector ofModel(Fields fields, RequestContext context) {
+        ServedModel model = completions.model();
+        model.requireName(fields.requireText("model"));
+        if (fields.integer("max_tokens", 0, 0).isEmpty() || !fields.has(PROMPT)) {
+            throw ApiError.invalid(
+                    OutputFields.POOLING,
+                    "pooling is model, which requires max_tokens 0, and prompt or prompt_ids");
+        }
+        EmbeddingInputs settings = settings(fields, model);
+        List<TokenPrompt> prompts =
+                settings.all(PROMPT, List.of(Prompt.one(PROMPT, fields, model)), fields);
+        RequestOptions options = RequestOptionFields.parse(fields, context);
+        return new Vector(
+                completions.embed(PROMPT, prompts, options, context),
+                outputs -> settings.form().of(outputs, prompts.getFirst()));
+    }
+
+    /// A request for one vector, and what makes it of the outputs.
+    record Vector(PreparedRequest request, UnaryOperator<PositionOutputs> form) {}
+
+    private static int dimensions(Fields fields, ServedModel model) {
+        int all = model.sentence().dimensions(model.hiddenSize());
+        return fields.integer("dimensions", 1, all, all);
     }
 
     private static boolean isBase64(Fields fields) {
@@ -79,10 +95,10 @@ final class EmbeddingsApi {
         Embeddings(
                 HttpExchange exchange,
                 ServedModel model,
-                int inputs,
-                int dimensions,
+                List<TokenPrompt> prompts,
+                VectorForm form,
                 boolean base64) {
-            super(exchange, inputs, dimensions);
+            super(exchange, prompts, form);
             this.model = model;
             this.base64 = base64;
         }

@@ -149,6 +149,12 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             RequestContext context,
             CompletionInbox inbox,
             RpcResponse response) {
+        if (message.getPooling().equals(OutputFields.OF_MODEL)) {
+            EmbeddingsApi.Vector vector =
+                    new EmbeddingsApi(completions).ofModel(RpcFields.of(message), context);
+            return completions.completion(
+                    vector.request(), inbox, response.begin(vector.request(), vector.form()));
+        }
         PreparedRequest request = prepare(message, context);
         return completions.completion(request, inbox, response.begin(request));
     }

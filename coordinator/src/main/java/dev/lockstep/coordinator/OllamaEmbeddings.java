@@ -4,13 +4,10 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.RequestOptions;
-import dev.lockstep.coordinator.engine.RequestedOutputs;
 import dev.lockstep.coordinator.engine.TokenPrompt;
-import dev.lockstep.proto.v1.Pooling;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /// Ollama's `POST /api/embed`, `{model, input, truncate, dimensions}` to `{embeddings}`, and the
@@ -59,17 +56,20 @@ final class OllamaEmbeddings {
             CompletionInbox inbox) {
         ServedModel model = completions.model();
         OllamaName.require(fields, "model", model);
-        List<TokenPrompt> prompts = new ArrayList<>();
-        for (String text : texts) {
-            String name = Prompt.name(field, prompts.size(), texts.size());
-            int[] ids = model.encode(name, text, true);
-            if (truncate && ids.length > completions.context()) {
-                ids = Arrays.copyOf(ids, completions.context());
-            }
-            prompts.add(
-                    new TokenPrompt(
-                            ids, RequestedOutputs.pooled(Pooling.POOLING_LAST, ids.length)));
-        }
+        SentenceModel.Vectors vectors = model.requireVectors();
+        var settings =
+                new EmbeddingInputs(
+                        model,
+                        vectors,
+                        VectorForm.of(vectors)
+                                .normalized(true)
+                                .cutTo(dimensions == 0 ? Integer.MAX_VALUE : dimensions),
+                        completions.context(),
+                        truncate ? TextCut.END : TextCut.NONE,
+                        Truncation.NONE,
+                        true);
+        List<Prompt> inputs = texts.stream().<Prompt>map(Prompt.Text::new).toList();
+        List<TokenPrompt> prompts = settings.all(field, inputs, fields);
         RequestOptions options = RequestOptionFields.parse(fields, context);
         PreparedRequest request = completions.embed(field, prompts, options, context);
         boolean one = field.equals("prompt");
@@ -79,8 +79,8 @@ final class OllamaEmbeddings {
                 new Vectors(
                         exchange,
                         fields.requireText("model"),
-                        texts.size(),
-                        dimensions,
+                        prompts,
+                        settings.form(),
                         one,
                         context));
     }
@@ -91,15 +91,14 @@ final class OllamaEmbeddings {
         private final boolean one;
         private final long beginNanos;
 
-        /// @param dimensions how many of the first components a vector keeps, or 0 for all
         Vectors(
                 HttpExchange exchange,
                 String model,
-                int inputs,
-                int dimensions,
+                List<TokenPrompt> prompts,
+                VectorForm form,
                 boolean one,
                 RequestContext context) {
-            super(exchange, inputs, dimensions == 0 ? Integer.MAX_VALUE : dimensions);
+            super(exchange, prompts, form);
             this.model = model;
             this.one = one;
             this.beginNanos = context.arrivedNanos();

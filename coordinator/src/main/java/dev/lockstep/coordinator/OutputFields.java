@@ -2,9 +2,12 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.checkpoint.SentencePooling;
 import dev.lockstep.coordinator.engine.RequestedOutputs;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.proto.v1.Pooling;
+import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /// The fields that request outputs in addition to generated tokens, the same in chat and
@@ -14,25 +17,42 @@ import java.util.OptionalInt;
 ///   for no log-probabilities of the prompt
 record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling pooling) {
     static final String POOLING = "pooling";
+
+    /// The value of [#POOLING] for the vectors of the model's own files.
+    static final String OF_MODEL = "model";
+
     static final String HIDDEN_STATES = "return_hidden_states";
 
     static OutputFields parse(Fields fields) {
         return new OutputFields(
                 fields.integer("prompt_logprobs", 0, SamplingFields.MAX_LOGPROBS),
                 fields.flag(HIDDEN_STATES, false),
-                pooling(fields, Pooling.POOLING_UNSPECIFIED));
+                pooling(fields).map(OutputFields::requested).orElse(Pooling.POOLING_UNSPECIFIED));
     }
 
-    static Pooling pooling(Fields fields, Pooling defaultValue) {
+    /// Reads how the vectors of tokens become one; empty for the model's way.
+    static Optional<SentencePooling> pooling(Fields fields) {
         JsonNode value = fields.value(POOLING);
-        if (value.isMissingNode()) {
-            return defaultValue;
+        if (value.isMissingNode() || value.asText().equals(OF_MODEL)) {
+            return Optional.empty();
         }
-        return switch (Fields.text(fields.name(POOLING), value)) {
-            case "mean" -> Pooling.POOLING_MEAN;
-            case "last" -> Pooling.POOLING_LAST;
-            default -> throw Fields.outside(fields.name(POOLING), value, "{mean, last}");
-        };
+        return Optional.of(
+                switch (Fields.text(fields.name(POOLING), value)) {
+                    case "mean" -> SentencePooling.MEAN;
+                    case "last" -> SentencePooling.LAST;
+                    case "cls" -> SentencePooling.CLS;
+                    case "max" -> SentencePooling.MAX;
+                    case "weighted_mean" -> SentencePooling.WEIGHTED_MEAN;
+                    default ->
+                            throw Fields.outside(
+                                    fields.name(POOLING),
+                                    value,
+                                    "{mean, last, cls, max, weighted_mean, model}");
+                });
+    }
+
+    private static Pooling requested(SentencePooling pooling) {
+        return new VectorForm(pooling, List.of(), false, Integer.MAX_VALUE).workerPooling();
     }
 
     boolean any() {

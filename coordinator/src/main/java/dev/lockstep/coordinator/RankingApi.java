@@ -4,22 +4,27 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.checkpoint.SentenceModel;
+import dev.lockstep.checkpoint.SentencePooling;
 import dev.lockstep.coordinator.engine.CompletionInbox;
-import dev.lockstep.coordinator.engine.RequestedOutputs;
-import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
-import dev.lockstep.proto.v1.Pooling;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
-/// `POST /v1/score` and `POST /v1/rerank`: how close texts are, as the cosine of the angle between
-/// their embeddings. That ranks well on models that were trained for embeddings.
+/// `POST /v1/score` and `POST /v1/rerank`, at `/rerank` and `/v2/rerank` too: how relevant
+/// documents are to a query.
+///
+/// A reranker reads a query and a document together, and its head scores them. With other models it
+/// is the similarity of the embeddings of the two, the cosine of their angle if the model's files
+/// name no other; that ranks well on models that were trained for embeddings.
 ///
 /// `{model, text_1, text_2}` to a score of each pair: one text against each of several, or the
-/// first against the first and so on. `{model, query, documents, top_n, return_documents}` to the
-/// documents, the closest first.
+/// first against the first and so on. `{model, query, documents, top_n, return_documents,
+/// max_tokens_per_doc, instruct}` to the documents, the most relevant first.
 final class RankingApi {
     private static final int MAX_TEXTS = 1024;
     private static final String DOCUMENTS = "documents";
@@ -28,6 +33,22 @@ final class RankingApi {
 
     RankingApi(CompletionFactory completions) {
         this.completions = completions;
+    }
+
+    /// A query and a document, by their places among the texts of a request.
+    private record Pair(int query, int document) {}
+
+    /// The score of a pair, when the vectors of all prompts have arrived.
+    @FunctionalInterface
+    private interface Scorer {
+        double of(PooledVectors vectors, int pair);
+    }
+
+    /// What is computed for pairs, and how their scores follow.
+    private record Plan(List<TokenPrompt> prompts, VectorForm form, Scorer scorer) {
+        Plan {
+            prompts = List.copyOf(prompts);
+        }
     }
 
     /// Checks a body of `POST /v1/score`. The completion does not refer to the body.
@@ -43,9 +64,13 @@ final class RankingApi {
         }
         List<Text> all = new ArrayList<>(first);
         all.addAll(second);
-        PreparedRequest request = prepare(fields, all, context);
-        return completions.completion(
-                request, inbox, new Scores(exchange, request, first.size(), all.size()));
+        List<Pair> pairs =
+                IntStream.range(0, second.size())
+                        .mapToObj(i -> new Pair(first.size() == 1 ? 0 : i, first.size() + i))
+                        .toList();
+        Plan plan = plan(fields, all, pairs, false);
+        PreparedRequest request = prepare(fields, plan, context);
+        return completions.completion(request, inbox, new Scores(exchange, request, plan, pairs));
     }
 
     /// Checks a body of `POST /v1/rerank`. The completion does not refer to the body.
@@ -57,46 +82,107 @@ final class RankingApi {
         if (documents.isEmpty()) {
             throw ApiError.invalid(DOCUMENTS, "documents is empty, give at least one text");
         }
-        all.addAll(documents);
+        ServedModel model = completions.model();
+        model.requireName(fields.requireText("model"));
+        OptionalInt limit = fields.integer("max_tokens_per_doc", 1, Integer.MAX_VALUE);
+        documents.forEach(
+                each -> all.add(limit.isEmpty() ? each : each.cut(limit.getAsInt(), model)));
+        List<Pair> pairs =
+                IntStream.rangeClosed(1, documents.size()).mapToObj(i -> new Pair(0, i)).toList();
         int top = fields.integer("top_n", 0, Integer.MAX_VALUE, 0);
         boolean shown = fields.flag("return_documents", true);
-        PreparedRequest request = prepare(fields, all, context);
+        Plan plan = plan(fields, all, pairs, true);
+        PreparedRequest request = prepare(fields, plan, context);
         return completions.completion(
                 request,
                 inbox,
                 new Ranking(
                         exchange,
                         request,
+                        plan,
                         documents.stream().map(Text::text).toList(),
                         top == 0 ? documents.size() : top,
                         shown));
     }
 
-    private PreparedRequest prepare(Fields fields, List<Text> texts, RequestContext context) {
+    /// @param searched whether queries and documents have prompts of their own where their
+    ///   embeddings are compared
+    private Plan plan(Fields fields, List<Text> texts, List<Pair> pairs, boolean searched) {
         ServedModel model = completions.model();
         model.requireName(fields.requireText("model"));
         UnservedFields.refuseInEmbeddings(fields);
-        Pooling pooling = OutputFields.pooling(fields, Pooling.POOLING_LAST);
-        boolean special = fields.flag("add_special_tokens", true);
-        Truncation truncation = Truncation.parse(fields);
-        List<TokenPrompt> prompts = new ArrayList<>();
         for (Text text : texts) {
-            int[] ids =
-                    truncation.of(
-                            model.encode(text.field(), text.text(), special),
-                            completions.context(),
-                            Sampling.NO_TOKENS);
-            if (ids.length == 0) {
+            if (text.text().isEmpty()) {
                 throw ApiError.invalid(
                         text.field(), text.field() + " is empty, it must have at least one token");
             }
-            prompts.add(new TokenPrompt(ids, RequestedOutputs.pooled(pooling, ids.length)));
         }
-        return completions.rank(prompts, RequestOptionFields.parse(fields, context), context);
+        return switch (model.sentence().output()) {
+            case SentenceModel.Score head ->
+                    scored(PairPrompts.parse(fields, model, head), texts, pairs);
+            case SentenceModel.Vectors vectors -> {
+                PairPrompts.refuse(fields);
+                yield compared(fields, vectors, texts, pairs, searched);
+            }
+        };
+    }
+
+    private static Plan scored(PairPrompts prompts, List<Text> texts, List<Pair> pairs) {
+        List<TokenPrompt> all = new ArrayList<>();
+        for (Pair pair : pairs) {
+            Text document = texts.get(pair.document());
+            all.add(prompts.of(texts.get(pair.query()).text(), document.field(), document.text()));
+        }
+        var raw = new VectorForm(SentencePooling.LAST, List.of(), false, Integer.MAX_VALUE);
+        return new Plan(all, raw, (vectors, i) -> prompts.head().of(vectors.vector(i)));
+    }
+
+    private Plan compared(
+            Fields fields,
+            SentenceModel.Vectors vectors,
+            List<Text> texts,
+            List<Pair> pairs,
+            boolean searched) {
+        ServedModel model = completions.model();
+        EmbeddingInputs inputs = EmbeddingInputs.parse(fields, model, completions.context());
+        boolean own = searched && InputPrompts.named(fields, model).isEmpty();
+        String byDefault = InputPrompts.of(fields, model);
+        List<TokenPrompt> all = new ArrayList<>();
+        for (int i = 0; i < texts.size(); i++) {
+            Text text = texts.get(i);
+            String prompt =
+                    !own
+                            ? byDefault
+                            : i == 0
+                                    ? InputPrompts.query(model.sentence())
+                                    : InputPrompts.document(model.sentence());
+            all.add(inputs.of(text.field(), new Prompt.Text(text.text()), prompt));
+        }
+        return new Plan(
+                all,
+                inputs.form(),
+                (response, i) ->
+                        vectors.similarity()
+                                .of(
+                                        response.vector(pairs.get(i).query()),
+                                        response.vector(pairs.get(i).document())));
+    }
+
+    private PreparedRequest prepare(Fields fields, Plan plan, RequestContext context) {
+        return completions.rank(
+                plan.prompts(), RequestOptionFields.parse(fields, context), context);
     }
 
     /// A text and its name in error messages.
-    private record Text(String field, String text) {}
+    private record Text(String field, String text) {
+        /// Returns the text of its first tokens.
+        Text cut(int tokens, ServedModel model) {
+            int[] ids = model.encode(field, text, false);
+            return ids.length <= tokens
+                    ? this
+                    : new Text(field, model.decode(Arrays.copyOf(ids, tokens), false));
+        }
+    }
 
     /// Reads one text or several, by the first of two names that is given.
     private static List<Text> texts(Fields fields, String name, String otherName) {
@@ -125,35 +211,38 @@ final class RankingApi {
         return new Text(fields.name("text"), fields.requireText("text"));
     }
 
-    /// Compares one text, or each of several, with another one.
+    /// Reports the score of each pair.
     private static final class Scores extends PooledVectors {
         private final PreparedRequest request;
-        private final int first;
+        private final Plan plan;
+        private final int pairs;
 
-        Scores(HttpExchange exchange, PreparedRequest request, int first, int all) {
-            super(exchange, all, Integer.MAX_VALUE);
+        Scores(HttpExchange exchange, PreparedRequest request, Plan plan, List<Pair> pairs) {
+            super(exchange, plan.prompts(), plan.form());
             this.request = request;
-            this.first = first;
+            this.plan = plan;
+            this.pairs = pairs.size();
         }
 
         @Override
         ObjectNode toJson(TokenUsage usage) {
             ObjectNode response = request.head("list");
             ArrayNode data = response.putArray("data");
-            for (int i = 0; i < count() - first; i++) {
+            for (int i = 0; i < pairs; i++) {
                 data.addObject()
                         .put("index", i)
                         .put("object", "score")
-                        .put("score", cosine(first == 1 ? 0 : i, first + i));
+                        .put("score", plan.scorer().of(this, i));
             }
             putUsage(response, usage);
             return response;
         }
     }
 
-    /// Orders documents by their closeness to the first text.
+    /// Orders documents by their scores with the query.
     private static final class Ranking extends PooledVectors {
         private final PreparedRequest request;
+        private final Plan plan;
         private final List<String> documents;
         private final int top;
         private final boolean shown;
@@ -161,11 +250,13 @@ final class RankingApi {
         Ranking(
                 HttpExchange exchange,
                 PreparedRequest request,
+                Plan plan,
                 List<String> documents,
                 int top,
                 boolean shown) {
-            super(exchange, documents.size() + 1, Integer.MAX_VALUE);
+            super(exchange, plan.prompts(), plan.form());
             this.request = request;
+            this.plan = plan;
             this.documents = documents;
             this.top = top;
             this.shown = shown;
@@ -176,10 +267,14 @@ final class RankingApi {
             ObjectNode response =
                     Json.object().put("id", request.id()).put("model", request.model().name());
             putUsage(response, usage);
+            double[] scores =
+                    IntStream.range(0, documents.size())
+                            .mapToDouble(i -> plan.scorer().of(this, i))
+                            .toArray();
             ArrayNode results = response.putArray("results");
             IntStream.range(0, documents.size())
                     .boxed()
-                    .sorted(Comparator.comparingDouble((Integer i) -> cosine(0, i + 1)).reversed())
+                    .sorted(Comparator.comparingDouble((Integer i) -> scores[i]).reversed())
                     .limit(top)
                     .forEach(
                             i -> {
@@ -187,7 +282,7 @@ final class RankingApi {
                                 if (shown) {
                                     result.putObject("document").put("text", documents.get(i));
                                 }
-                                result.put("relevance_score", cosine(0, i + 1));
+                                result.put("relevance_score", scores[i]);
                             });
             return response;
         }

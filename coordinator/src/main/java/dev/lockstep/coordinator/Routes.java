@@ -60,7 +60,9 @@ final class Routes {
                         engine("/score", score::score),
                         engine(ResponsesApi.PATH, created::create),
                         engine("/v1/score", ranking::score),
-                        engine("/v1/rerank", ranking::rerank));
+                        engine("/v1/rerank", ranking::rerank),
+                        engine("/v2/rerank", ranking::rerank),
+                        engine("/rerank", ranking::rerank));
         computed =
                 Map.ofEntries(
                         computed("/v1/messages/count_tokens", messages::countTokens),

@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.function.UnaryOperator;
 
 /// A response as a gRPC stream. The end of the last choice carries the usage, so it is held back
 /// until the response is complete: the last by number, which is the same in every run, so that a
@@ -31,6 +32,7 @@ final class RpcResponse implements ResponseSink {
     private final Duration slowClient;
     private String id = "";
     private Optional<StreamPlace> place = Optional.empty();
+    private UnaryOperator<PositionOutputs> form = UnaryOperator.identity();
     private boolean named;
     private int lastChoice;
     private Optional<InferenceFinished> last = Optional.empty();
@@ -63,6 +65,12 @@ final class RpcResponse implements ResponseSink {
         return this;
     }
 
+    /// As the other one, with another form of the outputs.
+    RpcResponse begin(PreparedRequest request, UnaryOperator<PositionOutputs> outputs) {
+        form = outputs;
+        return begin(request);
+    }
+
     @Override
     public void at(int position, boolean whole) {
         place().at(position, whole);
@@ -77,7 +85,9 @@ final class RpcResponse implements ResponseSink {
         send(
                 InferenceEvent.newBuilder()
                         .setOutputs(
-                                InferenceOutputs.newBuilder().setChoice(choice).setOutputs(outputs))
+                                InferenceOutputs.newBuilder()
+                                        .setChoice(choice)
+                                        .setOutputs(form.apply(outputs)))
                         .build());
     }
 

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.GenerationDefaults;
 import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ChatVariables;
@@ -30,6 +31,7 @@ import java.util.Optional;
 /// @param tokenizer empty for a model that serves token ids only
 /// @param hiddenSize the number of components of an embedding
 /// @param outputHead whether it computes logits; without them it serves embeddings alone
+/// @param sentence its use for embeddings or ranking
 /// @param names the names in requests, of which responses have the first
 /// @param tokenizerInfo the response of `GET /tokenizer_info`; nobody changes it
 /// @param defaults sampling values of requests that have none of their own
@@ -41,6 +43,7 @@ record ServedModel(
         int contextLength,
         int hiddenSize,
         boolean outputHead,
+        SentenceModel sentence,
         Optional<Tokenizer> tokenizer,
         ModelTemplate chatTemplate,
         EndTokens endTokens,
@@ -73,6 +76,7 @@ record ServedModel(
                 config.contextLength(),
                 config.hiddenSize(),
                 checkpoint.hasOutputHead(),
+                checkpoint.sentenceModel(),
                 tokenizer,
                 template,
                 EndTokens.of(config.specialIds(), config.vocabularySize(), tokenizer),
@@ -102,6 +106,20 @@ record ServedModel(
                             + name()
                             + " is a base model without an output head: it serves embeddings, not text or log-probabilities; use /v1/embeddings");
         }
+    }
+
+    /// Returns how the model computes vectors; refuses a request for them if it scores pairs.
+    SentenceModel.Vectors requireVectors() {
+        return switch (sentence.output()) {
+            case SentenceModel.Vectors vectors -> vectors;
+            case SentenceModel.Score _ ->
+                    throw ApiError.invalid(
+                            "model",
+                            "ranks_only",
+                            "the model "
+                                    + name()
+                                    + " scores a query and a document and has no embeddings; use /v1/rerank or /v1/score");
+        };
     }
 
     /// Reads a token id from a client; refuses one outside the vocabulary.

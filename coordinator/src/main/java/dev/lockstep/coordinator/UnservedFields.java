@@ -185,16 +185,12 @@ final class UnservedFields {
             table(
                     new UnservedField[] {
                         any("output_dimension").use("dimensions"),
-                        unlessOff("truncate"),
-                        unlessOn("normalize"),
                         unlessNumber("embd_normalize", 2),
                         unlessText("embed_dtype", "float32"),
                         unlessText("output_dtype", "float"),
                         unlessText("endianness", "little"),
-                        unlessEmpty("input_type").use("a prefix of input"),
-                        unlessEmpty("prompt_name").use("a prefix of input"),
                         unlessEmpty("instruction").use("a prefix of input"),
-                        unlessEmpty("task").use("a prefix of input"),
+                        unlessEmpty("task").use("prompt_name"),
                         unlessEmpty("tenant").use("the header x-lockstep-tenant"),
                         unlessEmpty("adapter"),
                         unlessEmpty("lora"),

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.GenerationDefaults;
+import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.text.EndTokens;
 import dev.lockstep.text.ModelTemplate;
@@ -388,6 +389,7 @@ final class BadInputTest {
                         4096,
                         64,
                         true,
+                        SentenceModel.NONE,
                         Optional.of(hostile),
                         new ModelTemplate.Missing(),
                         new EndTokens(List.of()),

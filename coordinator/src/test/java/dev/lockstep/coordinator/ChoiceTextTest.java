@@ -112,6 +112,7 @@ final class ChoiceTextTest {
                         512,
                         64,
                         true,
+                        model.sentence(),
                         model.tokenizer(),
                         model.chatTemplate(),
                         model.endTokens(),

@@ -44,6 +44,7 @@ final class Models {
                 model.contextLength(),
                 model.hiddenSize(),
                 outputHead,
+                model.sentence(),
                 tokenizer,
                 template,
                 model.endTokens(),

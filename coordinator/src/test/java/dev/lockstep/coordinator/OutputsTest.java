@@ -191,8 +191,8 @@ final class OutputsTest {
                 refusal("/v1/embeddings", "\"input\":\"a\",\"dimensions\":99")
                         .contains("dimensions is 99, it must lie in [1, 64]"));
         assertTrue(
-                refusal("/v1/embeddings", "\"input\":\"a\",\"pooling\":\"max\"")
-                        .contains("{mean, last}"));
+                refusal("/v1/embeddings", "\"input\":\"a\",\"pooling\":\"all\"")
+                        .contains("{mean, last, cls, max, weighted_mean, model}"));
         assertTrue(
                 refusal("/v1/embeddings", "\"input\":\"a\",\"encoding_format\":\"hex\"")
                         .contains("{float, base64}"));

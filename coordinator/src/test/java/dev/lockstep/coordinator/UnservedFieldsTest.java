@@ -149,7 +149,7 @@ final class UnservedFieldsTest {
             quoteCharacter = '`',
             value = {
                 "/v1/embeddings | 'input':'a','output_dimension':3 | output_dimension",
-                "/v1/embeddings | 'input':'a','normalize':false | normalize",
+                "/v1/embeddings | 'input':'a','instruction':'x' | instruction",
                 "/v1/embeddings | 'input':'a','input_type':'query' | input_type",
                 "/v1/completions | 'prompt':'a','system':'be kind' | system",
                 "/tokenize | 'prompt':'a','return_token_strs':true | return_token_strs",

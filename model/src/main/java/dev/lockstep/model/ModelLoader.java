@@ -182,13 +182,13 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
     }
 
     /// Finds the family of an architecture; a base model `XModel` is the part of `XForCausalLM` or
-    /// `XLMHeadModel` without the output head.
+    /// `XLMHeadModel` without the output head, and `XForSequenceClassification` has another head.
     private static Optional<ModelFamily> family(String architecture) {
-        String base = architecture.replaceFirst("Model$", "");
+        String base = architecture.replaceFirst("(Model|ForSequenceClassification)$", "");
         Set<String> names =
-                architecture.endsWith("Model")
-                        ? Set.of(architecture, base + "ForCausalLM", base + "LMHeadModel")
-                        : Set.of(architecture);
+                base.equals(architecture)
+                        ? Set.of(architecture)
+                        : Set.of(architecture, base + "ForCausalLM", base + "LMHeadModel");
         for (ModelFamily family : ServiceLoader.load(ModelFamily.class)) {
             if (!Collections.disjoint(family.architectures(), names)) {
                 return Optional.of(family);

@@ -38,6 +38,7 @@ public final class ModelSource {
         Checkpoint checkpoint = openFiles(path);
         ModelLoader loader = ModelLoader.open(checkpoint);
         checkpoint.requireSupportedTypes();
+        checkpoint.sentenceModel();
         return new ModelSource(loader);
     }
 

@@ -114,6 +114,11 @@ public final class Weights {
         return checkpoint.isBaseModel();
     }
 
+    /// Returns whether the model computes logits.
+    public boolean hasOutputHead() {
+        return checkpoint.hasOutputHead();
+    }
+
     public boolean has(String name) {
         return checkpoint.has(name);
     }

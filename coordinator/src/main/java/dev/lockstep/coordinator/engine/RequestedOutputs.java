@@ -16,9 +16,12 @@ public record RequestedOutputs(
             new RequestedOutputs(0, false, 0, false, Pooling.POOLING_UNSPECIFIED);
 
     /// Requests one vector of a prompt.
-    public static RequestedOutputs pooled(Pooling pooling, int promptLength) {
-        int from = pooling == Pooling.POOLING_LAST ? promptLength - 1 : 0;
-        return new RequestedOutputs(from, false, 0, false, pooling);
+    ///
+    /// @param from the first position that may be pooled; the last one is always
+    public static RequestedOutputs pooled(Pooling pooling, int from, int promptLength) {
+        int last = promptLength - 1;
+        int first = pooling == Pooling.POOLING_LAST ? last : Math.min(from, last);
+        return new RequestedOutputs(Math.max(0, first), false, 0, false, pooling);
     }
 
     /// Requests the log-probabilities of all tokens from position `first` on.

@@ -33,7 +33,8 @@ public record LmHead(
         return of(weights, Optional.empty(), Optional.empty());
     }
 
-    /// Loads `lm_head`, or the embedding where the two are tied. A base model may have neither.
+    /// Loads `lm_head`, or the embedding where the two are tied. A base model may have neither, and
+    /// an encoder has no use for one.
     public static LmHead load(Weights weights, String embedding) {
         return load(weights, embedding, "lm_head");
     }
@@ -42,12 +43,11 @@ public record LmHead(
     /// the two are tied.
     public static LmHead load(Weights weights, String embedding, String head) {
         ModelConfig config = weights.config();
-        if (!config.tiedEmbeddings() && !weights.has(head + ".weight")) {
-            if (weights.isBaseModel()) {
+        if (!weights.hasOutputHead()) {
+            if (weights.isBaseModel() || config.details().encoder().isPresent()) {
                 return none(weights);
             }
-            throw weights.missing(
-                    head + ".weight", "only a base model may have no output head");
+            throw weights.missing(head + ".weight", "only a base model may have no output head");
         }
         Shard shard = weights.shard();
         Optional<Tensor> bias =

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+import java.util.OptionalInt;
+
+/// A reader of the weights of a model that scores a query and a document by the hidden state of
+/// their last token.
+final class ScoreHead {
+    private static final String SCORE = "score.weight";
+
+    private ScoreHead() {}
+
+    /// Returns the one linear layer of a `…ForSequenceClassification`.
+    static SentenceModel.Score ofClassifier(
+            Checkpoint checkpoint, SentenceDense.Activation activation, boolean chat) {
+        WeightMatrix head = checkpoint.tensor(SCORE);
+        int hidden = checkpoint.config().hiddenSize();
+        if (head.rows() != 1 || head.columns() != hidden) {
+            throw new CheckpointException(
+                    "%s: tensor %s is [%d, %d], a reranker has one score of %d components: [1, %d]"
+                            .formatted(
+                                    checkpoint.path(),
+                                    SCORE,
+                                    head.rows(),
+                                    head.columns(),
+                                    hidden,
+                                    hidden));
+        }
+        return new SentenceModel.Score(head.floats(0, hidden), activation, chat);
+    }
+
+    /// Returns the score of a `LogitScore` module: the logit of one token, or by how much it
+    /// exceeds that of another.
+    static SentenceModel.Score ofTokens(
+            JsonObject config,
+            Checkpoint checkpoint,
+            SentenceDense.Activation activation,
+            boolean chat) {
+        OptionalInt trueId = id(config, "true_token_id", checkpoint);
+        return new SentenceModel.Score(
+                weight(
+                        checkpoint,
+                        trueId.orElseThrow(() -> config.missing("true_token_id")),
+                        id(config, "false_token_id", checkpoint)),
+                activation,
+                chat);
+    }
+
+    private static OptionalInt id(JsonObject config, String key, Checkpoint checkpoint) {
+        OptionalInt id = config.integer(key);
+        int size = checkpoint.config().vocabularySize();
+        if (id.isPresent() && (id.getAsInt() < 0 || id.getAsInt() >= size)) {
+            throw config.wrong(key, id.getAsInt(), "a token id below " + size);
+        }
+        return id;
+    }
+
+    private static float[] weight(Checkpoint checkpoint, int trueId, OptionalInt falseId) {
+        DecoderDetails details = checkpoint.config().details();
+        if (!checkpoint.hasOutputHead() || details.logitCap().isPresent()) {
+            throw new CheckpointException(
+                    "%s: scores by the logits of tokens need an output head, and logits without a cap"
+                            .formatted(checkpoint.path()));
+        }
+        float[] weight = row(checkpoint, trueId);
+        if (falseId.isPresent()) {
+            float[] other = row(checkpoint, falseId.getAsInt());
+            for (int i = 0; i < weight.length; i++) {
+                weight[i] -= other[i];
+            }
+        }
+        for (int i = 0; i < weight.length; i++) {
+            weight[i] = (float) (weight[i] / details.logitDivisor());
+        }
+        return weight;
+    }
+
+    private static float[] row(Checkpoint checkpoint, int id) {
+        ModelConfig config = checkpoint.config();
+        String name =
+                checkpoint.has("lm_head.weight") ? "lm_head.weight" : "model.embed_tokens.weight";
+        WeightMatrix head = checkpoint.tensor(name);
+        if (head.decoder().isPresent() || head.type().isQuantized()) {
+            throw new CheckpointException(
+                    "%s: tensor %s is quantized, and the score needs rows of it in F32, F16 or BF16"
+                            .formatted(checkpoint.path(), name));
+        }
+        int hidden = config.hiddenSize();
+        return head.part(id, 1).floats(0, hidden);
+    }
+}

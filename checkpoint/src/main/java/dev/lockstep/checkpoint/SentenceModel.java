@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/// What a model's files say about its use for embeddings or ranking: those of sentence-transformers
+/// in a folder, the type of pooling in a GGUF file.
+///
+/// @param output what is computed of the last layer's hidden states
+/// @param prompts texts that precede an input, by the names that requests use
+/// @param defaultPrompt the name of the one that a request without a name gets
+/// @param maxLength the most tokens of an input; empty for the context
+/// @param lowerCase whether inputs are lower-cased before they are tokenized
+public record SentenceModel(
+        Output output,
+        Map<String, String> prompts,
+        Optional<String> defaultPrompt,
+        OptionalInt maxLength,
+        boolean lowerCase) {
+
+    /// A model whose files say nothing: the normalised vector of the last token.
+    public static final SentenceModel NONE =
+            new SentenceModel(
+                    Vectors.of(SentencePooling.LAST),
+                    Map.of(),
+                    Optional.empty(),
+                    OptionalInt.empty(),
+                    false);
+
+    public SentenceModel {
+        // In the order of the file, for messages.
+        prompts = Collections.unmodifiableMap(new LinkedHashMap<>(prompts));
+    }
+
+    /// What is computed of an input's hidden states.
+    public sealed interface Output {}
+
+    /// One vector of each input.
+    ///
+    /// @param includePrompt whether the tokens of a prompt are pooled too
+    /// @param dense layers after pooling, in order
+    /// @param normalize whether the vector gets length 1
+    public record Vectors(
+            SentencePooling pooling,
+            boolean includePrompt,
+            List<SentenceDense> dense,
+            boolean normalize,
+            SentenceSimilarity similarity)
+            implements Output {
+        public Vectors {
+            dense = List.copyOf(dense);
+        }
+
+        static Vectors of(SentencePooling pooling) {
+            return new Vectors(pooling, true, List.of(), true, SentenceSimilarity.COSINE);
+        }
+    }
+
+    /// A score of a query and a document, that of the last token of a prompt with both.
+    ///
+    /// @param weight the score is its product with the hidden state
+    /// @param activation of the score
+    /// @param chat whether the chat template joins the two, as messages of roles `query` and
+    ///   `document`; otherwise one follows the other
+    public record Score(float[] weight, SentenceDense.Activation activation, boolean chat)
+            implements Output {
+        public double of(float[] state) {
+            double sum = 0;
+            for (int i = 0; i < weight.length; i++) {
+                sum += (double) weight[i] * state[i];
+            }
+            return activation.of(sum);
+        }
+    }
+
+    /// Returns this model with the normalised vectors of another pooling.
+    SentenceModel pooled(SentencePooling pooling) {
+        return new SentenceModel(Vectors.of(pooling), prompts, defaultPrompt, maxLength, lowerCase);
+    }
+
+    /// Returns the number of components of a vector.
+    ///
+    /// @param hiddenSize of the model
+    public int dimensions(int hiddenSize) {
+        return switch (output) {
+            case Vectors vectors when !vectors.dense().isEmpty() ->
+                    vectors.dense().getLast().outputs();
+            case Vectors _, Score _ -> hiddenSize;
+        };
+    }
+}

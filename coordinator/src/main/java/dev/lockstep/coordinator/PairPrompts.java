@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.coordinator;
+
+import dev.lockstep.checkpoint.SentenceModel;
+import dev.lockstep.coordinator.engine.RequestedOutputs;
+import dev.lockstep.coordinator.engine.TokenPrompt;
+import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.text.ChatVariables;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/// How a query and a document become the prompt of a reranker.
+///
+/// @param head its score of the last token's hidden state
+/// @param instruction before the two: the system message of a chat, else the beginning of the query
+record PairPrompts(ServedModel model, SentenceModel.Score head, String instruction) {
+    private static final String INSTRUCT = "instruct";
+    private static final String ROLE = "role";
+    private static final String CONTENT = "content";
+
+    static PairPrompts parse(Fields fields, ServedModel model, SentenceModel.Score head) {
+        for (String field : List.of("truncate", "truncate_prompt_tokens")) {
+            boolean off = fields.value(field).isBoolean() && !fields.value(field).booleanValue();
+            if (fields.has(field) && !off) {
+                throw ApiError.unserved(
+                        field,
+                        field
+                                + " is not served with a reranker; max_tokens_per_doc cuts documents");
+            }
+        }
+        return new PairPrompts(
+                model, head, fields.text(INSTRUCT).orElseGet(() -> InputPrompts.of(fields, model)));
+    }
+
+    /// Refuses an instruction for a model that compares vectors.
+    static void refuse(Fields fields) {
+        if (fields.text(INSTRUCT).filter(text -> !text.isEmpty()).isPresent()) {
+            throw ApiError.unserved(
+                    INSTRUCT,
+                    "instruct is for rerankers that read a query and a document together; this model compares embeddings, use prompt_name");
+        }
+    }
+
+    /// Returns the prompt of a pair.
+    ///
+    /// @param name of the document in error messages
+    TokenPrompt of(String query, String name, String document) {
+        int[] ids = head.chat() ? chat(name, query, document) : joined(name, query, document);
+        int limit = model.sentence().maxLength().orElse(Integer.MAX_VALUE);
+        if (ids.length > limit) {
+            throw ApiError.invalid(
+                    name,
+                    "context_length_exceeded",
+                    "query and %s have %d tokens together, the model's files limit them to %d: max_tokens_per_doc cuts documents"
+                            .formatted(name, ids.length, limit));
+        }
+        return new TokenPrompt(ids, RequestedOutputs.pooled(Pooling.POOLING_LAST, 0, ids.length));
+    }
+
+    private int[] chat(String name, String query, String document) {
+        List<Map<String, String>> messages = new ArrayList<>();
+        if (!instruction.isEmpty()) {
+            messages.add(Map.of(ROLE, "system", CONTENT, instruction));
+        }
+        messages.add(Map.of(ROLE, "query", CONTENT, query));
+        messages.add(Map.of(ROLE, "document", CONTENT, document));
+        return model.encode(name, model.render(ChatVariables.of(messages, false)), false);
+    }
+
+    private int[] joined(String name, String query, String document) {
+        int[] first = model.encode(name, instruction + query, false);
+        int[] second = model.encode(name, document, false);
+        if (model.encode(name, "", true).length > 0) {
+            throw ApiError.invalid(
+                    "model",
+                    "the tokenizer of the model "
+                            + model.name()
+                            + " puts tokens around texts: pairs of texts are not served with it");
+        }
+        int[] all = Arrays.copyOf(first, first.length + second.length);
+        System.arraycopy(second, 0, all, first.length, second.length);
+        return all;
+    }
+}

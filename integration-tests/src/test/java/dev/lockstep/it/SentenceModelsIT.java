@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.client.CompletionRequest;
+import dev.lockstep.client.LockstepClient;
+import java.net.URISyntaxException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// Served embedding models and rerankers compute the vectors and scores that sentence-transformers
+/// recorded for them, with the pooling, prompts and heads of their own files.
+@ExtendWith(LogsOnFailure.class)
+final class SentenceModelsIT {
+    private static final double TOLERANCE = 2e-5;
+
+    @ParameterizedTest
+    @CsvSource({"qwen3-embedding, 1", "e5-mistral, 2", "dense-layers, 3"})
+    void vectorsAreThoseOfTheModelsOwnFiles(String name, int ranks) throws Exception {
+        JsonNode cases = golden(name).get("embeddings");
+        try (ServedCluster cluster = serve(name, ranks);
+                LockstepClient client =
+                        LockstepClient.connect(
+                                "127.0.0.1", cluster.api().port(), Duration.ofSeconds(30))) {
+            for (JsonNode each : cases) {
+                double[] expected = numbers(each.get("embedding"));
+                ObjectNode body = body().put("input", each.get("input").asText());
+                if (!each.get("prompt_name").isNull()) {
+                    body.put("prompt_name", each.get("prompt_name").asText());
+                }
+                JsonNode data = cluster.api().post("/v1/embeddings", body).ok().get("data");
+                double[] vector = numbers(data.get(0).get("embedding"));
+                assertArrayEquals(expected, vector, TOLERANCE, each.get("input").asText());
+                assertSameByClient(client, each, vector);
+            }
+            assertSameTogether(cluster.api(), cases);
+            if (name.equals("e5-mistral")) {
+                JsonNode prompt = body().put("prompt", "a");
+                assertEquals(
+                        "embeddings_only",
+                        cluster.api().post("/v1/completions", prompt).errorCode());
+            }
+        }
+    }
+
+    private static void assertSameByClient(
+            LockstepClient client, JsonNode each, double[] expected) {
+        CompletionRequest request =
+                CompletionRequest.prompt(ServedCluster.MODEL, each.get("input").asText());
+        float[] vector =
+                each.get("prompt_name").isNull()
+                        ? client.embed(request)
+                        : client.embed(request, each.get("prompt_name").asText());
+        assertArrayEquals(
+                expected, IntStream.range(0, vector.length).mapToDouble(i -> vector[i]).toArray());
+    }
+
+    /// Asserts that inputs in one request get the bits that they get alone.
+    private static void assertSameTogether(Api api, JsonNode cases) {
+        ArrayNode inputs = JsonNodeFactory.instance.arrayNode();
+        List<double[]> alone = new ArrayList<>();
+        for (JsonNode each : cases) {
+            if (each.get("prompt_name").isNull()) {
+                inputs.add(each.get("input"));
+                ObjectNode body = body().put("input", each.get("input").asText());
+                JsonNode data = api.post("/v1/embeddings", body).ok().get("data");
+                alone.add(numbers(data.get(0).get("embedding")));
+            }
+        }
+        ObjectNode body = body();
+        body.set("input", inputs);
+        JsonNode together = api.post("/v1/embeddings", body).ok().get("data");
+        JsonNode ollama = api.post("/api/embed", body).ok().get("embeddings");
+        for (int i = 0; i < alone.size(); i++) {
+            assertArrayEquals(alone.get(i), numbers(together.get(i).get("embedding")));
+            assertArrayEquals(alone.get(i), numbers(ollama.get(i)));
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"qwen3-reranker, 1", "classifier, 2"})
+    void rerankersScoreByTheirHeads(String name, int ranks) throws Exception {
+        JsonNode golden = golden(name);
+        double[] expected = numbers(golden.get("scores"));
+        try (ServedCluster cluster = serve(name, ranks)) {
+            ObjectNode pairs = body().put("text_1", golden.get("query").asText());
+            pairs.set("text_2", golden.get("documents"));
+            JsonNode data = cluster.api().post("/v1/score", pairs).ok().get("data");
+            for (int i = 0; i < expected.length; i++) {
+                assertEquals(expected[i], data.get(i).get("score").asDouble(), TOLERANCE);
+            }
+            ObjectNode body = body().put("query", golden.get("query").asText());
+            body.set("documents", golden.get("documents"));
+            int[] order =
+                    IntStream.range(0, expected.length)
+                            .boxed()
+                            .sorted(Comparator.comparingDouble((Integer i) -> -expected[i]))
+                            .mapToInt(Integer::intValue)
+                            .toArray();
+            for (String path : List.of("/v1/rerank", "/v2/rerank", "/rerank")) {
+                JsonNode results = cluster.api().post(path, body).ok().get("results");
+                for (int i = 0; i < order.length; i++) {
+                    assertEquals(order[i], results.get(i).get("index").asInt());
+                    assertEquals(
+                            expected[order[i]],
+                            results.get(i).get("relevance_score").asDouble(),
+                            TOLERANCE);
+                }
+            }
+            Api.Response vector = cluster.api().post("/v1/embeddings", body().put("input", "a"));
+            assertEquals("ranks_only", vector.errorCode());
+            Api.Response text =
+                    cluster.api().post("/v1/completions", body().put("prompt", "a"));
+            assertTrue(text.status() == (name.equals("classifier") ? 400 : 200));
+        }
+    }
+
+    private static ServedCluster serve(String name, int ranks) throws Exception {
+        return ServedCluster.start(
+                Sandbox.quick(),
+                folder(name),
+                "--dtype=f32",
+                "--kv-dtype=f32",
+                "--tensor-parallel=" + ranks);
+    }
+
+    private static ObjectNode body() {
+        return JsonNodeFactory.instance.objectNode().put("model", ServedCluster.MODEL);
+    }
+
+    private static Path folder(String name) throws URISyntaxException {
+        return Path.of(SentenceModelsIT.class.getResource("/sentences/" + name).toURI());
+    }
+
+    private static JsonNode golden(String name) throws Exception {
+        return JsonNodes.read(folder(name).resolve("golden.json"));
+    }
+
+    private static double[] numbers(JsonNode values) {
+        return IntStream.range(0, values.size()).mapToDouble(i -> values.get(i).asDouble()).toArray();
+    }
+}
