@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.util.Comparator;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /// The Hugging Face names of a GGUF file's tensors, and which of them have permuted rows.
 ///
@@ -13,6 +16,9 @@ record GgufNames(String architecture) {
             Pattern.compile("blk\\.(\\d{1,5})\\.([a-z0-9_]+)\\.(weight|bias)");
     private static final Pattern ONE_EXPERT =
             Pattern.compile("blk\\.(\\d{1,5})\\.ffn_(gate|up|down)\\.(\\d{1,5})\\.weight");
+    private static final Pattern IN_LAYER =
+            Pattern.compile("(?:model\\.layers|transformer\\.h)\\.(\\d{1,5})\\.(.+)");
+    private static final Pattern ENDING = Pattern.compile("(.+)\\.(weight|bias)");
     private static final Pattern OUTSIDE = Pattern.compile("([a-z0-9_]+)\\.(weight|bias)");
 
     private static final Map<String, String> OUTSIDE_NAMES =
@@ -104,6 +110,39 @@ record GgufNames(String architecture) {
             return names.get(outside.group(1)) + "." + outside.group(2);
         }
         return stored;
+    }
+
+    /// Returns the name that a tensor has in a GGUF file; empty if none stands for it.
+    Optional<String> stored(String huggingFace) {
+        Matcher name = ENDING.matcher(huggingFace);
+        if (!name.matches()) {
+            return Optional.empty();
+        }
+        Matcher layer = IN_LAYER.matcher(name.group(1));
+        Map<String, String> outside = isGpt() ? GPT_OUTSIDE_NAMES : OUTSIDE_NAMES;
+        Stream<String> candidates =
+                layer.matches()
+                        ? Stream.of(ownBlockNames(), isGpt() ? GPT_BLOCK_NAMES : BLOCK_NAMES)
+                                .flatMap(each -> keysOf(each, layer.group(2)))
+                                .map(part -> "blk.%s.%s".formatted(layer.group(1), part))
+                        : keysOf(outside, name.group(1));
+        return candidates
+                .map(each -> each + "." + name.group(2))
+                .filter(each -> huggingFace(each).equals(huggingFace))
+                .min(Comparator.comparingInt(this::preference));
+    }
+
+    /// Returns 0 for the name to be chosen where two stand for the norm after attention.
+    private int preference(String stored) {
+        boolean after = stored.contains("post_attention_norm");
+        boolean normsResults = architecture.equals("olmo2") || architecture.equals("exaone4");
+        return after == normsResults ? 0 : 1;
+    }
+
+    private static Stream<String> keysOf(Map<String, String> names, String value) {
+        return names.entrySet().stream()
+                .filter(each -> each.getValue().equals(value))
+                .map(Map.Entry::getKey);
     }
 
     /// Returns true for q and k, weights and biases, of the families that llama.cpp runs with rope

@@ -34,8 +34,63 @@ public final class GgufRewrite implements AutoCloseable {
     ///
     /// @param name its Hugging Face name
     /// @param source as the source has it, rows in stored order
+    /// @param order in which the target has the rows of the source
+    /// @param added to every value
     /// @param type in the target; empty for one that is copied
-    public record Tensor(String name, WeightMatrix source, Optional<TensorType> type, long bytes) {}
+    public record Tensor(
+            String name,
+            WeightMatrix source,
+            RowOrder order,
+            float added,
+            Optional<TensorType> type,
+            long bytes) {
+
+        /// Creates a tensor in one of the types, or one that is copied.
+        static Tensor of(
+                String name,
+                WeightMatrix source,
+                RowOrder order,
+                float added,
+                Optional<TensorType> type) {
+            long bytes =
+                    type.map(each -> source.rows() * each.rowBytes(source.columns()))
+                            .orElse(source.data().byteSize());
+            return new Tensor(name, source, order, added, type, bytes);
+        }
+    }
+
+    /// A header that gets its tensors one after the other, with the places of their data.
+    static final class Plan {
+        private final GgufHeader header;
+        private final List<Tensor> tensors = new ArrayList<>();
+        private long offset;
+
+        Plan(GgufHeader header) {
+            this.header = header;
+        }
+
+        /// Adds the keys that say where the data is from.
+        void origin(Checkpoint source, int fileType, String origin) {
+            header.put(FILE_TYPE, fileType);
+            header.put(QUANTIZATION_VERSION, QUANTIZATION_LAYOUT);
+            header.put(ORIGIN, source.digest() + " " + origin);
+        }
+
+        void add(String storedName, String typeName, List<Long> shape, Tensor tensor) {
+            header.tensor(storedName, GgufTensorType.numberOf(typeName), shape, offset);
+            tensors.add(tensor);
+            offset =
+                    Math.ceilDiv(offset + tensor.bytes, GgufHeader.ALIGNMENT)
+                            * GgufHeader.ALIGNMENT;
+        }
+
+        /// Opens the target and writes the header, or finds how far an earlier rewrite came.
+        GgufRewrite open(Path target) {
+            long[] bytes = tensors.stream().mapToLong(Tensor::bytes).toArray();
+            return new GgufRewrite(
+                    PartialFile.open(target, header.bytes(), bytes, GgufHeader.ALIGNMENT), tensors);
+        }
+    }
 
     private GgufRewrite(PartialFile file, List<Tensor> tensors) {
         this.file = file;
@@ -61,29 +116,19 @@ public final class GgufRewrite implements AutoCloseable {
                 header.copy(key, metadata.typeOf(key), metadata.stored(key));
             }
         }
-        header.put(FILE_TYPE, fileType);
-        header.put(QUANTIZATION_VERSION, QUANTIZATION_LAYOUT);
-        header.put(ORIGIN, checkpoint.digest() + " " + origin);
-        List<Tensor> tensors = new ArrayList<>();
-        long offset = 0;
+        var plan = new Plan(header);
+        plan.origin(checkpoint, fileType, origin);
         for (String name : checkpoint.tensorNames()) {
             TensorInfo info = checkpoint.tensorInfo(name).orElseThrow();
             WeightMatrix matrix = checkpoint.tensor(name);
             Optional<TensorType> type = types.apply(matrix);
-            long bytes =
-                    type.map(each -> matrix.rows() * each.rowBytes(matrix.columns()))
-                            .orElse(matrix.data().byteSize());
-            header.tensor(
+            plan.add(
                     info.storedName(),
-                    GgufTensorType.numberOf(type.map(TensorType::name).orElse(info.typeName())),
+                    type.map(TensorType::name).orElse(info.typeName()),
                     info.shape(),
-                    offset);
-            tensors.add(new Tensor(name, matrix, type, bytes));
-            offset = Math.ceilDiv(offset + bytes, GgufHeader.ALIGNMENT) * GgufHeader.ALIGNMENT;
+                    Tensor.of(name, matrix, new RowOrder.AsIs(), 0, type));
         }
-        long[] bytes = tensors.stream().mapToLong(Tensor::bytes).toArray();
-        return new GgufRewrite(
-                PartialFile.open(target, header.bytes(), bytes, GgufHeader.ALIGNMENT), tensors);
+        return plan.open(target);
     }
 
     public List<Tensor> tensors() {

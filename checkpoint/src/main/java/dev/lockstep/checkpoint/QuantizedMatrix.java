@@ -77,7 +77,7 @@ record QuantizedMatrix(
             switch (type) {
                 case F32 -> target.set(FLOAT, offset + 4L * i, values[i]);
                 case F16 -> target.set(SHORT, offset + 2L * i, Float.floatToFloat16(values[i]));
-                default -> target.set(SHORT, offset + 2L * i, bfloat16(values[i]));
+                default -> target.set(SHORT, offset + 2L * i, Bfloat16.of(values[i]));
             }
         }
     }
@@ -86,16 +86,7 @@ record QuantizedMatrix(
         return switch (type) {
             case F32 -> value;
             case F16 -> Float.float16ToFloat(Float.floatToFloat16(value));
-            default -> Float.intBitsToFloat(bfloat16(value) << 16);
+            default -> Float.intBitsToFloat(Bfloat16.of(value) << 16);
         };
-    }
-
-    /// Rounds half to even; a NaN stays a NaN.
-    private static short bfloat16(float value) {
-        int bits = Float.floatToRawIntBits(value);
-        if (Float.isNaN(value)) {
-            return (short) ((bits >>> 16) | 0x40);
-        }
-        return (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
     }
 }

@@ -9,11 +9,19 @@ public sealed interface RowOrder {
     /// Returns the stored row that holds row `row` of the whole tensor.
     int storedRow(int row);
 
+    /// Returns the row of the whole tensor that stored row `storedRow` holds.
+    int row(int storedRow);
+
     /// The file keeps the order of Hugging Face.
     record AsIs() implements RowOrder {
         @Override
         public int storedRow(int row) {
             return row;
+        }
+
+        @Override
+        public int row(int storedRow) {
+            return storedRow;
         }
     }
 
@@ -43,6 +51,15 @@ public sealed interface RowOrder {
             return rotated < 0 || rotated >= rotaryDim
                     ? row
                     : row - rotated + 2 * (rotated % half) + rotated / half;
+        }
+
+        @Override
+        public int row(int storedRow) {
+            int half = rotaryDim / 2;
+            int rotated = storedRow % headDim - from;
+            return rotated < 0 || rotated >= rotaryDim
+                    ? storedRow
+                    : storedRow - rotated + rotated % 2 * half + rotated / 2;
         }
     }
 }

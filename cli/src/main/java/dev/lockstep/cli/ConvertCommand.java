@@ -4,6 +4,7 @@ package dev.lockstep.cli;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.convert.Conversion;
 import dev.lockstep.cli.convert.Quantization;
+import dev.lockstep.cli.convert.Target;
 import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.HostCpus;
@@ -65,9 +66,10 @@ final class ConvertCommand extends Command {
                 """
                 SOURCE TARGET --quantize=TYPE
 
-                Writes SOURCE anew with matrices of another type: a .gguf file as a .gguf file, a folder as a
-                folder with int4 or int8 as compressed-tensors stores them (pack-quantized). A run that was
-                interrupted goes on where it stopped when it is started again.\
+                Writes SOURCE anew with matrices of another type: a .gguf file or a folder as a .gguf file
+                (none: a folder's matrices keep their types), a folder as a folder with int4 or int8 as
+                compressed-tensors stores them (pack-quantized). A run that was interrupted goes on where
+                it stopped when it is started again.\
                 """,
                 "write a model anew with quantized matrices",
                 SPEC);
@@ -88,10 +90,10 @@ final class ConvertCommand extends Command {
         Quantization quantize =
                 Quantization.of(settings.value(QUANTIZE), settings.value(GROUP_SIZE))
                         .orElseThrow(() -> unknown(settings.value(QUANTIZE)));
-        requireForm(quantize, target);
+        requireForm(quantize, Path.of(settings.arguments().getFirst()), target);
         ModelChoice source =
                 ModelChoice.ofUser("SOURCE", settings.arguments().getFirst(), terminal);
-        requireForm(quantize, source.path());
+        requireForm(quantize, source.path(), target);
         int threads = settings.find(ProcessKeys.THREADS).orElse(HostCpus.ofProcess().count());
         var conversion =
                 new Conversion(
@@ -118,21 +120,28 @@ final class ConvertCommand extends Command {
                         .formatted(word, Quantization.words().replace("|", ", ")));
     }
 
-    private static void requireForm(Quantization quantize, Path path) {
-        boolean file = path.toString().endsWith(".gguf");
+    private static void requireForm(Quantization quantize, Path source, Path target) {
+        boolean fromFile = source.toString().endsWith(".gguf");
+        boolean toFile = target.toString().endsWith(".gguf");
         switch (quantize) {
             case Quantization.Gguf type -> {
-                if (!file) {
+                if (!toFile) {
                     throw new SettingsException(
-                            "--quantize=%s converts a .gguf file to another one; %s is none"
-                                    .formatted(type, path));
+                            "--quantize=%s writes a .gguf file; %s is none"
+                                    .formatted(type, target));
+                }
+                if (fromFile && type.type() == Target.NONE) {
+                    throw new SettingsException(
+                            "--quantize=none converts a folder in Hugging Face layout; %s is a .gguf file"
+                                    .formatted(source));
                 }
             }
             case Quantization.Integers integers -> {
-                if (file) {
+                if (fromFile || toFile) {
                     throw new SettingsException(
                             "--quantize=int%d converts a folder in Hugging Face layout to another one; %s is a .gguf file"
-                                    .formatted(integers.format().bits(), path));
+                                    .formatted(
+                                            integers.format().bits(), fromFile ? source : target));
                 }
             }
         }

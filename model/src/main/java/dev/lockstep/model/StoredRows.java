@@ -17,9 +17,9 @@ import java.util.stream.IntStream;
 /// @param kernels whose activations are F32
 public record StoredRows(Kernels kernels) {
 
-    /// Returns rows `[from, to)` in the order of the file, one after the other.
-    public float[] read(WeightMatrix matrix, int from, int to) {
-        int count = to - from;
+    /// Returns some rows, by their numbers in the file, one after the other.
+    public float[] read(WeightMatrix matrix, int[] stored) {
+        int count = stored.length;
         try (Arena arena = Arena.ofConfined();
                 Arena decoded = Arena.ofShared();
                 DeviceBuffer buffer =
@@ -28,7 +28,6 @@ public record StoredRows(Kernels kernels) {
             Tensor ids = buffer.tensor(out.bytes(), DType.I32, 1, count);
             int[] all = IntStream.range(0, count).toArray();
             kernels.copyToDevice(arena.allocateFrom(ValueLayout.JAVA_INT, all), ids);
-            int[] stored = IntStream.range(from, to).toArray();
             var columns = new Span(0, matrix.columns());
             WeightRows rows = RowSource.of(matrix.exact(), stored, columns, decoded);
             kernels.embed(kernels.prepareEmbedding(rows), ids, out);

@@ -67,7 +67,8 @@ record BytePairJson(JsonPart part) implements ModelJson {
         return merges;
     }
 
-    private static String half(JsonNode merge, int rank, int index) {
+    /// Returns the left or the right token of a merge.
+    static String half(JsonNode merge, int rank, int index) {
         if (merge.isTextual()) {
             String text = merge.textValue();
             int space = text.indexOf(' ', 1);

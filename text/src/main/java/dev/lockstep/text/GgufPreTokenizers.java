@@ -23,6 +23,23 @@ final class GgufPreTokenizers {
         return patterns(name).stream().<PreTokenizer>map(Split::isolated).toList();
     }
 
+    /// Returns a name of each rule, the best known one.
+    static List<String> names() {
+        return List.of(
+                "llama-bpe",
+                "qwen2",
+                "gpt-2",
+                "smollm",
+                "gpt-4o",
+                "tekken",
+                "dbrx",
+                "qwen35",
+                "deepseek-v3",
+                "deepseek-llm",
+                "deepseek-coder",
+                "falcon");
+    }
+
     /// Returns whether a word that is a token becomes that token before any merge.
     static boolean wholeWordsFirst(String name) {
         return switch (name) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
+import dev.lockstep.checkpoint.GgufHeader;
 import java.util.List;
 import java.util.OptionalInt;
 
@@ -85,6 +86,33 @@ public record GgufVocabulary(
         if (count != 0 && count != tokens) {
             throw new IllegalArgumentException(
                     key + " has " + count + " entries for " + tokens + " tokens");
+        }
+    }
+
+    /// Writes the keys; special ids that the file has already stay.
+    public void writeTo(GgufHeader header) {
+        String prefix = "tokenizer.ggml.";
+        header.put(prefix + "model", model);
+        header.put(prefix + "pre", pre.isEmpty() ? "default" : pre);
+        header.putTexts(prefix + "tokens", tokens);
+        if (!scores.isEmpty()) {
+            header.putFloats(prefix + "scores", scores);
+        }
+        header.putIntegers(prefix + "token_type", tokenTypes);
+        if (!merges.isEmpty()) {
+            header.putTexts(prefix + "merges", merges);
+        }
+        writeId(header, prefix + "bos_token_id", specialIds.bos());
+        writeId(header, prefix + "eos_token_id", specialIds.eos());
+        writeId(header, prefix + "unknown_token_id", specialIds.unknown());
+        header.put(prefix + "add_bos_token", flags.addBos());
+        header.put(prefix + "add_eos_token", flags.addEos());
+        header.put(prefix + "add_space_prefix", flags.addSpacePrefix());
+    }
+
+    private static void writeId(GgufHeader header, String key, OptionalInt id) {
+        if (id.isPresent() && !header.has(key)) {
+            header.put(key, id.getAsInt());
         }
     }
 

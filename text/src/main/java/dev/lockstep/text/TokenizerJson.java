@@ -13,6 +13,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
@@ -55,6 +56,11 @@ final class TokenizerJson {
             throw new IllegalArgumentException("does not hold a JSON object: download it again");
         }
         return new TokenizerJson(new JsonPart("", root));
+    }
+
+    /// Returns a part of the file, such as `model`.
+    Optional<JsonPart> part(String name) {
+        return root.part(name);
     }
 
     /// Builds the tokenizer with the tokens in `names` that the file lacks; the BOS and EOS rules

@@ -9,8 +9,10 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Owned;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.StoredRows;
+import dev.lockstep.model.quant.BlockFormat;
 import dev.lockstep.model.quant.ErrorFeedback;
 import dev.lockstep.model.quant.MatrixQuantizer;
+import dev.lockstep.model.quant.PlainFormat;
 import dev.lockstep.text.Tokenizers;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -19,8 +21,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /// What a conversion is asked for.
 ///
@@ -89,13 +93,24 @@ public record Conversion(
                     converted.copy(i);
                     continue;
                 }
-                Optional<ErrorFeedback> feedback =
-                        calibration.flatMap(each -> each.of(tensor.name()));
-                if (calibration.isPresent() && feedback.isEmpty()) {
-                    uncalibrated.add(tensor.name());
+                switch (tensor.format().get()) {
+                    case PlainFormat plain ->
+                            write(tensor, plain::encode, rows, converted.begin(i));
+                    case BlockFormat blocks -> {
+                        Optional<ErrorFeedback> feedback =
+                                calibration.flatMap(each -> each.of(tensor.name()));
+                        if (calibration.isPresent() && feedback.isEmpty()) {
+                            uncalibrated.add(tensor.name());
+                        }
+                        var quantizer = new MatrixQuantizer(blocks, feedback);
+                        int columns = tensor.source().columns();
+                        write(
+                                tensor,
+                                values -> quantizer.quantize(values, columns),
+                                rows,
+                                converted.begin(i));
+                    }
                 }
-                var quantizer = new MatrixQuantizer(tensor.format().get(), feedback);
-                write(tensor.source(), quantizer, rows, converted.begin(i));
             }
             converted.finish();
             summary = converted.summary();
@@ -109,14 +124,26 @@ public record Conversion(
     }
 
     private static void write(
-            WeightMatrix matrix,
-            MatrixQuantizer quantizer,
+            ConvertedModel.Tensor tensor,
+            Function<float[], byte[]> encoder,
             StoredRows rows,
             ConvertedModel.Blocks blocks) {
+        WeightMatrix matrix = tensor.source();
         int atOnce = Math.max(1, PIECE / matrix.columns());
         for (int from = 0; from < matrix.rows(); from += atOnce) {
             int to = Math.min(matrix.rows(), from + atOnce);
-            blocks.add(quantizer.quantize(rows.read(matrix, from, to), matrix.columns()));
+            float[] values =
+                    matrix.columns() == 1
+                            ? matrix.floats(from, to - from)
+                            : rows.read(
+                                    matrix,
+                                    IntStream.range(from, to).map(tensor.order()::row).toArray());
+            if (tensor.added() != 0) {
+                for (int i = 0; i < values.length; i++) {
+                    values[i] += tensor.added();
+                }
+            }
+            blocks.add(encoder.apply(values));
         }
         blocks.end();
     }

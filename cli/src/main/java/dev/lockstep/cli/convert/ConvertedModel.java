@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.convert;
 
+import dev.lockstep.checkpoint.RowOrder;
 import dev.lockstep.checkpoint.WeightMatrix;
-import dev.lockstep.model.quant.BlockFormat;
+import dev.lockstep.model.quant.RowFormat;
 import java.util.List;
 import java.util.Optional;
 
@@ -12,8 +13,15 @@ interface ConvertedModel extends AutoCloseable {
     /// A tensor of the source.
     ///
     /// @param name its Hugging Face name
+    /// @param order in which the target has the rows of the source
+    /// @param added to every value
     /// @param format what it becomes; empty for one that is copied
-    record Tensor(String name, WeightMatrix source, Optional<BlockFormat> format) {}
+    record Tensor(
+            String name,
+            WeightMatrix source,
+            RowOrder order,
+            float added,
+            Optional<RowFormat> format) {}
 
     List<Tensor> tensors();
 

@@ -2,6 +2,7 @@
 package dev.lockstep.cli.convert;
 
 import dev.lockstep.checkpoint.FolderRewrite;
+import dev.lockstep.checkpoint.RowOrder;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.model.quant.GroupFormat;
 import java.io.ByteArrayOutputStream;
@@ -41,6 +42,8 @@ record FolderModel(Path target, FolderRewrite rewrite, GroupFormat format, List<
                                         new Tensor(
                                                 each.name(),
                                                 each.source(),
+                                                new RowOrder.AsIs(),
+                                                0,
                                                 each.quantized()
                                                         ? Optional.of(format)
                                                         : Optional.empty()))

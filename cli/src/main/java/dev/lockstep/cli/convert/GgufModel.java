@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.convert;
 
+import dev.lockstep.checkpoint.GgufExport;
+import dev.lockstep.checkpoint.GgufHeader;
 import dev.lockstep.checkpoint.GgufRewrite;
 import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
-import dev.lockstep.model.quant.BlockFormat;
+import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.quant.RowFormat;
+import dev.lockstep.text.FolderVocabulary;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.function.Predicate;
 
 /// A GGUF file.
@@ -24,13 +31,13 @@ record GgufModel(Path target, GgufRewrite rewrite, List<Tensor> tensors) impleme
             Target quantize,
             Predicate<WeightMatrix> kept,
             String origin) {
+        Function<WeightMatrix, Optional<TensorType>> types =
+                matrix -> kept.test(matrix) ? Optional.empty() : type(quantize, matrix);
         GgufRewrite rewrite =
-                GgufRewrite.open(
-                        source,
-                        target,
-                        matrix -> kept.test(matrix) ? Optional.empty() : type(quantize, matrix),
-                        quantize.fileType(),
-                        origin);
+                Files.isDirectory(source)
+                        ? export(source, target, quantize, types, origin)
+                        : GgufRewrite.open(
+                                source, target, types, quantize.fileType(TensorType.F32), origin);
         List<Tensor> tensors =
                 rewrite.tensors().stream()
                         .map(
@@ -38,14 +45,42 @@ record GgufModel(Path target, GgufRewrite rewrite, List<Tensor> tensors) impleme
                                         new Tensor(
                                                 each.name(),
                                                 each.source(),
-                                                each.type().map(BlockFormat::of)))
+                                                each.order(),
+                                                each.added(),
+                                                each.type().map(RowFormat::of)))
                         .toList();
         return new GgufModel(target, rewrite, tensors);
     }
 
+    private static GgufRewrite export(
+            Path source,
+            Path target,
+            Target quantize,
+            Function<WeightMatrix, Optional<TensorType>> types,
+            String origin) {
+        ModelSource model = ModelSource.open(source);
+        return GgufExport.open(
+                source,
+                target,
+                types,
+                quantize.fileType(model.config().weightType()),
+                origin,
+                header -> describe(source, model, header));
+    }
+
+    /// Writes what a file says of its text: nothing for a folder without a tokenizer.
+    private static void describe(Path source, ModelSource model, GgufHeader header) {
+        header.put("general.name", String.valueOf(source.toAbsolutePath().getFileName()));
+        if (model.tokenizer() instanceof TokenizerSource.Folder folder && folder.hasTokenizer()) {
+            FolderVocabulary.of(folder, model.config().vocabularySize()).writeTo(header);
+            folder.chatTemplate()
+                    .ifPresent(template -> header.put("tokenizer.chat_template", template.text()));
+        }
+    }
+
     private static Optional<TensorType> type(Target quantize, WeightMatrix matrix) {
-        TensorType type = quantize.typeOf(matrix.columns());
-        return matrix.columns() % type.blockSize() == 0 ? Optional.of(type) : Optional.empty();
+        return quantize.typeOf(matrix.columns())
+                .filter(type -> matrix.columns() % type.blockSize() == 0);
     }
 
     @Override

@@ -5,7 +5,8 @@ import dev.lockstep.checkpoint.TensorType;
 import java.nio.ByteBuffer;
 
 /// How the columns of a block share scales, and how a block is stored.
-public sealed interface BlockFormat permits SimpleFormat, SuperFormat, GroupFormat {
+public sealed interface BlockFormat extends RowFormat
+        permits SimpleFormat, SuperFormat, GroupFormat {
 
     /// Returns the number of columns of a block.
     int columns();

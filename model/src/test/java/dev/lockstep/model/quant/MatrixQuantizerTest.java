@@ -18,6 +18,7 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -220,8 +221,7 @@ class MatrixQuantizerTest {
                                     columns,
                                     new RowOrder.AsIs(),
                                     MemorySegment.ofArray(stored)),
-                            0,
-                            rows);
+                            IntStream.range(0, rows).toArray());
         }
     }
 

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli.convert;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.checkpoint.TokenizerSource;
+import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.model.LoadSettings;
+import dev.lockstep.model.LocalModel;
+import dev.lockstep.model.ModelSource;
+import dev.lockstep.text.EncodeOptions;
+import dev.lockstep.text.Tokenizer;
+import dev.lockstep.text.Tokenizers;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// A folder that was written as a GGUF file computes the same logits and has the same tokenizer.
+@Tag("sweep")
+class GgufConversionTest {
+    private static final Path RECORDED =
+            Path.of("..", "model", "src", "test", "resources", "references");
+
+    private static final String TEXT =
+            "<|im_start|>user\nWhat's 12345 + 678,  then?\r\n\tna\u00EFve caf\u00E9 \u6F22\u5B57 \uD83D\uDE42<|im_end|>\n";
+
+    @TempDir Path folder;
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "llama",
+                "llama-yarn",
+                "qwen2",
+                "qwen3",
+                "gemma2",
+                "gemma3",
+                "phi3",
+                "granite",
+                "olmo2",
+                "starcoder2"
+            })
+    void aFixtureHasTheSameBitsAndTheSameTokens(String name) {
+        Path source = Fixtures.require("models/" + name);
+        Path target = convert(source, "none");
+        assertArrayEquals(logits(source), logits(target));
+        TokenizerSource before = TokenizerSource.open(source);
+        TokenizerSource after = TokenizerSource.open(target);
+        Tokenizer expected = Tokenizers.of(before);
+        Tokenizer actual = Tokenizers.of(after);
+        int[] ids = expected.encode(TEXT, new EncodeOptions(true, true));
+        assertArrayEquals(ids, actual.encode(TEXT, new EncodeOptions(true, true)));
+        assertEquals(expected.decode(ids, false), actual.decode(ids, false));
+        assertEquals(
+                before.chatTemplate().map(TokenizerSource.Template::text),
+                after.chatTemplate().map(TokenizerSource.Template::text));
+        assertEquals(
+                Checkpoint.open(source).config().specialIds(),
+                Checkpoint.open(target).config().specialIds());
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "arcee",
+                "cohere",
+                "cohere2",
+                "ernie4-5",
+                "exaone4",
+                "gemma",
+                "glm4",
+                "gptbigcode",
+                "llama-bf16-sharded",
+                "llama-linear",
+                "ministral3",
+                "nemotron",
+                "phi3-partial",
+                "qwen2-5-vl",
+                "seed-oss"
+            })
+    void aRecordedModelHasTheSameBits(String name) {
+        Path source = RECORDED.resolve(name);
+        assertArrayEquals(logits(source), logits(convert(source, "none")));
+    }
+
+    /// Divisors of frequencies are stored as 32-bit floats.
+    @ParameterizedTest
+    @ValueSource(strings = {"llama3", "phi3-longrope-short"})
+    void aRopeWithDivisorsOfItsOwnHasTheSameLogits(String name) {
+        Path source = RECORDED.resolve(name);
+        assertArrayEquals(logits(source), logits(convert(source, "none")), 1e-5f);
+    }
+
+    /// Weights of 0.08 and 4 layers move logits by less than 0.5 if 8 bits are kept of each.
+    @ParameterizedTest
+    @CsvSource({"f16, F16, 0.01", "bf16, BF16, 0.1", "q8_0, Q8_0, 0.5", "q4_k, Q5_0, 3"})
+    void matricesBecomeTheTypeAndVectorsF32(String word, TensorType type, float bound) {
+        Path source = Fixtures.require("models/llama");
+        Path target = convert(source, word);
+        Checkpoint read = Checkpoint.open(target);
+        assertEquals(type, read.tensor("model.layers.1.self_attn.q_proj.weight").type());
+        assertEquals(type, read.tensor("model.embed_tokens.weight").type());
+        assertEquals(TensorType.F32, read.tensor("model.norm.weight").type());
+        float[] expected = logits(source);
+        float[] actual = logits(target);
+        for (int i = 0; i < expected.length; i++) {
+            assertEquals(expected[i], actual[i], bound, "logit " + i);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "mistral-swa | kvGroups",
+                "deepseek-v3 | DeepseekV3ForCausalLM is not converted to GGUF",
+            })
+    void whatAFileCannotSayIsRefusedByName(String name, String expected) {
+        Path source = Fixtures.require("models/" + name);
+        String refusal =
+                assertThrows(CheckpointException.class, () -> convert(source, "none")).getMessage();
+        assertTrue(String.valueOf(refusal).contains(expected), refusal);
+        assertTrue(Files.notExists(folder.resolve(name + ".gguf.partial")));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "gemma3-scalar, kvGroups",
+        "llama-dynamic, rope.scaling",
+        "mistral-f16, kvGroups",
+        "olmo3, Olmo3ForCausalLM",
+        "smollm3, withoutRope"
+    })
+    void aRecordedModelThatAFileCannotSayIsRefusedByName(String name, String expected) {
+        String refusal =
+                assertThrows(
+                                CheckpointException.class,
+                                () -> convert(RECORDED.resolve(name), "none"))
+                        .getMessage();
+        assertTrue(String.valueOf(refusal).contains(expected), refusal);
+    }
+
+    @Test
+    void anInterruptedConversionGoesOnAndIsEqual() throws IOException {
+        Path source = Fixtures.require("models/qwen2");
+        Path target = convert(source, "q8_0");
+        byte[] whole = Files.readAllBytes(target);
+        Files.delete(target);
+        Files.write(
+                target.resolveSibling(target.getFileName() + ".partial"),
+                Arrays.copyOf(whole, whole.length * 2 / 3));
+        assertArrayEquals(whole, Files.readAllBytes(convert(source, "q8_0")));
+    }
+
+    private Path convert(Path source, String type) {
+        Path target = folder.resolve(source.getFileName() + ".gguf");
+        new Conversion(
+                        source,
+                        target,
+                        Quantization.of(type, 32).orElseThrow(),
+                        List.of(),
+                        Optional.empty(),
+                        512)
+                .run(
+                        GgufConversionTest::kernels,
+                        1L << 30,
+                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+        return target;
+    }
+
+    private static Kernels kernels() {
+        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+    }
+
+    private static float[] logits(Path path) {
+        int[] prompt = IntStream.range(0, 40).map(i -> 5 + i * 37 % 90).toArray();
+        try (LocalModel model =
+                LocalModel.load(
+                        ModelSource.open(path), kernels(), 64, LoadSettings.Progress.none())) {
+            model.run(prompt);
+            return model.logits(prompt.length - 1, prompt.length)[0];
+        }
+    }
+}
