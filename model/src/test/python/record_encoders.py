@@ -128,6 +128,10 @@ def cases(root):
     case(root, "modernbert", "ModernBertModel", MODERN)
     case(root, "modernbert-masked-lm", "ModernBertForMaskedLM", dict(MODERN, norm_bias=True, attention_bias=True,
                                                                      mlp_bias=True), published_modernbert)
+    case(root, "eurobert", "EuroBertModel", dict(BERT, num_key_value_heads=2, pad_token_id=0, bos_token_id=1,
+                                                 eos_token_id=2, rms_norm_eps=1e-5))
+    case(root, "eurobert-masked-lm", "EuroBertForMaskedLM", dict(BERT, hidden_size=48, num_attention_heads=3,
+                                                                 pad_token_id=0, bos_token_id=1, eos_token_id=2))
     case(root, "nomic-bert", "NomicBertModel", dict(BERT, hidden_act="silu"))
     if not CASES or "nomic-bert" in CASES:
         published_nomic(root / "nomic-bert")

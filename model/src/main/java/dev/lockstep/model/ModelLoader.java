@@ -12,6 +12,7 @@ import dev.lockstep.model.family.DeepSeek;
 import dev.lockstep.model.family.Dots1;
 import dev.lockstep.model.family.Ernie45;
 import dev.lockstep.model.family.Ernie45Moe;
+import dev.lockstep.model.family.EuroBert;
 import dev.lockstep.model.family.Exaone4;
 import dev.lockstep.model.family.ExaoneMoe;
 import dev.lockstep.model.family.FalconH1;
@@ -113,7 +114,8 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new HunYuan(),
                     new Bert(),
                     new ModernBert(),
-                    new NomicBert());
+                    new NomicBert(),
+                    new EuroBert());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
 

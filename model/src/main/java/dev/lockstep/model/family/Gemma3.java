@@ -43,9 +43,7 @@ public final class Gemma3 implements ModelFamily {
                         .times(Math.sqrt(weights.config().hiddenSize())),
                 layers,
                 Norm.rms(weights, "model.norm", added),
-                weights.config().details().encoder().isPresent()
-                        ? LmHead.none(weights)
-                        : LmHead.load(weights, "model.embed_tokens"));
+                LmHead.load(weights, "model.embed_tokens"));
     }
 
     private static Decoder.Layer layer(Weights weights, int i, float added) {
