@@ -14,6 +14,7 @@ import dev.lockstep.cli.launch.StartScreen;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.model.ComputeTypes;
+import dev.lockstep.model.KvCapacity;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
 import dev.lockstep.model.StateShard;
@@ -174,8 +175,10 @@ final class Inspection {
                                         ? config.specialIds().bos().getAsInt()
                                         : "none",
                                 ends(config)));
+        boolean encodes = config.details().encoder().isPresent();
         for (int i = 0; i < config.kvGroups().size(); i++) {
-            row("KV group " + i, group(config.kvGroups().get(i)));
+            KvGroup group = config.kvGroups().get(i);
+            row(encodes ? "attends to" : "KV group " + i, encodes ? sides(group) : group(group));
         }
     }
 
@@ -232,6 +235,16 @@ final class Inspection {
         return "%s, layers %s".formatted(kind, spans(group.layers()));
     }
 
+    /// Describes the layers of an encoder, which keep nothing.
+    private static String sides(KvGroup group) {
+        return "%s, layers %s"
+                .formatted(
+                        group.window() == 0
+                                ? "every position, before and after"
+                                : "%d positions on each side".formatted(group.window() - 1),
+                        spans(group.layers()));
+    }
+
     /// Formats numbers as ranges, such as `0-3, 5`.
     private static String spans(List<Integer> ascending) {
         var spans = new StringBuilder();
@@ -255,15 +268,11 @@ final class Inspection {
         for (Shard shard : Shard.cut(source.config(), ranks)) {
             row(
                     "rank " + shard.rank(),
-                    "%s; reads about %s, KV %s a token in %s, %s of %,d tokens and %d sequences %s"
+                    "%s; reads about %s, %s, %s of %,d tokens and %d sequences %s"
                             .formatted(
                                     shard.describe(source.config()),
                                     Terminal.bytes(source.storedWeightBytes(shard)),
-                                    StartScreen.tokenBytes(
-                                            source.kvCapacity(
-                                                    WorkerConfig.BLOCK_SIZE,
-                                                    source.kvBytesPerToken(shard, types.kv()))),
-                                    types.kvName(),
+                                    kv(source, shard, types),
                                     source.config().stateGroup().isPresent()
                                             ? "activations and states"
                                             : "activations",
@@ -277,6 +286,15 @@ final class Inspection {
                                                     device.maxStepTokens(),
                                                     MemoryPlan.DEFAULT_SEQUENCES))));
         }
+    }
+
+    private static String kv(ModelSource source, Shard shard, ComputeTypes types) {
+        KvCapacity capacity =
+                source.kvCapacity(
+                        WorkerConfig.BLOCK_SIZE, source.kvBytesPerToken(shard, types.kv()));
+        return capacity.kept()
+                ? "KV %s a token in %s".formatted(StartScreen.tokenBytes(capacity), types.kvName())
+                : "no KV";
     }
 
     private void tensors() {

@@ -44,6 +44,17 @@ class InspectionTest {
     }
 
     @Test
+    void anEncoderIsDescribedWithWhatItsTokensAttendTo() {
+        Path model = Path.of("..", "model", "src", "test", "resources", "encoders", "modernbert");
+        List<String> lines = Inspection.of(model, 1, "auto", CPU).text().lines().toList();
+        assertHas(lines, "attends to    every position, before and after, layers 0, 3");
+        assertHas(lines, "attends to    6 positions on each side, layers 1-2");
+        assertTrue(
+                lines.stream().anyMatch(line -> line.contains(", no KV, activations of ")),
+                lines.toString());
+    }
+
+    @Test
     void whatTheTemplateShowsOfAnswersIsPrinted() throws Exception {
         TinyCheckpoint.write(folder, 1);
         Path template = Fixtures.require("chat-templates").resolve("Qwen3-Coder.jinja");

@@ -56,12 +56,9 @@ public final class StartScreen {
         row(
                 text,
                 "KV cache",
-                "%,d blocks of %d tokens: %,d tokens of %s"
-                        .formatted(
-                                group.getBlocksTotal(),
-                                group.getBlockSize(),
-                                group.getBlocksTotal() * group.getBlockSize(),
-                                tokenBytes(memory.kv())));
+                memory.kv().kept()
+                        ? cache(group, memory)
+                        : "none: a prompt is one row of one step");
         row(
                 text,
                 "limits",
@@ -86,6 +83,15 @@ public final class StartScreen {
         row(text, "logs", config.logFolder().toString());
         row(text, "ready after", "%.1f s".formatted(timeToReady.toMillis() / 1000.0));
         return text.toString();
+    }
+
+    private static String cache(GroupStatus group, MemoryPlan memory) {
+        return "%,d blocks of %d tokens: %,d tokens of %s"
+                .formatted(
+                        group.getBlocksTotal(),
+                        group.getBlockSize(),
+                        group.getBlocksTotal() * group.getBlockSize(),
+                        tokenBytes(memory.kv()));
     }
 
     /// Formats the bytes of a token, such as `46,080 B`, with the part of each KV group if there

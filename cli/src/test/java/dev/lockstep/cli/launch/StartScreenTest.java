@@ -175,6 +175,19 @@ class StartScreenTest {
     }
 
     @Test
+    void anEncoderHasNoCache() {
+        var none = new KvCapacity(List.of(KvGroup.full(List.of(0))), 16, 46_080, false);
+        String text =
+                screen(
+                        "127.0.0.1",
+                        plan(List.of(0, 1), 2),
+                        new MemoryPlan(List.of(), none, 512, 64, List.of()),
+                        rank(0, 2, "all"));
+        assertEquals(
+                "  KV cache     none: a prompt is one row of one step", line(text, "KV cache"));
+    }
+
+    @Test
     void moreThreadsThanCoresAreShown() {
         String text =
                 screen("127.0.0.1", plan(List.of(0), 3), rank(0, 2, "half"), rank(1, 1, "half"));
