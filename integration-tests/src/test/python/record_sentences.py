@@ -48,7 +48,8 @@ def tokenizer(template, chat_template=None):
             processors.ByteLevel(trim_offsets=False),
             processors.TemplateProcessing(single=template, pair=template + " $B",
                                           special_tokens=[(each, vocabulary[each]) for each in SPECIAL])])
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=own, pad_token=SPECIAL[0], eos_token=SPECIAL[0])
+    end = template.split()[-1] if template else SPECIAL[0]
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=own, pad_token=SPECIAL[0], eos_token=end)
     fast.chat_template = chat_template
     return fast, len(vocabulary)
 

@@ -7,6 +7,7 @@ import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.RopeConfig;
 import dev.lockstep.checkpoint.RopeScaling;
+import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TensorInfo;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.cli.console.Terminal;
@@ -133,6 +134,36 @@ final class Inspection {
         }
     }
 
+    /// Describes what a model's files say about embeddings or ranking.
+    private static String use(SentenceModel sentence) {
+        String prompts =
+                sentence.prompts().isEmpty()
+                        ? ""
+                        : ", prompts " + String.join(", ", sentence.prompts().keySet());
+        String limit =
+                sentence.maxLength().isPresent()
+                        ? ", at most %,d tokens".formatted(sentence.maxLength().getAsInt())
+                        : "";
+        return switch (sentence.output()) {
+            case SentenceModel.Vectors vectors ->
+                    "%s pooling, %d linear layers, %s"
+                                    .formatted(
+                                            vectors.pooling().mode(),
+                                            vectors.dense().size(),
+                                            vectors.normalize() ? "normalized" : "not normalized")
+                            + prompts
+                            + limit;
+            case SentenceModel.Score score ->
+                    "a score of a query and a document, %s"
+                                    .formatted(
+                                            score.chat()
+                                                    ? "joined by the chat template"
+                                                    : "one after the other")
+                            + prompts
+                            + limit;
+        };
+    }
+
     private void configuration(ModelConfig config, ComputeTypes types) {
         row("architecture", config.architecture());
         checkpoint.otherModalities().ifPresent(line -> row("modalities", line));
@@ -165,6 +196,12 @@ final class Inspection {
                                         : " (--max-model-len up to %,d)"
                                                 .formatted(config.maxContextLength()),
                                 rope(config.rope())));
+        SentenceModel sentence = checkpoint.sentenceModel();
+        if (!sentence.equals(SentenceModel.NONE)) {
+            row(
+                    sentence.output() instanceof SentenceModel.Score ? "ranking" : "embeddings",
+                    use(sentence));
+        }
         row("norm epsilon", String.valueOf(config.normEpsilon()));
         row("weights", weights(types));
         row(

@@ -107,6 +107,44 @@ final class RpcApiTest {
     }
 
     @Test
+    void poolingOfTheModelIsTheVectorOfTheHttpApi() {
+        tiny.scheduler.behave(
+                call -> {
+                    assertEquals(Pooling.POOLING_LAST, call.request().getOutputs().getPooling());
+                    call.outputs(0, PositionOutputs.newBuilder().addPooled(3).addPooled(4).build());
+                    call.finishByLength(0);
+                });
+        InferenceRequest.Builder request =
+                RpcClient.request().setPrompt("Hello").setPooling("model").setMaxTokens(0);
+        assertEquals(
+                List.of(0.6f, 0.8f),
+                client.generate(request).getFirst().getOutputs().getOutputs().getPooledList());
+        assertEquals(
+                List.of(3f, 4f),
+                client.generate(request.setNormalize(false))
+                        .getFirst()
+                        .getOutputs()
+                        .getOutputs()
+                        .getPooledList());
+        assertEquals(
+                List.of(1f),
+                client.generate(request.clearNormalize().setDimensions(1))
+                        .getFirst()
+                        .getOutputs()
+                        .getOutputs()
+                        .getPooledList());
+        for (InferenceRequest.Builder wrong :
+                List.of(
+                        request.clone().setMaxTokens(1),
+                        request.clone().clearMaxTokens(),
+                        request.clone().setPromptName("query"))) {
+            StatusRuntimeException refusal =
+                    assertThrows(StatusRuntimeException.class, () -> client.generate(wrong));
+            assertEquals(Status.Code.INVALID_ARGUMENT, refusal.getStatus().getCode());
+        }
+    }
+
+    @Test
     void promptsAreTextTokenIdsOrChats() throws Exception {
         client.respondWith(" there");
         List<InferenceEvent> fromText =

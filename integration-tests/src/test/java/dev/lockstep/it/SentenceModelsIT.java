@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// recorded for them, with the pooling, prompts and heads of their own files.
 @ExtendWith(LogsOnFailure.class)
 final class SentenceModelsIT {
-    private static final double TOLERANCE = 2e-5;
+    private static final float TOLERANCE = 2e-5f;
 
     @ParameterizedTest
     @CsvSource({"qwen3-embedding, 1", "e5-mistral, 2", "dense-layers, 3"})
@@ -37,13 +37,13 @@ final class SentenceModelsIT {
                         LockstepClient.connect(
                                 "127.0.0.1", cluster.api().port(), Duration.ofSeconds(30))) {
             for (JsonNode each : cases) {
-                double[] expected = numbers(each.get("embedding"));
+                float[] expected = numbers(each.get("embedding"));
                 ObjectNode body = body().put("input", each.get("input").asText());
                 if (!each.get("prompt_name").isNull()) {
                     body.put("prompt_name", each.get("prompt_name").asText());
                 }
                 JsonNode data = cluster.api().post("/v1/embeddings", body).ok().get("data");
-                double[] vector = numbers(data.get(0).get("embedding"));
+                float[] vector = numbers(data.get(0).get("embedding"));
                 assertArrayEquals(expected, vector, TOLERANCE, each.get("input").asText());
                 assertSameByClient(client, each, vector);
             }
@@ -57,22 +57,20 @@ final class SentenceModelsIT {
         }
     }
 
-    private static void assertSameByClient(
-            LockstepClient client, JsonNode each, double[] expected) {
+    private static void assertSameByClient(LockstepClient client, JsonNode each, float[] expected) {
         CompletionRequest request =
                 CompletionRequest.prompt(ServedCluster.MODEL, each.get("input").asText());
         float[] vector =
                 each.get("prompt_name").isNull()
                         ? client.embed(request)
                         : client.embed(request, each.get("prompt_name").asText());
-        assertArrayEquals(
-                expected, IntStream.range(0, vector.length).mapToDouble(i -> vector[i]).toArray());
+        assertArrayEquals(expected, vector);
     }
 
     /// Asserts that inputs in one request get the bits that they get alone.
     private static void assertSameTogether(Api api, JsonNode cases) {
         ArrayNode inputs = JsonNodeFactory.instance.arrayNode();
-        List<double[]> alone = new ArrayList<>();
+        List<float[]> alone = new ArrayList<>();
         for (JsonNode each : cases) {
             if (each.get("prompt_name").isNull()) {
                 inputs.add(each.get("input"));
@@ -95,7 +93,7 @@ final class SentenceModelsIT {
     @CsvSource({"qwen3-reranker, 1", "classifier, 2"})
     void rerankersScoreByTheirHeads(String name, int ranks) throws Exception {
         JsonNode golden = golden(name);
-        double[] expected = numbers(golden.get("scores"));
+        float[] expected = numbers(golden.get("scores"));
         try (ServedCluster cluster = serve(name, ranks)) {
             ObjectNode pairs = body().put("text_1", golden.get("query").asText());
             pairs.set("text_2", golden.get("documents"));
@@ -123,8 +121,7 @@ final class SentenceModelsIT {
             }
             Api.Response vector = cluster.api().post("/v1/embeddings", body().put("input", "a"));
             assertEquals("ranks_only", vector.errorCode());
-            Api.Response text =
-                    cluster.api().post("/v1/completions", body().put("prompt", "a"));
+            Api.Response text = cluster.api().post("/v1/completions", body().put("prompt", "a"));
             assertTrue(text.status() == (name.equals("classifier") ? 400 : 200));
         }
     }
@@ -150,7 +147,11 @@ final class SentenceModelsIT {
         return JsonNodes.read(folder(name).resolve("golden.json"));
     }
 
-    private static double[] numbers(JsonNode values) {
-        return IntStream.range(0, values.size()).mapToDouble(i -> values.get(i).asDouble()).toArray();
+    private static float[] numbers(JsonNode values) {
+        var numbers = new float[values.size()];
+        for (int i = 0; i < numbers.length; i++) {
+            numbers[i] = values.get(i).floatValue();
+        }
+        return numbers;
     }
 }
