@@ -53,6 +53,15 @@ void expand_e4m3(const uint8_t* row, int64_t first, int64_t columns, float* out)
   }
 }
 
+// Blocks of 36 bytes: f16 scale, f16 minimum, 32 unsigned bytes.
+void expand_q8_offset(const uint8_t* block, int64_t columns, float* out) {
+  for (int64_t c = 0; c < columns; c += 32, block += 36) {
+    for (int i = 0; i < 32; i++) {
+      out[c + i] = __builtin_fmaf(half_at(block), block[4 + i], half_at(block + 2));
+    }
+  }
+}
+
 // Sub-blocks of the other types, starting `first` columns into the first block.
 template <int TYPE>
 void expand(const uint8_t* row, int64_t first, int64_t columns, float* out) {
@@ -103,6 +112,15 @@ LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_byt
         break;
       case TYPE_E4M3:
         expand_e4m3(row, skipped, columns, target);
+        break;
+      case TYPE_Q8_OFFSET:
+        expand_q8_offset(row, columns, target);
+        break;
+      case TYPE_Q4_OFFSET:
+        expand<TYPE_Q4_OFFSET>(row, skipped, columns, target);
+        break;
+      case TYPE_Q4_ZERO:
+        expand<TYPE_Q4_ZERO>(row, skipped, columns, target);
         break;
       case TYPE_Q4_0:
         expand<TYPE_Q4_0>(row, skipped, columns, target);

@@ -33,7 +33,10 @@ enum TensorType {
   TYPE_IQ4_XS,
   TYPE_IQ2_GRID,
   TYPE_IQ3_GRID,
-  TYPE_E4M3
+  TYPE_E4M3,
+  TYPE_Q4_OFFSET,
+  TYPE_Q4_ZERO,
+  TYPE_Q8_OFFSET
 };
 
 static inline float bits_to_float(uint32_t bits) {

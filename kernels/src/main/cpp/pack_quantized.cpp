@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packs the types of matmul_scaled.cpp and matmul_k.cpp; layouts are in planes.h. Targets are zeroed before, and rows
+// Packs the types of matmul_scaled.cpp, matmul_affine.cpp and matmul_k.cpp; layouts are in planes.h. Targets are zeroed before, and rows
 // that do not exist stay zero.
 #include "pack.h"
 #include "planes.h"
@@ -51,6 +51,22 @@ void pack_sub_blocks(const PackArguments& a, const uint8_t* row, char* tile, int
   }
 }
 
+template <int TYPE, class Codes>
+void pack_affine(const PackArguments& a, const uint8_t* row, char* tile, int r) {
+  constexpr int SUB_BLOCKS = Stored<TYPE>::COLUMNS / BLOCK;
+  using Layout = AffineGroups<Codes, SUB_BLOCKS>;
+  int first = a.skipped / BLOCK;
+  for (int number = first; number < first + a.columns / BLOCK; number++) {
+    const uint8_t* block = row + (int64_t)(number / SUB_BLOCKS) * Stored<TYPE>::BYTES;
+    uint8_t codes[BLOCK];
+    Stored<TYPE>::codes(block, number % SUB_BLOCKS, codes);
+    Codes::put(codes, tile + Layout::codes(number), r);
+    uint16_t* scales = (uint16_t*)(tile + Layout::scales(number));
+    scales[r] = load<uint16_t>(block);
+    scales[TILE_ROWS + r] = load<uint16_t>(block + 2);
+  }
+}
+
 void pack_row(const PackArguments& a, const uint8_t* row, char* tile, int r) {
   switch (a.type) {
     case TYPE_Q4_0: pack_scaled<TYPE_Q4_0, Planes<4, 0>, ScaledPairs<Planes<4, 0>>>(a, row, tile, r); break;
@@ -65,6 +81,9 @@ void pack_row(const PackArguments& a, const uint8_t* row, char* tile, int r) {
     case TYPE_Q6_K: pack_sub_blocks<TYPE_Q6_K, Planes<4, 2>>(a, row, tile, r); break;
     case TYPE_IQ4_XS: pack_sub_blocks<TYPE_IQ4_XS, Planes<4, 0>>(a, row, tile, r); break;
     case TYPE_IQ2_GRID: pack_sub_blocks<TYPE_IQ2_GRID, Planes<4, 0>>(a, row, tile, r); break;
+    case TYPE_Q4_OFFSET: pack_affine<TYPE_Q4_OFFSET, Planes<4, 0>>(a, row, tile, r); break;
+    case TYPE_Q4_ZERO: pack_affine<TYPE_Q4_ZERO, Planes<4, 0>>(a, row, tile, r); break;
+    case TYPE_Q8_OFFSET: pack_affine<TYPE_Q8_OFFSET, Planes<8, 0>>(a, row, tile, r); break;
     case TYPE_IQ3_GRID: pack_sub_blocks<TYPE_IQ3_GRID, Planes<4, 0>>(a, row, tile, r); break;
   }
 }

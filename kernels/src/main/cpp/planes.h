@@ -76,6 +76,15 @@ struct ScaledWithMinimum {
   static int64_t codes(int64_t block) { return block * BLOCK_BYTES + 2 * 2 * TILE_ROWS; }
 };
 
+// A tile of groups of SUB_BLOCKS blocks with an f16 scale and an f16 minimum or zero point: [scale, minimum][16 rows],
+// codes of each block. It begins with the group that holds its first column.
+template <class Codes, int SUB_BLOCKS>
+struct AffineGroups {
+  static constexpr int BYTES = 2 * 2 * TILE_ROWS + SUB_BLOCKS * Codes::BYTES;
+  static int64_t scales(int64_t block) { return block / SUB_BLOCKS * BYTES; }
+  static int64_t codes(int64_t block) { return scales(block) + 2 * 2 * TILE_ROWS + block % SUB_BLOCKS * Codes::BYTES; }
+};
+
 // A tile of super-blocks of 8 sub-blocks: [scale, minimum][16 rows] of f16, 32 bytes of scales per sub-block, codes of
 // 8 sub-blocks.
 // A tile begins with the super-block that holds its first column; what precedes that column is not filled.

@@ -269,6 +269,35 @@ struct Stored<TYPE_IQ2_GRID> : StoredGrid<8> {};
 template <>
 struct Stored<TYPE_IQ3_GRID> : StoredGrid<4> {};
 
+// f16 scale, f16 minimum, 32 bytes: two sub-blocks.
+template <>
+struct Stored<TYPE_Q4_OFFSET> {
+  static constexpr int COLUMNS = 64, BYTES = 36, OFFSET = 0;
+  static void codes(const uint8_t* block, int sub_block, uint8_t* out) { split_nibbles(block + 4 + 16 * sub_block, out); }
+  static Scales scales(const uint8_t* block, int) {
+    float scale = half_at(block);
+    float minimum = half_at(block + 2);
+    return {{scale, scale}, {minimum, minimum}};
+  }
+};
+
+// As Q4_OFFSET with a zero point, an integer, in the place of the minimum.
+template <>
+struct Stored<TYPE_Q4_ZERO> : Stored<TYPE_Q4_OFFSET> {
+  static Scales scales(const uint8_t* block, int) {
+    float scale = half_at(block);
+    float minimum = -(scale * half_at(block + 2));
+    return {{scale, scale}, {minimum, minimum}};
+  }
+};
+
+// f16 scale, f16 minimum, 32 unsigned bytes.
+template <>
+struct Stored<TYPE_Q8_OFFSET> {
+  static constexpr int COLUMNS = 32, BYTES = 36, OFFSET = 0;
+  static void codes(const uint8_t* block, int, uint8_t* out) { __builtin_memcpy(out, block + 4, BLOCK); }
+};
+
 // The integer that a code stands for.
 template <int TYPE>
 static inline int8_t stored_value(uint8_t code) {

@@ -27,7 +27,10 @@ enum StoredType {
   STORED_IQ4_XS,
   STORED_IQ2_GRID,
   STORED_IQ3_GRID,
-  STORED_E4M3
+  STORED_E4M3,
+  STORED_Q4_OFFSET,
+  STORED_Q4_ZERO,
+  STORED_Q8_OFFSET
 };
 
 __device__ __forceinline__ uint32_t two_bytes(const uint8_t* at) { return at[0] | static_cast<uint32_t>(at[1]) << 8; }
@@ -108,6 +111,17 @@ __device__ __forceinline__ float stored_element(int type, const uint8_t* row, in
     const uint8_t* block = row + column / 64 * 68;
     float weight = e4m3_value(block[4 + column % 64]) * __uint_as_float(four_bytes(block));
     return __uint_as_float(static_cast<uint32_t>(bf16_bits(weight)) << 16);
+  }
+  if (type == STORED_Q4_OFFSET || type == STORED_Q4_ZERO) {
+    const uint8_t* block = row + column / 64 * 36;
+    int at = static_cast<int>(column % 64);
+    int q = nibble(block + 4 + at / 32 * 16, at % 32);
+    return type == STORED_Q4_ZERO ? half_at(block) * (q - half_at(block + 2))
+                                  : fmaf(half_at(block), q, half_at(block + 2));
+  }
+  if (type == STORED_Q8_OFFSET) {
+    const uint8_t* block = row + column / 32 * 36;
+    return fmaf(half_at(block), block[4 + column % 32], half_at(block + 2));
   }
   int i = static_cast<int>(column % (type >= STORED_Q2_K ? 256 : 32));
   int64_t at = column / (type >= STORED_Q2_K ? 256 : 32);

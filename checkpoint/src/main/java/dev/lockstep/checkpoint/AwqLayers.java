@@ -32,8 +32,7 @@ record AwqLayers(int groupSize) implements QuantizedFormat {
         LayerParts.requireShape(zeros, groups, words);
         TensorType type = scales.type().orElseThrow();
         var scale = new FloatRows(scales.data(), type, 1, rows);
-        return LayerParts.tensor(
-                weight,
+        var matrix =
                 new QuantizedMatrix(
                         rows,
                         columns,
@@ -42,7 +41,9 @@ record AwqLayers(int groupSize) implements QuantizedFormat {
                         scale.perGroup(1, size),
                         Optional.empty(),
                         type,
-                        "AWQ of %d bits".formatted(BITS)));
+                        "AWQ of %d bits".formatted(BITS));
+        return AffineMatrix.tensor(
+                weight, new AffineMatrix(matrix, TensorType.Q4_ZERO, 0, () -> true), size);
     }
 
     private static WordRows codes(StoredTensor tensor, int words) {

@@ -12,8 +12,9 @@ import java.util.Optional;
 /// @param bits 2, 4 or 8
 /// @param groupSize inputs of a group where there is no `g_idx`; 0 for one group
 /// @param symmetric whether the zero point is in the middle of the codes
+/// @param inOrder whether columns are grouped in their order
 /// @param zeroOffset 1 in the first version of the format, which stores zero points minus 1
-record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric)
+record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric, boolean inOrder)
         implements QuantizedFormat {
     private static final ValueLayout.OfInt INT =
             ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -68,10 +69,20 @@ record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric)
                         Optional.empty(),
                         type,
                         "GPTQ of %d bits".formatted(bits));
-        if (!symmetric || bits == 2) {
+        if (!inOrder || bits == 2 || (bits == 8 && !symmetric)) {
             return LayerParts.tensor(weight, matrix);
         }
         int size = groupSize == 0 ? columns : groupSize;
+        if (!symmetric) {
+            return AffineMatrix.tensor(
+                    weight,
+                    new AffineMatrix(
+                            matrix,
+                            TensorType.Q4_ZERO,
+                            0,
+                            () -> isInOrder(parts, groups, columns, size)),
+                    size);
+        }
         return RepackedMatrix.tensor(
                 weight,
                 new RepackedMatrix(

@@ -11,7 +11,18 @@ import java.util.Optional;
 record MlxLayers(Parameters usual, Map<String, Parameters> layers) implements QuantizedFormat {
 
     /// @param bits 2, 4 or 8
-    record Parameters(int groupSize, int bits) {}
+    record Parameters(int groupSize, int bits) {
+
+        /// Returns the type of 4 or 8 bits whose blocks are as large as groups, or smaller.
+        TensorType blocks() {
+            if (bits == 8) {
+                return TensorType.Q8_OFFSET;
+            }
+            return groupSize % TensorType.Q4_OFFSET.blockSize() == 0
+                    ? TensorType.Q4_OFFSET
+                    : TensorType.Q4_1;
+        }
+    }
 
     @Override
     public String marker() {
@@ -29,8 +40,7 @@ record MlxLayers(Parameters usual, Map<String, Parameters> layers) implements Qu
         StoredTensor scales = parts.take(".scales", "F16", "BF16", "F32");
         LayerParts.requireShape(scales, rows, groups);
         FloatRows biases = parts.floats(".biases", rows, groups);
-        return LayerParts.tensor(
-                weight,
+        var matrix =
                 new QuantizedMatrix(
                         rows,
                         columns,
@@ -43,6 +53,12 @@ record MlxLayers(Parameters usual, Map<String, Parameters> layers) implements Qu
                         LayerParts.floats(scales).perGroup(1, own.groupSize()),
                         Optional.of(biases.perGroup(1, own.groupSize())),
                         scales.type().orElseThrow(),
-                        "MLX of %d bits".formatted(own.bits())));
+                        "MLX of %d bits".formatted(own.bits()));
+        return own.bits() == 2
+                ? LayerParts.tensor(weight, matrix)
+                : AffineMatrix.tensor(
+                        weight,
+                        new AffineMatrix(matrix, own.blocks(), 0, () -> true),
+                        own.groupSize());
     }
 }

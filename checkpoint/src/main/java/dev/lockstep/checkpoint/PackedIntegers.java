@@ -56,6 +56,12 @@ record PackedIntegers() implements QuantizedFormat {
                         Optional.empty(),
                         scales.type().orElseThrow(),
                         "integers of %d bits".formatted(bits));
+        if (bits == 4 && zeros.isPresent() && order.isEmpty()) {
+            return AffineMatrix.tensor(
+                    packed,
+                    new AffineMatrix(matrix, TensorType.Q4_ZERO, -8, () -> true),
+                    columns / groups);
+        }
         boolean repacked = bits > 2 && zeros.isEmpty() && order.isEmpty();
         return repacked
                 ? RepackedMatrix.tensor(

@@ -186,7 +186,8 @@ record QuantizationConfig(JsonObject model, JsonObject config) {
                 bits,
                 groupSize(),
                 format.equals("gptq") ? 1 : 0,
-                config.flag("sym").orElse(true) && !config.flag("desc_act").orElse(false));
+                config.flag("sym").orElse(true),
+                !config.flag("desc_act").orElse(false));
     }
 
     private QuantizedFormat awq() {

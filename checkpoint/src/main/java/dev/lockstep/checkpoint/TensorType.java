@@ -45,7 +45,15 @@ public enum TensorType {
     IQ3_GRID(256, 146),
     /// In no file: matrices of FP8 are decoded to it. Floats of 8 bits q (OCP FP8, E4M3) after an
     /// f32 scale d; w = d·q, rounded to f32 and then to bf16.
-    E4M3(64, 68);
+    E4M3(64, 68),
+    /// In no file: MLX of 4 bits is repacked to it. 4-bit codes q, an f16 scale d and an f16 offset
+    /// m; w = d·q + m.
+    Q4_OFFSET(64, 36),
+    /// In no file: integers of 4 bits with a zero point are repacked to it. 4-bit codes q, an f16
+    /// scale d and a zero point z, an integer in f16; w = d·(q − z).
+    Q4_ZERO(64, 36),
+    /// In no file: MLX of 8 bits is repacked to it. As Q4_OFFSET with codes of 8 bits, unsigned.
+    Q8_OFFSET(32, 36);
 
     private static final int QUANTIZED_UNIT = 32;
 

@@ -33,6 +33,13 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
                 float scale = (float) Math.pow(2, at(block, 0) - 128);
                 yield new StoredElement(signed(E2M1_DOUBLED, nibble(block, 1, i)), scale, 1, 0, 0);
             }
+            case Q4_OFFSET -> plain(block, nibble(block, 4 + i / 32 * 16, i % 32), -half(block, 2));
+            case Q4_ZERO ->
+                    plain(
+                            block,
+                            nibble(block, 4 + i / 32 * 16, i % 32),
+                            half(block, 0) * half(block, 2));
+            case Q8_OFFSET -> plain(block, at(block, 4 + i), -half(block, 2));
             case IQ4_XS -> {
                 int low = at(block, 4 + i / 64) >> (i / 32 % 2 * 4) & 15;
                 int high = at(block, 2 + i / 128) >> (i / 32 % 4 * 2) & 3;

@@ -68,6 +68,18 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                 setHalf(block, 2, random.nextGaussian() / 64);
             }
             case Q6_K -> setHalf(block, 208, random.nextGaussian() / 1024);
+            case Q4_OFFSET -> {
+                setHalf(block, 0, random.nextGaussian() / 8);
+                setHalf(block, 2, random.nextGaussian());
+            }
+            case Q4_ZERO -> {
+                setHalf(block, 0, random.nextGaussian() / 8);
+                setHalf(block, 2, random.nextInt(17));
+            }
+            case Q8_OFFSET -> {
+                setHalf(block, 0, random.nextGaussian() / 128);
+                setHalf(block, 2, random.nextGaussian());
+            }
             case E4M3 -> {
                 block.set(FLOAT, 0, (float) (random.nextGaussian() / 128));
                 for (int i = Float.BYTES; i < block.byteSize(); i++) {
@@ -101,7 +113,10 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                     Q6_K,
                     IQ4_XS,
                     IQ2_GRID,
-                    IQ3_GRID ->
+                    IQ3_GRID,
+                    Q4_OFFSET,
+                    Q4_ZERO,
+                    Q8_OFFSET ->
                     element(row, column).value();
             case E4M3 -> {
                 MemorySegment block = data.asSlice(at, type.blockBytes());

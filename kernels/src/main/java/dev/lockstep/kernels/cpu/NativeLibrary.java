@@ -99,6 +99,9 @@ final class NativeLibrary {
             case IQ2_GRID -> 16;
             case IQ3_GRID -> 17;
             case E4M3 -> 18;
+            case Q4_OFFSET -> 19;
+            case Q4_ZERO -> 20;
+            case Q8_OFFSET -> 21;
         };
     }
 

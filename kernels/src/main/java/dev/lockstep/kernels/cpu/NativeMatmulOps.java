@@ -66,7 +66,10 @@ final class NativeMatmulOps implements MatmulOps {
                     Q6_K,
                     IQ4_XS,
                     IQ2_GRID,
-                    IQ3_GRID ->
+                    IQ3_GRID,
+                    Q4_OFFSET,
+                    Q4_ZERO,
+                    Q8_OFFSET ->
                     "quantized";
         };
     }
@@ -92,6 +95,9 @@ final class NativeMatmulOps implements MatmulOps {
             case Q4_K, IQ4_XS, IQ2_GRID, IQ3_GRID -> superBlocks(blocks, skipped, 4);
             case Q5_K -> superBlocks(blocks, skipped, 5);
             case Q6_K -> superBlocks(blocks, skipped, 6);
+            case Q4_OFFSET, Q4_ZERO ->
+                    Math.ceilDiv(skipped / BLOCK + blocks, 2) * (2 * HALVES_BYTES + 2 * planes(4));
+            case Q8_OFFSET -> blocks * (2 * HALVES_BYTES + planes(8));
             case E4M3_F32, E4M3_BF16 -> e4m3Blocks(columns, skipped);
         };
     }

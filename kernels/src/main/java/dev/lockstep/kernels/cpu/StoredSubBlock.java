@@ -96,6 +96,20 @@ final class StoredSubBlock {
                     values[c] = (byte) unsigned(block + 2 + c);
                 }
             }
+            case Q4_OFFSET -> {
+                oneScale(block, -half(block + 2));
+                nibbles(block + 4 + 16L * inBlock, 0);
+            }
+            case Q4_ZERO -> {
+                oneScale(block, half(block) * half(block + 2));
+                nibbles(block + 4 + 16L * inBlock, 0);
+            }
+            case Q8_OFFSET -> {
+                oneScale(block, -half(block + 2));
+                for (int c = 0; c < COLUMNS; c++) {
+                    values[c] = unsigned(block + 4 + c);
+                }
+            }
             case Q2_K -> readQ2(block, inBlock);
             case Q3_K -> readQ3(block, inBlock);
             case Q4_K -> {

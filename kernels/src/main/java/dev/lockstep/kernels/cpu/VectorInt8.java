@@ -48,6 +48,12 @@ final class VectorInt8 {
         return IntVector.broadcast(INTS, SEGMENT.get(INT, record + SUMS)).reinterpretAsShorts();
     }
 
+    /// Returns the sum of all activations.
+    static int sum(long record) {
+        int both = SEGMENT.get(INT, record + SUMS);
+        return (short) both + (both >> 16);
+    }
+
     private static void quantizeBlock(long x, long record) {
         float largest = largest(x);
         float scale = largest / 127f;

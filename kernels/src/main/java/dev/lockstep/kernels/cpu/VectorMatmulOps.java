@@ -11,7 +11,8 @@ final class VectorMatmulOps implements MatmulOps {
     private final VectorTile q8 = new VectorQ8Tile();
     private final VectorTile q40 = new VectorQ40Tile();
     private final VectorTile q4 = new VectorQ4Tile();
-    private final VectorTile q8Minimum = new VectorQ8MinimumTile();
+    private final VectorTile q8Minimum = new VectorQ8MinimumTile(0);
+    private final VectorTile unsigned = new VectorQ8MinimumTile(VectorQ8MinimumTile.UNSIGNED);
     private final VectorTile e4m3 = new VectorE4m3Tile();
     private final VectorTile q6K = new VectorHalves8Tile();
 
@@ -27,8 +28,9 @@ final class VectorMatmulOps implements MatmulOps {
             case F32 -> 4L * TILE_ROWS * columns;
             case BF16 -> 2L * TILE_ROWS * CpuMemory.roundUp(columns, 2);
             case Q8_0, Q5_0, IQ4_NL, MXFP4 -> blocks * (VectorQ8Tile.BLOCK_BYTES + 64);
-            case Q4_1, Q4_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ4Tile.SCALES_BYTES);
-            case Q5_1, Q5_K ->
+            case Q4_1, Q4_K, Q4_OFFSET, Q4_ZERO ->
+                    blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ4Tile.SCALES_BYTES);
+            case Q5_1, Q5_K, Q8_OFFSET ->
                     blocks * (VectorQ8Tile.BLOCK_BYTES + VectorQ8MinimumTile.SCALES_BYTES);
             case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
                     blocks * (VectorQ8Tile.BLOCK_BYTES + VectorHalves8Tile.SCALES_BYTES);
@@ -117,8 +119,9 @@ final class VectorMatmulOps implements MatmulOps {
             case F32 -> f32;
             case BF16 -> bf16;
             case Q8_0, Q5_0, IQ4_NL, MXFP4 -> q8;
-            case Q4_1, Q4_K -> q4;
+            case Q4_1, Q4_K, Q4_OFFSET, Q4_ZERO -> q4;
             case Q5_1, Q5_K -> q8Minimum;
+            case Q8_OFFSET -> unsigned;
             case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID -> q6K;
             case Q4_0 -> q40;
             case Q2_K -> VectorHalves4Tile.Q2_K;

@@ -29,8 +29,12 @@ final class VectorPack {
                 case Q8_0 -> packQ8(source.columns() / BLOCK, row, out);
                 case Q4_1 -> packQ4(source.columns() / BLOCK, row, out);
                 case Q5_0, IQ4_NL, MXFP4 -> VectorPackSubBlocks.bytesAndScale(source, row, out);
-                case Q5_1, Q5_K -> VectorPackSubBlocks.bytesAndMinimum(source, row, out);
-                case Q4_K -> VectorPackSubBlocks.nibblesAndMinimum(source, row, out);
+                case Q5_1, Q5_K -> VectorPackSubBlocks.bytesAndMinimum(source, row, out, 0);
+                case Q8_OFFSET ->
+                        VectorPackSubBlocks.bytesAndMinimum(
+                                source, row, out, VectorQ8MinimumTile.UNSIGNED);
+                case Q4_K, Q4_OFFSET, Q4_ZERO ->
+                        VectorPackSubBlocks.nibblesAndMinimum(source, row, out);
                 case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
                         VectorPackSubBlocks.byteHalves(source, row, out);
                 case Q4_0 -> VectorPackSubBlocks.nibblesAndScale(source, row, out);
@@ -78,7 +82,10 @@ final class VectorPack {
                     IQ4_XS,
                     IQ2_GRID,
                     IQ3_GRID,
-                    E4M3 ->
+                    E4M3,
+                    Q4_OFFSET,
+                    Q4_ZERO,
+                    Q8_OFFSET ->
                     throw new IllegalArgumentException(type + " is not plain");
         };
     }

@@ -23,17 +23,18 @@ final class VectorPackSubBlocks {
         var subBlock = new StoredSubBlock(source.type());
         for (int block = 0; block < blocks(source); block++) {
             subBlock.read(row, block);
-            putBytes(subBlock, out + block * VectorQ8Tile.BLOCK_BYTES);
+            putBytes(subBlock, 0, out + block * VectorQ8Tile.BLOCK_BYTES);
             SEGMENT.set(FLOAT, scales + block * STEP_BYTES, subBlock.factor());
         }
     }
 
-    static void bytesAndMinimum(WeightSource source, long row, long out) {
+    /// @param offset that the tile adds to the stored codes
+    static void bytesAndMinimum(WeightSource source, long row, long out, int offset) {
         long scales = out + blocks(source) * VectorQ8Tile.BLOCK_BYTES;
         var subBlock = new StoredSubBlock(source.type());
         for (int block = 0; block < blocks(source); block++) {
             subBlock.read(row, first(source) + block);
-            putBytes(subBlock, out + block * VectorQ8Tile.BLOCK_BYTES);
+            putBytes(subBlock, offset, out + block * VectorQ8Tile.BLOCK_BYTES);
             putScale(subBlock, scales + block * VectorQ8MinimumTile.SCALES_BYTES);
         }
     }
@@ -63,7 +64,7 @@ final class VectorPackSubBlocks {
         var subBlock = new StoredSubBlock(source.type());
         for (int block = 0; block < blocks(source); block++) {
             subBlock.read(row, first(source) + block);
-            putBytes(subBlock, out + block * VectorQ8Tile.BLOCK_BYTES);
+            putBytes(subBlock, 0, out + block * VectorQ8Tile.BLOCK_BYTES);
             putHalves(subBlock, scales + block * VectorHalves8Tile.SCALES_BYTES);
         }
     }
@@ -91,16 +92,17 @@ final class VectorPackSubBlocks {
     }
 
     /// Writes columns 2s, 2s + 1, 2s + 16, 2s + 17 in step s.
-    private static void putBytes(StoredSubBlock subBlock, long out) {
+    private static void putBytes(StoredSubBlock subBlock, int offset, long out) {
         for (int step = 0; step < 8; step++) {
-            int first = two(subBlock, 2 * step);
-            int second = two(subBlock, 2 * step + BLOCK / 2);
+            int first = two(subBlock, offset, 2 * step);
+            int second = two(subBlock, offset, 2 * step + BLOCK / 2);
             SEGMENT.set(INT, out + step * STEP_BYTES, first | (second << 16));
         }
     }
 
-    private static int two(StoredSubBlock subBlock, int column) {
-        return (subBlock.value(column) & 255) | ((subBlock.value(column + 1) & 255) << 8);
+    private static int two(StoredSubBlock subBlock, int offset, int column) {
+        return ((subBlock.value(column) - offset) & 255)
+                | (((subBlock.value(column + 1) - offset) & 255) << 8);
     }
 
     /// Writes columns 4s … 4s + 3 to the low and 4s + 16 … 4s + 19 to the high half of step s.

@@ -14,12 +14,21 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 
-/// Codes of 8 bits with a scale and a minimum per 32 columns: codes as in [VectorQ8Tile]; then
-/// `[block][scale, minimum][16 rows]` of f32.
+/// Codes of 8 bits with a scale and a minimum per 32 columns: codes minus an offset as in
+/// [VectorQ8Tile]; then `[block][scale, minimum][16 rows]` of f32.
 final class VectorQ8MinimumTile implements VectorTile {
     private static final int STEPS = 8;
     private static final long STEP_BYTES = 64;
     static final long SCALES_BYTES = 2 * STEP_BYTES;
+
+    /// The offset of unsigned codes, which are stored as signed bytes.
+    static final int UNSIGNED = 128;
+
+    private final int offset;
+
+    VectorQ8MinimumTile(int offset) {
+        this.offset = offset;
+    }
 
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {
@@ -30,17 +39,18 @@ final class VectorQ8MinimumTile implements VectorTile {
             FloatVector sum = FloatVector.zero(SPECIES);
             for (int block = 0; block < blocks; block++) {
                 long record = x + block * RECORD_BYTES;
-                IntVector dot = IntVector.zero(INTS);
+                int activations = VectorInt8.sum(record);
+                IntVector dot = IntVector.broadcast(INTS, offset * activations);
                 for (int step = 0; step < STEPS; step++) {
                     dot = VectorQ8Tile.add(dot, weights + step * STEP_BYTES, record, step);
                 }
                 FloatVector scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
                 FloatVector minimum =
                         FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales + STEP_BYTES, ORDER);
-                float activations = SEGMENT.get(FLOAT, record + SCALED_SUM);
+                float scaledSum = SEGMENT.get(FLOAT, record + SCALED_SUM);
                 sum =
                         minimum.fma(
-                                FloatVector.broadcast(SPECIES, activations),
+                                FloatVector.broadcast(SPECIES, scaledSum),
                                 VectorQ8Tile.scaled(scale, record, dot, sum));
                 weights += VectorQ8Tile.BLOCK_BYTES;
                 scales += SCALES_BYTES;

@@ -55,7 +55,10 @@ final class VectorRowOps implements RowOps {
                         Q6_K,
                         IQ4_XS,
                         IQ2_GRID,
-                        IQ3_GRID ->
+                        IQ3_GRID,
+                        Q4_OFFSET,
+                        Q4_ZERO,
+                        Q8_OFFSET ->
                         expand(new StoredSubBlock(type), row, skipped, columns, target);
             }
         }

@@ -23,6 +23,9 @@ enum WeightFormat {
     IQ4_XS,
     IQ2_GRID,
     IQ3_GRID,
+    Q4_OFFSET,
+    Q4_ZERO,
+    Q8_OFFSET,
     /// E4M3, multiplied as f32.
     E4M3_F32,
     /// E4M3, multiplied as bf16.
@@ -70,7 +73,10 @@ enum WeightFormat {
                     Q6_K,
                     IQ4_XS,
                     IQ2_GRID,
-                    IQ3_GRID ->
+                    IQ3_GRID,
+                    Q4_OFFSET,
+                    Q4_ZERO,
+                    Q8_OFFSET ->
                     Inputs.INT8;
         };
     }

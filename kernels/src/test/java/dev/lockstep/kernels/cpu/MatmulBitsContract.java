@@ -332,7 +332,7 @@ interface MatmulBitsContract extends KernelsContract {
 
         private static boolean hasMinimum(TensorType type) {
             return switch (type) {
-                case Q4_1, Q5_1, Q2_K, Q4_K, Q5_K -> true;
+                case Q4_1, Q5_1, Q2_K, Q4_K, Q5_K, Q4_OFFSET, Q4_ZERO, Q8_OFFSET -> true;
                 case F32,
                         F16,
                         BF16,

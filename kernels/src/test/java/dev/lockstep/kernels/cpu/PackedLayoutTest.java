@@ -41,6 +41,9 @@ final class PackedLayoutTest {
             IQ2_GRID F32 c8bbf1aa
             IQ3_GRID F32 7b0c0a92
             E4M3 F32 ef4b524a
+            Q4_OFFSET F32 bde6780e
+            Q4_ZERO F32 be6c721d
+            Q8_OFFSET F32 6d88f688
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
@@ -68,6 +71,9 @@ final class PackedLayoutTest {
             IQ2_GRID F32 bb768d78
             IQ3_GRID F32 ab0f430c
             E4M3 F32 999a2462
+            Q4_OFFSET F32 a87bdb2c
+            Q4_ZERO F32 704232cf
+            Q8_OFFSET F32 686742c2
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915

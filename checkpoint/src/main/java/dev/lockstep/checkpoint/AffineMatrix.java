@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import java.util.stream.IntStream;
+
+/// A matrix of integers with zero points or offsets whose groups are whole blocks of a type that
+/// kernels read: codes, scales and zero points or offsets are kept, no weight is rounded.
+///
+/// The blocks have f16 scales and offsets; where one of the matrix is no f16, it is decoded
+/// instead.
+///
+/// @param plain the same matrix, decoded
+/// @param type Q4_1, Q4_OFFSET, Q4_ZERO or Q8_OFFSET
+/// @param least the value of the code 0 in `plain`
+/// @param inOrder whether columns are grouped in their order
+record AffineMatrix(QuantizedMatrix plain, TensorType type, int least, BooleanSupplier inOrder)
+        implements WeightDecoder {
+    private static final int SUB_BLOCK = 32;
+    private static final int HEADER_BYTES = 4;
+    private static final ValueLayout.OfShort SHORT =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    /// Returns the tensor of a matrix, repacked if its groups are whole blocks and its scales may
+    /// be f16.
+    ///
+    /// @param group columns of a scale
+    static StoredTensor tensor(StoredTensor codes, AffineMatrix matrix, int group) {
+        QuantizedMatrix plain = matrix.plain();
+        int block = matrix.type().blockSize();
+        if (plain.type() == TensorType.F32 || group % block != 0 || plain.columns() % block != 0) {
+            return LayerParts.tensor(codes, plain);
+        }
+        return codes.decoded(
+                plain.format(),
+                matrix.type(),
+                List.of((long) plain.rows(), (long) plain.columns()),
+                matrix);
+    }
+
+    @Override
+    public Optional<Plain> fallback() {
+        return inOrder.getAsBoolean() && isExact() ? Optional.empty() : inPlainType();
+    }
+
+    @Override
+    public Optional<Plain> inPlainType() {
+        return Optional.of(new Plain(plain.type(), plain));
+    }
+
+    private boolean isExact() {
+        return IntStream.range(0, plain.rows()).parallel().allMatch(this::isExact);
+    }
+
+    private boolean isExact(int row) {
+        float[] scale = new float[1];
+        float[] minimum = new float[1];
+        boolean exact = true;
+        for (int column = 0; exact && column < plain.columns(); column += type.blockSize()) {
+            plain.scales().read(row, column, scale);
+            readMinimum(row, column, minimum);
+            exact = isHalf(scale[0]) && isHalf(minimum[0]);
+        }
+        return exact;
+    }
+
+    private static boolean isHalf(float value) {
+        return Float.float16ToFloat(Float.floatToFloat16(value)) == value;
+    }
+
+    /// Reads the zero point, as a code, or the offset.
+    private void readMinimum(int row, int column, float[] value) {
+        if (plain.zeros().isPresent()) {
+            plain.zeros().get().read(row, column, value);
+            value[0] -= least;
+        } else {
+            plain.offsets().orElseThrow().read(row, column, value);
+        }
+    }
+
+    @Override
+    public void decode(int row, int from, int to, MemorySegment target, long offset) {
+        float[] codes = new float[type.blockSize()];
+        float[] value = new float[1];
+        long at = offset;
+        for (int column = from; column < to; column += codes.length) {
+            plain.scales().read(row, column, value);
+            target.set(SHORT, at, Float.floatToFloat16(value[0]));
+            readMinimum(row, column, value);
+            target.set(SHORT, at + 2, Float.floatToFloat16(value[0]));
+            plain.codes().read(row, column, codes);
+            if (type == TensorType.Q8_OFFSET) {
+                bytes(codes, target, at + HEADER_BYTES);
+            } else {
+                nibbles(codes, target, at + HEADER_BYTES);
+            }
+            at += type.blockBytes();
+        }
+    }
+
+    private void bytes(float[] codes, MemorySegment target, long at) {
+        for (int i = 0; i < codes.length; i++) {
+            target.set(ValueLayout.JAVA_BYTE, at + i, (byte) code(codes[i]));
+        }
+    }
+
+    /// Columns c and c + 16 of 32 share a byte.
+    private void nibbles(float[] codes, MemorySegment target, long at) {
+        int half = SUB_BLOCK / 2;
+        for (int i = 0; i < codes.length / 2; i++) {
+            int column = i / half * SUB_BLOCK + i % half;
+            int both = code(codes[column]) | (code(codes[column + half]) << 4);
+            target.set(ValueLayout.JAVA_BYTE, at + i, (byte) both);
+        }
+    }
+
+    private int code(float value) {
+        return (int) value - least;
+    }
+}
