@@ -65,6 +65,8 @@ def randomize(model, seed, dtype):
                 values *= 0.05 if weight.ndim == 1 else 0.12
             weight.copy_(torch.from_numpy(values).to(dtype).float())
         for name, buffer in sorted(model.named_buffers()):
+            if name.endswith("layer_scalar"):
+                buffer.fill_(float(random.integers(3, 9)) / 4)
             if name.endswith(("e_score_correction_bias", "expert_bias")):
                 values = 0.1 * random.standard_normal(tuple(buffer.shape)).astype(np.float32)
                 buffer.copy_(torch.from_numpy(values).to(dtype).float())
@@ -108,7 +110,7 @@ def older(config):
             text.pop("model_type")
             text["rope_scaling"] = {"type": "mrope", "mrope_section": text["rope_scaling"]["mrope_section"]}
             config.update(text)
-    elif rope and "llama_4_scaling_beta" in rope:
+    elif rope and ("llama_4_scaling_beta" in rope or config["model_type"] == "gemma4_text"):
         config["rope_parameters"] = rope
     elif rope and "full_attention" in rope and config["model_type"] == "olmo3":
         full = dict(rope["full_attention"])
@@ -128,6 +130,9 @@ def older(config):
         config["rope_scaling"] = rope if rope["type"] != "default" or "mrope_section" in rope else None
     if "dtype" in config:
         config["torch_dtype"] = config.pop("dtype")
+    if config["model_type"] == "gemma4_text":
+        full = next(iter(config.pop("per_layer_config").values()))
+        config.update(global_head_dim=full["head_dim"], num_global_key_value_heads=full["num_key_value_heads"])
     if config["model_type"] == "nemotron_h":
         kinds = {"linear_attention": "M", "full_attention": "*", "mlp": "-", "moe": "E"}
         config["hybrid_override_pattern"] = "".join(kinds[kind] for kind in config.pop("layers_block_type"))
@@ -143,7 +148,7 @@ def older(config):
             config["sliding_window_pattern"] = types.index("full_attention") + 1
         if config["model_type"] == "exaone4" and config["sliding_window"]:
             config["sliding_window_pattern"] = types.index("full_attention") + 1
-        if config["model_type"] in ("ministral", "lfm2_moe") or config.get("sliding_window", 0) is None:
+        if config["model_type"] in ("ministral", "lfm2_moe", "gemma4_text") or config.get("sliding_window", 0) is None:
             config["layer_types"] = types
     if config["model_type"] == "gpt_neox":
         config["rotary_pct"] = config.pop("partial_rotary_factor")
@@ -483,6 +488,10 @@ def folders(root):
                   rope_parameters={"full_attention": plain(1e6, rope_type="linear", factor=8.0),
                                    "sliding_attention": plain()})
     folder_case(root, "gemma3-scalar", "Gemma3", gemma3)
+    folder_case(root, "gemma4", "Gemma4", dict(
+        SMALL, tie_word_embeddings=True, num_hidden_layers=4, sliding_window=8, layer_types=["sliding_attention", "full_attention"] * 2,
+        hidden_size_per_layer_input=0, global_head_dim=32, num_global_key_value_heads=1, attention_k_eq_v=True,
+        final_logit_softcapping=3.0))
     qwen2 = dict(GROUPED, use_sliding_window=True, sliding_window=8, max_window_layers=1, rope_parameters=plain())
     folder_case(root, "qwen2-window-above", "Qwen2", qwen2)
     moe = dict(SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=False,

@@ -8,6 +8,7 @@ import java.util.Optional;
 /// @param bias true when q, k and v are projected with a bias
 /// @param unitNorm whether the heads of q and k have an RMSNorm without weights in layers with a
 ///   rope
+/// @param full other heads of the layers without a window; empty for those of all layers
 /// @param latent of models whose heads share one latent key, which counts as one KV head of
 ///   [LatentConfig#cachedDim]
 public record AttentionConfig(
@@ -16,7 +17,12 @@ public record AttentionConfig(
         int headDim,
         boolean bias,
         boolean unitNorm,
+        Optional<FullHeads> full,
         Optional<LatentConfig> latent) {
+
+    /// The KV heads and the size of all heads of layers without a window, in models where they
+    /// differ from those of the layers with one (Gemma 4).
+    public record FullHeads(int kvHeadCount, int headDim) {}
 
     public AttentionConfig {
         ModelConfig.requireBetween("attention heads", headCount, 1, 1 << 16);
@@ -30,13 +36,40 @@ public record AttentionConfig(
 
     /// Creates heads with keys and values of their own, or of their group.
     public AttentionConfig(int headCount, int kvHeadCount, int headDim, boolean bias) {
-        this(headCount, kvHeadCount, headDim, bias, false, Optional.empty());
+        this(headCount, kvHeadCount, headDim, bias, false, Optional.empty(), Optional.empty());
     }
 
     /// Creates heads that share one latent key.
     static AttentionConfig latent(int headCount, LatentConfig latent) {
         return new AttentionConfig(
-                headCount, 1, latent.cachedDim(), false, false, Optional.of(latent));
+                headCount,
+                1,
+                latent.cachedDim(),
+                false,
+                false,
+                Optional.empty(),
+                Optional.of(latent));
+    }
+
+    /// Returns the heads of a group of layers.
+    public AttentionConfig of(KvGroup group) {
+        if (full.isEmpty() || group.kind() != KvGroup.Kind.FULL) {
+            return this;
+        }
+        FullHeads heads = full.get();
+        return new AttentionConfig(
+                headCount,
+                heads.kvHeadCount(),
+                heads.headDim(),
+                bias,
+                unitNorm,
+                Optional.empty(),
+                latent);
+    }
+
+    /// Returns the size of the largest head.
+    public int largestHead() {
+        return Math.max(headDim, full.map(FullHeads::headDim).orElse(0));
     }
 
     /// Returns the dimensions of a head among which a rope rotates.

@@ -70,6 +70,9 @@ record DetailsReader(JsonObject config) {
         if (latent.isPresent()) {
             return OptionalDouble.of(latents.scale(latent.get()));
         }
+        if (Gemma4Keys.isOf(config)) {
+            return OptionalDouble.of(1);
+        }
         OptionalDouble scalar = config.number("query_pre_attn_scalar");
         return scalar.isPresent()
                 ? OptionalDouble.of(1 / Math.sqrt(scalar.getAsDouble()))

@@ -20,6 +20,7 @@ record ExpertReader(JsonObject config) {
                     "exaone_moe",
                     "glm4_moe",
                     "glm4_moe_lite",
+                    "glm4v_moe_text",
                     "kimi_k2",
                     "lfm2_moe",
                     "llama4_text",
@@ -38,7 +39,8 @@ record ExpertReader(JsonObject config) {
                     "hunyuan_v1_moe",
                     "minimax_m2",
                     "mixtral",
-                    "qwen3_5_moe_text");
+                    "qwen3_5_moe_text",
+                    "qwen3_vl_moe_text");
 
     Optional<ExpertConfig> experts() {
         OptionalInt count =

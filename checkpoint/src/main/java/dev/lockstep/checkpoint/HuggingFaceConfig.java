@@ -53,6 +53,8 @@ final class HuggingFaceConfig {
         int context = context(encoder);
         AttentionConfig attention = attention(hidden);
         var ropes = new RopeReader(config, attention.rotatedHeadDim(), context);
+        int fullHead = attention.full().map(AttentionConfig.FullHeads::headDim).orElse(0);
+        var fullRope = fullHead > 0 ? new RopeReader(config, fullHead, context) : ropes;
         LayerTypes types = LayerTypes.of(config, layers);
         return new ModelConfig(
                 architecture,
@@ -63,7 +65,7 @@ final class HuggingFaceConfig {
                 context,
                 normEpsilon(),
                 attention,
-                ropes.rope(),
+                fullRope.rope(),
                 ropes.windowRope(),
                 encoder.isEmpty()
                         && config.flag("tie_word_embeddings")
@@ -95,6 +97,9 @@ final class HuggingFaceConfig {
     private static JsonObject withCommonKeys(JsonObject config) {
         if (NemotronHKeys.isOf(config)) {
             return new NemotronHKeys(config).renamed();
+        }
+        if (Gemma4Keys.isOf(config)) {
+            return new Gemma4Keys(config).supported();
         }
         return Llama4Keys.isOf(config) ? new Llama4Keys(config).renamed() : config;
     }
@@ -172,7 +177,11 @@ final class HuggingFaceConfig {
                 config.flag("attention_bias").orElse(false)
                         || tensorNames.contains("model.layers.0.self_attn.q_proj.bias");
         boolean unitNorm = Llama4Keys.isOf(config) && config.flag("use_qk_norm").orElse(false);
-        return new AttentionConfig(heads, kvHeads, headDim, bias, unitNorm, Optional.empty());
+        Optional<AttentionConfig.FullHeads> full =
+                Gemma4Keys.isOf(config)
+                        ? Optional.of(new Gemma4Keys(config).fullHeads())
+                        : Optional.empty();
+        return new AttentionConfig(heads, kvHeads, headDim, bias, unitNorm, full, Optional.empty());
     }
 
     private int feedForwardSize(int hidden) {

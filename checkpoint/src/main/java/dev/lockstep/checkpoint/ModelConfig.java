@@ -84,10 +84,10 @@ public record ModelConfig(
             throw new IllegalArgumentException(
                     "norm epsilon " + normEpsilon + " is not between 0 and 1");
         }
-        if (rope.rotaryDim() > attention.headDim()) {
+        if (rope.rotaryDim() > attention.largestHead()) {
             throw new IllegalArgumentException(
                     "rotary size %d exceeds the head size %d"
-                            .formatted(rope.rotaryDim(), attention.headDim()));
+                            .formatted(rope.rotaryDim(), attention.largestHead()));
         }
         Set<Integer> feedForwards = details.feedForwardLayers();
         requireGroups(kvGroups, layerCount - feedForwards.size(), feedForwards);
@@ -131,6 +131,11 @@ public record ModelConfig(
             }
         }
         throw new IllegalArgumentException("layer " + layer + " is in no KV group");
+    }
+
+    /// Returns the heads of a layer that has attention.
+    public AttentionConfig attention(int layer) {
+        return attention.of(pagedGroups().get(pagedGroup(layer)));
     }
 
     /// Returns the group of the layers that keep a state of each sequence.

@@ -176,6 +176,9 @@ record RopeReader(JsonObject config, int headDim, int context) {
     }
 
     private int rotaryDim(JsonObject nearest) {
+        if (nearest.text("rope_type", "type").orElse("").equals("proportional")) {
+            return headDim;
+        }
         if (!nearest.has("partial_rotary_factor") && config.has("rotary_dim")) {
             return config.requireInteger("rotary_dim");
         }
@@ -190,6 +193,10 @@ record RopeReader(JsonObject config, int headDim, int context) {
         return switch (type) {
             case "default" -> new RopeScaling.None();
             case "linear" -> new RopeScaling.Linear(source.requireNumber("factor"));
+            case "proportional" ->
+                    new RopeScaling.Proportional(
+                            (int) (source.number("partial_rotary_factor").orElse(1) * headDim / 2),
+                            source.number("factor").orElse(1));
             case "dynamic" ->
                     isStretching() && source.has("alpha")
                             ? new RopeScaling.None()
@@ -206,7 +213,7 @@ record RopeReader(JsonObject config, int headDim, int context) {
                     throw source.wrong(
                             source.has("rope_type") ? "rope_type" : "type",
                             type,
-                            "one of default, linear, dynamic, llama3, yarn, longrope");
+                            "one of default, linear, proportional, dynamic, llama3, yarn, longrope");
         };
     }
 

@@ -19,6 +19,15 @@ public sealed interface RopeScaling {
     /// Plain rope.
     record None() implements RopeScaling {}
 
+    /// Only a part of the pairs of a head is rotated, its first `rotated`, with the frequencies
+    /// that they have in the whole head.
+    record Proportional(int rotated, double factor) implements RopeScaling {
+        public Proportional {
+            requirePositive("rotated pairs", rotated);
+            requirePositive("factor", factor);
+        }
+    }
+
     /// Positions divided by `factor`.
     record Linear(double factor) implements RopeScaling {
         public Linear {

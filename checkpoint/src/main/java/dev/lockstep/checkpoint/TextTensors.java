@@ -30,7 +30,7 @@ record TextTensors(Map<String, StoredTensor> text, Map<String, Integer> others) 
             Pattern.compile(
                     "(?:model\\.)?(visual|vision_tower|vision_model|vision_encoder|vision_embed_tokens"
                             + "|multi_modal_projector|mm_projector|connector|mlp1|image_newline"
-                            + "|patch_merger|audio_tower|audio_encoder|audio_model)\\b.*");
+                            + "|patch_merger|audio_tower|audio_encoder|audio_model|embed_vision|embed_audio)\\b.*");
 
     static TextTensors of(Map<String, StoredTensor> stored) {
         Map<String, StoredTensor> text = new LinkedHashMap<>();

@@ -180,11 +180,20 @@ final class Inspection {
                                         : checkpoint.hasOutputHead() ? "untied" : "no"));
         row(
                 "attention",
-                "%d heads, %d KV heads of %d%s"
+                "%d heads, %d KV heads of %d%s%s"
                         .formatted(
                                 config.attention().headCount(),
                                 config.attention().kvHeadCount(),
                                 config.attention().headDim(),
+                                config.attention()
+                                        .full()
+                                        .map(
+                                                full ->
+                                                        ", %d of %d without a window"
+                                                                .formatted(
+                                                                        full.kvHeadCount(),
+                                                                        full.headDim()))
+                                        .orElse(""),
                                 config.attention().bias() ? ", with bias" : ""));
         row(
                 "positions",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.LatentConfig;
 import dev.lockstep.checkpoint.ModelConfig;
@@ -113,7 +114,7 @@ public final class ActivationBuffers implements AutoCloseable {
         return 1 + Math.ceilDiv(maxTokens, blockSize) + Math.min(maxRows, maxTokens);
     }
 
-    /// Returns the bytes of [#stepKv]: KV groups differ in their windows only, so they share one.
+    /// Returns the bytes of [#stepKv]: KV groups with the same heads share one.
     public static long stepKvBytes(
             ModelConfig config,
             Shard shard,
@@ -121,9 +122,25 @@ public final class ActivationBuffers implements AutoCloseable {
             int blockSize,
             int maxTokens,
             int maxRows) {
-        int headSize = config.attention().headDim();
-        return new KvLayout(1, shard.kvHeads().size(), headSize, kvType, blockSize).bytesPerBlock()
-                * stepKvBlocks(maxTokens, maxRows, blockSize);
+        long bytesPerBlock =
+                heads(config).stream()
+                        .map(
+                                each ->
+                                        new KvLayout(
+                                                1,
+                                                shard.kvHeads(each).size(),
+                                                each.headDim(),
+                                                kvType,
+                                                blockSize))
+                        .distinct()
+                        .mapToLong(KvLayout::bytesPerBlock)
+                        .sum();
+        return bytesPerBlock * stepKvBlocks(maxTokens, maxRows, blockSize);
+    }
+
+    /// Returns the heads of each KV group.
+    private static List<AttentionConfig> heads(ModelConfig config) {
+        return config.pagedGroups().stream().map(config.attention()::of).toList();
     }
 
     /// Returns the bytes of this rank's tensors outside the communicator's memory, for the memory
@@ -349,14 +366,22 @@ public final class ActivationBuffers implements AutoCloseable {
             int stateGates,
             int state) {
         static Sizes of(ModelConfig config, Shard shard) {
-            int headSize = config.attention().headDim();
+            int queries = shard.queryHeads().size();
+            int attended = queries * config.attention().largestHead();
+            int qkv =
+                    heads(config).stream()
+                            .mapToInt(
+                                    each ->
+                                            (queries + 2 * shard.kvHeads(each).size())
+                                                    * each.headDim())
+                            .max()
+                            .orElse(0);
             Optional<ExpertConfig> experts = config.details().experts();
             int feedForward =
                     Math.max(
                             shard.feedForward().size(),
                             experts.map(each -> widest(each, shard)).orElse(0));
             Optional<StateShard> states = StateShard.of(config, shard);
-            int attended = shard.queryHeads().size() * headSize;
             // Also for the gate of attention, and for what the state gives beside attention.
             int beside = config.parallelFactors().isPresent() ? config.hiddenSize() : 0;
             int mixer =
@@ -365,9 +390,9 @@ public final class ActivationBuffers implements AutoCloseable {
             return new Sizes(
                     config.hiddenSize(),
                     Math.max(
-                            (shard.queryHeads().size() + 2 * shard.kvHeads().size()) * headSize,
+                            qkv,
                             config.attention().latent().map(LatentConfig::queryRank).orElse(0)),
-                    shard.queryHeads().size() * headSize,
+                    attended,
                     2 * feedForward,
                     feedForward,
                     experts.map(ExpertConfig::count).orElse(0),

@@ -8,33 +8,49 @@ import java.util.TreeMap;
 
 /// How many tokens and sequences KV memory holds, computed before it is allocated.
 ///
-/// KV groups of equally many layers take blocks from one pool, as workers allocate them, and every
-/// pool has the same number of blocks. A window group holds the tokens of its window, however long
-/// the sequence.
+/// KV groups of equally many layers of equal heads take blocks from one pool, as workers allocate
+/// them, and every pool has the same number of blocks. A window group holds the tokens of its
+/// window, however long the sequence.
 ///
 /// @param groups of the model
+/// @param widths of each group: the values that its layers keep of a token, or any numbers in the
+///   same proportion
 /// @param bytesPerToken of all ranks that share the memory, all groups together
 /// @param kept whether sequences keep keys and values: those of encoders do not, and need no block
-public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken, boolean kept) {
+public record KvCapacity(
+        List<KvGroup> groups,
+        List<Integer> widths,
+        int blockSize,
+        long bytesPerToken,
+        boolean kept) {
     /// The null block, and one that a group has beside it.
     private static final int LEAST_BLOCKS = 2;
 
     public KvCapacity {
         groups = List.copyOf(groups);
-        if (groups.isEmpty() || blockSize < 1 || bytesPerToken < 1) {
+        widths = List.copyOf(widths);
+        if (groups.isEmpty()
+                || widths.size() != groups.size()
+                || blockSize < 1
+                || bytesPerToken < 1) {
             throw new IllegalArgumentException(
                     "KV of %d groups, blocks of %d tokens, %d bytes a token"
                             .formatted(groups.size(), blockSize, bytesPerToken));
         }
     }
 
-    /// Creates the capacity of a model whose sequences keep keys and values.
+    /// Creates the capacity of a model of equal heads, whose sequences keep keys and values.
     public KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken) {
-        this(groups, blockSize, bytesPerToken, true);
+        this(
+                groups,
+                groups.stream().map(group -> group.layers().size()).toList(),
+                blockSize,
+                bytesPerToken,
+                true);
     }
 
     public KvCapacity withBytesPerToken(long bytes) {
-        return new KvCapacity(groups, blockSize, bytes, kept);
+        return new KvCapacity(groups, widths, blockSize, bytes, kept);
     }
 
     /// Groups whose blocks come from one pool.
@@ -45,12 +61,12 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
 
     /// Returns the bytes of a token in this group.
     public long bytesPerToken(KvGroup group) {
-        return bytesPerToken * group.layers().size() / layers();
+        return bytesPerToken * widths.get(groups.indexOf(group)) / width();
     }
 
     /// Returns the number of blocks in each pool, without the null block.
     public long usableBlocks(long kvBytes) {
-        return kvBytes / (bytesPerToken * blockSize) * layers() / layersOfPools() - 1;
+        return kvBytes / (bytesPerToken * blockSize) * width() / widthOfPools() - 1;
     }
 
     /// Returns the maximum number of tokens of a single sequence; the scheduler computes the same
@@ -79,7 +95,7 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
             long full = (long) pool.full() * Math.ceilDiv(tokens, blockSize);
             blocks = Math.max(blocks, full + pool.windowBlocks() + 1);
         }
-        return Math.ceilDiv(blocks * layersOfPools(), layers()) * bytesPerToken * blockSize;
+        return Math.ceilDiv(blocks * widthOfPools(), width()) * bytesPerToken * blockSize;
     }
 
     /// Returns the maximum number of sequences of any length: each holds a block of every group.
@@ -91,20 +107,21 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
         return usableBlocks(kvBytes) / groupsOfAPool;
     }
 
-    private int layers() {
-        return groups.stream().mapToInt(group -> group.layers().size()).sum();
+    private long width() {
+        return widths.stream().mapToLong(Integer::longValue).sum();
     }
 
-    private int layersOfPools() {
-        return groups.stream().mapToInt(group -> group.layers().size()).distinct().sum();
+    private long widthOfPools() {
+        return widths.stream().mapToLong(Integer::longValue).distinct().sum();
     }
 
     private List<Pool> pools() {
         Map<Integer, Pool> pools = new TreeMap<>();
-        for (KvGroup group : groups) {
+        for (int i = 0; i < groups.size(); i++) {
+            KvGroup group = groups.get(i);
             boolean full = group.window() == 0;
             pools.merge(
-                    group.layers().size(),
+                    widths.get(i),
                     new Pool(full ? 1 : 0, full ? 0 : windowBlocks(group), 1),
                     (a, b) ->
                             new Pool(

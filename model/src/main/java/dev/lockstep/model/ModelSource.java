@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.ExpertConfig;
@@ -14,6 +15,8 @@ import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -136,6 +139,7 @@ public final class ModelSource {
             String dtype, String kvDtype, DeviceCapabilities capabilities) {
         ComputeTypes types =
                 ComputeTypes.resolve(config().weightType(), dtype, kvDtype, capabilities);
+        types.requireHeads(config().attention().headDim());
         types.requireHeads(headSize());
         if (headSize() > capabilities.maxHeadSize()) {
             throw new CheckpointException(
@@ -169,20 +173,34 @@ public final class ModelSource {
 
     /// Returns the bytes of a token in the KV cache of one rank, all KV groups together.
     public long kvBytesPerToken(Shard shard, DType kvType) {
-        int layers = config().pagedGroups().stream().mapToInt(group -> group.layers().size()).sum();
-        return 2L * layers * shard.kvHeads().size() * KvLayout.rowBytes(headSize(), kvType);
+        long bytes = 0;
+        for (KvGroup group : config().pagedGroups()) {
+            AttentionConfig heads = config().attention().of(group);
+            bytes +=
+                    2L
+                            * group.layers().size()
+                            * shard.kvHeads(heads).size()
+                            * KvLayout.rowBytes(heads.headDim(), kvType);
+        }
+        return bytes;
     }
 
+    /// Returns the size of the largest head.
     public int headSize() {
-        return config().attention().headDim();
+        return config().attention().largestHead();
     }
 
     /// Returns how many tokens and sequences KV memory holds.
     ///
     /// @param bytesPerToken of all ranks that share the memory
     public KvCapacity kvCapacity(int blockSize, long bytesPerToken) {
+        List<Integer> widths = new ArrayList<>();
+        for (KvGroup group : config().pagedGroups()) {
+            widths.add(group.layers().size() * config().attention().of(group).kvWidth());
+        }
         return new KvCapacity(
                 config().pagedGroups(),
+                widths,
                 blockSize,
                 bytesPerToken,
                 config().details().encoder().isEmpty());
@@ -221,21 +239,28 @@ public final class ModelSource {
         return weightBytes(shard, type -> (double) type.blockBytes() / type.blockSize());
     }
 
-    /// Returns the weights of a layer's attention.
+    /// Returns the weights of the attention of all layers.
     private static long attentionWeights(ModelConfig config, Shard shard) {
         long heads = shard.queryHeads().size();
         long hidden = config.hiddenSize();
         Optional<LatentConfig> found = config.attention().latent();
         if (found.isEmpty()) {
-            return 2 * (heads + shard.kvHeads().size()) * config.attention().headDim() * hidden;
+            long weights = 0;
+            for (KvGroup group : config.pagedGroups()) {
+                AttentionConfig own = config.attention().of(group);
+                long columns = (heads + shard.kvHeads(own).size()) * own.headDim();
+                weights += 2 * columns * hidden * group.layers().size();
+            }
+            return weights;
         }
         LatentConfig latent = found.get();
         long queryInputs = latent.queryRank() == 0 ? hidden : latent.queryRank();
-        return latent.queryRank() * hidden
-                + heads * latent.queryDim() * queryInputs
-                + latent.cachedDim() * hidden
-                + heads * (latent.plainDim() + latent.valueDim()) * latent.rank()
-                + heads * latent.valueDim() * hidden;
+        return attentionLayers(config)
+                * (latent.queryRank() * hidden
+                        + heads * latent.queryDim() * queryInputs
+                        + latent.cachedDim() * hidden
+                        + heads * (latent.plainDim() + latent.valueDim()) * latent.rank()
+                        + heads * latent.valueDim() * hidden);
     }
 
     /// Returns the columns of gate, up and down of all layers.
@@ -279,7 +304,7 @@ public final class ModelSource {
         Optional<StateShard> states = StateShard.of(config, shard);
         int stateLayers = states.map(StateShard::layers).orElse(0);
         long weights =
-                attentionLayers(config) * attentionWeights(config, shard)
+                attentionWeights(config, shard)
                         + states.map(each -> each.matrixWeights(config.hiddenSize())).orElse(0L)
                                 * stateLayers
                         + (feedForwardColumns(config, shard) + headRows(shard))

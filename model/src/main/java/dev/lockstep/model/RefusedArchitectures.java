@@ -26,8 +26,6 @@ final class RefusedArchitectures {
                             Map.entry("FalconForCausalLM", "its q, k and v alternate in a matrix"),
                             Map.entry("Gemma3nForCausalLM", PER_LAYER),
                             Map.entry("Gemma3nForConditionalGeneration", PER_LAYER),
-                            Map.entry("Gemma4ForCausalLM", PER_LAYER),
-                            Map.entry("Gemma4ForConditionalGeneration", PER_LAYER),
                             Map.entry(
                                     "MllamaForConditionalGeneration",
                                     "it attends to images in layers of its own"),

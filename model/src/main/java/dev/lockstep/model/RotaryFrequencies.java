@@ -24,6 +24,7 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
         }
         return switch (rope.scaling()) {
             case RopeScaling.None none -> new RotaryFrequencies(plain, 1);
+            case RopeScaling.Proportional part -> proportional(plain, part);
             case RopeScaling.Linear linear -> divided(plain, linear.factor());
             case RopeScaling.Llama3 llama3 -> llama3(plain, llama3);
             case RopeScaling.Yarn yarn -> yarn(plain, rope, yarn);
@@ -53,6 +54,14 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
             }
         }
         return table;
+    }
+
+    private static RotaryFrequencies proportional(double[] plain, RopeScaling.Proportional part) {
+        double[] inverse = new double[plain.length];
+        for (int i = 0; i < Math.min(plain.length, part.rotated()); i++) {
+            inverse[i] = plain[i] / part.factor();
+        }
+        return new RotaryFrequencies(inverse, 1);
     }
 
     private static RotaryFrequencies divided(double[] plain, double factor) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import java.util.ArrayList;
 import java.util.List;
@@ -52,12 +53,24 @@ public record Shard(
     /// Returns, for each query head of this rank, the KV head it reads, counted from this rank's
     /// first.
     public int[] kvHeadOf(ModelConfig config) {
-        int group = config.attention().headCount() / config.attention().kvHeadCount();
+        return kvHeadOf(config.attention());
+    }
+
+    /// Returns the same for layers with these heads.
+    public int[] kvHeadOf(AttentionConfig layer) {
+        int group = layer.headCount() / layer.kvHeadCount();
         int[] heads = new int[queryHeads.size()];
         for (int i = 0; i < heads.length; i++) {
-            heads[i] = (queryHeads.from() + i) / group - kvHeads.from();
+            heads[i] = (queryHeads.from() + i) / group - kvHeads(layer).from();
         }
         return heads;
+    }
+
+    /// Returns the KV heads that this rank's query heads read in layers with these heads: those of
+    /// [#kvHeads] unless the layers differ.
+    public Span kvHeads(AttentionConfig layer) {
+        int group = layer.headCount() / layer.kvHeadCount();
+        return new Span(queryHeads.from() / group, (queryHeads.to() - 1) / group + 1);
     }
 
     /// Returns the KV heads that this rank contributes to a sum over all KV heads, counted from

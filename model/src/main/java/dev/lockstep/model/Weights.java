@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.KvGroup;
@@ -101,10 +102,11 @@ public final class Weights {
 
     /// Returns the layout of a block of this KV group on this rank.
     public KvLayout kvLayout(KvGroup group) {
+        AttentionConfig heads = config().attention().of(group);
         return new KvLayout(
                 group.layers().size(),
-                shard.kvHeads().size(),
-                config().attention().headDim(),
+                shard.kvHeads(heads).size(),
+                heads.headDim(),
                 settings.kvType(),
                 settings.blockSize());
     }

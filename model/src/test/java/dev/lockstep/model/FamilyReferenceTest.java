@@ -201,8 +201,7 @@ class FamilyReferenceTest {
         requireRefusal(
                 generic("UnknownForCausalLM").with("sliding_window", 8),
                 "nothing is known of the layers of its sliding_window (no layer_types)");
-        requireRefusal(
-                generic("DiffLlamaForCausalLM"), "it subtracts two softmaxes");
+        requireRefusal(generic("DiffLlamaForCausalLM"), "it subtracts two softmaxes");
         requireRefusal(
                 generic("UnknownForCausalLM").with("position_embedding_type", "\"alibi\""),
                 "nothing is known of position_embedding_type (alibi)");

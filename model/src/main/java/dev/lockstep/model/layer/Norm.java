@@ -48,6 +48,27 @@ public sealed interface Norm {
         }
     }
 
+    /// An RMSNorm of the residual that is multiplied before, after the previous branch was added.
+    record Scaled(Rms norm, float factor) implements Norm {
+
+        @Override
+        public Kernels kernels() {
+            return norm.kernels();
+        }
+
+        @Override
+        public void apply(Tensor x, Tensor out) {
+            norm.apply(x, out);
+        }
+
+        @Override
+        public void addThenApply(Tensor x, Tensor residual, Tensor out) {
+            kernels().add(residual, x);
+            kernels().scale(residual, factor);
+            norm.apply(residual, out);
+        }
+    }
+
     /// LayerNorm (Ba et al. 2016): `(x − mean(x)) / √(var(x) + ε) · weight + bias`.
     record Layer(Kernels kernels, Tensor weight, Tensor bias, float epsilon) implements Norm {
 

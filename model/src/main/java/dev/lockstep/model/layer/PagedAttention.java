@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
+import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.DecoderDetails;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
@@ -46,13 +47,14 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
 
     private static AttentionShape shape(ModelConfig config, Shard shard, KvGroup group) {
         DecoderDetails details = config.details();
-        int headSize = config.attention().headDim();
+        AttentionConfig heads = config.attention().of(group);
+        int headSize = heads.headDim();
         boolean windowed = group.kind() == KvGroup.Kind.WINDOW;
         int window = group.window() > 0 ? group.window() : AttentionShape.NO_WINDOW;
         int ahead = windowed ? window - 1 : AttentionShape.NO_WINDOW;
         return new AttentionShape(
-                shard.kvHeadOf(config),
-                shard.kvHeads().size(),
+                shard.kvHeadOf(heads),
+                shard.kvHeads(heads).size(),
                 headSize,
                 (float) details.attentionScale().orElse(1 / Math.sqrt(headSize)),
                 window,

@@ -23,6 +23,29 @@ public sealed interface QueryKeyNorm {
     /// @param keys `[T, key columns of this rank]`
     void apply(Tensor queries, Tensor keys, ActivationBuffers activations);
 
+    /// Norms values in place, in families that do.
+    ///
+    /// @param values `[T, value columns of this rank]`
+    default void applyToValues(Tensor values) {
+        // most families do not
+    }
+
+    /// Norms each head of q and of k separately, and those of v without weights.
+    ///
+    /// @param ones the factors of a value's head, `[1, head size]`
+    record OfValuesToo(PerHead norm, Tensor ones) implements QueryKeyNorm {
+
+        @Override
+        public void apply(Tensor queries, Tensor keys, ActivationBuffers activations) {
+            norm.apply(queries, keys, activations);
+        }
+
+        @Override
+        public void applyToValues(Tensor values) {
+            norm.kernels().rmsNormHeads(values, ones, norm.epsilon());
+        }
+    }
+
     /// Norms each head of q and of k separately.
     ///
     /// @param query `[1, head size]`
@@ -125,11 +148,30 @@ public sealed interface QueryKeyNorm {
                 (float) weights.config().normEpsilon());
     }
 
+    /// Loads norms of single heads of q and k, of a layer with heads of its own, and norms of the
+    /// heads of v without weights.
+    ///
+    /// @param attention the prefix of `q_norm` and `k_norm`
+    static OfValuesToo ofValuesToo(Weights weights, String attention, AttentionConfig heads) {
+        int size = heads.headDim();
+        return new OfValuesToo(
+                new PerHead(
+                        weights.kernels(),
+                        weights.vector(attention + ".q_norm.weight", size),
+                        weights.vector(attention + ".k_norm.weight", size),
+                        (float) weights.config().normEpsilon()),
+                ones(weights, size));
+    }
+
+    private static Tensor ones(Weights weights, int size) {
+        float[] ones = new float[size];
+        Arrays.fill(ones, 1);
+        return weights.vector(ones);
+    }
+
     /// Returns norms of single heads that have no weights.
     static PerHead unit(Weights weights) {
-        float[] ones = new float[weights.config().attention().headDim()];
-        Arrays.fill(ones, 1);
-        Tensor factors = weights.vector(ones);
+        Tensor factors = ones(weights, weights.config().attention().headDim());
         float epsilon = (float) weights.config().normEpsilon();
         return new PerHead(weights.kernels(), factors, factors, epsilon);
     }

@@ -60,13 +60,14 @@ public record SelfAttention(
     /// Returns what the heads attend to, `[T, query columns]`, before the output projection.
     Tensor attend(ForwardStep step) {
         ActivationBuffers activations = step.activations();
-        Tensor heads = activations.qkv(step.tokens());
-        Tensor attended = activations.attended(step.tokens());
+        // Layers may differ in their heads.
+        Tensor heads = activations.qkv(step.tokens()).columns(0, qkv.weight().rows());
+        int queries = output.weight().columns();
+        Tensor attended = activations.attended(step.tokens()).columns(0, queries);
         qkv.forward(step.x(), heads);
         norm.ifPresent(each -> normalize(each, heads, activations));
         Tensor positions = step.batch().positions();
-        queryScale.ifPresent(
-                each -> each.apply(heads.columns(0, output.weight().columns()), positions));
+        queryScale.ifPresent(each -> each.apply(heads.columns(0, queries), positions));
         List<PagedAttention.Rows> all = step.attention().get(kvGroup);
         all.forEach(rows -> rows.store(kvLayer, heads, rotary, positions));
         if (rotatedNorm.isPresent()) {
@@ -88,6 +89,7 @@ public record SelfAttention(
         int queries = output.weight().columns();
         int keys = (heads.columns() - queries) / 2;
         each.apply(heads.columns(0, queries), heads.columns(queries, queries + keys), activations);
+        each.applyToValues(heads.columns(queries + keys, heads.columns()));
     }
 
     /// Loads a layer with rotary positions from `q_proj`, `k_proj`, `v_proj` and `o_proj`.
@@ -190,6 +192,27 @@ public record SelfAttention(
     public static Linear.ColumnParallel qkv(
             Weights weights, String query, String key, String value) {
         return qkv(weights, query, key, value, new RowOrder.AsIs());
+    }
+
+    /// Loads the matrices of these names in a layer with heads of its own; keys may be values too.
+    public static Linear.ColumnParallel qkv(
+            Weights weights, AttentionConfig heads, String q, String k, String v) {
+        int hidden = weights.config().hiddenSize();
+        Span own = weights.shard().kvHeads(heads).times(heads.headDim());
+        return Linear.ColumnParallel.load(
+                weights,
+                weights.linear(q, heads.queryWidth(), hidden)
+                        .cut(weights.shard().queryHeads().times(heads.headDim())),
+                weights.linear(k, heads.kvWidth(), hidden).cut(own),
+                weights.linear(v, heads.kvWidth(), hidden).cut(own));
+    }
+
+    /// Loads the output projection of a layer with heads of its own.
+    public static Linear.RowParallel output(Weights weights, AttentionConfig heads, String name) {
+        return Linear.RowParallel.load(
+                weights,
+                weights.linear(name, weights.config().hiddenSize(), heads.queryWidth()),
+                weights.shard().queryHeads().times(heads.headDim()));
     }
 
     private static Linear.ColumnParallel qkv(Weights weights, String attention, RowOrder order) {

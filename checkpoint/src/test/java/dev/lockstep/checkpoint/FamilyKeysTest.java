@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/// Families whose keys are read under other names.
+class FamilyKeysTest {
+    private static final String NEMOTRON =
+            "\"model_type\": \"nemotron_h\", \"mamba_num_heads\": 4, \"mamba_head_dim\": 8, ";
+
+    private static final String LLAMA4 =
+            "\"model_type\": \"llama4_text\", \"num_hidden_layers\": 4, \"intermediate_size\": 32, \"intermediate_size_mlp\": 64, \"interleave_moe_layer_step\": 2, \"no_rope_layer_interval\": 4, ";
+
+    private static final String GEMMA4 =
+            "\"model_type\": \"gemma4_text\", \"num_attention_heads\": 8, \"num_key_value_heads\": 4, ";
+
+    @Test
+    void aPatternNamesTheLayersOfNemotronH() {
+        JsonObject read =
+                nemotron(
+                        "\"hybrid_override_pattern\": \"M-*E\", \"n_routed_experts\": 8, \"moe_latent_size\": null, \"num_hidden_layers\": 9");
+        assertEquals(
+                List.of("mamba", "feed_forward", "attention", "feed_forward"),
+                read.texts("layer_types"));
+        assertEquals(List.of("dense", "dense", "dense", "sparse"), read.texts("mlp_layer_types"));
+        assertEquals(4, read.requireInteger("num_hidden_layers"));
+        assertEquals(32, read.requireInteger("mamba_d_ssm"));
+        assertFalse(
+                nemotron("\"hybrid_override_pattern\": \"M-*\", \"n_routed_experts\": 8")
+                        .has("n_routed_experts"));
+    }
+
+    @Test
+    void whatNemotronHDoesNotComputeIsRefusedByName() {
+        Refused.naming(
+                () -> nemotron("\"hybrid_override_pattern\": \"ME*\", \"moe_latent_size\": 1024"),
+                "moe_latent_size is 1024, expected null: experts of a latent input are not supported");
+        Refused.naming(
+                () -> nemotron("\"hybrid_override_pattern\": \"MX\""),
+                "hybrid_override_pattern is MX, expected a text of M, *, - and E");
+        Refused.naming(
+                () ->
+                        nemotron(
+                                "\"layers_block_type\": [\"mamba\"], \"mamba_hidden_act\": \"gelu\""),
+                "mamba_hidden_act is gelu, expected silu");
+        Refused.naming(
+                () -> nemotron("\"x\": 1"),
+                "layers_block_type or hybrid_override_pattern is missing");
+    }
+
+    @Test
+    void anEmptyListOfRopesMeansEveryFourthLayerOfLlama4() {
+        JsonObject read = llama4("\"no_rope_layers\": [], \"attn_temperature_tuning\": 4");
+        assertEquals(
+                List.of(
+                        "chunked_attention",
+                        "chunked_attention",
+                        "chunked_attention",
+                        "full_attention"),
+                read.texts("layer_types"));
+        assertFalse(read.has("no_rope_layers"));
+        assertEquals(List.of("dense", "sparse", "dense", "sparse"), read.texts("mlp_layer_types"));
+        assertEquals(64, read.requireInteger("intermediate_size"));
+        assertEquals(32, read.requireInteger("moe_intermediate_size"));
+        assertTrue(new Llama4Keys(read).scalesQueries());
+    }
+
+    @Test
+    void aChunkThatBeginsWithinABlockIsRefused() {
+        assertEquals(48, Llama4Keys.chunk(llama4("\"attention_chunk_size\": 48")));
+        Refused.naming(
+                () -> Llama4Keys.chunk(llama4("\"attention_chunk_size\": 24")),
+                "attention_chunk_size is 24, expected a positive multiple of 16");
+    }
+
+    @Test
+    void layersOfGemma4WithoutAWindowHaveOtherHeads() {
+        assertEquals(
+                new AttentionConfig.FullHeads(2, 32),
+                gemma4(
+                                "\"attention_k_eq_v\": true, \"num_global_key_value_heads\": 2, \"global_head_dim\": 32")
+                        .fullHeads());
+        assertEquals(
+                new AttentionConfig.FullHeads(4, 512),
+                gemma4("\"num_global_key_value_heads\": 2").fullHeads());
+        assertEquals(
+                new AttentionConfig.FullHeads(1, 64),
+                gemma4(
+                                "\"per_layer_config\": {\"5\": {\"head_dim\": 64, \"num_key_value_heads\": 1}}")
+                        .fullHeads());
+        Refused.naming(
+                () ->
+                        gemma4("\"attention_k_eq_v\": true, \"num_global_key_value_heads\": 3")
+                                .fullHeads(),
+                "num_global_key_value_heads is 3, expected a divisor of the 8 heads");
+    }
+
+    @Test
+    void whatOnlySomeModelsOfGemma4HaveIsRefusedByName() {
+        Refused.naming(
+                () -> gemma4("\"hidden_size_per_layer_input\": 256").supported(),
+                "hidden_size_per_layer_input is 256, expected 0: embeddings of each layer");
+        Refused.naming(
+                () -> gemma4("\"num_kv_shared_layers\": 20").supported(),
+                "num_kv_shared_layers is 20, expected 0: layers that share keys and values");
+        Refused.naming(() -> gemma4("\"enable_moe_block\": true").supported(), "enable_moe_block");
+        assertFalse(
+                gemma4("\"use_bidirectional_attention\": \"vision\"")
+                        .supported()
+                        .has("use_bidirectional_attention"));
+    }
+
+    private static JsonObject nemotron(String keys) {
+        return new NemotronHKeys(json(NEMOTRON + keys)).renamed();
+    }
+
+    private static JsonObject llama4(String keys) {
+        return new Llama4Keys(json(LLAMA4 + keys)).renamed();
+    }
+
+    private static Gemma4Keys gemma4(String keys) {
+        return new Gemma4Keys(json(GEMMA4 + keys));
+    }
+
+    private static JsonObject json(String keys) {
+        return JsonObject.parse(
+                Path.of("config.json"), ("{" + keys + "}").getBytes(StandardCharsets.UTF_8));
+    }
+}
