@@ -120,7 +120,7 @@ LOCKSTEP void lockstep_decay(float* gates, int64_t stride, int64_t heads, const 
 }
 
 // Units [from, to): unit u is columns 16 · (u mod tiles) … of value head u / tiles. A row of qkv is queries and keys of
-// all key heads, then values; value head h reads key head (offset + h) / group.
+// all key heads, then values; value head h reads key head (offset + h) / group, from the first on again after the last.
 LOCKSTEP void lockstep_linear_attention(const float* qkv, int64_t stride, int32_t key_heads, int32_t key_size,
                                         int32_t value_size, int32_t value_heads, int32_t group, int32_t offset,
                                         int32_t delta, const float* gates, int64_t gate_stride, const float* skip,
@@ -131,7 +131,7 @@ LOCKSTEP void lockstep_linear_attention(const float* qkv, int64_t stride, int32_
   int64_t key_columns = static_cast<int64_t>(key_heads) * key_size;
   for (int64_t unit = from; unit < to; unit++) {
     int64_t head = unit / tiles;
-    int64_t key = (offset + head) / group * key_size;
+    int64_t key = (offset + head) / group % key_heads * key_size;
     int64_t column = unit * LANES;
     for (int row = 0; row < rows; row++) {
       if (lines[row] < 0) {

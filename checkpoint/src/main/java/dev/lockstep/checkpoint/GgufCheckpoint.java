@@ -168,6 +168,7 @@ final class GgufCheckpoint extends Checkpoint {
                 }
             }
         }
+        tensors.putAll(XieluTensors.of(files.getFirst().metadata(), architecture));
         return tensors;
     }
 

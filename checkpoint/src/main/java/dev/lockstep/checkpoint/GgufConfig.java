@@ -16,46 +16,19 @@ import java.util.stream.IntStream;
 /// A reader of the model's configuration in GGUF metadata, whose keys begin with the architecture's
 /// name.
 final class GgufConfig {
-    private static final Set<String> KNOWN =
-            Set.of(
-                    "attention.causal",
-                    "attention.head_count",
-                    "attention.head_count_kv",
-                    "attention.key_length",
-                    "attention.layer_norm_epsilon",
-                    "attention.layer_norm_rms_epsilon",
-                    "attention.scale",
-                    "attention.sliding_window",
-                    "attention.sliding_window_pattern",
-                    "attention.value_length",
-                    "expert_count",
-                    "expert_feed_forward_length",
-                    "expert_used_count",
-                    "rope.dimension_count",
-                    "rope.freq_base",
-                    "rope.freq_base_swa",
-                    "rope.scale_linear",
-                    "rope.scaling.attn_factor",
-                    "rope.scaling.factor",
-                    "rope.scaling.finetuned",
-                    "rope.scaling.original_context_length",
-                    "rope.scaling.type",
-                    "rope.scaling.yarn_beta_fast",
-                    "rope.scaling.yarn_beta_slow",
-                    "rope.scaling.yarn_log_multiplier");
-
-    /// The key of [PositionConfig.QueryScale], which only Ministral 3 computes.
-    private static final String QUERY_SCALE = "attention.temperature_scale";
-
     private final GgufMetadata metadata;
     private final Map<String, StoredTensor> tensors;
     private final String architecture;
+    private final ArchitectureKeys keys;
+    private final GgufStateReader states;
 
     private GgufConfig(
             GgufMetadata metadata, Map<String, StoredTensor> tensors, String architecture) {
         this.metadata = metadata;
         this.tensors = tensors;
         this.architecture = architecture;
+        this.keys = new ArchitectureKeys(metadata, architecture);
+        this.states = new GgufStateReader(keys, tensors);
     }
 
     /// @param tensors by their Hugging Face names
@@ -71,13 +44,13 @@ final class GgufConfig {
     }
 
     private ModelConfig read() {
-        requireKnown();
-        int layers = requireSize("block_count", 1 << 14);
+        new GgufKnownKeys(keys).requireKnown();
+        int layers = layers();
         int hidden = requireSize("embedding_length", 1 << 20);
         int context = requireSize("context_length", 1 << 30);
         AttentionConfig attention = attention(hidden);
-        var ropes = new GgufRopeReader(metadata, tensors, architecture);
-        RopeConfig rope = ropes.rope(attention.headDim(), context);
+        var ropes = new GgufRopeReader(keys, tensors);
+        RopeConfig rope = ropes.rope(attention.rotatedHeadDim(), context);
         return new ModelConfig(
                 architecture,
                 hidden,
@@ -90,23 +63,21 @@ final class GgufConfig {
                 rope,
                 ropes.windowRope(rope),
                 !tensors.containsKey("lm_head.weight"),
-                layerTypes(layers).kvGroups(),
+                layerTypes(layers).kvGroups(states.state(hidden)),
                 specialIds(),
                 Checkpoint.dominantType(tensors.values()),
-                details(hidden, layers, attention));
+                details(hidden, layers, attention, rope));
     }
 
-    /// Refuses keys of attention, rope and experts that may change what is computed.
-    private void requireKnown() {
-        for (String each : metadata.keys()) {
-            String name = each.startsWith(key("")) ? each.substring(key("").length()) : "";
-            if (name.matches("(attention\\.|rope\\.|expert_).*")
-                    && !KNOWN.contains(name)
-                    && !(name.equals(QUERY_SCALE) && architecture.equals("mistral3"))
-                    && !metadata.isNeutral(each)) {
-                throw metadata.wrong(each, "present", "absent: nothing is known of this key");
-            }
+    /// Returns the layers without those that predict further tokens, which follow them.
+    private int layers() {
+        int blocks = requireSize("block_count", 1 << 14);
+        int further = size("nextn_predict_layers").orElse(0);
+        if (further >= blocks) {
+            throw metadata.wrong(
+                    key("nextn_predict_layers"), further, "less than the " + blocks + " blocks");
         }
+        return blocks - further;
     }
 
     private int feedForwardSize() {
@@ -115,7 +86,8 @@ final class GgufConfig {
                 : requireSize("feed_forward_length", 1 << 24);
     }
 
-    private DecoderDetails details(int hidden, int layers, AttentionConfig attention) {
+    private DecoderDetails details(
+            int hidden, int layers, AttentionConfig attention, RopeConfig rope) {
         return new DecoderDetails(
                 switch (architecture) {
                     case "gemma", "gemma2", "gemma3", "gpt2", "starcoder", "starcoder2" ->
@@ -126,10 +98,10 @@ final class GgufConfig {
                 number("embedding_scale", 1),
                 number("residual_scale", 1),
                 logitDivisor(),
-                attentionScale(hidden, layers, attention),
+                attentionScale(hidden, layers, attention, rope),
                 metadata.number(key("attn_logit_softcapping")),
                 metadata.number(key("final_logit_softcapping")),
-                experts(),
+                new GgufExpertReader(keys, tensors).experts(layers),
                 positions(layers));
     }
 
@@ -157,7 +129,7 @@ final class GgufConfig {
                                             && size("attention.sliding_window").orElse(0) > 0;
                     default -> _ -> false;
                 };
-        double beta = number(QUERY_SCALE, 0);
+        double beta = number(GgufKnownKeys.QUERY_SCALE, 0);
         int original =
                 size("rope.scaling.original_context_length")
                         .orElse(requireSize("context_length", ModelConfig.MAX_CONTEXT));
@@ -174,7 +146,12 @@ final class GgufConfig {
     /// Returns the attention scale. Gemma's 27B models scale by the hidden size divided by the
     /// heads; GGUF files do not state this, and llama.cpp recognizes these models by their layer
     /// count.
-    private OptionalDouble attentionScale(int hidden, int layers, AttentionConfig attention) {
+    private OptionalDouble attentionScale(
+            int hidden, int layers, AttentionConfig attention, RopeConfig rope) {
+        if (attention.latent().isPresent()) {
+            return OptionalDouble.of(
+                    new GgufLatentReader(keys).scale(attention.latent().get(), rope));
+        }
         boolean scalesByHiddenSize =
                 (architecture.equals("gemma2") && layers == 46)
                         || (architecture.equals("gemma3") && layers == 62);
@@ -183,21 +160,17 @@ final class GgufConfig {
                 : metadata.number(key("attention.scale"));
     }
 
-    private Optional<ExpertConfig> experts() {
-        int count = size("expert_count").orElse(0);
-        return count == 0
-                ? Optional.empty()
-                : Optional.of(
-                        new ExpertConfig(count, requireSize("expert_used_count", count), true));
-    }
-
     private double number(String name, double absent) {
-        return metadata.number(key(name)).orElse(absent);
+        return keys.number(name, absent);
     }
 
     private AttentionConfig attention(int hidden) {
         int heads = requireSize("attention.head_count", 1 << 16);
-        int kvHeads = size("attention.head_count_kv").orElse(heads);
+        Optional<LatentConfig> latent = new GgufLatentReader(keys).latent();
+        if (latent.isPresent()) {
+            return AttentionConfig.latent(heads, latent.get());
+        }
+        int kvHeads = kvHeads(heads);
         if (kvHeads < 1 || heads % kvHeads != 0) {
             throw metadata.wrong(
                     key("attention.head_count_kv"),
@@ -217,6 +190,24 @@ final class GgufConfig {
         }
         return new AttentionConfig(
                 heads, kvHeads, dim, tensors.containsKey("model.layers.0.self_attn.q_proj.bias"));
+    }
+
+    /// Returns the KV heads of the layers that have some.
+    private int kvHeads(int heads) {
+        String key = key("attention.head_count_kv");
+        if (!metadata.isArray(key)) {
+            return size("attention.head_count_kv").orElse(heads);
+        }
+        int[] counts =
+                IntStream.of(metadata.integers(key).orElseThrow())
+                        .filter(each -> each != 0)
+                        .distinct()
+                        .toArray();
+        if (counts.length != 1) {
+            throw metadata.wrong(
+                    key, "a list of " + counts.length + " numbers besides 0", "of one number");
+        }
+        return counts[0];
     }
 
     /// Returns the number of the embedding's rows, because the vocabulary may be padded there.
@@ -240,6 +231,11 @@ final class GgufConfig {
     }
 
     private LayerTypes layerTypes(int layers) {
+        Set<Integer> withState = states.layers(layers);
+        return withState.isEmpty() ? windows(layers) : windows(layers).withStates(withState);
+    }
+
+    private LayerTypes windows(int layers) {
         int window = size("attention.sliding_window").orElse(0);
         String patternKey = key("attention.sliding_window_pattern");
         if (window == 0) {
@@ -258,7 +254,7 @@ final class GgufConfig {
         }
         int period =
                 switch (architecture) {
-                    case "gemma2" -> 2;
+                    case "gemma2", "gpt-oss" -> 2;
                     case "cohere2", "exaone4" -> 4;
                     case "gemma3" -> 6;
                     default -> 0;
@@ -281,18 +277,14 @@ final class GgufConfig {
     }
 
     private int requireSize(String name, int max) {
-        int value = size(name).orElseThrow(() -> metadata.missing(key(name)));
-        if (value < 1 || value > max) {
-            throw metadata.wrong(key(name), value, "a number from 1 to " + max);
-        }
-        return value;
+        return keys.requireSize(name, max);
     }
 
     private Optional<Integer> size(String name) {
-        return metadata.size(key(name));
+        return keys.size(name);
     }
 
     private String key(String name) {
-        return architecture + "." + name;
+        return keys.key(name);
     }
 }

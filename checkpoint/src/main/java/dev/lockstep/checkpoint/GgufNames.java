@@ -13,7 +13,7 @@ import java.util.stream.Stream;
 /// A name without a rule is kept.
 record GgufNames(String architecture) {
     private static final Pattern IN_BLOCK =
-            Pattern.compile("blk\\.(\\d{1,5})\\.([a-z0-9_]+)\\.(weight|bias)");
+            Pattern.compile("blk\\.(\\d{1,5})\\.([a-z0-9_.]+?)(\\.(?:weight|bias))?");
     private static final Pattern ONE_EXPERT =
             Pattern.compile("blk\\.(\\d{1,5})\\.ffn_(gate|up|down)\\.(\\d{1,5})\\.weight");
     private static final Pattern IN_LAYER =
@@ -25,6 +25,7 @@ record GgufNames(String architecture) {
             Map.of(
                     "token_embd", "model.embed_tokens",
                     "output_norm", "model.norm",
+                    "token_embd_norm", "model.embedding_norm",
                     "output", "lm_head");
 
     private static final Map<String, String> BLOCK_NAMES =
@@ -46,7 +47,16 @@ record GgufNames(String architecture) {
                     Map.entry("ffn_gate_inp", "mlp.gate"),
                     Map.entry("ffn_gate_exps", "mlp.experts.gate_proj"),
                     Map.entry("ffn_up_exps", "mlp.experts.up_proj"),
-                    Map.entry("ffn_down_exps", "mlp.experts.down_proj"));
+                    Map.entry("ffn_down_exps", "mlp.experts.down_proj"),
+                    Map.entry("ffn_gate_shexp", "mlp.shared_experts.gate_proj"),
+                    Map.entry("ffn_up_shexp", "mlp.shared_experts.up_proj"),
+                    Map.entry("ffn_down_shexp", "mlp.shared_experts.down_proj"));
+
+    private static final Map<String, String> FALCON_OUTSIDE_NAMES =
+            Map.of(
+                    "token_embd", "model.embed_tokens",
+                    "output_norm", "model.final_layernorm",
+                    "output", "lm_head");
 
     /// Names of GPT-2 and GPTBigCode, which differ from those of the other families.
     private static final Map<String, String> GPT_OUTSIDE_NAMES =
@@ -69,45 +79,27 @@ record GgufNames(String architecture) {
         return architecture.equals("gpt2") || architecture.equals("starcoder");
     }
 
-    /// Returns the names in which a family's blocks differ from the table above.
-    private Map<String, String> ownBlockNames() {
-        return switch (architecture) {
-            case "gemma2", "gemma3" -> Map.of("ffn_norm", "pre_feedforward_layernorm");
-            case "glm4" ->
-                    Map.of(
-                            "ffn_up", "mlp.gate_up_proj",
-                            "post_attention_norm", "post_self_attn_layernorm",
-                            "post_ffw_norm", "post_mlp_layernorm");
-            case "phi3" -> Map.of("ffn_up", "mlp.gate_up_proj");
-            case "starcoder2" -> Map.of("ffn_up", "mlp.c_fc", "ffn_down", "mlp.c_proj");
-            default -> Map.of();
-        };
-    }
-
     String huggingFace(String stored) {
-        Matcher inBlock = IN_BLOCK.matcher(stored);
-        if (inBlock.matches() && isGpt()) {
-            String name = GPT_BLOCK_NAMES.get(inBlock.group(2));
-            return name == null
-                    ? stored
-                    : "transformer.h.%s.%s.%s".formatted(inBlock.group(1), name, inBlock.group(3));
-        }
-        if (inBlock.matches()) {
-            String part = inBlock.group(2);
-            String name = ownBlockNames().getOrDefault(part, BLOCK_NAMES.get(part));
-            return name == null
-                    ? stored
-                    : "model.layers.%s.%s.%s".formatted(inBlock.group(1), name, inBlock.group(3));
-        }
         Matcher expert = ONE_EXPERT.matcher(stored);
         if (expert.matches()) {
             return "model.layers.%s.mlp.experts.%s.%s_proj.weight"
                     .formatted(expert.group(1), expert.group(3), expert.group(2));
         }
+        Matcher inBlock = IN_BLOCK.matcher(stored);
+        if (inBlock.matches()) {
+            String ending = inBlock.group(3) == null ? "" : inBlock.group(3);
+            String name = inBlock(inBlock.group(2), ending);
+            return name.isEmpty()
+                    ? stored
+                    : "%s.%s.%s"
+                            .formatted(
+                                    isGpt() ? "transformer.h" : "model.layers",
+                                    inBlock.group(1),
+                                    name);
+        }
         Matcher outside = OUTSIDE.matcher(stored);
-        Map<String, String> names = isGpt() ? GPT_OUTSIDE_NAMES : OUTSIDE_NAMES;
-        if (outside.matches() && names.containsKey(outside.group(1))) {
-            return names.get(outside.group(1)) + "." + outside.group(2);
+        if (outside.matches() && outside().containsKey(outside.group(1))) {
+            return outside().get(outside.group(1)) + "." + outside.group(2);
         }
         return stored;
     }
@@ -119,13 +111,14 @@ record GgufNames(String architecture) {
             return Optional.empty();
         }
         Matcher layer = IN_LAYER.matcher(name.group(1));
-        Map<String, String> outside = isGpt() ? GPT_OUTSIDE_NAMES : OUTSIDE_NAMES;
         Stream<String> candidates =
                 layer.matches()
-                        ? Stream.of(ownBlockNames(), isGpt() ? GPT_BLOCK_NAMES : BLOCK_NAMES)
+                        ? Stream.of(
+                                        GgufFamilyNames.of(architecture).parts(),
+                                        isGpt() ? GPT_BLOCK_NAMES : BLOCK_NAMES)
                                 .flatMap(each -> keysOf(each, layer.group(2)))
                                 .map(part -> "blk.%s.%s".formatted(layer.group(1), part))
-                        : keysOf(outside, name.group(1));
+                        : keysOf(outside(), name.group(1));
         return candidates
                 .map(each -> each + "." + name.group(2))
                 .filter(each -> huggingFace(each).equals(huggingFace))
@@ -145,11 +138,39 @@ record GgufNames(String architecture) {
                 .map(Map.Entry::getKey);
     }
 
+    /// Returns the name within its layer of a tensor of a block; empty without a rule.
+    ///
+    /// @param ending `.weight`, `.bias` or nothing
+    private String inBlock(String part, String ending) {
+        GgufFamilyNames own = GgufFamilyNames.of(architecture);
+        String whole = own.whole().get(part + ending);
+        if (whole != null) {
+            return whole;
+        }
+        String name =
+                isGpt()
+                        ? GPT_BLOCK_NAMES.get(part)
+                        : own.parts().getOrDefault(part, BLOCK_NAMES.get(part));
+        return name == null || ending.isEmpty() ? "" : name + ending;
+    }
+
+    private Map<String, String> outside() {
+        return isGpt()
+                ? GPT_OUTSIDE_NAMES
+                : architecture.equals("falcon-h1") ? FALCON_OUTSIDE_NAMES : OUTSIDE_NAMES;
+    }
+
     /// Returns true for q and k, weights and biases, of the families that llama.cpp runs with rope
     /// on adjacent pairs: it permutes their rows when it converts them.
     boolean hasAdjacentPairs(String huggingFaceName) {
         return switch (architecture) {
-            case "arcee", "granite", "llama", "mistral3", "smollm3" ->
+            case "arcee",
+                    "granite",
+                    "granitehybrid",
+                    "granitemoe",
+                    "llama",
+                    "mistral3",
+                    "smollm3" ->
                     huggingFaceName.contains(".self_attn.q_proj.")
                             || huggingFaceName.contains(".self_attn.k_proj.");
             default -> false;

@@ -120,6 +120,9 @@ public final class GgufRewrite implements AutoCloseable {
         plan.origin(checkpoint, fileType, origin);
         for (String name : checkpoint.tensorNames()) {
             TensorInfo info = checkpoint.tensorInfo(name).orElseThrow();
+            if (XieluTensors.areIn(info.storedName())) {
+                continue;
+            }
             WeightMatrix matrix = checkpoint.tensor(name);
             Optional<TensorType> type = types.apply(matrix);
             plan.add(

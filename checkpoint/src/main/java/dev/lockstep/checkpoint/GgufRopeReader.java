@@ -6,39 +6,41 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalDouble;
 
 /// A reader of rope in GGUF metadata and in the tensors of its divisors.
 ///
 /// @param tensors by their Hugging Face names
-record GgufRopeReader(
-        GgufMetadata metadata, Map<String, StoredTensor> tensors, String architecture) {
+record GgufRopeReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors) {
     private static final double DEFAULT_THETA = 10_000;
     private static final ValueLayout.OfFloat FLOAT =
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     RopeConfig rope(int headDim, int context) {
         return new RopeConfig(
-                metadata.number(key("rope.freq_base")).orElse(DEFAULT_THETA),
-                size("rope.dimension_count").orElse(headDim),
+                keys.number("rope.freq_base").orElse(DEFAULT_THETA),
+                keys.size("rope.dimension_count").orElse(headDim),
                 scaling(context));
     }
 
-    /// Returns the rope of windowed layers. Gemma 3 has a separate base for them, which older files
-    /// omit.
+    /// Returns the rope of windowed layers, which in OLMo 3 is not scaled. Gemma 3 has a separate
+    /// base for them, which older files omit.
     RopeConfig windowRope(RopeConfig rope) {
-        if (!architecture.equals("gemma3")) {
-            return rope;
-        }
-        double theta = metadata.number(key("rope.freq_base_swa")).orElse(DEFAULT_THETA);
-        return new RopeConfig(theta, rope.rotaryDim(), new RopeScaling.None());
+        return switch (keys.architecture()) {
+            case "gemma3" ->
+                    new RopeConfig(
+                            keys.number("rope.freq_base_swa").orElse(DEFAULT_THETA),
+                            rope.rotaryDim(),
+                            new RopeScaling.None());
+            case "olmo2" -> new RopeConfig(rope.theta(), rope.rotaryDim(), new RopeScaling.None());
+            default -> rope;
+        };
     }
 
     /// Returns the scaling, as llama.cpp applies it: a factor without a type is linear, and the
     /// divisors of a tensor come on top of it.
     private RopeScaling scaling(int context) {
-        int original = size("rope.scaling.original_context_length").orElse(context);
+        int original = keys.size("rope.scaling.original_context_length").orElse(context);
         RopeScaling scaling = scaling(original, context);
         return tensors.containsKey("rope_freqs.weight")
                 ? new RopeScaling.Divisors(values("rope_freqs.weight"), scaling)
@@ -46,7 +48,7 @@ record GgufRopeReader(
     }
 
     private RopeScaling scaling(int original, int context) {
-        String type = metadata.text(key("rope.scaling.type")).orElse("linear");
+        String type = keys.metadata().text(keys.key("rope.scaling.type")).orElse("linear");
         double factor = type.equals("none") ? 1 : scalingFactor().orElse(1);
         if (tensors.containsKey("rope_factors_long.weight") && !type.equals("yarn")) {
             return longRope(original, context, factor);
@@ -57,8 +59,7 @@ record GgufRopeReader(
             case "yarn" -> yarn(original);
             case "longrope" -> longRope(original, context, factor);
             default ->
-                    throw metadata.wrong(
-                            key("rope.scaling.type"), type, "none, linear, yarn or longrope");
+                    throw keys.wrong("rope.scaling.type", type, "none, linear, yarn or longrope");
         };
     }
 
@@ -69,37 +70,47 @@ record GgufRopeReader(
                 times(values("rope_factors_long.weight"), factor),
                 original,
                 (double) context / original,
-                metadata.number(key("rope.scaling.attn_factor")));
+                keys.number("rope.scaling.attn_factor"));
     }
 
     private RopeScaling yarn(int original) {
         // llama.cpp multiplies YaRN's own factor by this; every known file sets it to 1.
-        double attention = metadata.number(key("rope.scaling.attn_factor")).orElse(1);
+        double attention = keys.number("rope.scaling.attn_factor").orElse(1);
         if (attention != 1) {
-            throw metadata.wrong(key("rope.scaling.attn_factor"), attention, "1");
+            throw keys.wrong("rope.scaling.attn_factor", attention, "1");
         }
-        // llama.cpp divides the attention factor of such a file by
-        // `0.1 · multiplier · ln(factor) + 1`; only 1 is known, where the two cancel.
-        OptionalDouble multiplier = metadata.number(key("rope.scaling.yarn_log_multiplier"));
-        if (multiplier.isPresent() && multiplier.getAsDouble() != 1) {
-            throw metadata.wrong(
-                    key("rope.scaling.yarn_log_multiplier"), multiplier.getAsDouble(), "1");
-        }
+        OptionalDouble multiplier = logMultiplier();
         return new RopeScaling.Yarn(
-                scalingFactor().orElseThrow(() -> metadata.missing(key("rope.scaling.factor"))),
+                scalingFactor().orElseThrow(() -> keys.missing("rope.scaling.factor")),
                 original,
-                metadata.number(key("rope.scaling.yarn_beta_fast")).orElse(32),
-                metadata.number(key("rope.scaling.yarn_beta_slow")).orElse(1),
+                keys.number("rope.scaling.yarn_beta_fast").orElse(32),
+                keys.number("rope.scaling.yarn_beta_slow").orElse(1),
                 OptionalDouble.empty(),
                 multiplier,
                 multiplier,
-                true);
+                // The ramp of gpt-oss has borders between dimensions, which no key states.
+                !keys.architecture().equals("gpt-oss"));
+    }
+
+    /// Returns what is called `mscale_all_dim` elsewhere. llama.cpp divides the attention factor by
+    /// `0.1 · multiplier · ln(factor) + 1`; where another factor takes its place only 1 is known,
+    /// with which the two cancel.
+    private OptionalDouble logMultiplier() {
+        if (keys.architecture().equals("deepseek2")) {
+            return OptionalDouble.of(GgufLatentReader.mscale(keys));
+        }
+        String name = "rope.scaling.yarn_log_multiplier";
+        OptionalDouble multiplier = keys.number(name);
+        if (multiplier.isPresent() && multiplier.getAsDouble() != 1) {
+            throw keys.wrong(name, multiplier.getAsDouble(), "1");
+        }
+        return multiplier;
     }
 
     /// Returns the factor, which older files have under another name; 0 means none.
     private OptionalDouble scalingFactor() {
         for (String name : List.of("rope.scaling.factor", "rope.scale_linear")) {
-            OptionalDouble factor = metadata.number(key(name));
+            OptionalDouble factor = keys.number(name);
             if (factor.isPresent() && factor.getAsDouble() != 0) {
                 return factor;
             }
@@ -115,20 +126,12 @@ record GgufRopeReader(
         StoredTensor tensor = tensors.get(name);
         if (tensor == null || !tensor.typeName().equals("F32")) {
             throw new CheckpointException(
-                    "%s: tensor %s of type F32 is missing".formatted(metadata.path(), name));
+                    "%s: tensor %s of type F32 is missing".formatted(keys.metadata().path(), name));
         }
         List<Double> values = new ArrayList<>();
         for (long at = 0; at < tensor.data().byteSize(); at += 4) {
             values.add((double) tensor.data().get(FLOAT, at));
         }
         return values;
-    }
-
-    private Optional<Integer> size(String name) {
-        return metadata.size(key(name));
-    }
-
-    private String key(String name) {
-        return architecture + "." + name;
     }
 }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -89,6 +90,13 @@ record LayerTypes(List<Integer> windows, boolean chunked) {
         return new LayerTypes(windows);
     }
 
+    /// Returns these layers with some that keep a state.
+    LayerTypes withStates(Set<Integer> layers) {
+        List<Integer> types = new ArrayList<>(windows);
+        layers.forEach(layer -> types.set(layer, STATE));
+        return new LayerTypes(types);
+    }
+
     /// Returns one group per different window, in order of first layers, and then the layers that
     /// keep a state.
     List<KvGroup> kvGroups(Optional<StateConfig> state) {
@@ -126,11 +134,6 @@ record LayerTypes(List<Integer> windows, boolean chunked) {
                                                     "layer_types names layers that keep a state, and no key gives its size"))));
         }
         return List.copyOf(groups);
-    }
-
-    /// Returns the groups of a model whose layers keep no state.
-    List<KvGroup> kvGroups() {
-        return kvGroups(Optional.empty());
     }
 
     private static OptionalInt window(JsonObject config) {

@@ -31,6 +31,11 @@ public record ParallelFactors(
         }
     }
 
+    /// Returns factors that change nothing.
+    static ParallelFactors ones() {
+        return new ParallelFactors(1, 1, 1, 1, List.of(1.0, 1.0, 1.0, 1.0, 1.0), 1, 1, 1);
+    }
+
     static ParallelFactors read(JsonObject config) {
         List<Double> projected = config.numbers("ssm_multipliers");
         List<Double> feedForward = config.numbers("mlp_multipliers");

@@ -12,9 +12,18 @@ public sealed interface StateConfig {
 
     /// Gated delta net (Yang, Kautz and Hatamizadeh 2025): a matrix for each value head.
     ///
-    /// @param valueHeads a multiple of the key heads, each of which serves consecutive ones
-    record GatedDelta(int keyHeads, int valueHeads, int keySize, int valueSize, int taps)
+    /// @param valueHeads a multiple of the key heads
+    /// @param inTurn whether value heads read the key heads in turn; else each key head serves
+    ///   consecutive ones
+    record GatedDelta(
+            int keyHeads, int valueHeads, int keySize, int valueSize, int taps, boolean inTurn)
             implements StateConfig {
+
+        /// Creates heads of which each key head serves consecutive ones.
+        public GatedDelta(int keyHeads, int valueHeads, int keySize, int valueSize, int taps) {
+            this(keyHeads, valueHeads, keySize, valueSize, taps, false);
+        }
+
         public GatedDelta {
             ModelConfig.requireBetween("linear key heads", keyHeads, 1, 1 << 16);
             ModelConfig.requireBetween("linear value heads", valueHeads, 1, 1 << 16);
@@ -28,9 +37,9 @@ public sealed interface StateConfig {
             }
         }
 
-        /// Returns the value heads that read one key head.
+        /// Returns the consecutive value heads that read one key head.
         public int group() {
-            return valueHeads / keyHeads;
+            return inTurn ? 1 : valueHeads / keyHeads;
         }
     }
 

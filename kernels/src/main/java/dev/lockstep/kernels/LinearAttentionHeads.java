@@ -10,10 +10,11 @@ package dev.lockstep.kernels;
 ///
 /// Delta is the gated delta rule (Yang, Kautz and Hatamizadeh 2025), sum is Mamba-2 (Dao and Gu
 /// 2024), whose C, B and x are query, key and value. Value head h reads key head `(offset + h) /
-/// group`.
+/// group`; with a group of 1 there may be more value heads, which read the key heads in turn.
 ///
-/// @param group value heads that share a key head, on all ranks
-/// @param offset the place of this rank's first value head among those of its first key head
+/// @param group consecutive value heads that share a key head, on all ranks
+/// @param offset the place of this rank's first value head among those of its first key head; with
+///   a group of 1 the key head that it reads
 /// @param valueSize a multiple of 16
 public record LinearAttentionHeads(
         Rule rule,
@@ -44,11 +45,20 @@ public record LinearAttentionHeads(
                     "value heads of %d in linear attention, must be a multiple of %d"
                             .formatted(valueSize, TILE));
         }
-        if (offset >= group || (offset + valueHeads - 1) / group >= keyHeads) {
+        boolean fits =
+                group == 1
+                        ? offset < keyHeads
+                        : offset < group && (offset + valueHeads - 1) / group < keyHeads;
+        if (!fits) {
             throw new IllegalArgumentException(
                     "%d value heads from %d on, %d to a key head, of %d key heads"
                             .formatted(valueHeads, offset, group, keyHeads));
         }
+    }
+
+    /// Returns the key head that a value head reads.
+    public int keyHead(int valueHead) {
+        return (offset + valueHead) / group % keyHeads;
     }
 
     public int keyColumns() {

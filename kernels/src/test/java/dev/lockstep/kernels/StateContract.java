@@ -21,6 +21,7 @@ public interface StateContract extends KernelsContract {
             List.of(
                     new LinearAttentionHeads(LinearAttentionHeads.Rule.DELTA, 1, 1, 5, 16, 1, 0),
                     new LinearAttentionHeads(LinearAttentionHeads.Rule.DELTA, 2, 4, 32, 32, 3, 2),
+                    new LinearAttentionHeads(LinearAttentionHeads.Rule.DELTA, 3, 5, 8, 16, 1, 2),
                     new LinearAttentionHeads(LinearAttentionHeads.Rule.SUM, 1, 3, 16, 48, 3, 0));
 
     @Test
@@ -272,5 +273,8 @@ public interface StateContract extends KernelsContract {
         assertThrows(
                 IllegalArgumentException.class,
                 () -> new LinearAttentionHeads(LinearAttentionHeads.Rule.SUM, 1, 2, 8, 16, 2, 1));
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new LinearAttentionHeads(LinearAttentionHeads.Rule.SUM, 2, 2, 8, 16, 1, 2));
     }
 }

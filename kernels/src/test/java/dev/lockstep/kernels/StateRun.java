@@ -167,7 +167,7 @@ final class StateRun {
         int size = heads.valueSize();
         int keys = heads.keySize();
         for (int head = 0; head < heads.valueHeads(); head++) {
-            int key = (heads.offset() + head) / heads.group() * keys;
+            int key = (heads.offset() + head) / heads.group() % heads.keyHeads() * keys;
             for (int column = 0; column < size; column++) {
                 double[] state = new double[keys];
                 for (int t = 0; t < length; t++) {

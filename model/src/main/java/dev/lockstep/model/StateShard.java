@@ -46,7 +46,10 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
         var values = new Span(share(heads, rank, size), share(heads, rank + 1, size));
         Span keys =
                 switch (state) {
-                    case StateConfig.GatedDelta delta -> read(values, delta.group());
+                    case StateConfig.GatedDelta delta ->
+                            delta.inTurn()
+                                    ? readInTurn(values, delta.keyHeads())
+                                    : read(values, delta.group());
                     case StateConfig.Mamba2 mamba -> read(values, mamba.group());
                     case StateConfig.ShortConvolution _ -> new Span(0, 0);
                 };
@@ -56,6 +59,26 @@ public record StateShard(StateConfig config, int layers, Span keyHeads, Span val
     /// Returns the key heads that value heads read, `group` of them each.
     private static Span read(Span values, int group) {
         return new Span(values.from() / group, (values.to() - 1) / group + 1);
+    }
+
+    /// Returns the key heads that value heads read in turn: consecutive ones, or all of them.
+    private static Span readInTurn(Span values, int keyHeads) {
+        int first = values.from() % keyHeads;
+        int end = first + values.size();
+        return end <= keyHeads ? new Span(first, end) : new Span(0, keyHeads);
+    }
+
+    /// Returns the place of the first value head among those of the first key head; where they read
+    /// key heads in turn, the key head that it reads.
+    public int keyOffset() {
+        return switch (config) {
+            case StateConfig.GatedDelta delta ->
+                    delta.inTurn()
+                            ? valueHeads.from() % delta.keyHeads() - keyHeads.from()
+                            : valueHeads.from() % delta.group();
+            case StateConfig.Mamba2 mamba -> valueHeads.from() % mamba.group();
+            case StateConfig.ShortConvolution _ -> 0;
+        };
     }
 
     /// Returns where share `index` of `size` begins: sizes within 1, larger first.

@@ -40,6 +40,9 @@ class RecordedLogitsTest {
                     "gemma",
                     "gemma3-vision",
                     "glm",
+                    "gguf-deepseek-v3",
+                    "gguf-glm4moe",
+                    "gguf-qwen2moe",
                     "glm4",
                     "helium",
                     "ministral",
@@ -60,7 +63,7 @@ class RecordedLogitsTest {
         for (Path folder : folders()) {
             String name = folder.getFileName().toString();
             Goldens goldens = FamilyGoldenTest.goldens(folder);
-            for (int ranks = 1; ranks <= (name.equals(MXFP4) ? 1 : 2); ranks++) {
+            for (int ranks = 1; ranks <= (name.endsWith(MXFP4) ? 1 : 2); ranks++) {
                 int size = ranks;
                 tests.add(
                         DynamicTest.dynamicTest(
@@ -90,14 +93,19 @@ class RecordedLogitsTest {
         "falcon-h1, 3",
         "falcon-h1-norm, 4",
         "qwen3-5-moe, 3",
-        "granite-hybrid-moe, 4"
+        "granite-hybrid-moe, 4",
+        "gguf-qwen3next, 3",
+        "gguf-qwen3-5-moe, 3",
+        "gguf-lfm2, 2",
+        "gguf-granite-hybrid-moe, 4",
+        "gguf-falcon-h1-norm, 3"
     })
     void aSequenceWithAStateHasTheSameBitsAloneInAMixedBatchAndInChunks(String name, int ranks)
             throws Exception {
         Path folder =
                 folders().stream().filter(each -> each.endsWith(name)).findFirst().orElseThrow();
-        check(folder, FamilyGoldenTest.goldens(folder), ranks);
-        try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32")) {
+        check(model(folder), FamilyGoldenTest.goldens(folder), ranks);
+        try (TestGroup group = TestGroup.load(model(folder), ranks, "f32", "f32")) {
             AnyBatch.requireSameBits(group, FamilyGoldenTest.goldens(folder).prompts());
         }
     }
@@ -117,8 +125,8 @@ class RecordedLogitsTest {
                         DynamicTest.dynamicTest(
                                 "%s, %d ranks".formatted(folder.getFileName(), size),
                                 () -> {
-                                    check(folder, goldens, size);
-                                    checkBits(folder, goldens, size);
+                                    check(model(folder), goldens, size);
+                                    checkBits(model(folder), goldens, size);
                                 }));
             }
         }
@@ -132,7 +140,8 @@ class RecordedLogitsTest {
     }
 
     private static void check(Path model, Goldens goldens, int ranks) throws Exception {
-        boolean rounded = model.toString().contains(QUANTIZED) || model.endsWith(MXFP4);
+        boolean mxfp4 = model.toString().contains(MXFP4);
+        boolean rounded = mxfp4 || model.toString().contains(QUANTIZED);
         String type = rounded ? "auto" : "f32";
         int positions = longest(goldens);
         assertTrue(positions <= ModelSource.open(model).maxContextLength());
@@ -146,7 +155,7 @@ class RecordedLogitsTest {
                                                 golden.prompt(),
                                                 0,
                                                 TestGroup.blocks(1, golden.prompt().length))));
-                if (model.endsWith(MXFP4)) {
+                if (mxfp4) {
                     requireNearWithoutFlips(golden.logits(), logits);
                     continue;
                 }

@@ -129,7 +129,7 @@ final class VectorStateOps implements StateOps {
         int tiles = heads.valueSize() / VectorLanes.COUNT;
         for (int unit = from; unit < to; unit++) {
             int head = unit / tiles;
-            long key = (long) (heads.offset() + head) / heads.group() * heads.keySize();
+            long key = (long) heads.keyHead(head) * heads.keySize();
             long column = (long) unit * VectorLanes.COUNT;
             for (int row = 0; row < rows.count(); row++) {
                 int line = at(rows.lines(), row);

@@ -23,7 +23,7 @@ public final class Apertus implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("ApertusForCausalLM");
+        return Set.of("ApertusForCausalLM", "apertus");
     }
 
     @Override

@@ -30,7 +30,8 @@ public final class DeepSeek implements ModelFamily {
                 "DeepseekV2ForCausalLM",
                 "DeepseekV3ForCausalLM",
                 "Glm4MoeLiteForCausalLM",
-                "YoutuForCausalLM");
+                "YoutuForCausalLM",
+                "deepseek2");
     }
 
     @Override

@@ -26,7 +26,7 @@ public final class Dots1 implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Dots1ForCausalLM");
+        return Set.of("Dots1ForCausalLM", "dots1");
     }
 
     @Override

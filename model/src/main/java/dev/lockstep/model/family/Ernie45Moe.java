@@ -25,7 +25,7 @@ public final class Ernie45Moe implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Ernie4_5_MoeForCausalLM");
+        return Set.of("Ernie4_5_MoeForCausalLM", "ernie4_5-moe");
     }
 
     @Override

@@ -25,7 +25,7 @@ public final class FalconH1 implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("FalconH1ForCausalLM");
+        return Set.of("FalconH1ForCausalLM", "falcon-h1");
     }
 
     @Override

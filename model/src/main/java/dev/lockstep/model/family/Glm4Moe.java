@@ -27,7 +27,7 @@ public final class Glm4Moe implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Glm4MoeForCausalLM", "SolarOpenForCausalLM");
+        return Set.of("Glm4MoeForCausalLM", "SolarOpenForCausalLM", "glm4moe");
     }
 
     @Override

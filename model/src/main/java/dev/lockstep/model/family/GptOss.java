@@ -25,7 +25,7 @@ public final class GptOss implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("GptOssForCausalLM");
+        return Set.of("GptOssForCausalLM", "gpt-oss");
     }
 
     @Override
@@ -36,6 +36,11 @@ public final class GptOss implements ModelFamily {
     private static Decoder.Layer layer(Weights weights, int i) {
         String layer = "model.layers." + i;
         String attention = layer + ".self_attn";
+        String experts = layer + ".mlp.experts";
+        ExpertSource source =
+                weights.has(experts + ".gate_proj.weight")
+                        ? ExpertSource.Separate.of(experts)
+                        : new ExpertSource.Interleaved(experts);
         return new Decoder.Layer(
                 ResidualBranch.of(
                         Norm.rms(weights, layer + ".input_layernorm"),
@@ -46,7 +51,7 @@ public final class GptOss implements ModelFamily {
                         MixtureOfExperts.load(
                                 weights,
                                 Router.load(weights, layer + ".mlp.router"),
-                                new ExpertSource.Interleaved(layer + ".mlp.experts"),
+                                source,
                                 Activation.CLAMPED_SWIGLU)));
     }
 }

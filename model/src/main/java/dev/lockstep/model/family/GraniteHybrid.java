@@ -7,7 +7,6 @@ import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
 import dev.lockstep.model.layer.Embedding;
-import dev.lockstep.model.layer.ExpertSource;
 import dev.lockstep.model.layer.FeedForward;
 import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.Mamba2;
@@ -15,7 +14,6 @@ import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.SelfAttention;
-import dev.lockstep.model.layer.SharedExpert;
 import java.util.List;
 import java.util.Set;
 
@@ -25,7 +23,7 @@ public final class GraniteHybrid implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("GraniteMoeHybridForCausalLM");
+        return Set.of("GraniteMoeHybridForCausalLM", "granitehybrid");
     }
 
     @Override
@@ -57,15 +55,14 @@ public final class GraniteHybrid implements ModelFamily {
     private static FeedForward feedForward(Weights weights, String layer) {
         String shared = layer + ".shared_mlp";
         if (weights.config().details().experts().isPresent()) {
-            String block = layer + ".block_sparse_moe";
             return MixtureOfExperts.load(
                             weights,
-                            block + ".router.layer",
-                            new ExpertSource.Merged(
-                                    block + ".input_linear", block + ".output_linear"))
-                    .with(
-                            SharedExpert.merged(
-                                    weights, shared + ".input_linear", shared + ".output_linear"));
+                            layer + ".block_sparse_moe.router.layer",
+                            GraniteMoe.expertSource(weights, layer))
+                    .with(GraniteMoe.sharedExpert(weights, shared));
+        }
+        if (weights.has(layer + ".mlp.gate_proj.weight")) {
+            return FeedForward.gated(weights, layer + ".mlp");
         }
         return FeedForward.gated(
                 weights,

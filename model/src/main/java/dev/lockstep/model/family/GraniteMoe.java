@@ -28,7 +28,7 @@ public final class GraniteMoe implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM");
+        return Set.of("GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM", "granitemoe");
     }
 
     @Override
@@ -59,17 +59,28 @@ public final class GraniteMoe implements ModelFamily {
     }
 
     private static MixtureOfExperts experts(Weights weights, String layer) {
-        String block = layer + ".block_sparse_moe";
         MixtureOfExperts experts =
                 MixtureOfExperts.load(
                         weights,
-                        block + ".router.layer",
-                        new ExpertSource.Merged(block + ".input_linear", block + ".output_linear"));
-        String shared = layer + ".shared_mlp";
+                        layer + ".block_sparse_moe.router.layer",
+                        expertSource(weights, layer));
         return SharedExpert.isConfigured(weights)
-                ? experts.with(
-                        SharedExpert.merged(
-                                weights, shared + ".input_linear", shared + ".output_linear"))
+                ? experts.with(sharedExpert(weights, layer + ".shared_mlp"))
                 : experts;
+    }
+
+    /// Returns the experts, which GGUF files have in a matrix for each projection.
+    static ExpertSource expertSource(Weights weights, String layer) {
+        String block = layer + ".block_sparse_moe";
+        return weights.has(layer + ".mlp.experts.gate_proj.weight")
+                ? ExpertSource.Separate.of(layer + ".mlp.experts")
+                : new ExpertSource.Merged(block + ".input_linear", block + ".output_linear");
+    }
+
+    /// Loads the experts that every token uses, which GGUF files have in three matrices.
+    static SharedExpert sharedExpert(Weights weights, String shared) {
+        return weights.has(shared + ".gate_proj.weight")
+                ? SharedExpert.load(weights, shared)
+                : SharedExpert.merged(weights, shared + ".input_linear", shared + ".output_linear");
     }
 }

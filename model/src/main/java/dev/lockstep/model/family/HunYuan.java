@@ -26,7 +26,7 @@ public final class HunYuan implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("HunYuanDenseV1ForCausalLM", "HunYuanMoEV1ForCausalLM");
+        return Set.of("HunYuanDenseV1ForCausalLM", "HunYuanMoEV1ForCausalLM", "hunyuan-dense");
     }
 
     @Override

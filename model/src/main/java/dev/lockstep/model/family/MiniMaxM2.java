@@ -25,7 +25,7 @@ public final class MiniMaxM2 implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("MiniMaxM2ForCausalLM");
+        return Set.of("MiniMaxM2ForCausalLM", "minimax-m2");
     }
 
     @Override

@@ -23,7 +23,7 @@ public final class Olmoe implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("OlmoeForCausalLM");
+        return Set.of("OlmoeForCausalLM", "olmoe");
     }
 
     @Override

@@ -25,7 +25,7 @@ public final class Qwen2Moe implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Qwen2MoeForCausalLM");
+        return Set.of("Qwen2MoeForCausalLM", "qwen2moe");
     }
 
     @Override

@@ -23,40 +23,45 @@ import java.util.Set;
 /// experts beside a shared one in every layer. Weights of norms are stored minus 1, but for the one
 /// in the delta net.
 public final class Qwen3Next implements ModelFamily {
+    private static final String GGUF = "qwen3next";
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Qwen3NextForCausalLM");
+        return Set.of("Qwen3NextForCausalLM", GGUF);
     }
 
     @Override
     public Model load(Weights weights) {
-        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        // GGUF files store the sum 1 + w.
+        float added = weights.config().architecture().equals(GGUF) ? 0 : 1;
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i, added));
         return Decoder.of(
                 weights,
                 Embedding.load(weights, "model.embed_tokens"),
                 layers,
-                Norm.rms(weights, "model.norm", 1),
+                Norm.rms(weights, "model.norm", added),
                 LmHead.load(weights, "model.embed_tokens"));
     }
 
-    private static Decoder.Layer layer(Weights weights, int i) {
+    private static Decoder.Layer layer(Weights weights, int i, float added) {
         String layer = "model.layers." + i;
         return new Decoder.Layer(
                 ResidualBranch.of(
-                        Norm.rms(weights, layer + ".input_layernorm", 1), mixer(weights, i, layer)),
+                        Norm.rms(weights, layer + ".input_layernorm", added),
+                        mixer(weights, i, layer, added)),
                 ResidualBranch.of(
-                        Norm.rms(weights, layer + ".post_attention_layernorm", 1),
+                        Norm.rms(weights, layer + ".post_attention_layernorm", added),
                         feedForward(weights, i, layer + ".mlp")));
     }
 
-    private static ResidualBranch.Sublayer mixer(Weights weights, int i, String layer) {
+    private static ResidualBranch.Sublayer mixer(
+            Weights weights, int i, String layer, float added) {
         if (weights.config().keepsState(i)) {
-            return GatedDeltaNet.merged(weights, i, layer + ".linear_attn");
+            return GatedDeltaNet.load(weights, i, layer + ".linear_attn");
         }
         String attention = layer + ".self_attn";
         return GatedAttention.rotary(
-                weights, i, attention, QueryKeyNorm.perHead(weights, attention, 1));
+                weights, i, attention, QueryKeyNorm.perHead(weights, attention, added));
     }
 
     private static FeedForward feedForward(Weights weights, int i, String mlp) {

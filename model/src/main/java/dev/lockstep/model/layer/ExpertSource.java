@@ -15,7 +15,7 @@ public sealed interface ExpertSource {
     ExpertWeights load(Weights weights, int expert);
 
     /// A matrix for each expert and projection, `prefix.5.gate.weight`; or, as in GGUF files, all
-    /// experts of a projection one below the other, `prefix.gate.weight`.
+    /// experts of a projection one below the other, `prefix.gate.weight`, maybe with a bias.
     record Separate(String prefix, String gate, String up, String down) implements ExpertSource {
 
         /// Returns the names that most families use.
@@ -33,7 +33,9 @@ public sealed interface ExpertSource {
             OutputRows downRows = matrix(weights, down, expert, hidden, width);
             return new ExpertWeights(
                     weights.packRows(gateRows.cut(own), upRows.cut(own)),
-                    weights.packColumns(downRows, own));
+                    weights.packColumns(downRows, own),
+                    weights.bias(gateRows.cut(own), upRows.cut(own)),
+                    weights.shard().rank() == 0 ? weights.bias(downRows) : Optional.empty());
         }
 
         private OutputRows matrix(Weights weights, String name, int expert, int rows, int columns) {
@@ -134,7 +136,12 @@ public sealed interface ExpertSource {
             Weights weights, String name, int expert, int rows, int columns) {
         int count = weights.config().feedForwardsPerLayer();
         String stored = weights.has(name + ".weight") ? name + ".weight" : name;
-        return OutputRows.of(weights.matrix(stored, count * rows, columns))
-                .cut(new Span(expert * rows, (expert + 1) * rows));
+        WeightMatrix matrix = weights.matrix(stored, count * rows, columns);
+        Optional<WeightMatrix> bias =
+                weights.has(name + ".bias")
+                        ? Optional.of(weights.part(name + ".bias", 1, 0, count * rows, 1))
+                        : Optional.empty();
+        var own = new Span(expert * rows, (expert + 1) * rows);
+        return new OutputRows(matrix, bias, own);
     }
 }

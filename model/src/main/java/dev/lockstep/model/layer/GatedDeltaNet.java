@@ -102,24 +102,38 @@ public record GatedDeltaNet(
         return output.bias();
     }
 
-    /// Loads a layer whose projections are two matrices with the rows of each key head together:
-    /// `in_proj_qkvz` and `in_proj_ba`.
+    /// Loads `in_proj_qkvz`, which has the rows of each key head together, or `in_proj_qkv` and
+    /// `in_proj_z`; `in_proj_ba`, or `in_proj_b` and `in_proj_a`; the convolution, the gates, the
+    /// norm and `out_proj`.
     ///
     /// @param prefix the prefix of the layer's tensors
-    public static GatedDeltaNet merged(Weights weights, int layer, String prefix) {
+    public static GatedDeltaNet load(Weights weights, int layer, String prefix) {
         StateShard shard = shard(weights);
         var config = (StateConfig.GatedDelta) shard.config();
-        int hidden = weights.config().hiddenSize();
+        return of(
+                weights,
+                layer,
+                prefix,
+                weights.has(prefix + ".in_proj_qkvz.weight")
+                        ? weights.packRows(mergedInput(weights, prefix, shard, config))
+                        : weights.packRows(separateInput(weights, prefix, shard, config)),
+                weights.has(prefix + ".in_proj_ba.weight")
+                        ? weights.packRows(mergedGates(weights, prefix, shard, config))
+                        : weights.packRows(separateGates(weights, prefix, shard, config)));
+    }
+
+    private static ChosenRows mergedInput(
+            Weights weights, String prefix, StateShard shard, StateConfig.GatedDelta config) {
         int group = config.group();
         int keySize = config.keySize();
         int valueSize = config.valueSize();
         int block = 2 * keySize + 2 * group * valueSize;
         WeightMatrix qkvz =
-                weights.matrix(prefix + ".in_proj_qkvz.weight", config.keyHeads() * block, hidden);
-        WeightMatrix ba =
-                weights.matrix(prefix + ".in_proj_ba.weight", 2 * config.valueHeads(), hidden);
+                weights.matrix(
+                        prefix + ".in_proj_qkvz.weight",
+                        config.keyHeads() * block,
+                        weights.config().hiddenSize());
         List<Span> rows = new ArrayList<>();
-        List<Span> gateRows = new ArrayList<>();
         for (int part = 0; part < 2; part++) {
             for (int head : shard.keyHeads().numbers()) {
                 rows.add(new Span(0, keySize).plus(head * block + part * keySize));
@@ -132,49 +146,54 @@ public record GatedDeltaNet(
                                 + 2 * keySize
                                 + (part * group + head % group) * valueSize;
                 rows.add(new Span(0, valueSize).plus(first));
-                int gate = head / group * 2 * group + part * group + head % group;
-                gateRows.add(new Span(gate, gate + 1));
             }
         }
-        return of(
-                weights,
-                layer,
-                prefix,
-                weights.packRows(ChosenRows.of(qkvz, rows)),
-                weights.packRows(ChosenRows.of(ba, gateRows)));
+        return ChosenRows.of(qkvz, rows);
     }
 
-    /// Loads a layer whose projections are matrices of their own: `in_proj_qkv`, `in_proj_z`,
-    /// `in_proj_b` and `in_proj_a`.
-    ///
-    /// @param prefix the prefix of the layer's tensors
-    public static GatedDeltaNet separate(Weights weights, int layer, String prefix) {
-        StateShard shard = shard(weights);
-        var config = (StateConfig.GatedDelta) shard.config();
+    private static ChosenRows mergedGates(
+            Weights weights, String prefix, StateShard shard, StateConfig.GatedDelta config) {
+        int group = config.group();
+        WeightMatrix ba =
+                weights.matrix(
+                        prefix + ".in_proj_ba.weight",
+                        2 * config.valueHeads(),
+                        weights.config().hiddenSize());
+        List<Span> rows = new ArrayList<>();
+        for (int part = 0; part < 2; part++) {
+            for (int head : shard.valueHeads().numbers()) {
+                int gate = head / group * 2 * group + part * group + head % group;
+                rows.add(new Span(gate, gate + 1));
+            }
+        }
+        return ChosenRows.of(ba, rows);
+    }
+
+    private static ChosenRows[] separateInput(
+            Weights weights, String prefix, StateShard shard, StateConfig.GatedDelta config) {
         int hidden = weights.config().hiddenSize();
         int keys = config.keyHeads() * config.keySize();
         int values = config.valueHeads() * config.valueSize();
-        return of(
-                weights,
-                layer,
-                prefix,
-                weights.packRows(
-                        ChosenRows.of(
-                                weights.matrix(
-                                        prefix + ".in_proj_qkv.weight", 2 * keys + values, hidden),
-                                channels(shard, config)),
-                        ChosenRows.of(
-                                weights.matrix(prefix + ".in_proj_z.weight", values, hidden),
-                                List.of(shard.values()))),
-                weights.packRows(
-                        ChosenRows.of(
-                                weights.matrix(
-                                        prefix + ".in_proj_b.weight", config.valueHeads(), hidden),
-                                List.of(shard.valueHeads())),
-                        ChosenRows.of(
-                                weights.matrix(
-                                        prefix + ".in_proj_a.weight", config.valueHeads(), hidden),
-                                List.of(shard.valueHeads()))));
+        return new ChosenRows[] {
+            ChosenRows.of(
+                    weights.matrix(prefix + ".in_proj_qkv.weight", 2 * keys + values, hidden),
+                    channels(shard, config)),
+            ChosenRows.of(
+                    weights.matrix(prefix + ".in_proj_z.weight", values, hidden),
+                    List.of(shard.values()))
+        };
+    }
+
+    private static ChosenRows[] separateGates(
+            Weights weights, String prefix, StateShard shard, StateConfig.GatedDelta config) {
+        int hidden = weights.config().hiddenSize();
+        List<Span> own = List.of(shard.valueHeads());
+        return new ChosenRows[] {
+            ChosenRows.of(
+                    weights.matrix(prefix + ".in_proj_b.weight", config.valueHeads(), hidden), own),
+            ChosenRows.of(
+                    weights.matrix(prefix + ".in_proj_a.weight", config.valueHeads(), hidden), own)
+        };
     }
 
     private static StateShard shard(Weights weights) {
@@ -209,7 +228,7 @@ public record GatedDeltaNet(
                         config.keySize(),
                         config.valueSize(),
                         config.group(),
-                        shard.valueHeads().from() % config.group()),
+                        shard.keyOffset()),
                 input,
                 gateInput,
                 weights.taps(
@@ -231,8 +250,7 @@ public record GatedDeltaNet(
     private static StateGates gates(
             Weights weights, String prefix, StateConfig.GatedDelta config, StateShard shard) {
         return StateGates.ofDelta(
-                StateLayer.rates(
-                        weights, prefix + ".A_log", config.valueHeads(), shard.valueHeads()),
+                StateLayer.rates(weights, prefix, config.valueHeads(), shard.valueHeads()),
                 weights.vector(prefix + ".dt_bias", config.valueHeads(), shard.valueHeads(), 0));
     }
 

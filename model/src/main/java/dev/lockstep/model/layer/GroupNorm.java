@@ -64,7 +64,9 @@ public record GroupNorm(
         }
         return new GroupNorm(
                 weights.kernels(),
-                weights.vector(name + ".weight", config.valueColumns(), columns, 0),
+                weights.vector(
+                        weights.part(name + ".weight", 1, 0, config.valueColumns(), 1)
+                                .floats(columns.from(), columns.size())),
                 (float) weights.config().normEpsilon(),
                 config.groups(),
                 size,

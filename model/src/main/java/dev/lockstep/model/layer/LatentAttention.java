@@ -131,15 +131,16 @@ public record LatentAttention(
     }
 
     /// Loads `q_a_proj`, `q_a_layernorm` and `q_b_proj`, or `q_proj`; `kv_a_proj_with_mqa`,
-    /// `kv_a_layernorm`, `kv_b_proj` and `o_proj`.
+    /// `kv_a_layernorm`, `kv_b_proj` and `o_proj`. GGUF files have `k_b_proj`, with `Wkᵀ` of each
+    /// head, and `v_b_proj` in place of `kv_b_proj`.
     public static LatentAttention load(Weights weights, int layer, String attention) {
         LatentConfig config = weights.config().attention().latent().orElseThrow();
         Span heads = weights.shard().queryHeads();
         List<PackedWeight> absorbed = new ArrayList<>();
         List<PackedWeight> values = new ArrayList<>();
         for (int head : heads.numbers()) {
-            absorbed.add(absorbed(weights, attention + ".kv_b_proj.weight", head));
-            values.add(values(weights, attention + ".kv_b_proj.weight", head));
+            absorbed.add(absorbed(weights, attention, head));
+            values.add(values(weights, attention, head));
         }
         int group = weights.config().pagedGroup(layer);
         return new LatentAttention(
@@ -197,17 +198,34 @@ public record LatentAttention(
                 ordered.cut(new Span(0, rank)));
     }
 
-    private static PackedWeight absorbed(Weights weights, String name, int head) {
+    private static PackedWeight absorbed(Weights weights, String attention, int head) {
         LatentConfig config = config(weights);
-        int rows = weights.config().attention().headCount() * keyAndValue(config);
+        int heads = weights.config().attention().headCount();
+        String transposed = attention + ".k_b_proj.weight";
+        if (weights.has(transposed)) {
+            return weights.packRows(
+                    OutputRows.of(
+                            weights.part(
+                                    transposed, heads, head, config.rank(), config.plainDim())));
+        }
+        String name = attention + ".kv_b_proj.weight";
+        int rows = heads * keyAndValue(config);
         int from = head * keyAndValue(config);
         var own = new Span(from, from + config.plainDim());
         return weights.packTransposedRows(name, rows, config.rank(), own);
     }
 
-    private static PackedWeight values(Weights weights, String name, int head) {
+    private static PackedWeight values(Weights weights, String attention, int head) {
         LatentConfig config = config(weights);
-        int rows = weights.config().attention().headCount() * keyAndValue(config);
+        int heads = weights.config().attention().headCount();
+        String alone = attention + ".v_b_proj.weight";
+        if (weights.has(alone)) {
+            return weights.packRows(
+                    OutputRows.of(
+                            weights.part(alone, heads, head, config.valueDim(), config.rank())));
+        }
+        String name = attention + ".kv_b_proj.weight";
+        int rows = heads * keyAndValue(config);
         int from = head * keyAndValue(config) + config.plainDim();
         var own = new Span(from, from + config.valueDim());
         return weights.packRows(OutputRows.of(weights.matrix(name, rows, config.rank())).cut(own));

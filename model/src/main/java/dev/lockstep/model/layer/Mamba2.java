@@ -145,7 +145,7 @@ public record Mamba2(
                         config.stateSize(),
                         config.headSize(),
                         config.group(),
-                        shard.valueHeads().from() % config.group()),
+                        shard.keyOffset()),
                 weights.packRows(ChosenRows.of(all.matrix(), inputs)),
                 weights.packRows(ChosenRows.of(all.matrix(), List.of(steps, steps))),
                 weights.taps(conv + ".weight", channels, config.taps(), own.toArray(new Span[0])),
@@ -178,7 +178,7 @@ public record Mamba2(
     private static StateGates gates(
             Weights weights, String prefix, StateConfig.Mamba2 config, StateShard shard) {
         return new StateGates(
-                StateLayer.rates(weights, prefix + ".A_log", config.heads(), shard.valueHeads()),
+                StateLayer.rates(weights, prefix, config.heads(), shard.valueHeads()),
                 weights.vector(prefix + ".dt_bias", config.heads(), shard.valueHeads(), 0),
                 (float) config.leastStep(),
                 (float) config.mostStep(),

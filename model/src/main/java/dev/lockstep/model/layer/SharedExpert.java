@@ -49,8 +49,8 @@ public record SharedExpert(
     public static SharedExpert gated(Weights weights, String mlp) {
         SharedExpert plain = load(weights, mlp + ".shared_expert");
         WeightMatrix gate =
-                weights.matrix(
-                        mlp + ".shared_expert_gate.weight", 1, weights.config().hiddenSize());
+                weights.part(
+                        mlp + ".shared_expert_gate.weight", 1, 0, 1, weights.config().hiddenSize());
         return new SharedExpert(
                 plain.kernels,
                 plain.activation,

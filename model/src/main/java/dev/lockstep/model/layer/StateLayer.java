@@ -35,9 +35,13 @@ public sealed interface StateLayer extends ResidualBranch.Sublayer
         }
     }
 
-    /// Returns −e^A of some heads, from a vector of A for all.
-    static Tensor rates(Weights weights, String name, int heads, Span some) {
-        float[] rates = weights.values(name, heads, some);
+    /// Returns the rates −e^A of some heads, from `A_log`; or from `A` of GGUF files, which are the
+    /// rates.
+    static Tensor rates(Weights weights, String prefix, int heads, Span some) {
+        if (weights.has(prefix + ".A")) {
+            return weights.vector(weights.values(prefix + ".A", heads, some));
+        }
+        float[] rates = weights.values(prefix + ".A_log", heads, some);
         for (int i = 0; i < rates.length; i++) {
             rates[i] = (float) -Math.exp(rates[i]);
         }

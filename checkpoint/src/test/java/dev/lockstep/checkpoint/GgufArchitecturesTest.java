@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// What GGUF files of mixtures and hybrids say by rules of their architecture, and what they may
+/// not say.
+class GgufArchitecturesTest {
+    @TempDir Path folder;
+
+    @Test
+    void layersWithoutARouterAreDense() throws IOException {
+        ModelConfig config = open(glm().number("glm4moe.expert_gating_func", 2)).config();
+        ExpertConfig experts = config.details().experts().orElseThrow();
+        assertEquals(Set.of(0), experts.dense().layers());
+        assertEquals(96, experts.dense().size());
+        assertEquals(32, config.feedForwardSize());
+        assertEquals(48, experts.sharedSize());
+        assertEquals(ExpertConfig.Score.SIGMOID, experts.score());
+        assertEquals(1.5, experts.scale());
+        assertFalse(experts.renormalized());
+    }
+
+    @Test
+    void blocksThatPredictFurtherTokensAreNoLayers() throws IOException {
+        assertEquals(
+                1, open(glm().number("glm4moe.nextn_predict_layers", 1)).config().layerCount());
+        refuse(
+                glm().number("glm4moe.nextn_predict_layers", 2),
+                "glm4moe.nextn_predict_layers is 2",
+                "less than the 2 blocks");
+    }
+
+    @Test
+    void anotherScoreOfExpertsIsRefused() throws IOException {
+        refuse(
+                glm().number("glm4moe.expert_gating_func", 1),
+                "glm4moe.expert_gating_func is 1",
+                "expected 2");
+    }
+
+    @Test
+    void keysOfAnotherArchitectureAreRefused() throws IOException {
+        for (String key : new String[] {"attention.key_length_mla", "ssm.state_size"}) {
+            refuse(glm().number("glm4moe." + key, 8), "glm4moe." + key, "absent");
+        }
+    }
+
+    @Test
+    void activationParametersOfMetadataAreTensors() throws IOException {
+        GgufBytes bytes = new GgufBytes(3).text("general.architecture", "apertus");
+        for (String name : new String[] {"alpha_n", "alpha_p", "beta", "eps"}) {
+            bytes.reals("xielu." + name, List.of(0.5f, 0.25f));
+        }
+        Path file = write(bytes.tensor("token_embd.weight", 0, 64, 256));
+        GgufMetadata metadata = GgufFile.open(file).metadata();
+        Map<String, StoredTensor> tensors = XieluTensors.of(metadata, "apertus");
+        assertEquals(8, tensors.size());
+        assertEquals(
+                0.25f,
+                Objects.requireNonNull(tensors.get("model.layers.1.mlp.act_fn.alpha_p"))
+                        .weight("alpha")
+                        .floats(0, 1)[0]);
+        assertEquals(Map.of(), XieluTensors.of(metadata, "llama"));
+    }
+
+    private static GgufBytes glm() {
+        return new GgufBytes(3)
+                .text("general.architecture", "glm4moe")
+                .number("glm4moe.block_count", 2)
+                .number("glm4moe.embedding_length", 64)
+                .number("glm4moe.context_length", 128)
+                .number("glm4moe.feed_forward_length", 96)
+                .number("glm4moe.expert_feed_forward_length", 32)
+                .number("glm4moe.attention.head_count", 4)
+                .number("glm4moe.expert_count", 4)
+                .number("glm4moe.expert_used_count", 2)
+                .real("glm4moe.expert_weights_scale", 1.5f)
+                .real("glm4moe.attention.layer_norm_rms_epsilon", 1e-5f)
+                .tensor("token_embd.weight", 0, 64, 256)
+                .tensor("blk.1.ffn_gate_inp.weight", 0, 64, 4)
+                .tensor("blk.1.ffn_up_shexp.weight", 0, 64, 48);
+    }
+
+    private void refuse(GgufBytes bytes, String... words) throws IOException {
+        Path file = write(bytes);
+        Refused.naming(() -> Checkpoint.open(file), words);
+    }
+
+    private Checkpoint open(GgufBytes bytes) throws IOException {
+        return Checkpoint.open(write(bytes));
+    }
+
+    private Path write(GgufBytes bytes) throws IOException {
+        return Files.write(folder.resolve("m.gguf"), bytes.build());
+    }
+}
