@@ -10,4 +10,8 @@ public interface EmbeddingTable {
 
     /// Returns the bytes of device memory used beyond the mapped file.
     long bytes();
+
+    /// Returns whether the table reads the rows from which it was prepared, so that their memory
+    /// must stay.
+    boolean readsSource();
 }

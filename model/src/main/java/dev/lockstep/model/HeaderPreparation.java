@@ -36,6 +36,11 @@ final class HeaderPreparation implements Preparation {
         public long bytes() {
             return 0;
         }
+
+        @Override
+        public boolean readsSource() {
+            return false;
+        }
     }
 
     private record NoExperts(ExpertLayer layer) implements ExpertSet {}

@@ -26,6 +26,10 @@ import java.util.function.ToDoubleFunction;
 /// A checkpoint opened for loading: what a worker must know before it allocates memory. It needs no
 /// closing.
 public final class ModelSource {
+    /// The embeddings of tokens, of which a checkpoint has one.
+    private static final List<String> EMBEDDINGS =
+            List.of("model.embed_tokens.weight", "transformer.wte.weight");
+
     private final Checkpoint checkpoint;
     private final ModelLoader loader;
     private final Set<String> decodedInstead = ConcurrentHashMap.newKeySet();
@@ -220,17 +224,31 @@ public final class ModelSource {
                         config(), shard.size(), type, maxTokens, maxSequences);
     }
 
-    /// Returns the bytes of a rank's packed matrices, estimated from the headers: every type in the
-    /// proportion it has in the checkpoint, in the size to which these kernels pack it.
+    /// Returns the bytes of a rank's packed matrices and of a decoded embedding, estimated from the
+    /// headers: every type in the proportion it has in the checkpoint, in the size to which these
+    /// kernels pack it.
     public long weightBytes(Shard shard, Kernels kernels, DType compute) {
-        return weightBytes(shard, type -> kernels.bytesPerWeight(type, compute));
+        return weightBytes(shard, type -> kernels.bytesPerWeight(type, compute))
+                + decodedEmbeddingBytes();
     }
 
     /// Returns an estimate of [#weightBytes] without kernels: quantized weights that stay packed
     /// have the size of their blocks, others that of the compute type.
     public long expectedWeightBytes(
             Shard shard, ComputeTypes types, DeviceCapabilities capabilities) {
-        return weightBytes(shard, type -> capabilities.bytesPerWeight(type, types.compute()));
+        return weightBytes(shard, type -> capabilities.bytesPerWeight(type, types.compute()))
+                + decodedEmbeddingBytes();
+    }
+
+    /// Returns the bytes of the embedding, whole on every rank, if its file keeps it in a form that
+    /// is decoded; a table that is read in the mapped file takes no memory.
+    private long decodedEmbeddingBytes() {
+        return EMBEDDINGS.stream()
+                .filter(checkpoint::has)
+                .map(checkpoint::tensor)
+                .filter(matrix -> matrix.decoder().isPresent())
+                .mapToLong(matrix -> matrix.rows() * matrix.type().rowBytes(matrix.columns()))
+                .sum();
     }
 
     /// Returns the bytes of the matrices that a rank reads from the files, estimated in the same

@@ -366,7 +366,8 @@ public final class Weights {
         return vector(factors);
     }
 
-    /// Returns an embedding table, whole on every rank.
+    /// Returns an embedding table, whole on every rank. A decoded one that is read in memory lives
+    /// as long as the process, like a mapped one.
     public EmbeddingTable embedding(String name, int rows) {
         return embedding(name, rows, 0);
     }
@@ -375,14 +376,19 @@ public final class Weights {
     public EmbeddingTable embedding(String name, int rows, int first) {
         WeightMatrix whole = matrix(name, rows, config().hiddenSize());
         WeightMatrix matrix = first == 0 ? whole : whole.part(first, rows - first);
-        EmbeddingTable table =
-                kernels.prepareEmbedding(
-                        source(
-                                ChosenRows.of(OutputRows.of(matrix)),
-                                new Span(0, matrix.columns()),
-                                // A decoded table lives as long as the process, like a mapped one.
-                                Arena.ofShared()));
+        Arena decoded = Arena.ofShared();
+        WeightRows source =
+                source(
+                        ChosenRows.of(OutputRows.of(matrix)),
+                        new Span(0, matrix.columns()),
+                        decoded);
+        EmbeddingTable table = kernels.prepareEmbedding(source);
         bytes += table.bytes();
+        if (!table.readsSource()) {
+            decoded.close();
+        } else if (matrix.decoder().isPresent()) {
+            bytes += source.data().byteSize();
+        }
         return table;
     }
 

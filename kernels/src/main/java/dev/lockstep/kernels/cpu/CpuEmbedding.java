@@ -43,6 +43,11 @@ record CpuEmbedding(
         return sourceRows.byteSize();
     }
 
+    @Override
+    public boolean readsSource() {
+        return true;
+    }
+
     private static MemorySegment toNative(MemorySegment data, Arena arena) {
         return data.isNative() ? data : arena.allocate(data.byteSize(), 64).copyFrom(data);
     }

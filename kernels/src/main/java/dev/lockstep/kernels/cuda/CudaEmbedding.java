@@ -22,4 +22,9 @@ record CudaEmbedding(
     public long bytes() {
         return rows * rowBytes;
     }
+
+    @Override
+    public boolean readsSource() {
+        return false;
+    }
 }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import java.net.URISyntaxException;
+import java.nio.file.Path;
+import java.util.Objects;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// The plan of a model's memory has what an embedding takes that is decoded when it is loaded.
+class DecodedEmbeddingTest {
+    /// Norms, and a row of the file for each token: of no kind of matrix.
+    private static final long OTHERS = 5 * 64 * Float.BYTES + 96 * Integer.BYTES;
+
+    @ParameterizedTest
+    @CsvSource({"1, 0", "2, 0", "2, 1"})
+    void theLoadedBytesAreThoseOfThePlan(int size, int rank) throws Exception {
+        ModelSource source = ModelSource.open(folder("quantized/mlx"));
+        Shard shard = source.shard(rank, size);
+        var settings = new LoadSettings(DType.F32, DType.F32, 16, 64, LoadSettings.Progress.none());
+        try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
+            long planned = source.weightBytes(shard, kernels, DType.F32);
+            long loaded = source.load(shard, kernels, settings).weightBytes();
+            assertEquals(planned + OTHERS, loaded);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"quantized/mlx, 12288", "references/llama-f16-sharded, 0"})
+    void onlyADecodedEmbeddingIsPlannedBesideTheMatrices(String name, long bytes) throws Exception {
+        ModelSource source = ModelSource.open(folder(name));
+        Shard shard = source.shard(0, 1);
+        try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
+            // F16 in the files, or decoded to it.
+            long matrices = 2 * source.storedWeightBytes(shard);
+            assertEquals(matrices + bytes, source.weightBytes(shard, kernels, DType.F32));
+        }
+    }
+
+    private static Path folder(String name) throws URISyntaxException {
+        return Path.of(
+                Objects.requireNonNull(DecodedEmbeddingTest.class.getResource("/" + name)).toURI());
+    }
+}
