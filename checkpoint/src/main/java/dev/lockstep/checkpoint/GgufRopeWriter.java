@@ -41,6 +41,7 @@ record GgufRopeWriter(GgufHeader header, String architecture) {
                     }
                     case RopeScaling.Divisors divisors -> divisors;
                     case RopeScaling.Dynamic dynamic -> dynamic;
+                    case RopeScaling.Proportional proportional -> proportional;
                 };
         return new Written(new RopeConfig(rope.theta(), rope.rotaryDim(), scaling), tensors);
     }

@@ -28,7 +28,13 @@ import java.util.function.ToDoubleFunction;
 public final class ModelSource {
     /// The embeddings of tokens, of which a checkpoint has one.
     private static final List<String> EMBEDDINGS =
-            List.of("model.embed_tokens.weight", "transformer.wte.weight");
+            List.of(
+                    "model.embed_tokens.weight",
+                    "transformer.wte.weight",
+                    "gpt_neox.embed_in.weight",
+                    "model.tok_embeddings.weight",
+                    "model.embeddings.weight",
+                    "backbone.embeddings.weight");
 
     private final Checkpoint checkpoint;
     private final ModelLoader loader;

@@ -17,6 +17,7 @@ class KvCapacityTest {
         var kv =
                 new KvCapacity(
                         List.of(KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 65)),
+                        List.of(2, 2),
                         BLOCK,
                         1000,
                         false);
