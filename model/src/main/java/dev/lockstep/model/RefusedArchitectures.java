@@ -11,6 +11,8 @@ import java.util.TreeMap;
 /// a plain decoder.
 final class RefusedArchitectures {
     private static final String ALIBI = "its scores fall with the distance (ALiBi)";
+    private static final String BIAS = "its scores have a bias by distance";
+    private static final String PAIRS = "its head, which scores a pair of texts, is not computed";
     private static final String ENCODER_DECODER = "it has an encoder beside its decoder";
     private static final String PER_LAYER =
             "it has embeddings of its own in each layer and layers that share keys and values";
@@ -20,21 +22,29 @@ final class RefusedArchitectures {
                     Map.ofEntries(
                             Map.entry("BaichuanForCausalLM", "it joins q, k and v in W_pack"),
                             Map.entry("BartForConditionalGeneration", ENCODER_DECODER),
+                            Map.entry("BertForSequenceClassification", PAIRS),
                             Map.entry("BloomForCausalLM", ALIBI),
                             Map.entry("ChatGLMModel", "it is the older form of GlmForCausalLM"),
                             Map.entry("DiffLlamaForCausalLM", "it subtracts two softmaxes"),
                             Map.entry("FalconForCausalLM", "its q, k and v alternate in a matrix"),
                             Map.entry("Gemma3nForCausalLM", PER_LAYER),
                             Map.entry("Gemma3nForConditionalGeneration", PER_LAYER),
+                            Map.entry("JinaBertForMaskedLM", ALIBI),
+                            Map.entry("JinaBertModel", ALIBI),
+                            Map.entry("MPNetForMaskedLM", BIAS),
+                            Map.entry("MPNetModel", BIAS),
                             Map.entry(
                                     "MllamaForConditionalGeneration",
                                     "it attends to images in layers of its own"),
+                            Map.entry("ModernBertForSequenceClassification", PAIRS),
                             Map.entry("MptForCausalLM", ALIBI),
                             Map.entry(
                                     "PaliGemmaForConditionalGeneration",
                                     "its prompts attend in both directions"),
+                            Map.entry("RobertaForSequenceClassification", PAIRS),
                             Map.entry("T5ForConditionalGeneration", ENCODER_DECODER),
-                            Map.entry("WhisperForConditionalGeneration", ENCODER_DECODER)));
+                            Map.entry("WhisperForConditionalGeneration", ENCODER_DECODER),
+                            Map.entry("XLMRobertaForSequenceClassification", PAIRS)));
 
     private RefusedArchitectures() {}
 
