@@ -2,6 +2,7 @@
 package dev.lockstep.scheduler;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -23,12 +24,20 @@ class EncoderStepsTest {
 
     /// At most 64 tokens in a step, of which 32 were measured to take the goal.
     private static GroupShape shape() {
-        return new GroupShape(1, 4, 64, 0, MEASURED, 120, 4, 2, List.of(NONE));
+        return shape(1);
+    }
+
+    private static GroupShape shape(long epoch) {
+        return new GroupShape(epoch, 4, 64, 0, MEASURED, 120, 4, 2, List.of(NONE));
     }
 
     private static Scheduler scheduler(String capacity) {
+        return scheduler(capacity, 1);
+    }
+
+    private static Scheduler scheduler(String capacity, long epoch) {
         return new Scheduler(
-                shape(),
+                shape(epoch),
                 new WaitingLimits(100, 10_000),
                 new Policies(capacity, "equal-progress", "fcfs", Map.of(), true),
                 new BlockHasher(FakeWorker.KEY),
@@ -81,6 +90,26 @@ class EncoderStepsTest {
         assertEquals(lengths.stream().sorted().toList(), counts.stream().sorted().toList());
         assertEquals(MEASURED, steps.getFirst());
         assertTrue(steps.contains(64));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"maximum-utilization", "guaranteed-no-evict"})
+    void thePromptsOfAStepThatEndedARankRunApart(String capacity) {
+        Scheduler scheduler = scheduler(capacity);
+        List<Sequence> both = List.of(sequence(3, 0), sequence(5, 0));
+        both.forEach(each -> scheduler.submit(List.of(each), 0));
+        assertEquals(2, scheduler.plan(0).rows().size());
+        LostSequences lost = scheduler.lose(true, 0);
+        assertEquals(both, lost.parked());
+        Scheduler next = scheduler(capacity, 2);
+        lost.parked().forEach(each -> next.resume(each, 0));
+        StepPlan alone = next.plan(0);
+        assertEquals(1, alone.rows().size());
+        assertEquals(both.getFirst(), alone.rows().getFirst().sequence());
+        assertFalse(next.canPlan(), "a suspect's step is the only one in flight");
+        next.apply(new FakeWorker(shape(2)).run(alone), 0);
+        assertEquals(both.getLast(), next.plan(0).rows().getFirst().sequence());
+        assertEquals(List.of(both.getLast()), next.lose(true, 0).poisoned());
     }
 
     @Test
