@@ -41,7 +41,7 @@ final class SentenceModules {
         }
         List<Module> modules = new ArrayList<>();
         for (JsonNode each : JsonObject.readList(file)) {
-            modules.add(module(new JsonObject(file, "[" + modules.size() + "].", each)));
+            modules.add(module(folder, new JsonObject(file, "[" + modules.size() + "].", each)));
         }
         if (modules.isEmpty() || !modules.getFirst().kind().equals("Transformer")) {
             throw new CheckpointException(file + ": the first module must be a Transformer");
@@ -49,7 +49,7 @@ final class SentenceModules {
         return Optional.of(new SentenceModules(file, modules.subList(1, modules.size())));
     }
 
-    private static Module module(JsonObject entry) {
+    private static Module module(Path folder, JsonObject entry) {
         String type = entry.text("type").orElseThrow(() -> entry.missing("type"));
         if (!type.startsWith(PACKAGE)) {
             throw entry.wrong("type", type, "a module of " + PACKAGE + "*");
@@ -59,8 +59,9 @@ final class SentenceModules {
         if (!path.matches("([A-Za-z0-9_][A-Za-z0-9_.-]*)?")) {
             throw entry.wrong("path", path, "the name of a folder beside the file");
         }
-        Path parent = entry.file().getParent();
-        return new Module(type.substring(type.lastIndexOf('.') + 1), parent.resolve(path));
+        return new Module(
+                type.substring(type.lastIndexOf('.') + 1),
+                path.isEmpty() ? folder : folder.resolve(path));
     }
 
     /// Whether the chain ends with the transformer, as that of a cross-encoder with a head does.
