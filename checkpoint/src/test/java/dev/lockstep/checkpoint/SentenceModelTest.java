@@ -159,6 +159,22 @@ final class SentenceModelTest {
         assertRefused("true_token_id is missing");
     }
 
+    @ParameterizedTest
+    @CsvSource({"0, LAST", "1, MEAN", "2, CLS", "3, LAST"})
+    void aGgufFileNamesItsPooling(int type, SentencePooling pooling) throws IOException {
+        Path file = folder.resolve("m.gguf");
+        GgufBytes model = GgufBytes.llama().number("llama.pooling_type", type);
+        Files.write(file, model.llamaTensors().build());
+        SentenceModel read = Checkpoint.open(file).sentenceModel();
+        assertEquals(SentenceModel.Vectors.of(pooling), read.output());
+        GgufBytes ranking = GgufBytes.llama().number("llama.pooling_type", 4);
+        Files.write(file, ranking.llamaTensors().build());
+        CheckpointException refusal =
+                assertThrows(
+                        CheckpointException.class, () -> Checkpoint.open(file).sentenceModel());
+        assertTrue(String.valueOf(refusal.getMessage()).contains("llama.pooling_type is 4"));
+    }
+
     @Test
     void whatIsNotSupportedIsRefusedByName() throws IOException {
         writeModules("Pooling");

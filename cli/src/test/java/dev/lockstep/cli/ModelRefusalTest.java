@@ -99,6 +99,16 @@ class ModelRefusalTest {
                             model -> writeWithoutHead(model, "LlamaForCausalLM", "model."),
                             "tensor lm_head.weight is missing: only a base model"),
                     broken(
+                            "a pooling of two modes",
+                            ModelRefusalTest::writePooling,
+                            "pooling_mode is mean with max"),
+                    broken(
+                            "a classifier without its head",
+                            model ->
+                                    writeWithoutHead(
+                                            model, "LlamaForSequenceClassification", "model."),
+                            "tensor score.weight is missing"),
+                    broken(
                             "a broken tokenizer",
                             model -> Files.writeString(model.resolve("tokenizer.json"), "{}"),
                             "tokenizer.json"));
@@ -204,6 +214,18 @@ class ModelRefusalTest {
 
     private static String staleIndex() {
         return "{\"weight_map\": {\"model.norm.weight\": \"model-00001-of-00002.safetensors\"}}";
+    }
+
+    private static void writePooling(Path model) throws IOException {
+        Files.writeString(
+                model.resolve("modules.json"),
+                """
+                [{"path": "", "type": "sentence_transformers.models.Transformer"},
+                 {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+                """);
+        Files.createDirectories(model.resolve("1_Pooling"));
+        Files.writeString(
+                model.resolve("1_Pooling/config.json"), "{\"pooling_mode\": [\"mean\", \"max\"]}");
     }
 
     /// Writes the same model without its head.
