@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of a stored table, by token id, as floats. The table is the mapped checkpoint itself.
+#include "float4.h"
 #include "float8.h"
 #include "lanes.h"
 #include "stored.h"
@@ -112,6 +113,11 @@ LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_byt
         break;
       case TYPE_E4M3:
         expand_e4m3(row, skipped, columns, target);
+        break;
+      case TYPE_NVFP4:
+        for (int64_t c = 0; c < columns; c++) {
+          target[c] = nvfp4_weight(row, skipped + c);
+        }
         break;
       case TYPE_Q8_OFFSET:
         expand_q8_offset(row, columns, target);

@@ -36,7 +36,8 @@ enum TensorType {
   TYPE_E4M3,
   TYPE_Q4_OFFSET,
   TYPE_Q4_ZERO,
-  TYPE_Q8_OFFSET
+  TYPE_Q8_OFFSET,
+  TYPE_NVFP4
 };
 
 static inline float bits_to_float(uint32_t bits) {

@@ -7,6 +7,7 @@
 #include "float8.h"
 #include "matmul.h"
 #include "pack.h"
+#include "short_floats.h"
 #include "stored.h"
 
 static constexpr int SCALES_BYTES = 4 * TILE_ROWS;
@@ -37,14 +38,6 @@ __attribute__((always_inline)) static inline void for_each_pair(const MatmulArgu
   }
 }
 
-// Half to even, in f32. NaNs of a product are quiet, so that none becomes another number.
-static inline vec::Floats rounded(vec::Floats a) {
-  vec::Ints bits = vec::as_ints(a);
-  vec::Ints odd = vec::bit_and(vec::shift_right_signed<16>(bits), vec::ints(1));
-  vec::Ints sum = vec::add(vec::add(bits, vec::ints(0x7FFF)), odd);
-  return vec::as_floats(vec::bit_and(sum, vec::ints((int)0xFFFF0000)));
-}
-
 // Activations are f32, or f32 rounded to bf16.
 struct E4m3 {
   template <int N>
@@ -65,8 +58,8 @@ struct E4m3 {
       fetch_ahead<PAIR_BYTES>(codes);
       for (int p = 0; p < PARTS; p++) {
         vec::Ints both = vec::load_signed_pairs(codes + p * 2 * vec::WIDTH);
-        vec::Floats even = rounded(scaled(vec::shift_left<20>(both), scale[p]));
-        vec::Floats odd = rounded(scaled(vec::shift_left<4>(both), scale[p]));
+        vec::Floats even = rounded_to_bf16(scaled(vec::shift_left<20>(both), scale[p]));
+        vec::Floats odd = rounded_to_bf16(scaled(vec::shift_left<4>(both), scale[p]));
         for (int t = 0; t < N; t++) {
           sum.of[p][t] = vec::fma(even, vec::broadcast(row[t][column]), sum.of[p][t]);
           sum.of[p][t] = vec::fma(odd, vec::broadcast(row[t][column + 1]), sum.of[p][t]);

@@ -30,7 +30,8 @@ enum StoredType {
   STORED_E4M3,
   STORED_Q4_OFFSET,
   STORED_Q4_ZERO,
-  STORED_Q8_OFFSET
+  STORED_Q8_OFFSET,
+  STORED_NVFP4
 };
 
 __device__ __forceinline__ uint32_t two_bytes(const uint8_t* at) { return at[0] | static_cast<uint32_t>(at[1]) << 8; }
@@ -110,6 +111,16 @@ __device__ __forceinline__ float stored_element(int type, const uint8_t* row, in
   if (type == STORED_E4M3) {
     const uint8_t* block = row + column / 64 * 68;
     float weight = e4m3_value(block[4 + column % 64]) * __uint_as_float(four_bytes(block));
+    return __uint_as_float(static_cast<uint32_t>(bf16_bits(weight)) << 16);
+  }
+  if (type == STORED_NVFP4) {
+    const uint8_t* block = row + column / 128 * 76;
+    int at = static_cast<int>(column % 128);
+    float factor = __uint_as_float(four_bytes(block));
+    float scale = e4m3_value(block[4 + at / 16]);
+    scale = factor < 0 ? scale / -factor : scale * factor;
+    uint32_t code = block[12 + at / 2] >> at % 2 * 4 & 15;
+    float weight = __uint_as_float((code & 8) << 28 | (code & 7) << 22) * 0x1p126f * scale;
     return __uint_as_float(static_cast<uint32_t>(bf16_bits(weight)) << 16);
   }
   if (type == STORED_Q4_OFFSET || type == STORED_Q4_ZERO) {

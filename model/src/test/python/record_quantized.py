@@ -384,6 +384,10 @@ def cases(root):
     nvfp4 = dict(num_bits=4, type="float", strategy="tensor_group", group_size=16)
     case(root, "ct-nvfp4", ct("nvfp4-pack-quantized", **nvfp4),
          compressed(nvfp4, None, dict(format="nvfp4-pack-quantized", largest=6), global_scale=True))
+    one_layer = dict(SHAPE, hidden_size=128, intermediate_size=128, num_hidden_layers=1)
+    case(root, "ct-nvfp4-128", ct("nvfp4-pack-quantized", **nvfp4),
+         compressed(nvfp4, None, dict(format="nvfp4-pack-quantized", largest=6), global_scale=True), shape=one_layer)
+    case(root, "modelopt-nvfp4-128", {"quant_method": "modelopt", "quant_algo": "NVFP4"}, modelopt_nvfp4, shape=one_layer)
     of_gptq = lambda **other: dict({"quant_method": "gptq", "bits": 4, "group_size": 32, "sym": True, "desc_act": False}, **other)
     half = dict(dtype=torch.float16)
     case(root, "gptq", of_gptq(), gptq(4, 32, True), **half)

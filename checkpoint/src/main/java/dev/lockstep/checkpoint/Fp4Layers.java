@@ -47,8 +47,8 @@ record Fp4Layers(String codes, String global, boolean dividedByGlobal, TensorTyp
         RowReader scale =
                 new CodeRows(
                         scales.data(), groups, 8, nvfp4 ? CodeValues.e4m3() : CodeValues.e8m0());
+        float factor = nvfp4 ? parts.scalar(global) : 1;
         if (nvfp4) {
-            float factor = parts.scalar(global);
             scale = dividedByGlobal ? scale.dividedBy(factor) : scale.times(factor);
         }
         var matrix =
@@ -60,7 +60,13 @@ record Fp4Layers(String codes, String global, boolean dividedByGlobal, TensorTyp
                         type,
                         nvfp4 ? "NVFP4" : "MXFP4");
         return nvfp4
-                ? LayerParts.tensor(packed, matrix)
+                ? Nvfp4Matrix.tensor(
+                        packed,
+                        new Nvfp4Matrix(
+                                matrix,
+                                packed.data(),
+                                scales.data(),
+                                dividedByGlobal ? -factor : factor))
                 : RepackedMatrix.tensor(
                         packed,
                         new RepackedMatrix(

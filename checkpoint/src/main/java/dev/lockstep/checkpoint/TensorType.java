@@ -53,7 +53,11 @@ public enum TensorType {
     /// scale d and a zero point z, an integer in f16; w = d·(q − z).
     Q4_ZERO(64, 36),
     /// In no file: MLX of 8 bits is repacked to it. As Q4_OFFSET with codes of 8 bits, unsigned.
-    Q8_OFFSET(32, 36);
+    Q8_OFFSET(32, 36),
+    /// In no file: matrices of NVFP4 are repacked to it. Floats of 4 bits q (OCP, E2M1), a scale s
+    /// in E4M3 per 16 and an f32 factor f; w = (s·f)·q, rounded to f32 twice and then to bf16. A
+    /// negative factor divides: w = (s / −f)·q.
+    NVFP4(128, 76);
 
     private static final int QUANTIZED_UNIT = 32;
 
@@ -82,7 +86,7 @@ public enum TensorType {
     /// True for types whose weights multiply activations of int8 on a CPU. Those of the other types
     /// multiply as the plain floats that their values are.
     public boolean multipliesInt8() {
-        return isQuantized() && this != E4M3;
+        return isQuantized() && this != E4M3 && this != NVFP4;
     }
 
     /// A row can be cut at multiples of this number of values: 1 for plain types, 32 for all

@@ -16,6 +16,10 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
+    private static final float[] E2M1 = {
+        0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6
+    };
+
     public static StoredMatrix random(TensorType type, int rows, int columns, long seed) {
         return filled(type, rows, columns, new Random(seed));
     }
@@ -80,6 +84,14 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                 setHalf(block, 0, random.nextGaussian() / 128);
                 setHalf(block, 2, random.nextGaussian());
             }
+            case NVFP4 -> {
+                float factor = (float) Math.scalb(1 + random.nextDouble(), -9);
+                boolean divides = random.nextBoolean();
+                block.set(FLOAT, 0, divides ? -1 / factor : factor);
+                for (int i = Float.BYTES; i < Float.BYTES + 8; i++) {
+                    block.set(ValueLayout.JAVA_BYTE, i, (byte) (0x60 + random.nextInt(24)));
+                }
+            }
             case E4M3 -> {
                 block.set(FLOAT, 0, (float) (random.nextGaussian() / 128));
                 for (int i = Float.BYTES; i < block.byteSize(); i++) {
@@ -118,6 +130,15 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                     Q4_ZERO,
                     Q8_OFFSET ->
                     element(row, column).value();
+            case NVFP4 -> {
+                MemorySegment block = data.asSlice(at, type.blockBytes());
+                int i = column % type.blockSize();
+                float scale = (float) e4m3(block.get(ValueLayout.JAVA_BYTE, Float.BYTES + i / 16));
+                float factor = block.get(FLOAT, 0);
+                int code = block.get(ValueLayout.JAVA_BYTE, 12 + i / 2) >> (i % 2 * 4) & 15;
+                float weight = (factor < 0 ? scale / -factor : scale * factor) * E2M1[code];
+                yield Float.intBitsToFloat(Rounding.toBf16(weight) << 16);
+            }
             case E4M3 -> {
                 MemorySegment block = data.asSlice(at, type.blockBytes());
                 byte code =

@@ -37,7 +37,8 @@ class MixedGgufTest {
                         TensorType.Q8_OFFSET,
                         TensorType.IQ2_GRID,
                         TensorType.IQ3_GRID,
-                        TensorType.E4M3));
+                        TensorType.E4M3,
+                        TensorType.NVFP4));
         for (int first : new int[] {0, 7}) {
             var rotated = new ArrayList<>(types.subList(first, types.size()));
             rotated.addAll(types.subList(0, first));

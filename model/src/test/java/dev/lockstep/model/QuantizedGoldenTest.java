@@ -95,7 +95,14 @@ class QuantizedGoldenTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"fp8-blocks, 2", "fp8-blocks-64, 2", "gptq-act-order, 1", "awq-64, 3", "mlx, 2"})
+    @CsvSource({
+        "fp8-blocks, 2",
+        "fp8-blocks-64, 2",
+        "gptq-act-order, 1",
+        "awq-64, 3",
+        "ct-nvfp4-128, 2",
+        "mlx, 2"
+    })
     void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String name, int ranks)
             throws Exception {
         Path folder = root().resolve(name);
@@ -114,6 +121,8 @@ class QuantizedGoldenTest {
         "awq-64, mlp.down_proj, Q4_ZERO",
         "gptq-asym-64, self_attn.q_proj, Q4_ZERO",
         "ct-w4a16-asym-64, mlp.down_proj, Q4_ZERO",
+        "ct-nvfp4-128, mlp.down_proj, NVFP4",
+        "modelopt-nvfp4-128, mlp.up_proj, NVFP4",
         "mlx, mlp.up_proj, Q4_1",
         "mlx-64, mlp.up_proj, Q4_OFFSET",
         "mlx-64, mlp.down_proj, Q8_OFFSET"
@@ -129,6 +138,7 @@ class QuantizedGoldenTest {
         long groups = weights / (folder.endsWith("64") ? 64 : 32);
         long scaleBytes =
                 switch (type) {
+                    case NVFP4 -> weights / 16;
                     case Q4_ZERO -> groups * 5 / 2; // f16, and a code of 4 bits
                     case Q4_1, Q8_OFFSET, Q4_OFFSET -> groups * 4;
                     default -> 0;

@@ -102,6 +102,7 @@ final class NativeLibrary {
             case Q4_OFFSET -> 19;
             case Q4_ZERO -> 20;
             case Q8_OFFSET -> 21;
+            case NVFP4 -> 22;
         };
     }
 

@@ -54,6 +54,7 @@ final class NativeMatmulOps implements MatmulOps {
         return switch (format) {
             case F32, BF16, Q8_0, Q4_1 -> name;
             case E4M3_F32, E4M3_BF16 -> "e4m3";
+            case NVFP4_F32, NVFP4_BF16 -> "nvfp4";
             case Q4_0,
                     Q5_0,
                     Q5_1,
@@ -98,7 +99,8 @@ final class NativeMatmulOps implements MatmulOps {
             case Q4_OFFSET, Q4_ZERO ->
                     Math.ceilDiv(skipped / BLOCK + blocks, 2) * (2 * HALVES_BYTES + 2 * planes(4));
             case Q8_OFFSET -> blocks * (2 * HALVES_BYTES + planes(8));
-            case E4M3_F32, E4M3_BF16 -> e4m3Blocks(columns, skipped);
+            case E4M3_F32, E4M3_BF16 -> floatBlocks(TensorType.E4M3, columns, skipped);
+            case NVFP4_F32, NVFP4_BF16 -> floatBlocks(TensorType.NVFP4, columns, skipped);
         };
     }
 
@@ -112,11 +114,11 @@ final class NativeMatmulOps implements MatmulOps {
         return CpuMemory.roundUp(blocks, 2) * (HALVES_BYTES + planes(bits));
     }
 
-    /// Returns the bytes of whole blocks of E4M3, including those that are used only in part.
-    private static long e4m3Blocks(int columns, int skipped) {
-        int size = TensorType.E4M3.blockSize();
-        long blocks = Math.ceilDiv((long) skipped + columns, size);
-        return blocks * TILE_ROWS * TensorType.E4M3.blockBytes();
+    /// Returns the bytes of whole blocks of short floats, including those that are used only in
+    /// part: they are as large as in the matrix.
+    private static long floatBlocks(TensorType type, int columns, int skipped) {
+        long blocks = Math.ceilDiv((long) skipped + columns, type.blockSize());
+        return blocks * TILE_ROWS * type.blockBytes();
     }
 
     /// Returns the bytes of whole super-blocks, including those that are used only in part.

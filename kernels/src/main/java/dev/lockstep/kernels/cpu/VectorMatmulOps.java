@@ -14,6 +14,7 @@ final class VectorMatmulOps implements MatmulOps {
     private final VectorTile q8Minimum = new VectorQ8MinimumTile(0);
     private final VectorTile unsigned = new VectorQ8MinimumTile(VectorQ8MinimumTile.UNSIGNED);
     private final VectorTile e4m3 = new VectorE4m3Tile();
+    private final VectorTile nvfp4 = new VectorNvfp4Tile();
     private final VectorTile q6K = new VectorHalves8Tile();
 
     @Override
@@ -37,6 +38,7 @@ final class VectorMatmulOps implements MatmulOps {
             case Q4_0 -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ40Tile.SCALES_BYTES);
             case Q2_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q2_K.scalesBytes());
             case Q3_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q3_K.scalesBytes());
+            case NVFP4_F32, NVFP4_BF16 -> blocks * VectorNvfp4Tile.BLOCK_BYTES;
             case E4M3_F32, E4M3_BF16 -> blocks * VectorE4m3Tile.BLOCK_BYTES;
         };
     }
@@ -127,6 +129,7 @@ final class VectorMatmulOps implements MatmulOps {
             case Q2_K -> VectorHalves4Tile.Q2_K;
             case Q3_K -> VectorHalves4Tile.Q3_K;
             case E4M3_F32, E4M3_BF16 -> e4m3;
+            case NVFP4_F32, NVFP4_BF16 -> nvfp4;
         };
     }
 

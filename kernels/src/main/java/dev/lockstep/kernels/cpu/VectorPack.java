@@ -39,6 +39,7 @@ final class VectorPack {
                         VectorPackSubBlocks.byteHalves(source, row, out);
                 case Q4_0 -> VectorPackSubBlocks.nibblesAndScale(source, row, out);
                 case E4M3_F32, E4M3_BF16 -> packE4m3(source, row, out);
+                case NVFP4_F32, NVFP4_BF16 -> packNvfp4(source, row, out);
                 case Q2_K ->
                         VectorPackSubBlocks.nibbleHalves(source, row, out, VectorHalves4Tile.Q2_K);
                 case Q3_K ->
@@ -83,6 +84,7 @@ final class VectorPack {
                     IQ2_GRID,
                     IQ3_GRID,
                     E4M3,
+                    NVFP4,
                     Q4_OFFSET,
                     Q4_ZERO,
                     Q8_OFFSET ->
@@ -106,6 +108,20 @@ final class VectorPack {
             }
             SEGMENT.set(FLOAT, out, nan ? Float.NaN : scale);
             out += VectorE4m3Tile.BLOCK_BYTES;
+        }
+    }
+
+    private static void packNvfp4(WeightSource source, long row, long out) {
+        for (int from = 0; from < source.columns(); from += BLOCK) {
+            int column = source.skipped() + from;
+            for (int half = 0; half < 2; half++) {
+                SEGMENT.set(FLOAT, out + 64L * half, Nvfp4.scale(row, column + 16 * half));
+            }
+            for (int i = 0; i < BLOCK; i += 8) {
+                SEGMENT.set(
+                        INT, out + 128L + 8L * i, SEGMENT.get(INT, Nvfp4.codes(row, column + i)));
+            }
+            out += VectorNvfp4Tile.BLOCK_BYTES;
         }
     }
 

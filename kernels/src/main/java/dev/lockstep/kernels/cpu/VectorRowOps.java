@@ -43,6 +43,11 @@ final class VectorRowOps implements RowOps {
                 case Q4_1 -> expandQ41(row, columns, target);
                 case Q8_0 -> expandQ80(row, columns, target);
                 case E4M3 -> expandE4m3(row, skipped, columns, target);
+                case NVFP4 -> {
+                    for (int c = 0; c < columns; c++) {
+                        MEMORY.set(FLOAT, target + c * 4L, Nvfp4.weight(row, skipped + c));
+                    }
+                }
                 case Q4_0,
                         Q5_0,
                         Q5_1,

@@ -29,7 +29,11 @@ enum WeightFormat {
     /// E4M3, multiplied as f32.
     E4M3_F32,
     /// E4M3, multiplied as bf16.
-    E4M3_BF16;
+    E4M3_BF16,
+    /// NVFP4, multiplied as f32.
+    NVFP4_F32,
+    /// NVFP4, multiplied as bf16.
+    NVFP4_BF16;
 
     /// What activations become before they multiply a weight.
     enum Inputs {
@@ -40,15 +44,14 @@ enum WeightFormat {
     }
 
     /// Returns the format of `type`: quantized types keep theirs, plain types use the compute type,
-    /// and so do the products of E4M3.
+    /// and so do the products of short floats.
     static WeightFormat of(TensorType type, DType compute) {
         if (type.multipliesInt8()) {
             return valueOf(type.name());
         }
-        boolean plain = !type.isQuantized();
         return switch (compute) {
-            case F32 -> plain ? F32 : E4M3_F32;
-            case BF16 -> plain ? BF16 : E4M3_BF16;
+            case F32, BF16 ->
+                    type.isQuantized() ? valueOf(type + "_" + compute) : valueOf(compute.name());
             case F16, I32, I8 ->
                     throw new IllegalArgumentException(
                             "compute type %s, must be F32 or BF16".formatted(compute));
@@ -57,8 +60,8 @@ enum WeightFormat {
 
     Inputs inputs() {
         return switch (this) {
-            case F32, E4M3_F32 -> Inputs.F32;
-            case BF16, E4M3_BF16 -> Inputs.BF16;
+            case F32, E4M3_F32, NVFP4_F32 -> Inputs.F32;
+            case BF16, E4M3_BF16, NVFP4_BF16 -> Inputs.BF16;
             case Q4_0,
                     Q4_1,
                     Q5_0,

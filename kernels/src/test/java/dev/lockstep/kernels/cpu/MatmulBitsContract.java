@@ -98,12 +98,13 @@ interface MatmulBitsContract extends KernelsContract {
         }
     }
 
-    /// FP8 is rounded to bf16 where it is multiplied, as by whoever decodes the matrix.
-    @Test
-    default void productsOfFp8HaveTheBitsOfADecodedMatrix() {
-        for (DType compute : computeTypes(TensorType.E4M3)) {
+    /// Short floats are rounded to bf16 where they are multiplied, as in a decoded matrix.
+    @ParameterizedTest
+    @EnumSource(names = {"E4M3", "NVFP4"})
+    default void productsOfShortFloatsHaveTheBitsOfADecodedMatrix(TensorType type) {
+        for (DType compute : computeTypes(type)) {
             try (TestDevice device = device()) {
-                StoredMatrix stored = stored(TensorType.E4M3);
+                StoredMatrix stored = stored(type);
                 short[] decoded = new short[ROWS * COLUMNS];
                 for (int i = 0; i < decoded.length; i++) {
                     double value = stored.at(i / COLUMNS, FIRST + i % COLUMNS);
@@ -181,7 +182,7 @@ interface MatmulBitsContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(
             mode = EnumSource.Mode.EXCLUDE,
-            names = {"F32", "F16", "BF16", "E4M3"})
+            names = {"F32", "F16", "BF16", "E4M3", "NVFP4"})
     default void sumsOfExtremesDoNotOverflow(TensorType type) {
         float[] x = new float[4 * COLUMNS];
         for (int column = 0; column < COLUMNS; column++) {
@@ -346,7 +347,8 @@ interface MatmulBitsContract extends KernelsContract {
                         IQ4_XS,
                         IQ2_GRID,
                         IQ3_GRID,
-                        E4M3 ->
+                        E4M3,
+                        NVFP4 ->
                         false;
             };
         }

@@ -44,10 +44,12 @@ final class PackedLayoutTest {
             Q4_OFFSET F32 bde6780e
             Q4_ZERO F32 be6c721d
             Q8_OFFSET F32 6d88f688
+            NVFP4 F32 18a88191
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
             E4M3 BF16 ef4b524a
+            NVFP4 BF16 18a88191
             """;
 
     private static final String VECTOR =
@@ -74,10 +76,12 @@ final class PackedLayoutTest {
             Q4_OFFSET F32 a87bdb2c
             Q4_ZERO F32 704232cf
             Q8_OFFSET F32 686742c2
+            NVFP4 F32 5fa92e01
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
             E4M3 BF16 999a2462
+            NVFP4 BF16 5fa92e01
             """;
 
     @ParameterizedTest
