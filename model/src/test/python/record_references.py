@@ -672,6 +672,9 @@ def mixtures(root, moe):
         rope_parameters=yarn))
     folder_case(root, "deepseek-v3", "DeepseekV3", dict(
         latent, n_group=2, topk_group=2, rope_interleave=False, attention_bias=True, rope_parameters=yarn))
+    folder_case(root, "mistral4", "Mistral4", dict(latent, rope_parameters=dict(
+        yarn, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.3, original_max_position_embeddings=8,
+        partial_rotary_factor=8 / 24)))
     dense = {key: value for key, value in latent.items() if "expert" not in key and not key.startswith(("moe_", "norm_topk", "first_k", "routed"))}
     folder_case(root, "youtu", "Youtu", dict(dense, tie_word_embeddings=True))
     del latent["first_k_dense_replace"]

@@ -124,7 +124,7 @@ record RopeReader(JsonObject config, int headDim, int context) {
 
     private Set<String> known() {
         Set<String> known = new HashSet<>(KNOWN);
-        if (modelType().equals("ministral3")) {
+        if (Set.of("ministral3", "mistral4").contains(modelType())) {
             known.add(QUERY_SCALE);
         }
         if (isStretching()) {
@@ -176,6 +176,10 @@ record RopeReader(JsonObject config, int headDim, int context) {
     }
 
     private int rotaryDim(JsonObject nearest) {
+        // Its factor counts the dimensions without a rope, which latent attention has apart.
+        if (modelType().equals("mistral4")) {
+            return headDim;
+        }
         if (nearest.text("rope_type", "type").orElse("").equals("proportional")) {
             return headDim;
         }

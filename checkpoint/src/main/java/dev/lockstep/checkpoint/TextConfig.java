@@ -63,6 +63,7 @@ record TextConfig(JsonObject config, String architecture, Optional<String> whole
                     Map.entry("llama4_text", "Llama4ForCausalLM"),
                     Map.entry("ministral3", "Ministral3ForCausalLM"),
                     Map.entry("mistral", "MistralForCausalLM"),
+                    Map.entry("mistral4", "Mistral4ForCausalLM"),
                     Map.entry("mixtral", "MixtralForCausalLM"),
                     Map.entry("phi3", "Phi3ForCausalLM"),
                     Map.entry("qwen2", "Qwen2ForCausalLM"),

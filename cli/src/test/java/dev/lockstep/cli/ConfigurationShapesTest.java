@@ -81,7 +81,7 @@ class ConfigurationShapesTest {
                     // Latent attention has no heads of keys.
                     new Change("heads", "num_key_value_heads is 2|kv_b_proj"),
                     new Change("layers", "num_hidden_layers is \"two\""),
-                    new Change("vocabulary", "embed_tokens|embeddings"),
+                    new Change("vocabulary", "embed_tokens|embeddings|embed_in"),
                     new Change("bidirectional", "use_bidirectional_attention is true"),
                     new Change("not causal", "is_causal is false"));
 

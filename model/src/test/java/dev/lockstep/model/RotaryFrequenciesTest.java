@@ -24,6 +24,15 @@ class RotaryFrequenciesTest {
     }
 
     @Test
+    void aProportionalRopeRotatesTheFirstPairsAsInAWholeHead() {
+        double[] plain = plain(10_000);
+        assertArrayEquals(
+                new double[] {plain[0] / 2, 0, 0, 0},
+                frequencies(new RopeScaling.Proportional(1, 2), 100).inverse(),
+                1e-15);
+    }
+
+    @Test
     void divisorsComeOnTopOfAnotherScaling() {
         List<Double> factors = List.of(1.0, 2.0, 3.0, 8.0);
         var linear = new RopeScaling.Divisors(factors, new RopeScaling.Linear(4));

@@ -45,6 +45,16 @@ class ShardTest {
         assertArrayEquals(new int[] {0, 0, 0, 1, 1, 1}, first.kvHeadOf(SMOL));
     }
 
+    @Test
+    void layersOfFewerKvHeadsHaveThoseThatTheQueryHeadsOfARankRead() {
+        var layer = new AttentionConfig(9, 1, 128, false);
+        for (Shard shard : Shard.cut(SMOL, 2)) {
+            assertEquals(new Span(0, 1), shard.kvHeads(layer));
+            assertEquals(shard.kvHeads(), shard.kvHeads(SMOL.attention()));
+        }
+        assertArrayEquals(new int[6], Shard.cut(SMOL, 2).getFirst().kvHeadOf(layer));
+    }
+
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8, 9})
     void everyHeadColumnAndRowBelongsToOneRankInOrder(int size) {

@@ -10,13 +10,15 @@ import dev.lockstep.model.layer.FeedForward;
 import dev.lockstep.model.layer.LatentAttention;
 import dev.lockstep.model.layer.MixtureOfExperts;
 import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.QueryScale;
 import dev.lockstep.model.layer.ResidualBranch;
 import dev.lockstep.model.layer.Router;
+import java.util.Optional;
 import java.util.Set;
 
-/// DeepSeek-V2 and V3 (DeepSeek-AI 2024), Kimi K2, GLM-4.7-Flash and Youtu-LLM, which is dense:
-/// latent attention, dense layers first, and then a mixture of experts beside shared ones, chosen
-/// with a correction since V3:
+/// DeepSeek-V2 and V3 (DeepSeek-AI 2024), Kimi K2, GLM-4.7-Flash, Mistral 4, whose queries grow
+/// with the position, and Youtu-LLM, which is dense: latent attention, dense layers first, and then
+/// a mixture of experts beside shared ones, chosen with a correction since V3:
 ///
 /// ```
 /// residual += latentAttention(n)
@@ -30,21 +32,24 @@ public final class DeepSeek implements ModelFamily {
                 "DeepseekV2ForCausalLM",
                 "DeepseekV3ForCausalLM",
                 "Glm4MoeLiteForCausalLM",
+                "Mistral4ForCausalLM",
                 "YoutuForCausalLM",
                 "deepseek2");
     }
 
     @Override
     public Model load(Weights weights) {
-        return Decoder.load(weights, i -> layer(weights, i));
+        Optional<QueryScale> scale = QueryScale.load(weights);
+        return Decoder.load(weights, i -> layer(weights, i, scale));
     }
 
-    private static Decoder.Layer layer(Weights weights, int i) {
+    private static Decoder.Layer layer(Weights weights, int i, Optional<QueryScale> scale) {
         String layer = "model.layers." + i;
+        LatentAttention attention = LatentAttention.load(weights, i, layer + ".self_attn");
         return new Decoder.Layer(
                 ResidualBranch.of(
                         Norm.rms(weights, layer + ".input_layernorm"),
-                        LatentAttention.load(weights, i, layer + ".self_attn")),
+                        scale.map(attention::with).orElse(attention)),
                 ResidualBranch.of(
                         Norm.rms(weights, layer + ".post_attention_layernorm"),
                         feedForward(weights, i, layer + ".mlp")));
@@ -58,10 +63,16 @@ public final class DeepSeek implements ModelFamily {
             return FeedForward.dense(weights, mlp);
         }
         return MixtureOfExperts.load(
-                        weights,
-                        router(weights, mlp + ".gate"),
-                        ExpertSource.Separate.of(mlp + ".experts"))
+                        weights, router(weights, mlp + ".gate"), experts(weights, mlp + ".experts"))
                 .withShared(weights, mlp + ".shared_experts");
+    }
+
+    /// Mistral 4 has all experts in one tensor.
+    private static ExpertSource experts(Weights weights, String experts) {
+        String gateUp = experts + ".gate_up_proj";
+        return weights.has(gateUp)
+                ? new ExpertSource.Merged(gateUp, experts + ".down_proj")
+                : ExpertSource.Separate.of(experts);
     }
 
     private static Router router(Weights weights, String gate) {

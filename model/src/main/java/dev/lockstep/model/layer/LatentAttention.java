@@ -31,6 +31,7 @@ import java.util.Optional;
 /// @param heads of this rank
 /// @param queryLatent the projection to the latent of queries and its norm, where there is one
 /// @param query rows of this rank's heads: q, then p
+/// @param queryScale a factor of the queries by their position
 /// @param key rows of r, then of c; whole on every rank
 /// @param absorbed for each head `Wkᵀ`, `[rank, plain dimensions]`
 /// @param values for each head `Wv`, `[value dimensions, rank]`
@@ -42,6 +43,7 @@ public record LatentAttention(
         int heads,
         Optional<QueryLatent> queryLatent,
         Linear.ColumnParallel query,
+        Optional<QueryScale> queryScale,
         Linear.ColumnParallel key,
         Norm.Rms keyNorm,
         List<PackedWeight> absorbed,
@@ -63,7 +65,9 @@ public record LatentAttention(
         Tensor all = activations.qkv(step.tokens());
         Tensor rows = all.columns(0, (heads + 2) * size);
         Tensor attended = activations.attended(step.tokens());
-        absorbQueries(queries(step, all, attended), rows);
+        Tensor queries = queries(step, all, attended);
+        queryScale.ifPresent(each -> each.apply(queries, step.batch().positions()));
+        absorbQueries(queries, rows);
         storeLatent(step, rows.columns(heads * size, rows.columns()));
         for (PagedAttention.Rows each : step.attention().get(kvGroup)) {
             each.attend(
@@ -151,12 +155,32 @@ public record LatentAttention(
                 heads.size(),
                 queryLatent(weights, attention),
                 query(weights, attention),
+                Optional.empty(),
                 key(weights, attention + ".kv_a_proj_with_mqa"),
                 norm(weights, attention + ".kv_a_layernorm", config.rank()),
                 absorbed,
                 values,
                 weights.rotaryTable(weights.config().rope(layer)),
                 output(weights, attention + ".o_proj"));
+    }
+
+    /// Returns this layer with a factor of the queries by their position.
+    public LatentAttention with(QueryScale added) {
+        return new LatentAttention(
+                kvGroup,
+                kvLayer,
+                kernels,
+                config,
+                heads,
+                queryLatent,
+                query,
+                Optional.of(added),
+                key,
+                keyNorm,
+                absorbed,
+                values,
+                rotary,
+                output);
     }
 
     private static Optional<QueryLatent> queryLatent(Weights weights, String attention) {
