@@ -40,6 +40,9 @@ FALCON = dict(rr.GROUPED, hidden_size=32, head_dim=8, num_hidden_layers=2, mamba
               attention_in_multiplier=0.8, attention_out_multiplier=0.9, ssm_in_multiplier=1.2, ssm_out_multiplier=0.6,
               ssm_multipliers=[0.9, 1.1, 0.8, 1.3, 0.7], mlp_multipliers=[0.8, 1.4], rope_parameters=rr.plain(1e6))
 
+VISION = dict(depth=1, hidden_size=16, num_heads=2, intermediate_size=16, out_hidden_size=32, patch_size=4,
+              num_position_embeddings=4, deepstack_visual_indexes=[0])
+
 # Recorded folders, the type of their matrices, and keys that published configurations have and transformers does not write.
 CASES = {
     "glm4moe": ("f16", {}),
@@ -56,6 +59,8 @@ CASES = {
     "qwen3-5": ("f16", {}),
     "qwen3-5-moe": ("f16", {}),
     "olmo3": ("f16", {}),
+    "qwen2-5-vl": ("f16", {}),
+    "qwen3-vl": ("f16", {}),
 }
 
 # Models of which no recorded folder can be converted.
@@ -70,6 +75,9 @@ MADE = {
         rr.GROUPED, num_hidden_layers=3, tie_word_embeddings=True, layer_types=["conv", "full_attention", "conv"], conv_L_cache=3,
         conv_bias=False, intermediate_size=36, block_multiple_of=32, rope_parameters=rr.plain(1e6))),
     "qwen3next": ("Qwen3Next", DELTA),
+    "qwen3vlmoe": ("Qwen3VLMoeForConditionalGeneration", dict(vision_config=VISION, text_config=dict(
+        rr.SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32,
+        rope_parameters=rr.plain(1e6, mrope_section=[2, 3, 3], mrope_interleaved=True)))),
     "falcon-h1": ("FalconH1", dict(FALCON, mamba_rms_norm=False)),
     "falcon-h1-norm": ("FalconH1", dict(FALCON, mamba_rms_norm=True, mamba_norm_before_gate=False)),
     "deepseek-v2": ("DeepseekV2", dict(
@@ -103,6 +111,12 @@ def recorded(references, name, added, source):
     return references / name
 
 
+def published_experts(file):
+    """Transposes experts, which are `[inputs, outputs]` in published files of this model."""
+    tensors = {key: value.transpose(1, 2).contiguous() if ".experts." in key else value for key, value in load_file(file).items()}
+    save_file(tensors, file, {"format": "pt"})
+
+
 def made(name, source):
     """Writes a folder with random weights and its golden files."""
     for seed in range(1, 400):
@@ -112,6 +126,8 @@ def made(name, source):
             break
     assert gap > rr.MIN_GAP, (name, gap)
     model.save_pretrained(source)
+    if name == "qwen3vlmoe":
+        published_experts(source / "model.safetensors")
     rr.write_golden(source, cases, logits)
     return source
 

@@ -38,6 +38,10 @@ record GgufKnownKeys(ArchitectureKeys keys) {
                     "rope.scaling.yarn_beta_slow",
                     "rope.scaling.yarn_log_multiplier");
 
+    /// Architectures whose sections of M-RoPE all turn by the position in a text.
+    private static final Set<String> WITH_EQUAL_SECTIONS =
+            Set.of("glm4moe", "qwen2vl", "qwen3vl", "qwen3vlmoe");
+
     private static final Set<String> WITH_SHARED_EXPERTS =
             Set.of(
                     "deepseek2",
@@ -80,7 +84,8 @@ record GgufKnownKeys(ArchitectureKeys keys) {
             case "attention.recurrent_layers" -> isDelta();
             case "expert_shared_count", "expert_shared_feed_forward_length" ->
                     WITH_SHARED_EXPERTS.contains(keys.architecture());
-            case "rope.dimension_sections" -> isDelta() || keys.architecture().equals("glm4moe");
+            case "rope.dimension_sections" ->
+                    isDelta() || WITH_EQUAL_SECTIONS.contains(keys.architecture());
             case "ssm.conv_kernel",
                     "ssm.group_count",
                     "ssm.inner_size",

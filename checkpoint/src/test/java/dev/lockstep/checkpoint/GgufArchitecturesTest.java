@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -58,7 +59,7 @@ class GgufArchitecturesTest {
     }
 
     @Test
-    void activationParametersOfMetadataAreTensors() throws IOException {
+    void activationParametersOfMetadataAreTensorsButInARewrittenFile() throws IOException {
         GgufBytes bytes = new GgufBytes(3).text("general.architecture", "apertus");
         for (String name : new String[] {"alpha_n", "alpha_p", "beta", "eps"}) {
             bytes.reals("xielu." + name, List.of(0.5f, 0.25f));
@@ -73,6 +74,14 @@ class GgufArchitecturesTest {
                         .weight("alpha")
                         .floats(0, 1)[0]);
         assertEquals(Map.of(), XieluTensors.of(metadata, "llama"));
+        Path target = folder.resolve("target.gguf");
+        try (GgufRewrite rewrite = GgufRewrite.open(file, target, _ -> Optional.empty(), 1, "a")) {
+            rewrite.copy(0);
+            rewrite.finish();
+        }
+        GgufFile written = GgufFile.open(target);
+        assertEquals(Set.of("token_embd.weight"), written.tensors().keySet());
+        assertEquals(8, XieluTensors.of(written.metadata(), "apertus").size());
     }
 
     private static GgufBytes glm() {

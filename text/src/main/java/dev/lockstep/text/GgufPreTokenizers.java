@@ -127,7 +127,7 @@ final class GgufPreTokenizers {
                     "llada-moe" ->
                     List.of(new Cl100kPattern(1, true, false));
             case "qwen35" -> List.of(new Cl100kPattern(1, true, true));
-            case "gpt-4o", "llama4", "kanana2" -> List.of(new O200kPattern(3, true));
+            case "gpt-4o", "llama4", "kanana2", "minimax-m2" -> List.of(new O200kPattern(3, true));
             case "tekken" -> List.of(new O200kPattern(1, false));
             case "deepseek-v3", "hunyuan-dense", "joyai-llm" ->
                     List.of(

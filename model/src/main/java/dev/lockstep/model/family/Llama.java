@@ -33,6 +33,7 @@ public final class Llama implements ModelFamily {
                 "mistral",
                 "Qwen2ForCausalLM",
                 "qwen2",
+                "qwen2vl",
                 "InternLM3ForCausalLM",
                 "MinistralForCausalLM",
                 "SeedOssForCausalLM",

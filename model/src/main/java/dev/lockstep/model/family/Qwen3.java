@@ -23,7 +23,7 @@ public final class Qwen3 implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Qwen3ForCausalLM", "qwen3");
+        return Set.of("Qwen3ForCausalLM", "qwen3", "qwen3vl");
     }
 
     @Override

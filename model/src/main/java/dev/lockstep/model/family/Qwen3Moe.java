@@ -25,7 +25,7 @@ public final class Qwen3Moe implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Qwen3MoeForCausalLM", "qwen3moe");
+        return Set.of("Qwen3MoeForCausalLM", "qwen3moe", "qwen3vlmoe");
     }
 
     @Override
