@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path[:0] = [sys.argv[1], f"{sys.argv[1]}/gguf-py"]  # before the installed gguf is imported
 
 import gguf
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from conversion import ModelBase, ModelType, get_model_architecture, get_model_class
@@ -132,6 +133,30 @@ def made(name, source):
     return source
 
 
+def unsplit(split, target):
+    """Writes a file of DeepSeek as conversions before 2025-04 did: keys and values of a head in one matrix, and no other sizes."""
+    reader = gguf.GGUFReader(split)
+    arch = "deepseek2"
+    own = {f"{arch}.attention.{kind}_length": reader.get_field(f"{arch}.attention.{kind}_length_mla").contents() for kind in ("key", "value")}
+    own[f"{arch}.attention.head_count_kv"] = reader.get_field(f"{arch}.attention.head_count").contents()
+    writer = gguf.GGUFWriter(target, arch)
+    for key, field in reader.fields.items():
+        if not key.startswith("GGUF.") and key != "general.architecture" and not key.endswith("_mla"):
+            writer.add_key_value(key, own.get(key, field.contents()), field.types[0])
+    tensors = {each.name: each.data for each in reader.tensors}
+    for name, values in tensors.items():
+        if name.endswith(".attn_v_b.weight"):
+            keys = tensors[name.replace("attn_v_b", "attn_k_b")].swapaxes(1, 2)
+            both = np.concatenate([keys, values], axis=1)
+            writer.add_tensor(name.replace("attn_v_b", "attn_kv_b"), both.reshape(-1, both.shape[-1]))
+        elif not name.endswith(".attn_k_b.weight"):
+            writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def main(references, names):
     for name in names or [*CASES, *MADE]:
         kind, added = CASES.get(name, ("f32" if name.startswith("falcon") else "f16", {}))
@@ -139,12 +164,17 @@ def main(references, names):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         with tempfile.TemporaryDirectory() as temporary:
-            source = Path(temporary)
+            source = Path(temporary) / "model"  # the name that the file gets
+            source.mkdir()
             golden = made(name, source) if name in MADE else recorded(references, name, added, source)
             for file in ("golden.json", "golden-logits.safetensors"):
                 shutil.copy(golden / file, folder)
             (source / "golden-logits.safetensors").unlink(missing_ok=True)
             convert(source, folder / "model.gguf", kind)
+        if name == "deepseek-v2":
+            other = references / "gguf-deepseek-v2-unsplit"
+            shutil.copytree(folder, other, dirs_exist_ok=True)
+            unsplit(folder / "model.gguf", other / "model.gguf")
 
 
 if __name__ == "__main__":
