@@ -59,6 +59,50 @@ class GgufArchitecturesTest {
     }
 
     @Test
+    void sizesOfLatentAttentionHaveNamesOfTheirOwnOrThoseOfOtherModels() throws IOException {
+        GgufBytes older =
+                deepSeek()
+                        .number("deepseek2.attention.key_length", 24)
+                        .number("deepseek2.attention.value_length", 20);
+        var latent = new LatentConfig(0, 32, 16, 8, 20, true);
+        assertEquals(latent, open(older).config().attention().latent().orElseThrow());
+        GgufBytes newer =
+                deepSeek()
+                        .number("deepseek2.attention.key_length", 40)
+                        .number("deepseek2.attention.value_length", 32)
+                        .number("deepseek2.attention.key_length_mla", 24)
+                        .number("deepseek2.attention.value_length_mla", 20);
+        assertEquals(latent, open(newer).config().attention().latent().orElseThrow());
+    }
+
+    @Test
+    void yarnOfLatentAttentionNeedsItsMultiplier() throws IOException {
+        String name = "deepseek2.rope.scaling.";
+        GgufBytes yarn =
+                deepSeek()
+                        .number("deepseek2.attention.key_length", 24)
+                        .number("deepseek2.attention.value_length", 20)
+                        .text(name + "type", "yarn")
+                        .real(name + "factor", 4);
+        refuse(yarn, name + "yarn_log_multiplier is missing");
+        ModelConfig config = open(yarn.real(name + "yarn_log_multiplier", 0.1f)).config();
+        double m = 0.1 * Math.log(4) + 1;
+        assertEquals(m * m / Math.sqrt(24), config.details().attentionScale().orElseThrow(), 1e-12);
+    }
+
+    @Test
+    void aSoftmaxOfExpertsThatIsScaledAgainIsRefusedInDeepSeek() throws IOException {
+        GgufBytes bytes =
+                deepSeek()
+                        .number("deepseek2.attention.key_length", 24)
+                        .number("deepseek2.attention.value_length", 20)
+                        .number("deepseek2.expert_count", 4)
+                        .number("deepseek2.expert_used_count", 2)
+                        .flag("deepseek2.expert_weights_norm", true);
+        refuse(bytes, "deepseek2.expert_weights_norm is true", "false beside a softmax");
+    }
+
+    @Test
     void activationParametersOfMetadataAreTensorsButInARewrittenFile() throws IOException {
         GgufBytes bytes = new GgufBytes(3).text("general.architecture", "apertus");
         for (String name : new String[] {"alpha_n", "alpha_p", "beta", "eps"}) {
@@ -100,6 +144,20 @@ class GgufArchitecturesTest {
                 .tensor("token_embd.weight", 0, 64, 256)
                 .tensor("blk.1.ffn_gate_inp.weight", 0, 64, 4)
                 .tensor("blk.1.ffn_up_shexp.weight", 0, 64, 48);
+    }
+
+    private static GgufBytes deepSeek() {
+        return new GgufBytes(3)
+                .text("general.architecture", "deepseek2")
+                .number("deepseek2.block_count", 1)
+                .number("deepseek2.embedding_length", 64)
+                .number("deepseek2.context_length", 128)
+                .number("deepseek2.feed_forward_length", 96)
+                .number("deepseek2.attention.head_count", 4)
+                .number("deepseek2.attention.kv_lora_rank", 32)
+                .number("deepseek2.rope.dimension_count", 8)
+                .real("deepseek2.attention.layer_norm_rms_epsilon", 1e-5f)
+                .tensor("token_embd.weight", 0, 64, 256);
     }
 
     private void refuse(GgufBytes bytes, String... words) throws IOException {

@@ -67,6 +67,10 @@ public final class GgufBytes {
         return value(key, 6, ints(Float.floatToRawIntBits(value)));
     }
 
+    GgufBytes flag(String key, boolean value) {
+        return value(key, 7, new byte[] {(byte) (value ? 1 : 0)});
+    }
+
     public GgufBytes texts(String key, List<String> values) {
         var list = new ByteArrayOutputStream();
         list.writeBytes(ints(8));
