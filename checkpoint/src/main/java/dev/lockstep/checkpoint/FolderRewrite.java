@@ -17,8 +17,7 @@ import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /// A folder in Hugging Face layout that is written with the files of another one, some of its
-/// matrices as integers with scales of groups of columns: the `pack-quantized` form of
-/// compressed-tensors.
+/// matrices as compressed-tensors stores them.
 ///
 /// `model.safetensors` appears when it is complete. Until then it is `model.safetensors.partial`,
 /// and a rewrite that finds one with an equal header goes on after its last whole tensor: the
@@ -30,38 +29,26 @@ public final class FolderRewrite implements AutoCloseable {
 
     private final Path source;
     private final Path target;
-    private final Groups groups;
+    private final CompressedLayout layout;
     private final List<Tensor> tensors;
     private final PartialFile file;
-
-    /// How a quantized matrix is stored: symmetric codes, and an f16 scale for each group.
-    ///
-    /// @param bits of a code, 4 or 8
-    /// @param size columns of a group
-    public record Groups(int bits, int size) {
-        public Groups {
-            if ((bits != 4 && bits != 8) || size < 32 || size % 32 != 0) {
-                throw new IllegalArgumentException(
-                        "%d bits in groups of %d columns: 4 or 8 in multiples of 32"
-                                .formatted(bits, size));
-            }
-        }
-    }
 
     /// A tensor of the source.
     ///
     /// @param piece the number of the first of its pieces in the file
-    public record Tensor(String name, WeightMatrix source, boolean quantized, int piece) {
-        private int pieces() {
-            return quantized ? 3 : 1;
-        }
-    }
+    /// @param pieces in the file: codes, scales and what else a quantized matrix has
+    public record Tensor(
+            String name, WeightMatrix source, boolean quantized, int piece, int pieces) {}
 
     private FolderRewrite(
-            Path source, Path target, Groups groups, List<Tensor> tensors, PartialFile file) {
+            Path source,
+            Path target,
+            CompressedLayout layout,
+            List<Tensor> tensors,
+            PartialFile file) {
         this.source = source;
         this.target = target;
-        this.groups = groups;
+        this.layout = layout;
         this.tensors = tensors;
         this.file = file;
     }
@@ -74,7 +61,7 @@ public final class FolderRewrite implements AutoCloseable {
     public static FolderRewrite open(
             Path source,
             Path target,
-            Groups groups,
+            CompressedLayout layout,
             Predicate<WeightMatrix> quantized,
             String origin) {
         FolderCheckpoint checkpoint = FolderCheckpoint.openFolder(source);
@@ -97,13 +84,14 @@ public final class FolderRewrite implements AutoCloseable {
                                 .formatted(source, name));
             }
             boolean isQuantized = quantized.test(matrix);
-            tensors.add(new Tensor(name, matrix, isQuantized, header.pieces.size()));
+            int piece = header.pieces.size();
             if (isQuantized) {
-                header.add(matrix, info.storedName(), groups);
+                header.add(info.storedName(), layout.parts(matrix));
             } else {
                 header.add(
                         info.storedName(), info.typeName(), info.shape(), matrix.data().byteSize());
             }
+            tensors.add(new Tensor(name, matrix, isQuantized, piece, header.pieces.size() - piece));
         }
         try {
             Files.createDirectories(target);
@@ -115,7 +103,7 @@ public final class FolderRewrite implements AutoCloseable {
         return new FolderRewrite(
                 source,
                 target,
-                groups,
+                layout,
                 tensors,
                 PartialFile.open(target.resolve(WEIGHTS), start, bytes, 1));
     }
@@ -126,13 +114,11 @@ public final class FolderRewrite implements AutoCloseable {
         private final List<Long> pieces = new ArrayList<>();
         private long end;
 
-        void add(WeightMatrix matrix, String stored, Groups groups) {
-            long rows = matrix.rows();
-            long words = (long) matrix.columns() * groups.bits / Integer.SIZE;
-            long scales = matrix.columns() / groups.size;
-            add(stored + "_packed", "I32", List.of(rows, words), 4 * rows * words);
-            add(stored + "_scale", "F16", List.of(rows, scales), 2 * rows * scales);
-            add(stored + "_shape", "I64", List.of(2L), 16);
+        void add(String stored, List<CompressedLayout.Part> parts) {
+            String layer = stored.substring(0, stored.length() - SUFFIX.length());
+            for (CompressedLayout.Part each : parts) {
+                add(layer + each.suffix(), each.dtype(), each.shape(), each.bytes());
+            }
         }
 
         void add(String name, String dtype, List<Long> shape, long bytes) {
@@ -158,7 +144,7 @@ public final class FolderRewrite implements AutoCloseable {
     public int done() {
         int done = 0;
         while (done < tensors.size()
-                && tensors.get(done).piece + tensors.get(done).pieces() <= file.done()) {
+                && tensors.get(done).piece + tensors.get(done).pieces <= file.done()) {
             done++;
         }
         return done;
@@ -172,22 +158,24 @@ public final class FolderRewrite implements AutoCloseable {
     /// Writes the next codes of the next tensor, which is quantized.
     ///
     /// @param offset of their bytes among all codes
-    /// @param codes row by row, each plus half its range, in words of 32 bits from the lowest bits
-    ///   on
+    /// @param codes row by row, as the layout has them
     public void write(Tensor tensor, long offset, byte[] codes) {
         file.write(tensor.piece, offset, MemorySegment.ofArray(codes));
     }
 
     /// Ends the next tensor, whose codes are written.
     ///
-    /// @param scales of all groups, row by row, f16
+    /// @param scales of all groups, row by row
     public void end(Tensor tensor, byte[] scales) {
+        file.write(tensor.piece + 1, 0, MemorySegment.ofArray(scales));
+        if (tensor.pieces == 2) {
+            return;
+        }
         ByteBuffer shape =
                 ByteBuffer.allocate(2 * Long.BYTES)
                         .order(ByteOrder.LITTLE_ENDIAN)
                         .putLong(tensor.source.rows())
                         .putLong(tensor.source.columns());
-        file.write(tensor.piece + 1, 0, MemorySegment.ofArray(scales));
         file.write(tensor.piece + 2, 0, MemorySegment.ofArray(shape.array()));
     }
 
@@ -215,7 +203,7 @@ public final class FolderRewrite implements AutoCloseable {
         ObjectNode quantization = config.putObject("quantization_config");
         quantization
                 .put("quant_method", "compressed-tensors")
-                .put("format", "pack-quantized")
+                .put("format", layout.format())
                 .put("quantization_status", "compressed");
         ArrayNode ignored = quantization.putArray("ignore");
         for (Tensor tensor : tensors) {
@@ -226,12 +214,7 @@ public final class FolderRewrite implements AutoCloseable {
         }
         ObjectNode group = quantization.putObject("config_groups").putObject("group_0");
         group.putArray("targets").add("Linear");
-        group.putObject("weights")
-                .put("num_bits", groups.bits)
-                .put("type", "int")
-                .put("symmetric", true)
-                .put("strategy", "group")
-                .put("group_size", groups.size);
+        layout.describe(group);
         return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config) + "\n";
     }
 

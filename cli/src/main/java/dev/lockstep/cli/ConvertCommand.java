@@ -67,8 +67,8 @@ final class ConvertCommand extends Command {
                 SOURCE TARGET --quantize=TYPE
 
                 Writes SOURCE anew with matrices of another type: a .gguf file or a folder as a .gguf file
-                (none: a folder's matrices keep their types), a folder as a folder with int4 or int8 as
-                compressed-tensors stores them (pack-quantized). A run that was interrupted goes on where
+                (none: a folder's matrices keep their types), a folder as a folder with int4, int8, fp8
+                or mxfp4 as compressed-tensors stores them. A run that was interrupted goes on where
                 it stopped when it is started again.\
                 """,
                 "write a model anew with quantized matrices",
@@ -90,10 +90,14 @@ final class ConvertCommand extends Command {
         Quantization quantize =
                 Quantization.of(settings.value(QUANTIZE), settings.value(GROUP_SIZE))
                         .orElseThrow(() -> unknown(settings.value(QUANTIZE)));
-        requireForm(quantize, Path.of(settings.arguments().getFirst()), target);
+        requireForm(
+                settings.value(QUANTIZE),
+                quantize,
+                Path.of(settings.arguments().getFirst()),
+                target);
         ModelChoice source =
                 ModelChoice.ofUser("SOURCE", settings.arguments().getFirst(), terminal);
-        requireForm(quantize, source.path(), target);
+        requireForm(settings.value(QUANTIZE), quantize, source.path(), target);
         int threads = settings.find(ProcessKeys.THREADS).orElse(HostCpus.ofProcess().count());
         var conversion =
                 new Conversion(
@@ -120,7 +124,7 @@ final class ConvertCommand extends Command {
                         .formatted(word, Quantization.words().replace("|", ", ")));
     }
 
-    private static void requireForm(Quantization quantize, Path source, Path target) {
+    private static void requireForm(String word, Quantization quantize, Path source, Path target) {
         boolean fromFile = source.toString().endsWith(".gguf");
         boolean toFile = target.toString().endsWith(".gguf");
         switch (quantize) {
@@ -128,7 +132,7 @@ final class ConvertCommand extends Command {
                 if (!toFile) {
                     throw new SettingsException(
                             "--quantize=%s writes a .gguf file; %s is none"
-                                    .formatted(type, target));
+                                    .formatted(word, target));
                 }
                 if (fromFile && type.type() == Target.NONE) {
                     throw new SettingsException(
@@ -136,12 +140,11 @@ final class ConvertCommand extends Command {
                                     .formatted(source));
                 }
             }
-            case Quantization.Integers integers -> {
+            case Quantization.Folder _ -> {
                 if (fromFile || toFile) {
                     throw new SettingsException(
-                            "--quantize=int%d converts a folder in Hugging Face layout to another one; %s is a .gguf file"
-                                    .formatted(
-                                            integers.format().bits(), fromFile ? source : target));
+                            "--quantize=%s converts a folder in Hugging Face layout to another one; %s is a .gguf file"
+                                    .formatted(word, fromFile ? source : target));
                 }
             }
         }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.convert;
 
+import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.FolderRewrite;
 import dev.lockstep.checkpoint.RowOrder;
 import dev.lockstep.checkpoint.WeightMatrix;
+import dev.lockstep.model.quant.CodedFormat;
+import dev.lockstep.model.quant.FloatFormat;
 import dev.lockstep.model.quant.GroupFormat;
+import dev.lockstep.model.quant.RowFormat;
 import java.io.ByteArrayOutputStream;
 import java.nio.file.Path;
 import java.util.List;
@@ -12,9 +16,10 @@ import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
-/// A folder in Hugging Face layout. Matrices of layers become integers, apart from those whose rows
+/// A folder in Hugging Face layout. Matrices of layers are quantized, apart from those whose rows
 /// are no whole groups; embeddings and the head stay.
-record FolderModel(Path target, FolderRewrite rewrite, GroupFormat format, List<Tensor> tensors)
+record FolderModel(
+        Path target, FolderRewrite rewrite, CompressedLayout layout, List<Tensor> tensors)
         implements ConvertedModel {
     private static final Pattern LINEAR = Pattern.compile(".*\\.layers\\.\\d+\\..*\\.weight");
 
@@ -22,17 +27,17 @@ record FolderModel(Path target, FolderRewrite rewrite, GroupFormat format, List<
     static FolderModel open(
             Path source,
             Path target,
-            GroupFormat format,
+            CompressedLayout layout,
             Predicate<WeightMatrix> kept,
             String origin) {
         FolderRewrite rewrite =
                 FolderRewrite.open(
                         source,
                         target,
-                        new FolderRewrite.Groups(format.bits(), format.columns()),
+                        layout,
                         matrix ->
                                 LINEAR.matcher(matrix.name()).matches()
-                                        && matrix.columns() % format.columns() == 0
+                                        && matrix.columns() % layout.groupSize(matrix) == 0
                                         && !kept.test(matrix),
                         origin);
         List<Tensor> tensors =
@@ -45,10 +50,21 @@ record FolderModel(Path target, FolderRewrite rewrite, GroupFormat format, List<
                                                 new RowOrder.AsIs(),
                                                 0,
                                                 each.quantized()
-                                                        ? Optional.of(format)
+                                                        ? Optional.<RowFormat>of(
+                                                                format(layout, each.source()))
                                                         : Optional.empty()))
                         .toList();
-        return new FolderModel(target, rewrite, format, tensors);
+        return new FolderModel(target, rewrite, layout, tensors);
+    }
+
+    private static CodedFormat format(CompressedLayout layout, WeightMatrix matrix) {
+        int columns = layout.groupSize(matrix);
+        return switch (layout) {
+            case CompressedLayout.Groups groups -> new GroupFormat(groups.bits(), columns);
+            case CompressedLayout.Fp8 fp8 -> FloatFormat.fp8(columns, fp8.scaleType(matrix));
+            case CompressedLayout.Int8 int8 -> FloatFormat.int8(columns, int8.scaleType(matrix));
+            case CompressedLayout.Mxfp4 _ -> FloatFormat.mxfp4(columns);
+        };
     }
 
     @Override
@@ -64,6 +80,7 @@ record FolderModel(Path target, FolderRewrite rewrite, GroupFormat format, List<
     @Override
     public Blocks begin(int tensor) {
         FolderRewrite.Tensor written = rewrite.tensors().get(tensor);
+        CodedFormat format = format(layout, written.source());
         var scales = new ByteArrayOutputStream();
         return new Blocks() {
             private long offset;
@@ -75,8 +92,9 @@ record FolderModel(Path target, FolderRewrite rewrite, GroupFormat format, List<
                 byte[] codes = new byte[count * codeBytes];
                 for (int i = 0; i < count; i++) {
                     int at = i * format.blockBytes();
-                    scales.write(blocks, at, Short.BYTES);
-                    System.arraycopy(blocks, at + Short.BYTES, codes, i * codeBytes, codeBytes);
+                    scales.write(blocks, at, format.scaleBytes());
+                    System.arraycopy(
+                            blocks, at + format.scaleBytes(), codes, i * codeBytes, codeBytes);
                 }
                 rewrite.write(written, offset, codes);
                 offset += codes.length;
@@ -97,13 +115,8 @@ record FolderModel(Path target, FolderRewrite rewrite, GroupFormat format, List<
     @Override
     public String summary() {
         long quantized = tensors.stream().filter(each -> each.format().isPresent()).count();
-        return "%s: %d tensors as integers of %d bits in groups of %d, %d as they are"
-                .formatted(
-                        target,
-                        quantized,
-                        format.bits(),
-                        format.columns(),
-                        tensors.size() - quantized);
+        return "%s: %d tensors as %s, %d as they are"
+                .formatted(target, quantized, layout, tensors.size() - quantized);
     }
 
     @Override

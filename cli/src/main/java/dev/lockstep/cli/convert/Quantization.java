@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.convert;
 
+import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.WeightMatrix;
-import dev.lockstep.model.quant.GroupFormat;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.function.Predicate;
@@ -38,8 +38,8 @@ public sealed interface Quantization {
         }
     }
 
-    /// Integers in groups of columns, in a folder in Hugging Face layout.
-    record Integers(GroupFormat format) implements Quantization {
+    /// A folder in Hugging Face layout, as compressed-tensors stores it.
+    record Folder(CompressedLayout layout) implements Quantization {
         @Override
         public Path complete(Path target) {
             return target.resolve("model.safetensors");
@@ -48,12 +48,12 @@ public sealed interface Quantization {
         @Override
         public ConvertedModel open(
                 Path source, Path target, Predicate<WeightMatrix> kept, String origin) {
-            return FolderModel.open(source, target, format, kept, origin);
+            return FolderModel.open(source, target, layout, kept, origin);
         }
 
         @Override
         public String toString() {
-            return "int%d in groups of %d".formatted(format.bits(), format.columns());
+            return layout.toString();
         }
     }
 
@@ -62,14 +62,16 @@ public sealed interface Quantization {
     /// @param groupSize of integers
     static Optional<Quantization> of(String word, int groupSize) {
         return switch (word) {
-            case "int4" -> Optional.of(new Integers(new GroupFormat(4, groupSize)));
-            case "int8" -> Optional.of(new Integers(new GroupFormat(8, groupSize)));
+            case "int4" -> Optional.of(new Folder(new CompressedLayout.Groups(4, groupSize)));
+            case "int8" -> Optional.of(new Folder(new CompressedLayout.Groups(8, groupSize)));
+            case "fp8" -> Optional.of(new Folder(new CompressedLayout.Fp8()));
+            case "mxfp4" -> Optional.of(new Folder(new CompressedLayout.Mxfp4()));
             default -> Target.of(word).map(Gguf::new);
         };
     }
 
     /// Returns all names, separated by bars.
     static String words() {
-        return Target.words() + "|int4|int8";
+        return Target.words() + "|int4|int8|fp8|mxfp4";
     }
 }

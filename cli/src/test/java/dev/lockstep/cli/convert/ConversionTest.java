@@ -53,13 +53,13 @@ class ConversionTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"int8, 32, 0.3", "int8, 128, 0.3", "int4, 32, 3"})
-    void aFolderOfIntegersRunsNearItsSource(String type, int groupSize, float bound)
+    @CsvSource({"int8, 32, 0.3", "int8, 128, 0.3", "int4, 32, 3", "fp8, 32, 1.5", "mxfp4, 32, 5"})
+    void aQuantizedFolderRunsNearItsSource(String type, int groupSize, float bound)
             throws Exception {
         Path source = Fixtures.require("models/llama");
         Path target = folder.resolve("folder");
         List<String> report = convertFolder(source, target, type, groupSize, Optional.empty());
-        assertTrue(report.getFirst().contains("21 tensors as integers"), report::toString);
+        assertTrue(report.getFirst().contains("21 tensors as " + type), report::toString);
         assertTrue(Files.exists(target.resolve("tokenizer.json")));
         Checkpoint read = Checkpoint.open(target);
         assertTrue(read.tensor("model.layers.0.mlp.up_proj.weight").decoder().isPresent());

@@ -6,7 +6,7 @@ import java.nio.ByteBuffer;
 
 /// How the columns of a block share scales, and how a block is stored.
 public sealed interface BlockFormat extends RowFormat
-        permits SimpleFormat, SuperFormat, GroupFormat {
+        permits SimpleFormat, SuperFormat, CodedFormat {
 
     /// Returns the number of columns of a block.
     int columns();

@@ -8,7 +8,7 @@ import java.nio.ByteBuffer;
 ///
 /// @param bits of a code, 4 or 8
 /// @param columns of a group
-public record GroupFormat(int bits, int columns) implements BlockFormat {
+public record GroupFormat(int bits, int columns) implements CodedFormat {
     private static final int[] NONE = {};
 
     public GroupFormat {
@@ -19,11 +19,11 @@ public record GroupFormat(int bits, int columns) implements BlockFormat {
     }
 
     @Override
-    public int blockBytes() {
-        return Short.BYTES + codeBytes();
+    public int scaleBytes() {
+        return Short.BYTES;
     }
 
-    /// Returns the bytes of a group's codes.
+    @Override
     public int codeBytes() {
         return columns * bits / Byte.SIZE;
     }

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
+
+/// How compressed-tensors stores a quantized matrix: codes, and scales that multiply them.
+public sealed interface CompressedLayout {
+
+    /// One tensor of a stored matrix.
+    ///
+    /// @param suffix after the name without `.weight`
+    record Part(String suffix, String dtype, List<Long> shape, long bytes) {}
+
+    /// Returns the codes, the scales, and what else there is.
+    List<Part> parts(WeightMatrix matrix);
+
+    /// Returns what `quantization_config` calls the layout.
+    String format();
+
+    /// Returns the columns of a row that share a scale.
+    int groupSize(WeightMatrix matrix);
+
+    /// Describes the weights, and the activations where the format quantizes them.
+    void describe(ObjectNode group);
+
+    /// Returns the type of the scales of a matrix.
+    TensorType scaleType(WeightMatrix matrix);
+
+    /// Symmetric codes in words of 32 bits with an f16 scale for each group of columns.
+    ///
+    /// @param bits of a code, 4 or 8
+    /// @param size columns of a group
+    record Groups(int bits, int size) implements CompressedLayout {
+        public Groups {
+            if ((bits != 4 && bits != 8) || size < 32 || size % 32 != 0) {
+                throw new IllegalArgumentException(
+                        "%d bits in groups of %d columns: 4 or 8 in multiples of 32"
+                                .formatted(bits, size));
+            }
+        }
+
+        @Override
+        public List<Part> parts(WeightMatrix matrix) {
+            long rows = matrix.rows();
+            long words = (long) matrix.columns() * bits / Integer.SIZE;
+            long scales = matrix.columns() / size;
+            return List.of(
+                    new Part(".weight_packed", "I32", List.of(rows, words), 4 * rows * words),
+                    new Part(".weight_scale", "F16", List.of(rows, scales), 2 * rows * scales),
+                    new Part(".weight_shape", "I64", List.of(2L), 16));
+        }
+
+        @Override
+        public String format() {
+            return "pack-quantized";
+        }
+
+        @Override
+        public int groupSize(WeightMatrix matrix) {
+            return size;
+        }
+
+        @Override
+        public void describe(ObjectNode group) {
+            weights(group, bits, "int", "group").put("group_size", size);
+        }
+
+        @Override
+        public TensorType scaleType(WeightMatrix matrix) {
+            return TensorType.F16;
+        }
+
+        @Override
+        public String toString() {
+            return "int%d in groups of %d".formatted(bits, size);
+        }
+    }
+
+    /// FP8 in E4M3 with a scale for each row in the type of the matrix; activations are rounded to
+    /// it as they come, with a scale for each token.
+    record Fp8() implements CompressedLayout {
+        @Override
+        public List<Part> parts(WeightMatrix matrix) {
+            return rows(matrix, "F8_E4M3", scaleType(matrix));
+        }
+
+        @Override
+        public String format() {
+            return "float-quantized";
+        }
+
+        @Override
+        public int groupSize(WeightMatrix matrix) {
+            return matrix.columns();
+        }
+
+        @Override
+        public void describe(ObjectNode group) {
+            weights(group, 8, "float", "channel");
+            activations(group, "float");
+        }
+
+        @Override
+        public TensorType scaleType(WeightMatrix matrix) {
+            return matrix.type().isQuantized() ? TensorType.BF16 : matrix.type();
+        }
+
+        @Override
+        public String toString() {
+            return "fp8 with a scale for each row";
+        }
+    }
+
+    /// Signed bytes with an f16 scale for each row; activations are rounded to bytes as they come,
+    /// with a scale for each token.
+    record Int8() implements CompressedLayout {
+        @Override
+        public List<Part> parts(WeightMatrix matrix) {
+            return rows(matrix, "I8", scaleType(matrix));
+        }
+
+        @Override
+        public String format() {
+            return "int-quantized";
+        }
+
+        @Override
+        public int groupSize(WeightMatrix matrix) {
+            return matrix.columns();
+        }
+
+        @Override
+        public void describe(ObjectNode group) {
+            weights(group, 8, "int", "channel");
+            activations(group, "int");
+        }
+
+        @Override
+        public TensorType scaleType(WeightMatrix matrix) {
+            return TensorType.F16;
+        }
+
+        @Override
+        public String toString() {
+            return "int8 with a scale for each row";
+        }
+    }
+
+    /// Floats of 4 bits, E2M1, with a power of two for each 32 columns.
+    record Mxfp4() implements CompressedLayout {
+        private static final int GROUP = 32;
+
+        @Override
+        public List<Part> parts(WeightMatrix matrix) {
+            long rows = matrix.rows();
+            long bytes = matrix.columns() / 2;
+            long scales = matrix.columns() / GROUP;
+            return List.of(
+                    new Part(".weight_packed", "U8", List.of(rows, bytes), rows * bytes),
+                    new Part(".weight_scale", "U8", List.of(rows, scales), rows * scales));
+        }
+
+        @Override
+        public String format() {
+            return "mxfp4-pack-quantized";
+        }
+
+        @Override
+        public int groupSize(WeightMatrix matrix) {
+            return GROUP;
+        }
+
+        @Override
+        public void describe(ObjectNode group) {
+            weights(group, 4, "float", "group")
+                    .put("group_size", GROUP)
+                    .put("scale_dtype", "torch.uint8")
+                    .put("zp_dtype", "torch.uint8");
+        }
+
+        @Override
+        public TensorType scaleType(WeightMatrix matrix) {
+            throw new IllegalStateException("scales of MXFP4 are powers of two");
+        }
+
+        @Override
+        public String toString() {
+            return "mxfp4";
+        }
+    }
+
+    private static List<Part> rows(WeightMatrix matrix, String codes, TensorType scales) {
+        long rows = matrix.rows();
+        long columns = matrix.columns();
+        return List.of(
+                new Part(".weight", codes, List.of(rows, columns), rows * columns),
+                new Part(
+                        ".weight_scale",
+                        scales.name(),
+                        List.of(rows, 1L),
+                        rows * scales.blockBytes()));
+    }
+
+    private static ObjectNode weights(ObjectNode group, int bits, String type, String strategy) {
+        return group.putObject("weights")
+                .put("num_bits", bits)
+                .put("type", type)
+                .put("symmetric", true)
+                .put("strategy", strategy);
+    }
+
+    private static void activations(ObjectNode group, String type) {
+        group.putObject("input_activations")
+                .put("num_bits", 8)
+                .put("type", type)
+                .put("symmetric", true)
+                .put("strategy", "token")
+                .put("dynamic", true);
+    }
+}
