@@ -3,6 +3,7 @@ package dev.lockstep.cli;
 
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.convert.Conversion;
+import dev.lockstep.cli.convert.Method;
 import dev.lockstep.cli.convert.Quantization;
 import dev.lockstep.cli.convert.Target;
 import dev.lockstep.cli.hub.ModelChoice;
@@ -40,8 +41,14 @@ final class ConvertCommand extends Command {
             Key.text(
                             "calibrate",
                             "a file of lines {\"text\": …}",
-                            "pass errors on to other weights, so that outputs for these texts change least")
+                            "texts for which outputs are to change least")
                     .orElseComputed("round each weight");
+    private static final Key<String> METHOD =
+            Key.text(
+                            "method",
+                            Method.words(),
+                            "how weights are chosen: gptq passes errors on to other weights, awq scales columns with large inputs; both need --calibrate")
+                    .orElseComputed("gptq with --calibrate, else round");
     private static final Key<Integer> CALIBRATION_TOKENS =
             Key.integer(
                             "calibration-tokens",
@@ -56,6 +63,7 @@ final class ConvertCommand extends Command {
                             GROUP_SIZE,
                             KEEP,
                             CALIBRATE,
+                            METHOD,
                             CALIBRATION_TOKENS,
                             ProcessKeys.THREADS)
                     .takingArguments("SOURCE TARGET");
@@ -108,7 +116,8 @@ final class ConvertCommand extends Command {
                         settings.isGiven(CALIBRATE)
                                 ? Optional.of(Path.of(settings.value(CALIBRATE)))
                                 : Optional.empty(),
-                        settings.value(CALIBRATION_TOKENS));
+                        settings.value(CALIBRATION_TOKENS),
+                        method(settings));
         conversion
                 .run(
                         () -> CpuKernels.open(CpuOptions.ofThreads(threads)),
@@ -116,6 +125,31 @@ final class ConvertCommand extends Command {
                         terminal)
                 .forEach(System.out::println);
         return ExitCode.OK;
+    }
+
+    private static Method method(Settings settings) {
+        boolean texts = settings.isGiven(CALIBRATE);
+        if (!settings.isGiven(METHOD)) {
+            return texts ? Method.GPTQ : Method.ROUND;
+        }
+        String word = settings.value(METHOD);
+        Method method =
+                Method.of(word)
+                        .orElseThrow(
+                                () ->
+                                        new SettingsException(
+                                                "--method: \"%s\" is none of %s"
+                                                        .formatted(
+                                                                word,
+                                                                Method.words()
+                                                                        .replace("|", ", "))));
+        if (texts == (method == Method.ROUND)) {
+            throw new SettingsException(
+                    texts
+                            ? "--method=round uses no texts: leave --calibrate out"
+                            : "--method=%s needs --calibrate".formatted(word));
+        }
+        return method;
     }
 
     private static SettingsException unknown(String word) {

@@ -62,12 +62,16 @@ final class Calibration implements AutoCloseable {
 
     /// Returns the feedback for a matrix; empty if its inputs are not seen, as those of experts.
     Optional<ErrorFeedback> of(String name) {
+        return products(name).map(each -> feedbacks.computeIfAbsent(each, ErrorFeedback::of));
+    }
+
+    /// Returns the products of a matrix's inputs; empty if they are not seen.
+    Optional<InputProducts> products(String name) {
         int layer = layer(name);
         if (layer < firstLayer || layer >= endLayer) {
             take(layer);
         }
-        return Optional.ofNullable(products.get(name))
-                .map(each -> feedbacks.computeIfAbsent(each, ErrorFeedback::of));
+        return Optional.ofNullable(products.get(name));
     }
 
     private void take(int layer) {

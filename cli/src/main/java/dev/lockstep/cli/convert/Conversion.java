@@ -13,6 +13,7 @@ import dev.lockstep.model.quant.BlockFormat;
 import dev.lockstep.model.quant.ErrorFeedback;
 import dev.lockstep.model.quant.MatrixQuantizer;
 import dev.lockstep.model.quant.PlainFormat;
+import dev.lockstep.model.quant.RowFormat;
 import dev.lockstep.text.Tokenizers;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -32,13 +33,15 @@ import java.util.stream.IntStream;
 /// @param keep patterns of the names of tensors that stay as they are
 /// @param calibrate lines `{"text": …}`, if errors are to be passed on
 /// @param calibrationTokens what is read of them at most
+/// @param method how weights are chosen; [Method#ROUND] exactly without texts
 public record Conversion(
         Path source,
         Path target,
         Quantization quantize,
         List<String> keep,
         Optional<Path> calibrate,
-        int calibrationTokens) {
+        int calibrationTokens,
+        Method method) {
     private static final Pattern EXACT =
             Pattern.compile(".*\\.(gate|router|wpe)\\.weight|.*[._]bias");
 
@@ -86,26 +89,49 @@ public record Conversion(
                                                     terminal),
                                             Calibration::close));
             List<ConvertedModel.Tensor> tensors = converted.tensors();
+            Optional<InputScales> scales =
+                    method == Method.AWQ
+                            ? calibration.map(
+                                    each ->
+                                            new InputScales(
+                                                    model.config().architecture(),
+                                                    tensors,
+                                                    each,
+                                                    rows))
+                            : Optional.empty();
             for (int i = converted.done(); i < tensors.size(); i++) {
                 ConvertedModel.Tensor tensor = tensors.get(i);
                 terminal.progress("writing " + target.getFileName(), i, tensors.size());
-                if (tensor.format().isEmpty()) {
+                Factors factors =
+                        new Factors(
+                                scales.flatMap(each -> each.ofColumns(tensor.name())),
+                                scales.flatMap(each -> each.ofRows(tensor.name())));
+                Optional<RowFormat> format =
+                        tensor.format().isEmpty() && factors.rows().isPresent()
+                                ? Optional.of(RowFormat.of(tensor.source().type()))
+                                : tensor.format();
+                if (format.isEmpty()) {
                     converted.copy(i);
                     continue;
                 }
-                switch (tensor.format().get()) {
+                switch (format.get()) {
                     case PlainFormat plain ->
-                            write(tensor, plain::encode, rows, converted.begin(i));
+                            write(tensor, factors, plain::encode, rows, converted.begin(i));
                     case BlockFormat blocks -> {
                         Optional<ErrorFeedback> feedback =
-                                calibration.flatMap(each -> each.of(tensor.name()));
-                        if (calibration.isPresent() && feedback.isEmpty()) {
+                                method == Method.GPTQ
+                                        ? calibration.flatMap(each -> each.of(tensor.name()))
+                                        : Optional.empty();
+                        if (calibration.isPresent()
+                                && feedback.isEmpty()
+                                && factors.columns().isEmpty()) {
                             uncalibrated.add(tensor.name());
                         }
                         var quantizer = new MatrixQuantizer(blocks, feedback);
                         int columns = tensor.source().columns();
                         write(
                                 tensor,
+                                factors,
                                 values -> quantizer.quantize(values, columns),
                                 rows,
                                 converted.begin(i));
@@ -125,6 +151,7 @@ public record Conversion(
 
     private static void write(
             ConvertedModel.Tensor tensor,
+            Factors factors,
             Function<float[], byte[]> encoder,
             StoredRows rows,
             ConvertedModel.Blocks blocks) {
@@ -132,12 +159,12 @@ public record Conversion(
         int atOnce = Math.max(1, PIECE / matrix.columns());
         for (int from = 0; from < matrix.rows(); from += atOnce) {
             int to = Math.min(matrix.rows(), from + atOnce);
+            int[] sources = IntStream.range(from, to).map(tensor.order()::row).toArray();
             float[] values =
                     matrix.columns() == 1
                             ? matrix.floats(from, to - from)
-                            : rows.read(
-                                    matrix,
-                                    IntStream.range(from, to).map(tensor.order()::row).toArray());
+                            : rows.read(matrix, sources);
+            factors.apply(values, sources, matrix.columns());
             if (tensor.added() != 0) {
                 for (int i = 0; i < values.length; i++) {
                     values[i] += tensor.added();
@@ -146,6 +173,23 @@ public record Conversion(
             blocks.add(encoder.apply(values));
         }
         blocks.end();
+    }
+
+    /// What a tensor is scaled by.
+    ///
+    /// @param columns factors of its columns
+    /// @param rows divisors of its rows
+    private record Factors(Optional<float[]> columns, Optional<float[]> rows) {
+        void apply(float[] values, int[] sources, int width) {
+            for (int i = 0; i < values.length; i++) {
+                if (columns.isPresent()) {
+                    values[i] *= columns.get()[i % width];
+                }
+                if (rows.isPresent()) {
+                    values[i] /= rows.get()[sources[i / width]];
+                }
+            }
+        }
     }
 
     /// Returns whether a tensor stays as it is, as vectors do, and what decides about experts and
@@ -163,13 +207,14 @@ public record Conversion(
 
     /// Returns what the data depends on besides the source.
     private String origin() {
-        return "%d %s keep=%s calibrate=%s tokens=%d"
+        return "%d %s keep=%s calibrate=%s tokens=%d%s"
                 .formatted(
                         VERSION,
                         quantize,
                         keep,
                         calibrate.map(Conversion::describe).orElse("none"),
-                        calibrate.isPresent() ? calibrationTokens : 0);
+                        calibrate.isPresent() ? calibrationTokens : 0,
+                        method == Method.AWQ ? " awq" : "");
     }
 
     private static String describe(Path file) {

@@ -80,6 +80,9 @@ record FolderModel(
     @Override
     public Blocks begin(int tensor) {
         FolderRewrite.Tensor written = rewrite.tensors().get(tensor);
+        if (!written.quantized()) {
+            return plain(written);
+        }
         CodedFormat format = format(layout, written.source());
         var scales = new ByteArrayOutputStream();
         return new Blocks() {
@@ -104,6 +107,21 @@ record FolderModel(
             public void end() {
                 rewrite.end(written, scales.toByteArray());
             }
+        };
+    }
+
+    private Blocks plain(FolderRewrite.Tensor written) {
+        return new Blocks() {
+            private long offset;
+
+            @Override
+            public void add(byte[] blocks) {
+                rewrite.write(written, offset, blocks);
+                offset += blocks.length;
+            }
+
+            @Override
+            public void end() {}
         };
     }
 

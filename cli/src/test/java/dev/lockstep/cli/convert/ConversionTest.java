@@ -127,6 +127,52 @@ class ConversionTest {
         assertTrue(differsFrom(inOnePass, plain) >= 0);
     }
 
+    /// Scales of columns and their divisors cancel: bytes keep the model near, int4 too.
+    @ParameterizedTest
+    @CsvSource({"llama, int8, 0.3", "llama, int4, 3", "qwen2, int8, 0.3", "phi3, int8, 0.3"})
+    void scaledColumnsAndTheirDivisorsCancel(String name, String type, float bound)
+            throws Exception {
+        Path source = Fixtures.require("models/" + name);
+        Path target = folder.resolve("awq");
+        convertFolder(source, target, type, 32, Optional.of(text()), Method.AWQ);
+        Path rounded = folder.resolve("rounded");
+        convertFolder(source, rounded, type, 32, Optional.empty());
+        assertTrue(
+                differsFrom(
+                                target.resolve("model.safetensors"),
+                                rounded.resolve("model.safetensors"))
+                        >= 0);
+        String norm = "model.layers.0.input_layernorm.weight";
+        assertTrue(
+                Checkpoint.open(source).tensor(norm).floats(0, 1)[0]
+                        != Checkpoint.open(target).tensor(norm).floats(0, 1)[0]);
+        float[] expected = logits(source);
+        float[] actual = logits(target);
+        for (int i = 0; i < expected.length; i++) {
+            assertEquals(expected[i], actual[i], bound, "logit " + i);
+        }
+    }
+
+    @Test
+    void scalesAreRefusedForFamiliesWithOtherNorms() {
+        Path source = Fixtures.require("models/gemma2");
+        String refusal =
+                assertThrows(
+                                UnusableException.class,
+                                () ->
+                                        convertFolder(
+                                                source,
+                                                folder.resolve("x"),
+                                                "int4",
+                                                32,
+                                                Optional.of(text()),
+                                                Method.AWQ))
+                        .getMessage();
+        assertTrue(
+                String.valueOf(refusal).startsWith("--method=awq: Gemma2ForCausalLM is none of"),
+                refusal);
+    }
+
     @Test
     void keptTensorsStayAsTheyAre() {
         Path target = folder.resolve("kept.gguf");
@@ -181,7 +227,13 @@ class ConversionTest {
     private static List<String> convert(
             Path target, String type, Optional<Path> text, List<String> keep, long maxBytes) {
         return new Conversion(
-                        source(), target, Quantization.of(type, 32).orElseThrow(), keep, text, 512)
+                        source(),
+                        target,
+                        Quantization.of(type, 32).orElseThrow(),
+                        keep,
+                        text,
+                        512,
+                        text.isPresent() ? Method.GPTQ : Method.ROUND)
                 .run(
                         ConversionTest::kernels,
                         maxBytes,
@@ -190,13 +242,25 @@ class ConversionTest {
 
     private static List<String> convertFolder(
             Path source, Path target, String type, int groupSize, Optional<Path> text) {
+        Method method = text.isPresent() ? Method.GPTQ : Method.ROUND;
+        return convertFolder(source, target, type, groupSize, text, method);
+    }
+
+    private static List<String> convertFolder(
+            Path source,
+            Path target,
+            String type,
+            int groupSize,
+            Optional<Path> text,
+            Method method) {
         return new Conversion(
                         source,
                         target,
                         Quantization.of(type, groupSize).orElseThrow(),
                         List.of(),
                         text,
-                        512)
+                        512,
+                        method)
                 .run(
                         ConversionTest::kernels,
                         1L << 30,

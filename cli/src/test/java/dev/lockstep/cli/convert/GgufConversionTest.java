@@ -182,7 +182,8 @@ class GgufConversionTest {
                         Quantization.of(type, 32).orElseThrow(),
                         List.of(),
                         Optional.empty(),
-                        512)
+                        512,
+                        Method.ROUND)
                 .run(
                         GgufConversionTest::kernels,
                         1L << 30,

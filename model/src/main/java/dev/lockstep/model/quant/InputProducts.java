@@ -85,6 +85,26 @@ public final class InputProducts {
         }
     }
 
+    /// Returns `eᵀ · H · e`: the sum of the squares that errors `e` of a row's weights make in its
+    /// outputs.
+    public double outputError(float[] e) {
+        double sum = 0;
+        for (int row = 0; row < columns; row++) {
+            float[] products = sums[row];
+            float others = 0;
+            for (int c = 0; c < row; c++) {
+                others += products[c] * e[c];
+            }
+            sum += e[row] * (2.0 * others + (double) products[row] * e[row]);
+        }
+        return sum;
+    }
+
+    /// Returns the root of the mean square of the inputs of a column.
+    public float magnitude(int column) {
+        return inputs == 0 ? 0 : (float) Math.sqrt(sums[column][column] / inputs);
+    }
+
     /// Returns an element of H.
     double at(int row, int column) {
         return row >= column ? sums[row][column] : sums[column][row];

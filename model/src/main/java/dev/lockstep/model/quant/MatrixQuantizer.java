@@ -42,12 +42,20 @@ public record MatrixQuantizer(BlockFormat format, Optional<ErrorFeedback> feedba
                             ByteBuffer out =
                                     ByteBuffer.wrap(stored, row * rowBytes, rowBytes)
                                             .order(ByteOrder.LITTLE_ENDIAN);
-                            quantize(values, out);
+                            quantize(values, out, new float[columns]);
                         });
         return stored;
     }
 
-    private void quantize(float[] row, ByteBuffer out) {
+    /// Returns what the codes of a row stand for.
+    float[] rounded(float[] row) {
+        float[] rounded = new float[row.length];
+        int bytes = row.length / format.columns() * format.blockBytes();
+        quantize(row.clone(), ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN), rounded);
+        return rounded;
+    }
+
+    private void quantize(float[] row, ByteBuffer out, float[] rounded) {
         int blockColumns = format.columns();
         float[] importance =
                 feedback.map(ErrorFeedback::importance).orElseGet(() -> magnitudes(row));
@@ -56,6 +64,7 @@ public record MatrixQuantizer(BlockFormat format, Optional<ErrorFeedback> feedba
             for (int c = 0; c < blockColumns; c++) {
                 float value = row[from + c];
                 float chosen = block.choose(c, value);
+                rounded[from + c] = chosen;
                 if (feedback.isPresent()) {
                     feedback.get().pass(row, from + c, value - chosen);
                 }
