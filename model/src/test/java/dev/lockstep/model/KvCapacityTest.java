@@ -65,12 +65,12 @@ class KvCapacityTest {
     void groupsOfDifferentHeadsHavePoolsByWhatTheirLayersKeep() {
         List<KvGroup> groups =
                 List.of(KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 32));
-        var different = new KvCapacity(groups, List.of(3, 1), BLOCK, 1000);
+        var different = new KvCapacity(groups, List.of(3, 1), BLOCK, 1000, true);
         assertEquals(10, different.usableBlocks(11 * BLOCK * 1000));
         assertEquals(750, different.bytesPerToken(groups.getFirst()));
         assertEquals(
                 of(1000, groups.toArray(KvGroup[]::new)),
-                new KvCapacity(groups, List.of(2, 2), BLOCK, 1000));
+                new KvCapacity(groups, List.of(2, 2), BLOCK, 1000, true));
     }
 
     @Test
