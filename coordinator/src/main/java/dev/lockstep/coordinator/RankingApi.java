@@ -4,12 +4,8 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.checkpoint.SentenceModel;
-import dev.lockstep.checkpoint.SentencePooling;
 import dev.lockstep.coordinator.engine.CompletionInbox;
-import dev.lockstep.coordinator.engine.TokenPrompt;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalInt;
@@ -35,40 +31,27 @@ final class RankingApi {
         this.completions = completions;
     }
 
-    /// A query and a document, by their places among the texts of a request.
-    private record Pair(int query, int document) {}
-
-    /// The score of a pair, when the vectors of all prompts have arrived.
-    @FunctionalInterface
-    private interface Scorer {
-        double of(PooledVectors vectors, int pair);
-    }
-
-    /// What is computed for pairs, and how their scores follow.
-    private record Plan(List<TokenPrompt> prompts, VectorForm form, Scorer scorer) {
-        Plan {
-            prompts = List.copyOf(prompts);
-        }
-    }
-
     /// Checks a body of `POST /v1/score`. The completion does not refer to the body.
     Completion score(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
-        List<Text> first = texts(fields, "text_1", "queries");
-        List<Text> second = texts(fields, "text_2", "items");
+        List<RankingPlan.Text> first = texts(fields, "text_1", "queries");
+        List<RankingPlan.Text> second = texts(fields, "text_2", "items");
         if (first.size() != 1 && first.size() != second.size()) {
             throw ApiError.invalid(
                     first.getFirst().field(),
                     "%d texts are compared with %d, it must be 1 or as many"
                             .formatted(first.size(), second.size()));
         }
-        List<Text> all = new ArrayList<>(first);
+        List<RankingPlan.Text> all = new ArrayList<>(first);
         all.addAll(second);
-        List<Pair> pairs =
+        List<RankingPlan.Pair> pairs =
                 IntStream.range(0, second.size())
-                        .mapToObj(i -> new Pair(first.size() == 1 ? 0 : i, first.size() + i))
+                        .mapToObj(
+                                i ->
+                                        new RankingPlan.Pair(
+                                                first.size() == 1 ? 0 : i, first.size() + i))
                         .toList();
-        Plan plan = plan(fields, all, pairs, false);
+        RankingPlan plan = plan(fields, all, pairs, false);
         PreparedRequest request = prepare(fields, plan, context);
         return completions.completion(request, inbox, new Scores(exchange, request, plan, pairs));
     }
@@ -76,9 +59,9 @@ final class RankingApi {
     /// Checks a body of `POST /v1/rerank`. The completion does not refer to the body.
     Completion rerank(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
-        List<Text> all = new ArrayList<>();
-        all.add(new Text("query", fields.requireText("query")));
-        List<Text> documents = fields.list(DOCUMENTS, MAX_TEXTS, RankingApi::document);
+        List<RankingPlan.Text> all = new ArrayList<>();
+        all.add(new RankingPlan.Text("query", fields.requireText("query")));
+        List<RankingPlan.Text> documents = fields.list(DOCUMENTS, MAX_TEXTS, RankingApi::document);
         if (documents.isEmpty()) {
             throw ApiError.invalid(DOCUMENTS, "documents is empty, give at least one text");
         }
@@ -87,11 +70,13 @@ final class RankingApi {
         OptionalInt limit = fields.integer("max_tokens_per_doc", 1, Integer.MAX_VALUE);
         documents.forEach(
                 each -> all.add(limit.isEmpty() ? each : each.cut(limit.getAsInt(), model)));
-        List<Pair> pairs =
-                IntStream.rangeClosed(1, documents.size()).mapToObj(i -> new Pair(0, i)).toList();
+        List<RankingPlan.Pair> pairs =
+                IntStream.rangeClosed(1, documents.size())
+                        .mapToObj(i -> new RankingPlan.Pair(0, i))
+                        .toList();
         int top = fields.integer("top_n", 0, Integer.MAX_VALUE, 0);
         boolean shown = fields.flag("return_documents", true);
-        Plan plan = plan(fields, all, pairs, true);
+        RankingPlan plan = plan(fields, all, pairs, true);
         PreparedRequest request = prepare(fields, plan, context);
         return completions.completion(
                 request,
@@ -100,124 +85,73 @@ final class RankingApi {
                         exchange,
                         request,
                         plan,
-                        documents.stream().map(Text::text).toList(),
+                        documents.stream().map(RankingPlan.Text::text).toList(),
                         top == 0 ? documents.size() : top,
                         shown));
     }
 
     /// @param searched whether queries and documents have prompts of their own where their
     ///   embeddings are compared
-    private Plan plan(Fields fields, List<Text> texts, List<Pair> pairs, boolean searched) {
+    private RankingPlan plan(
+            Fields fields,
+            List<RankingPlan.Text> texts,
+            List<RankingPlan.Pair> pairs,
+            boolean searched) {
         ServedModel model = completions.model();
         model.requireName(fields.requireText("model"));
         UnservedFields.refuseInEmbeddings(fields);
-        for (Text text : texts) {
+        for (RankingPlan.Text text : texts) {
             if (text.text().isEmpty()) {
                 throw ApiError.invalid(
                         text.field(), text.field() + " is empty, it must have at least one token");
             }
         }
-        return switch (model.sentence().output()) {
-            case SentenceModel.Score head ->
-                    scored(PairPrompts.parse(fields, model, head), texts, pairs);
-            case SentenceModel.Vectors vectors -> {
-                PairPrompts.refuse(fields);
-                yield compared(fields, vectors, texts, pairs, searched);
-            }
-        };
+        return RankingPlan.of(fields, model, completions.context(), texts, pairs, searched);
     }
 
-    private static Plan scored(PairPrompts prompts, List<Text> texts, List<Pair> pairs) {
-        List<TokenPrompt> all = new ArrayList<>();
-        for (Pair pair : pairs) {
-            Text document = texts.get(pair.document());
-            all.add(prompts.of(texts.get(pair.query()).text(), document.field(), document.text()));
-        }
-        var raw = new VectorForm(SentencePooling.LAST, List.of(), false, Integer.MAX_VALUE);
-        return new Plan(all, raw, (vectors, i) -> prompts.head().of(vectors.vector(i)));
-    }
-
-    private Plan compared(
-            Fields fields,
-            SentenceModel.Vectors vectors,
-            List<Text> texts,
-            List<Pair> pairs,
-            boolean searched) {
-        ServedModel model = completions.model();
-        EmbeddingInputs inputs = EmbeddingInputs.parse(fields, model, completions.context());
-        boolean own = searched && InputPrompts.named(fields, model).isEmpty();
-        String byDefault = InputPrompts.of(fields, model);
-        List<TokenPrompt> all = new ArrayList<>();
-        for (int i = 0; i < texts.size(); i++) {
-            Text text = texts.get(i);
-            String prompt =
-                    !own
-                            ? byDefault
-                            : i == 0
-                                    ? InputPrompts.query(model.sentence())
-                                    : InputPrompts.document(model.sentence());
-            all.add(inputs.of(text.field(), new Prompt.Text(text.text()), prompt));
-        }
-        return new Plan(
-                all,
-                inputs.form(),
-                (response, i) ->
-                        vectors.similarity()
-                                .of(
-                                        response.vector(pairs.get(i).query()),
-                                        response.vector(pairs.get(i).document())));
-    }
-
-    private PreparedRequest prepare(Fields fields, Plan plan, RequestContext context) {
+    private PreparedRequest prepare(Fields fields, RankingPlan plan, RequestContext context) {
         return completions.rank(
                 plan.prompts(), RequestOptionFields.parse(fields, context), context);
     }
 
-    /// A text and its name in error messages.
-    private record Text(String field, String text) {
-        /// Returns the text of its first tokens.
-        Text cut(int tokens, ServedModel model) {
-            int[] ids = model.encode(field, text, false);
-            return ids.length <= tokens
-                    ? this
-                    : new Text(field, model.decode(Arrays.copyOf(ids, tokens), false));
-        }
-    }
-
     /// Reads one text or several, by the first of two names that is given.
-    private static List<Text> texts(Fields fields, String name, String otherName) {
+    private static List<RankingPlan.Text> texts(Fields fields, String name, String otherName) {
         String field = !fields.has(name) && fields.has(otherName) ? otherName : name;
         JsonNode value = fields.value(field);
-        List<Text> texts =
+        List<RankingPlan.Text> texts =
                 value.isArray()
                         ? fields.list(field, MAX_TEXTS, RankingApi::text)
-                        : List.of(new Text(field, fields.requireText(field)));
+                        : List.of(new RankingPlan.Text(field, fields.requireText(field)));
         if (texts.isEmpty()) {
             throw ApiError.invalid(field, field + " is empty, give at least one text");
         }
         return texts;
     }
 
-    private static Text text(String name, JsonNode value) {
-        return new Text(name, Fields.text(name, value));
+    private static RankingPlan.Text text(String name, JsonNode value) {
+        return new RankingPlan.Text(name, Fields.text(name, value));
     }
 
     /// Reads a document: a text, or an object with one.
-    private static Text document(String name, JsonNode value) {
+    private static RankingPlan.Text document(String name, JsonNode value) {
         if (!value.isObject()) {
             return text(name, value);
         }
         Fields fields = Fields.object(name, value);
-        return new Text(fields.name("text"), fields.requireText("text"));
+        return new RankingPlan.Text(fields.name("text"), fields.requireText("text"));
     }
 
     /// Reports the score of each pair.
     private static final class Scores extends PooledVectors {
         private final PreparedRequest request;
-        private final Plan plan;
+        private final RankingPlan plan;
         private final int pairs;
 
-        Scores(HttpExchange exchange, PreparedRequest request, Plan plan, List<Pair> pairs) {
+        Scores(
+                HttpExchange exchange,
+                PreparedRequest request,
+                RankingPlan plan,
+                List<RankingPlan.Pair> pairs) {
             super(exchange, plan.prompts(), plan.form());
             this.request = request;
             this.plan = plan;
@@ -242,7 +176,7 @@ final class RankingApi {
     /// Orders documents by their scores with the query.
     private static final class Ranking extends PooledVectors {
         private final PreparedRequest request;
-        private final Plan plan;
+        private final RankingPlan plan;
         private final List<String> documents;
         private final int top;
         private final boolean shown;
@@ -250,7 +184,7 @@ final class RankingApi {
         Ranking(
                 HttpExchange exchange,
                 PreparedRequest request,
-                Plan plan,
+                RankingPlan plan,
                 List<String> documents,
                 int top,
                 boolean shown) {

@@ -51,9 +51,7 @@ final class RerankerTest {
                 "[{'path':'','type':'sentence_transformers.base.modules.transformer.Transformer'},"
                         + "{'path':'1_LogitScore','type':'sentence_transformers.cross_encoder.modules.logit_score.LogitScore'}]");
         Files.createDirectories(folder.resolve("1_LogitScore"));
-        write(
-                folder.resolve("1_LogitScore/config.json"),
-                "{'true_token_id':5,'false_token_id':9}");
+        write(folder.resolve("1_LogitScore/config.json"), "{'true_token_id':5,'false_token_id':9}");
         write(
                 folder.resolve("config_sentence_transformers.json"),
                 "{'prompts':{'web':'Find it.'},'default_prompt_name':'web','activation_fn':'torch.nn.modules.linear.Identity'}");
@@ -92,19 +90,13 @@ final class RerankerTest {
         assertEquals(Pooling.POOLING_LAST, sent.getOutputs().getPooling());
         assertEquals(0, sent.getMaxTokens());
         assertEquals(
-                score(sent.getPromptIdsCount()),
-                results.at("/0/relevance_score").asDouble(),
-                1e-6);
-        post(
-                200,
-                "/v2/rerank",
-                "'query':'a cat','documents':['it sleeps'],'instruct':'Be kind.'");
+                score(sent.getPromptIdsCount()), results.at("/0/relevance_score").asDouble(), 1e-6);
+        post(200, "/v2/rerank", "'query':'a cat','documents':['it sleeps'],'instruct':'Be kind.'");
         assertTrue(tiny.nextPrompt().startsWith("[system] Be kind.\n[query] a cat\n"));
         post(200, "/rerank", "'query':'a cat','documents':['it'],'instruct':''");
         assertTrue(tiny.nextPrompt().startsWith("[query] a cat\n[document] it\n"));
         post(200, "/v1/score", "'text_1':'x','text_2':'y','prompt_name':'web'");
-        assertEquals(
-                "[system] Find it.\n[query] x\n[document] y\n[answer]", tiny.nextPrompt());
+        assertEquals("[system] Find it.\n[query] x\n[document] y\n[answer]", tiny.nextPrompt());
     }
 
     @Test
@@ -130,14 +122,18 @@ final class RerankerTest {
                         new String[] {"/v1/embeddings", "'input':'a'", "model"},
                         new String[] {"/api/embed", "'input':'a'", "model"},
                         new String[] {
-                            "/v1/rerank", "'query':'a','documents':['b'],'truncate':true", "truncate"
+                            "/v1/rerank",
+                            "'query':'a','documents':['b'],'truncate':true",
+                            "truncate"
                         },
                         new String[] {
                             "/v1/rerank",
                             "'query':'a','documents':['b'],'prompt_name':'x'",
                             "prompt_name"
                         },
-                        new String[] {"/v1/rerank", "'query':'a','documents':['']", "documents[0]"})) {
+                        new String[] {
+                            "/v1/rerank", "'query':'a','documents':['']", "documents[0]"
+                        })) {
             JsonNode body = post(400, request[0], request[1]);
             assertTrue(body.toString().contains(request[2]), body.toString());
         }

@@ -14,8 +14,7 @@ final class VectorFormTest {
     private static final int ALL = Integer.MAX_VALUE;
 
     private static float[] formed(VectorForm form, int from, int length, Float... pooled) {
-        RequestedOutputs outputs =
-                RequestedOutputs.pooled(form.workerPooling(), from, length);
+        RequestedOutputs outputs = RequestedOutputs.pooled(form.workerPooling(), from, length);
         return form.of(List.of(pooled), new TokenPrompt(new int[length], outputs));
     }
 
@@ -40,8 +39,7 @@ final class VectorFormTest {
         var form = new VectorForm(SentencePooling.LAST, List.of(layer), true, 2);
         assertArrayEquals(new float[] {0.6f, 0.8f}, formed(form, 0, 4, 3f, 3f), 1e-7f);
         assertArrayEquals(
-                new float[] {3, 4, 6},
-                formed(form.normalized(false).cutTo(ALL), 0, 4, 3f, 3f));
+                new float[] {3, 4, 6}, formed(form.normalized(false).cutTo(ALL), 0, 4, 3f, 3f));
         assertArrayEquals(
                 new float[] {0, 0},
                 formed(new VectorForm(SentencePooling.LAST, List.of(), true, ALL), 0, 4, 0f, 0f));
