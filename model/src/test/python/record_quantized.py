@@ -49,14 +49,16 @@ def fp8_blocks(size):
     return quantize
 
 
-def fp8_partial_blocks(name, w):
+def fp8_partial_blocks(size):
     """Blocks that the edges of the matrix cut, as DeepSeek's `weight_dequant` reads them."""
-    rows, columns = w.shape
-    wide = lambda scale: scale.repeat_interleave(48, 0).repeat_interleave(48, 1)[:rows, :columns]
-    scale = torch.tensor([[w[r:r + 48, c:c + 48].abs().max() / 448 for c in range(0, columns, 48)]
-                          for r in range(0, rows, 48)])
-    q = fp8(w / wide(scale))
-    return {".weight": q, ".weight_scale_inv": scale}, (q.float() * wide(scale)).to(torch.bfloat16)
+    def quantize(name, w):
+        rows, columns = w.shape
+        wide = lambda scale: scale.repeat_interleave(size, 0).repeat_interleave(size, 1)[:rows, :columns]
+        scale = torch.tensor([[w[r:r + size, c:c + size].abs().max() / 448 for c in range(0, columns, size)]
+                              for r in range(0, rows, size)])
+        q = fp8(w / wide(scale))
+        return {".weight": q, ".weight_scale_inv": scale}, (q.float() * wide(scale)).to(torch.bfloat16)
+    return quantize
 
 
 def compressed(weights, activations=None, scale_of=None, global_scale=False, scale_type=torch.bfloat16):
@@ -356,14 +358,16 @@ def cases(root):
     case(root, "fp8-blocks-64", {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [64, 64]},
          fp8_blocks(64), shape=wide)
     case(root, "fp8-partial-blocks", {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [48, 48]},
-         fp8_partial_blocks)
+         fp8_partial_blocks(48))
     # The rows of a head of kv_b_proj are not whole blocks; all layers are dense.
     latent = dict(SHAPE, hidden_size=32, intermediate_size=64, q_lora_rank=24, kv_lora_rank=32, qk_nope_head_dim=16,
                   qk_rope_head_dim=8, v_head_dim=24, num_key_value_heads=4, first_k_dense_replace=2, moe_intermediate_size=32,
                   n_routed_experts=4, n_shared_experts=1, num_experts_per_tok=2, n_group=2, topk_group=2)
-    case(root, "fp8-latent", {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [48, 48]},
-         fp8_partial_blocks, kind="DeepseekV3", shape=latent,
-         is_quantized=lambda name: is_linear(name) or "kv_a_proj" in name)
+    # With 64, rows are whole blocks.
+    for suffix, size, shape in (("", 48, latent), ("-64", 64, dict(latent, hidden_size=64, kv_lora_rank=64, q_lora_rank=64))):
+        case(root, "fp8-latent" + suffix, {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [size, size]},
+             fp8_partial_blocks(size), kind="DeepseekV3", shape=shape,
+             is_quantized=lambda name: is_linear(name) or "kv_a_proj" in name)
     ct = lambda form, **weights: {"quant_method": "compressed-tensors", "format": form, "quantization_status": "compressed",
                                   "ignore": ["lm_head"], "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights}}}
     dynamic = dict(num_bits=8, type="float", strategy="token", dynamic=True)

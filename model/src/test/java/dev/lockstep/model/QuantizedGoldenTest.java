@@ -118,6 +118,7 @@ class QuantizedGoldenTest {
     @CsvSource({
         "fp8-blocks-64, mlp.down_proj, E4M3",
         "ct-fp8-channel, mlp.up_proj, E4M3",
+        "fp8-latent-64, self_attn.kv_b_proj, E4M3",
         "awq-64, mlp.down_proj, Q4_ZERO",
         "gptq-asym-64, self_attn.q_proj, Q4_ZERO",
         "ct-w4a16-asym-64, mlp.down_proj, Q4_ZERO",
