@@ -569,6 +569,10 @@ def folders(root):
     half = plain(partial_rotary_factor=0.5)
     folder_case(root, "phi", "Phi", dict(GROUPED, hidden_size=32, rope_parameters=half))
     folder_case(root, "gpt-neox", "GPTNeoX", dict(LARGE, hidden_size=32, rope_parameters=half))
+    falcon = {key: value for key, value in dict(LARGE, hidden_size=32, rope_parameters=plain()).items() if key != "intermediate_size"}
+    folder_case(root, "falcon", "Falcon", dict(falcon, tie_word_embeddings=True, bias=True))
+    folder_case(root, "falcon-grouped", "Falcon", dict(
+        falcon, tie_word_embeddings=True, new_decoder_architecture=True, num_kv_heads=2, ffn_hidden_size=96))
     folder_case(root, "stablelm", "StableLm", dict(GROUPED, hidden_size=32, use_qkv_bias=True, rope_parameters=half))
     folder_case(root, "stablelm-parallel", "StableLm", dict(
         GROUPED, hidden_size=32, qk_layernorm=True, use_parallel_residual=True, rope_parameters=half))

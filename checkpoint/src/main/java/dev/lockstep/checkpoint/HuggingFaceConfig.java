@@ -98,6 +98,9 @@ final class HuggingFaceConfig {
         if (NemotronHKeys.isOf(config)) {
             return new NemotronHKeys(config).renamed();
         }
+        if (FalconKeys.isOf(config)) {
+            return new FalconKeys(config).renamed();
+        }
         if (Gemma4Keys.isOf(config)) {
             return new Gemma4Keys(config).supported();
         }

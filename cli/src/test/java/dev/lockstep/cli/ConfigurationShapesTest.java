@@ -79,7 +79,7 @@ class ConfigurationShapesTest {
                     new Change("unknown rope key", "frequency_bend is 0.5"),
                     new Change("unknown rope type", "rope_type is spiral"),
                     // Latent attention has no heads of keys.
-                    new Change("heads", "num_key_value_heads is 2|kv_b_proj"),
+                    new Change("heads", "num_key_value_heads is 2|kv_b_proj|num_attention_heads 3"),
                     new Change("layers", "num_hidden_layers is \"two\""),
                     new Change("vocabulary", "embed_tokens|embeddings|embed_in"),
                     new Change("bidirectional", "use_bidirectional_attention is true"),

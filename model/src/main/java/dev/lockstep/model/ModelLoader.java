@@ -15,6 +15,7 @@ import dev.lockstep.model.family.Ernie45Moe;
 import dev.lockstep.model.family.EuroBert;
 import dev.lockstep.model.family.Exaone4;
 import dev.lockstep.model.family.ExaoneMoe;
+import dev.lockstep.model.family.Falcon;
 import dev.lockstep.model.family.FalconH1;
 import dev.lockstep.model.family.Gemma;
 import dev.lockstep.model.family.Gemma2;
@@ -106,6 +107,7 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new Apertus(),
                     new Ernie45(),
                     new FalconH1(),
+                    new Falcon(),
                     new Phi(),
                     new GptNeoX(),
                     new StableLm(),

@@ -26,7 +26,6 @@ final class RefusedArchitectures {
                             Map.entry("BloomForCausalLM", ALIBI),
                             Map.entry("ChatGLMModel", "it is the older form of GlmForCausalLM"),
                             Map.entry("DiffLlamaForCausalLM", "it subtracts two softmaxes"),
-                            Map.entry("FalconForCausalLM", "its q, k and v alternate in a matrix"),
                             Map.entry("Gemma3nForCausalLM", PER_LAYER),
                             Map.entry("Gemma3nForConditionalGeneration", PER_LAYER),
                             Map.entry("JinaBertForMaskedLM", ALIBI),
