@@ -11,7 +11,7 @@ import java.util.List;
 record Llama4Keys(JsonObject config) {
     private static final String TYPE = "llama4_text";
 
-    /// Chunks begin at a block of the KV cache of any size up to this.
+    /// Chunks begin where a block of the KV cache does.
     private static final int CHUNK_UNIT = 16;
 
     static boolean isOf(JsonObject config) {
@@ -31,7 +31,7 @@ record Llama4Keys(JsonObject config) {
                 types.add(rotates(rotated, layer) ? "chunked_attention" : "full_attention");
             }
         }
-        // In the files of its experts' layers, intermediate_size is that of an expert.
+        // intermediate_size is that of an expert.
         int expert = config.requireInteger("intermediate_size");
         node.put("moe_intermediate_size", expert);
         node.put("shared_expert_intermediate_size", expert);
