@@ -154,6 +154,28 @@ class ConversionTest {
     }
 
     @Test
+    void aFileWithScaledColumnsRunsNearItsSource() throws Exception {
+        Path target = folder.resolve("awq.gguf");
+        new Conversion(
+                        source(),
+                        target,
+                        Quantization.of("q8_0", 32).orElseThrow(),
+                        List.of(),
+                        Optional.of(text()),
+                        512,
+                        Method.AWQ)
+                .run(
+                        ConversionTest::kernels,
+                        1L << 30,
+                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+        String norm = "model.layers.1.post_attention_layernorm.weight";
+        assertTrue(
+                Checkpoint.open(source()).tensor(norm).floats(0, 1)[0]
+                        != Checkpoint.open(target).tensor(norm).floats(0, 1)[0]);
+        assertArrayEquals(logits(source()), logits(target), 0.2f);
+    }
+
+    @Test
     void scalesAreRefusedForFamiliesWithOtherNorms() {
         Path source = Fixtures.require("models/gemma2");
         String refusal =
