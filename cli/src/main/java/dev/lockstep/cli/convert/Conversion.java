@@ -146,7 +146,7 @@ public record Conversion(
             terminal.endLine();
         }
         owned.close();
-        return report(summary, uncalibrated);
+        return report(summary, uncalibrated, method);
     }
 
     private static void write(
@@ -225,12 +225,17 @@ public record Conversion(
         }
     }
 
-    private static List<String> report(String summary, List<String> uncalibrated) {
+    private static List<String> report(String summary, List<String> uncalibrated, Method method) {
         return uncalibrated.isEmpty()
                 ? List.of(summary)
                 : List.of(
                         summary,
-                        "%d matrices, such as %s, were rounded without calibration: their inputs are not observed"
-                                .formatted(uncalibrated.size(), uncalibrated.getFirst()));
+                        "%d matrices, such as %s, were rounded without calibration: %s"
+                                .formatted(
+                                        uncalibrated.size(),
+                                        uncalibrated.getFirst(),
+                                        method == Method.AWQ
+                                                ? "nothing before them takes their scales"
+                                                : "their inputs are not observed"));
     }
 }

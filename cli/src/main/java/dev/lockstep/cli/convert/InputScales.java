@@ -144,7 +144,7 @@ final class InputScales {
                         .map(each -> tensors.get(prefix + each + ".weight"))
                         .filter(each -> each != null)
                         .toList();
-        if (producer == null || consumers.isEmpty()) {
+        if (producer == null || consumers.isEmpty() || isKeptMatrix(producer)) {
             return Optional.empty();
         }
         Optional<InputProducts> products = calibration.products(consumers.getFirst().name());
@@ -158,6 +158,10 @@ final class InputScales {
         consumers.forEach(each -> sample(each.source(), samples));
         float[] scales = ScaleSearch.best(products.get(), format, samples);
         return Optional.of(producer.source().columns() == 1 ? stored(producer, scales) : scales);
+    }
+
+    private static boolean isKeptMatrix(ConvertedModel.Tensor producer) {
+        return producer.source().columns() > 1 && producer.format().isEmpty();
     }
 
     private void sample(WeightMatrix matrix, List<float[]> samples) {

@@ -19,6 +19,7 @@ import dev.lockstep.model.LocalModel;
 import dev.lockstep.model.ModelSource;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -173,6 +174,29 @@ class ConversionTest {
                 Checkpoint.open(source()).tensor(norm).floats(0, 1)[0]
                         != Checkpoint.open(target).tensor(norm).floats(0, 1)[0]);
         assertArrayEquals(logits(source()), logits(target), 0.2f);
+    }
+
+    @Test
+    void aKeptMatrixIsNotScaled() throws Exception {
+        Path source = Fixtures.require("models/llama");
+        Path target = folder.resolve("kept");
+        new Conversion(
+                        source,
+                        target,
+                        Quantization.of("int8", 32).orElseThrow(),
+                        List.of("*.up_proj.weight"),
+                        Optional.of(text()),
+                        512,
+                        Method.AWQ)
+                .run(
+                        ConversionTest::kernels,
+                        1L << 30,
+                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+        String up = "model.layers.1.mlp.up_proj.weight";
+        assertArrayEquals(
+                Checkpoint.open(source).tensor(up).data().toArray(ValueLayout.JAVA_BYTE),
+                Checkpoint.open(target).tensor(up).data().toArray(ValueLayout.JAVA_BYTE));
+        assertArrayEquals(logits(source), logits(target), 0.3f);
     }
 
     @Test
