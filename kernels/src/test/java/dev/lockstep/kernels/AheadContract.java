@@ -19,7 +19,13 @@ public interface AheadContract extends KernelsContract {
 
     private static AttentionShape shape(Sides sides, float softCap) {
         return new AttentionShape(
-                new int[] {0, 0, 1, 1, 1}, 2, 64, 0.14f, sides.window(), sides.ahead(), softCap,
+                new int[] {0, 0, 1, 1, 1},
+                2,
+                64,
+                0.14f,
+                sides.window(),
+                sides.ahead(),
+                softCap,
                 false);
     }
 

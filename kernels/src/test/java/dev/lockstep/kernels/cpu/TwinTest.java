@@ -202,7 +202,9 @@ final class TwinTest {
     @Test
     void attentionToLaterTokensHasTheSameBits() {
         for (int side : new int[] {0, 5, 16, 520, AttentionShape.NO_WINDOW - 1}) {
-            var shape = new AttentionShape(new int[] {0, 0, 0, 1}, 2, 32, 0.3f, side + 1, side, 0, false);
+            var shape =
+                    new AttentionShape(
+                            new int[] {0, 0, 0, 1}, 2, 32, 0.3f, side + 1, side, 0, false);
             for (DType type : new DType[] {DType.F32, DType.F16, DType.I8}) {
                 requireSame(set -> ahead(set, shape, type, 600), type + ", side " + side);
             }
