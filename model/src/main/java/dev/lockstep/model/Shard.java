@@ -52,11 +52,8 @@ public record Shard(
 
     /// Returns, for each query head of this rank, the KV head it reads, counted from this rank's
     /// first.
-    public int[] kvHeadOf(ModelConfig config) {
-        return kvHeadOf(config.attention());
-    }
-
-    /// Returns the same for layers with these heads.
+    ///
+    /// @param layer the heads of its layers
     public int[] kvHeadOf(AttentionConfig layer) {
         int group = layer.headCount() / layer.kvHeadCount();
         int[] heads = new int[queryHeads.size()];

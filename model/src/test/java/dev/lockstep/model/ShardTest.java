@@ -36,13 +36,13 @@ class ShardTest {
         List<Shard> shards = Shard.cut(SMOL, 4);
         assertEquals(List.of(0, 0, 1, 2), shards.stream().map(s -> s.kvHeads().from()).toList());
         assertTrue(shards.stream().allMatch(s -> s.kvHeads().size() == 1));
-        assertArrayEquals(new int[] {0, 0, 0}, shards.get(2).kvHeadOf(SMOL));
+        assertArrayEquals(new int[] {0, 0, 0}, shards.get(2).kvHeadOf(SMOL.attention()));
     }
 
     @Test
     void aQueryHeadReadsTheKvHeadOfItsGroup() {
         Shard first = Shard.cut(SMOL, 2).getFirst();
-        assertArrayEquals(new int[] {0, 0, 0, 1, 1, 1}, first.kvHeadOf(SMOL));
+        assertArrayEquals(new int[] {0, 0, 0, 1, 1, 1}, first.kvHeadOf(SMOL.attention()));
     }
 
     @Test

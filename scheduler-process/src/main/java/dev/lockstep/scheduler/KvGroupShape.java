@@ -20,7 +20,7 @@ public record KvGroupShape(Kind kind, int window, long bytesPerBlock, int layers
         }
     }
 
-    /// Whether it keeps keys and values of positions, in blocks.
+    /// Whether its layers attend to keys and values of positions; those of an encoder keep none.
     public boolean isPaged() {
         return kind != Kind.STATE;
     }

@@ -52,14 +52,16 @@ public final class Qwen3Moe implements ModelFamily {
                 : FeedForward.dense(weights, mlp);
     }
 
-    /// Qwen3-VL has all experts in one tensor, published as `[inputs, outputs]`.
+    /// Qwen3-VL has all experts in one tensor, published as `[inputs, outputs]`; the outputs of the
+    /// last matrix are the hidden size.
     private static ExpertSource experts(Weights weights, String experts) {
         String gateUp = experts + ".gate_up_proj";
+        String down = experts + ".down_proj";
         if (!weights.has(gateUp)) {
             return ExpertSource.Separate.of(experts);
         }
-        return weights.columns(gateUp) == weights.config().hiddenSize()
-                ? new ExpertSource.Merged(gateUp, experts + ".down_proj")
-                : new ExpertSource.Transposed(experts);
+        return weights.columns(down) == weights.config().hiddenSize()
+                ? new ExpertSource.Transposed(experts)
+                : new ExpertSource.Merged(gateUp, down);
     }
 }
