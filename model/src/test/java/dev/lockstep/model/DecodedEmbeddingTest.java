@@ -29,7 +29,7 @@ class DecodedEmbeddingTest {
         try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
             long planned = source.weightBytes(shard, kernels, DType.F32);
             long loaded = source.load(shard, kernels, settings).weightBytes();
-            assertEquals(planned + OTHERS, loaded, part * loaded);
+            assertEquals((double) (planned + OTHERS), (double) loaded, part * loaded);
         }
     }
 

@@ -14,8 +14,8 @@ import java.util.Optional;
 
 /// The output head, cut by vocabulary; the ranks' logits are gathered on rank 0, which samples.
 ///
-/// @param weight empty for a model that computes no logits (a base model without a head, an encoder,
-///   a classifier): they are 0, and no request may ask for them
+/// @param weight empty for a model that computes no logits (a base model without a head, an
+///   encoder, a classifier): they are 0, and no request may ask for them
 /// @param bias of this rank's rows
 /// @param columns the number of vocabulary rows of each rank
 /// @param multiplier of the logits, 1 for none
