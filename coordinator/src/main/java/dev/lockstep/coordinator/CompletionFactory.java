@@ -8,6 +8,7 @@ import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.RequestOptions;
+import dev.lockstep.coordinator.engine.RequestedOutputs;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import dev.lockstep.proto.v1.ClientRecord;
@@ -107,7 +108,7 @@ final class CompletionFactory {
     /// As the other one, with the prefix of the response's id.
     PreparedRequest prepare(ChatRequest request, String prefix, RequestContext context) {
         ServedModel served = model();
-        requireOutputHead(request.sampling(), request.outputs());
+        requireOutputHead(request.sampling(), request.outputs().promptOutputs());
         ModelAnswers answers = served.answers();
         answers.requireCalls(request.tools());
         String prompt = served.render(request.prompt().conversation(), context.created());
@@ -178,7 +179,7 @@ final class CompletionFactory {
     /// Tokenizes the prompts of a completion, and compiles its constraint.
     PreparedRequest prepare(TextRequest request, RequestContext context) {
         ServedModel served = model();
-        requireOutputHead(request.sampling(), request.outputs());
+        requireOutputHead(request.sampling(), request.promptOutputs());
         List<TokenPrompt> prompts = new ArrayList<>();
         List<PreparedRequest.Echo> echoes = new ArrayList<>();
         for (Prompt prompt : request.prompts()) {
@@ -218,8 +219,8 @@ final class CompletionFactory {
                 Optional.empty());
     }
 
-    private void requireOutputHead(Sampling sampling, OutputFields outputs) {
-        if (sampling.generates() || outputs.promptLogprobs().isPresent()) {
+    private void requireOutputHead(Sampling sampling, RequestedOutputs outputs) {
+        if (sampling.generates() || outputs.logprobs()) {
             model().requireOutputHead();
         }
     }

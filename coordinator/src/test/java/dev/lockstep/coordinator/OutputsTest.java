@@ -227,6 +227,10 @@ final class OutputsTest {
                             "/v1/completions",
                             "\"prompt\":[1],\"max_tokens\":0,\"prompt_logprobs\":0"
                         },
+                        {
+                            "/v1/completions",
+                            "\"prompt\":\"a\",\"max_tokens\":0,\"echo\":true,\"logprobs\":1"
+                        },
                         {"/score", "\"prompt\":\"a\",\"continuation\":\"b\""},
                         {"/api/generate", "\"prompt\":\"a\""}
                     }) {
