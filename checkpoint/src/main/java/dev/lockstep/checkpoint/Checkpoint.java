@@ -18,7 +18,7 @@ import java.util.TreeSet;
 /// never closed; opening reads headers only. Thread-safe.
 public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint {
     /// The names of output heads that are not the embedding.
-    private static final List<String> OUTPUT_HEADS =
+    static final List<String> OUTPUT_HEADS =
             List.of("lm_head.weight", "embed_out.weight", "output.weight");
 
     private final Path path;

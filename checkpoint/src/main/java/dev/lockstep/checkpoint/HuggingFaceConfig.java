@@ -69,7 +69,9 @@ final class HuggingFaceConfig {
                 ropes.windowRope(),
                 encoder.isEmpty()
                         && config.flag("tie_word_embeddings")
-                                .orElse(!tensorNames.contains("lm_head.weight")),
+                                .orElse(
+                                        Checkpoint.OUTPUT_HEADS.stream()
+                                                .noneMatch(tensorNames::contains)),
                 types.kvGroups(new StateReader(config).state()),
                 specialIds(),
                 weightType,

@@ -335,6 +335,18 @@ class HuggingFaceConfigTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"lm_head.weight", "embed_out.weight", "output.weight"})
+    void aHeadByAnyNameIsNotTheEmbedding(String head) {
+        ModelConfig config =
+                HuggingFaceConfig.read(
+                        TextConfig.of(json("{" + LLAMA + "}")),
+                        Optional.empty(),
+                        Set.of("model.embed_tokens.weight", head),
+                        TensorType.F32);
+        assertFalse(config.tiedEmbeddings());
+    }
+
+    @ParameterizedTest
     @CsvSource({
         "hidden_size",
         "num_hidden_layers",
