@@ -10,6 +10,7 @@ import dev.lockstep.checkpoint.LatentConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TokenizerSource;
+import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
@@ -34,7 +35,13 @@ public final class ModelSource {
                     "gpt_neox.embed_in.weight",
                     "model.tok_embeddings.weight",
                     "model.embeddings.weight",
-                    "backbone.embeddings.weight");
+                    "backbone.embeddings.weight",
+                    "transformer.word_embeddings.weight",
+                    "embeddings.word_embeddings.weight",
+                    "bert.embeddings.word_embeddings.weight",
+                    "roberta.embeddings.word_embeddings.weight",
+                    "embeddings.tok_embeddings.weight",
+                    "model.embeddings.tok_embeddings.weight");
 
     private final Checkpoint checkpoint;
     private final ModelLoader loader;
@@ -249,12 +256,15 @@ public final class ModelSource {
     /// Returns the bytes of the embedding, whole on every rank, if its file keeps it in a form that
     /// is decoded; a table that is read in the mapped file takes no memory.
     private long decodedEmbeddingBytes() {
-        return EMBEDDINGS.stream()
-                .filter(checkpoint::has)
-                .map(checkpoint::tensor)
+        return embedding()
                 .filter(matrix -> matrix.decoder().isPresent())
-                .mapToLong(matrix -> matrix.rows() * matrix.type().rowBytes(matrix.columns()))
-                .sum();
+                .map(matrix -> matrix.rows() * matrix.type().rowBytes(matrix.columns()))
+                .orElse(0L);
+    }
+
+    /// Returns the embedding of tokens; empty if it has no known name.
+    Optional<WeightMatrix> embedding() {
+        return EMBEDDINGS.stream().filter(checkpoint::has).findFirst().map(checkpoint::tensor);
     }
 
     /// Returns the bytes of the matrices that a rank reads from the files, estimated in the same

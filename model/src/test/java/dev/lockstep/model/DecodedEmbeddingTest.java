@@ -2,16 +2,22 @@
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import java.net.URISyntaxException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /// The plan of a model's memory has what an embedding takes that is decoded when it is loaded.
 class DecodedEmbeddingTest {
@@ -44,6 +50,23 @@ class DecodedEmbeddingTest {
             long matrices = times * source.storedWeightBytes(shard);
             assertEquals(matrices + bytes, source.weightBytes(shard, kernels, DType.F32));
         }
+    }
+
+    @ParameterizedTest
+    @MethodSource
+    void theEmbeddingOfEveryFamilyIsKnown(Path folder) {
+        assertTrue(ModelSource.open(folder).embedding().isPresent());
+    }
+
+    private static List<Path> theEmbeddingOfEveryFamilyIsKnown() throws Exception {
+        List<Path> folders = new ArrayList<>();
+        for (String name : List.of("references", "encoders")) {
+            try (Stream<Path> each = Files.list(folder(name))) {
+                each.filter(path -> Files.exists(path.resolve("config.json")))
+                        .forEach(folders::add);
+            }
+        }
+        return folders;
     }
 
     private static Path folder(String name) throws URISyntaxException {
