@@ -2,24 +2,23 @@
 package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.KvGroup;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 
 /// How many tokens and sequences KV memory holds, computed before it is allocated.
 ///
-/// KV groups of equally many layers of equal heads take blocks from one pool, as workers allocate
-/// them, and every pool has the same number of blocks. A window group holds the tokens of its
-/// window, however long the sequence.
+/// Workers allocate one pool for the KV groups of equal extents, and every pool has the same number
+/// of blocks. The scheduler divides these numbers among the groups whose blocks have equally many
+/// bytes. A window group holds the tokens of its window, however long the sequence.
 ///
 /// @param groups of the model
-/// @param widths of each group: the values that its layers keep of a token, or any numbers in the
-///   same proportion
+/// @param extents of each group
 /// @param bytesPerToken of all ranks that share the memory, all groups together
 /// @param kept whether sequences keep keys and values: those of encoders do not, and need no block
 public record KvCapacity(
         List<KvGroup> groups,
-        List<Integer> widths,
+        List<Extent> extents,
         int blockSize,
         long bytesPerToken,
         boolean kept) {
@@ -28,9 +27,9 @@ public record KvCapacity(
 
     public KvCapacity {
         groups = List.copyOf(groups);
-        widths = List.copyOf(widths);
+        extents = List.copyOf(extents);
         if (groups.isEmpty()
-                || widths.size() != groups.size()
+                || extents.size() != groups.size()
                 || blockSize < 1
                 || bytesPerToken < 1) {
             throw new IllegalArgumentException(
@@ -43,17 +42,27 @@ public record KvCapacity(
     public KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken) {
         this(
                 groups,
-                groups.stream().map(group -> group.layers().size()).toList(),
+                groups.stream().map(group -> new Extent(group.layers().size(), 1, 1)).toList(),
                 blockSize,
                 bytesPerToken,
                 true);
     }
 
     public KvCapacity withBytesPerToken(long bytes) {
-        return new KvCapacity(groups, widths, blockSize, bytes, kept);
+        return new KvCapacity(groups, extents, blockSize, bytes, kept);
     }
 
-    /// Groups whose blocks come from one pool.
+    /// What a KV group keeps of a token.
+    ///
+    /// @param heads of a layer, on all ranks
+    public record Extent(int layers, int heads, int headSize) {
+        /// Returns the values of its keys, and as many are those of its values.
+        long width() {
+            return (long) layers * heads * headSize;
+        }
+    }
+
+    /// Groups of equal widths, to one of which the scheduler gives the number of a block.
     ///
     /// @param full the number of groups without a window
     /// @param windowBlocks blocks that the groups with a window need for one sequence
@@ -61,7 +70,7 @@ public record KvCapacity(
 
     /// Returns the bytes of a token in this group.
     public long bytesPerToken(KvGroup group) {
-        return bytesPerToken * widths.get(groups.indexOf(group)) / width();
+        return bytesPerToken * extents.get(groups.indexOf(group)).width() / width();
     }
 
     /// Returns the number of blocks in each pool, without the null block.
@@ -108,20 +117,20 @@ public record KvCapacity(
     }
 
     private long width() {
-        return widths.stream().mapToLong(Integer::longValue).sum();
+        return extents.stream().mapToLong(Extent::width).sum();
     }
 
     private long widthOfPools() {
-        return widths.stream().mapToLong(Integer::longValue).distinct().sum();
+        return extents.stream().distinct().mapToLong(Extent::width).sum();
     }
 
     private List<Pool> pools() {
-        Map<Integer, Pool> pools = new TreeMap<>();
+        Map<Long, Pool> pools = new LinkedHashMap<>();
         for (int i = 0; i < groups.size(); i++) {
             KvGroup group = groups.get(i);
             boolean full = group.window() == 0;
             pools.merge(
-                    widths.get(i),
+                    extents.get(i).width(),
                     new Pool(full ? 1 : 0, full ? 0 : windowBlocks(group), 1),
                     (a, b) ->
                             new Pool(

@@ -211,13 +211,16 @@ public final class ModelSource {
     ///
     /// @param bytesPerToken of all ranks that share the memory
     public KvCapacity kvCapacity(int blockSize, long bytesPerToken) {
-        List<Integer> widths = new ArrayList<>();
+        List<KvCapacity.Extent> extents = new ArrayList<>();
         for (KvGroup group : config().pagedGroups()) {
-            widths.add(group.layers().size() * config().attention().of(group).kvWidth());
+            AttentionConfig heads = config().attention().of(group);
+            extents.add(
+                    new KvCapacity.Extent(
+                            group.layers().size(), heads.kvHeadCount(), heads.headDim()));
         }
         return new KvCapacity(
                 config().pagedGroups(),
-                widths,
+                extents,
                 blockSize,
                 bytesPerToken,
                 config().details().encoder().isEmpty());

@@ -17,7 +17,7 @@ class KvCapacityTest {
         var kv =
                 new KvCapacity(
                         List.of(KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 65)),
-                        List.of(2, 2),
+                        extents(2, 1, 2, 1),
                         BLOCK,
                         1000,
                         false);
@@ -25,6 +25,14 @@ class KvCapacityTest {
         assertEquals(1, kv.usableBlocks(kv.bytesFor(1)));
         assertEquals(Integer.MAX_VALUE, kv.maxTokens(kv.bytesFor(1)));
         assertEquals(Long.MAX_VALUE, kv.maxSequences(kv.bytesFor(1)));
+    }
+
+    /// Returns two groups' layers and heads, of size 1.
+    private static List<KvCapacity.Extent> extents(
+            int layers, int heads, int otherLayers, int otherHeads) {
+        return List.of(
+                new KvCapacity.Extent(layers, heads, 1),
+                new KvCapacity.Extent(otherLayers, otherHeads, 1));
     }
 
     private static KvCapacity of(long bytesPerToken, KvGroup... groups) {
@@ -65,12 +73,33 @@ class KvCapacityTest {
     void groupsOfDifferentHeadsHavePoolsByWhatTheirLayersKeep() {
         List<KvGroup> groups =
                 List.of(KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 32));
-        var different = new KvCapacity(groups, List.of(3, 1), BLOCK, 1000, true);
+        var different = new KvCapacity(groups, extents(2, 3, 2, 1), BLOCK, 1000, true);
         assertEquals(10, different.usableBlocks(11 * BLOCK * 1000));
         assertEquals(750, different.bytesPerToken(groups.getFirst()));
         assertEquals(
                 of(1000, groups.toArray(KvGroup[]::new)),
-                new KvCapacity(groups, List.of(2, 2), BLOCK, 1000, true));
+                new KvCapacity(groups, extents(2, 1, 2, 1), BLOCK, 1000, true));
+    }
+
+    @Test
+    void groupsOfDifferentHeadsWithEqualBytesHaveTheirOwnPoolsAndShareNumbers() {
+        List<KvGroup> groups =
+                List.of(KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 32));
+        var heads =
+                new KvCapacity(
+                        groups,
+                        List.of(new KvCapacity.Extent(2, 1, 64), new KvCapacity.Extent(2, 2, 32)),
+                        BLOCK,
+                        1000,
+                        true);
+        var layers = new KvCapacity(groups, extents(2, 2, 4, 1), BLOCK, 1000, true);
+        for (KvCapacity kv : List.of(heads, layers)) {
+            assertEquals(10, kv.usableBlocks(11 * BLOCK * 1000));
+            assertEquals((10 - 3) * BLOCK, kv.maxTokens(11 * BLOCK * 1000));
+            assertEquals(5, kv.maxSequences(11 * BLOCK * 1000));
+            assertTrue(kv.maxTokens(kv.bytesFor(100)) >= 100);
+            assertEquals(500, kv.bytesPerToken(groups.getFirst()));
+        }
     }
 
     @Test

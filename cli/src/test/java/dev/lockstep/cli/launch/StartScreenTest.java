@@ -176,7 +176,13 @@ class StartScreenTest {
 
     @Test
     void anEncoderHasNoCache() {
-        var none = new KvCapacity(List.of(KvGroup.full(List.of(0))), List.of(1), 16, 46_080, false);
+        var none =
+                new KvCapacity(
+                        List.of(KvGroup.full(List.of(0))),
+                        List.of(new KvCapacity.Extent(1, 1, 1)),
+                        16,
+                        46_080,
+                        false);
         String text =
                 screen(
                         "127.0.0.1",
