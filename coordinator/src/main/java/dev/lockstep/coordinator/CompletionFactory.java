@@ -416,6 +416,13 @@ final class CompletionFactory {
             if (prompt.length() == 0) {
                 throw ApiError.invalid(name, name + " is empty, it must have at least one token");
             }
+            if (prompt.length() > context && model().details().encoder()) {
+                throw ApiError.invalid(
+                        name,
+                        "context_length_exceeded",
+                        "%s has %d tokens, an encoder computes it in one step of at most max-num-batched-tokens %d, or a lower max-model-len"
+                                .formatted(name, prompt.length(), context));
+            }
             if (prompt.length() >= context + (generates ? 0 : 1)) {
                 throw ApiError.invalid(
                         name,

@@ -10,19 +10,21 @@ import java.util.Optional;
 /// What a model's files are, for lists of models.
 ///
 /// @param format `safetensors` or `gguf`
+/// @param encoder whether tokens attend to later ones too, so that one step computes all of an input
 /// @param weightType of most of the weights, such as `BF16`
 /// @param bytes of all weights
 /// @param digest hexadecimal, of the configuration and the weights
 record ModelDetails(
         String format,
         String architecture,
+        boolean encoder,
         String weightType,
         long parameters,
         long bytes,
         String digest) {
 
     /// The details of a model that has no files.
-    static final ModelDetails NONE = new ModelDetails("", "", "", 0, 0, "");
+    static final ModelDetails NONE = new ModelDetails("", "", false, "", 0, 0, "");
 
     static ModelDetails of(Checkpoint checkpoint) {
         long bytes =
@@ -34,6 +36,7 @@ record ModelDetails(
         return new ModelDetails(
                 Files.isDirectory(checkpoint.path()) ? "safetensors" : "gguf",
                 checkpoint.architecture(),
+                checkpoint.config().details().encoder().isPresent(),
                 checkpoint.config().weightType().name(),
                 checkpoint.parameterCount(),
                 bytes,

@@ -28,6 +28,25 @@ final class Models {
                 new ModelTemplate.Missing());
     }
 
+    /// Returns the model as one whose inputs are computed in one step each.
+    static ServedModel encoder(ServedModel model) {
+        ModelDetails own = model.details();
+        return with(
+                model,
+                model.names(),
+                false,
+                model.tokenizer(),
+                model.chatTemplate(),
+                new ModelDetails(
+                        own.format(),
+                        own.architecture(),
+                        true,
+                        own.weightType(),
+                        own.parameters(),
+                        own.bytes(),
+                        own.digest()));
+    }
+
     static ServedModel withoutHead(ServedModel model) {
         return with(model, model.names(), false, model.tokenizer(), model.chatTemplate());
     }
@@ -38,6 +57,16 @@ final class Models {
             boolean outputHead,
             Optional<Tokenizer> tokenizer,
             ModelTemplate template) {
+        return with(model, names, outputHead, tokenizer, template, model.details());
+    }
+
+    private static ServedModel with(
+            ServedModel model,
+            List<String> names,
+            boolean outputHead,
+            Optional<Tokenizer> tokenizer,
+            ModelTemplate template,
+            ModelDetails details) {
         return new ServedModel(
                 names,
                 model.vocabularySize(),
@@ -51,7 +80,7 @@ final class Models {
                 model.tokenizerInfo(),
                 model.defaults(),
                 ModelAnswers.of(template, tokenizer, TextSettings.OF_MODEL),
-                model.details(),
+                details,
                 model.created());
     }
 }

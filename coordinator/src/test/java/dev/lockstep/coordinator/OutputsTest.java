@@ -253,6 +253,19 @@ final class OutputsTest {
     }
 
     @Test
+    void anEncodersInputIsAsLongAsAStepAtMost() throws Exception {
+        ServedModel model = Models.encoder(TestCoordinator.tinyModel());
+        try (TestCoordinator other = TestCoordinator.start(model)) {
+            String input = "1,".repeat(other.model.contextLength()) + "1";
+            HttpResponse<String> response =
+                    other.post("/v1/embeddings", "{\"model\":\"tiny\",\"input\":[" + input + "]}");
+            assertEquals(400, response.statusCode(), response.body());
+            assertTrue(
+                    response.body().contains("max-num-batched-tokens 512"), response.body());
+        }
+    }
+
+    @Test
     void promptTokensHaveLogProbabilities() throws Exception {
         compute(" there");
         String ids = "\"prompt\":[5,6,9]";

@@ -54,6 +54,13 @@ final class EncoderIT {
             assertTrue(
                     above.body().toString().contains("max-num-batched-tokens 48"),
                     above.body()::toString);
+            JsonNode cut =
+                    cluster.api()
+                            .post("/v1/embeddings", tooLong.put("truncate_prompt_tokens", -1))
+                            .ok();
+            assertEquals(48, cut.get("usage").get("prompt_tokens").intValue());
+            JsonNode listed = cluster.api().get("/v1/models").ok().get("data").get(0);
+            assertEquals(48, listed.get("max_model_len").intValue());
         }
     }
 

@@ -93,6 +93,11 @@ public record GroupShape(
         return keepsNothing(kvGroups);
     }
 
+    /// The most tokens of a sequence.
+    public int longestSequence() {
+        return keepsNothing() ? Math.min(maxModelLength, maxBatchedTokens) : maxModelLength;
+    }
+
     private static boolean keepsNothing(List<KvGroupShape> groups) {
         return groups.getFirst().kind() == KvGroupShape.Kind.NONE;
     }

@@ -130,6 +130,14 @@ class EncoderStepsTest {
     }
 
     @Test
+    void aSequenceIsAsLongAsAStepAtMost() {
+        assertEquals(64, shape().longestSequence());
+        assertEquals(50, new GroupShape(1, 4, 64, 50, 4, 2, List.of(NONE)).longestSequence());
+        KvGroupShape full = KvGroupShape.full(64);
+        assertEquals(120, new GroupShape(1, 4, 64, 120, 4, 8, List.of(full)).longestSequence());
+    }
+
+    @Test
     void groupsThatKeepNothingHaveNoOthersBesideThem() {
         assertThrows(
                 IllegalArgumentException.class,

@@ -287,7 +287,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                                 proto.setEpoch(formed.shape().epoch())
                                         .setModel(formed.model())
                                         .setModelDigest(formed.modelDigest())
-                                        .setMaxModelLen(formed.shape().maxModelLength())
+                                        .setMaxModelLen(formed.shape().longestSequence())
                                         .setVocabSize(formed.vocabularySize())
                                         .setMaxNumSeqs(formed.shape().maxSequences())
                                         .setMaxNumBatchedTokens(status.stepTokens())
