@@ -46,7 +46,7 @@ public record Conversion(
             Pattern.compile(".*\\.(gate|router|wpe)\\.weight|.*[._]bias");
 
     /// What quantizers of other results have another number of.
-    private static final int VERSION = 1;
+    private static final int VERSION = 2;
 
     /// Values that are quantized at once.
     private static final int PIECE = 1 << 22;
@@ -161,9 +161,7 @@ public record Conversion(
             int to = Math.min(matrix.rows(), from + atOnce);
             int[] sources = IntStream.range(from, to).map(tensor.order()::row).toArray();
             float[] values =
-                    matrix.columns() == 1
-                            ? matrix.floats(from, to - from)
-                            : rows.read(matrix, sources);
+                    matrix.columns() == 1 ? vector(matrix, sources) : rows.read(matrix, sources);
             factors.apply(values, sources, matrix.columns());
             if (tensor.added() != 0) {
                 for (int i = 0; i < values.length; i++) {
@@ -173,6 +171,15 @@ public record Conversion(
             blocks.add(encoder.apply(values));
         }
         blocks.end();
+    }
+
+    private static float[] vector(WeightMatrix matrix, int[] sources) {
+        float[] all = matrix.floats(0, matrix.rows());
+        float[] values = new float[sources.length];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = all[sources[i]];
+        }
+        return values;
     }
 
     /// What a tensor is scaled by.

@@ -10,6 +10,7 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.kernels.Kernels;
@@ -27,7 +28,9 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
@@ -102,6 +105,41 @@ class GgufConversionTest {
             })
     void aRecordedModelHasTheSameBits(String name) {
         Path source = RECORDED.resolve(name);
+        assertArrayEquals(logits(source), logits(convert(source, "none")));
+    }
+
+    /// Biases of q and k are in the order of the rows of their matrices.
+    @Test
+    void aModelWithBiasesHasTheSameBits() throws IOException {
+        Path source = folder.resolve("biases");
+        long heads = 4 * 16;
+        long kvHeads = 2 * 16;
+        Map<String, List<Long>> shapes = new LinkedHashMap<>();
+        shapes.put("model.embed_tokens.weight", List.of(96L, 32L));
+        shapes.put("model.layers.0.input_layernorm.weight", List.of(32L));
+        shapes.put("model.layers.0.self_attn.q_proj.weight", List.of(heads, 32L));
+        shapes.put("model.layers.0.self_attn.q_proj.bias", List.of(heads));
+        shapes.put("model.layers.0.self_attn.k_proj.weight", List.of(kvHeads, 32L));
+        shapes.put("model.layers.0.self_attn.k_proj.bias", List.of(kvHeads));
+        shapes.put("model.layers.0.self_attn.v_proj.weight", List.of(kvHeads, 32L));
+        shapes.put("model.layers.0.self_attn.v_proj.bias", List.of(kvHeads));
+        shapes.put("model.layers.0.self_attn.o_proj.weight", List.of(32L, heads));
+        shapes.put("model.layers.0.self_attn.o_proj.bias", List.of(32L));
+        shapes.put("model.layers.0.post_attention_layernorm.weight", List.of(32L));
+        shapes.put("model.layers.0.mlp.gate_proj.weight", List.of(64L, 32L));
+        shapes.put("model.layers.0.mlp.up_proj.weight", List.of(64L, 32L));
+        shapes.put("model.layers.0.mlp.down_proj.weight", List.of(32L, 64L));
+        shapes.put("model.norm.weight", List.of(32L));
+        shapes.put("lm_head.weight", List.of(96L, 32L));
+        String config =
+                """
+                {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": true,
+                 "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "head_dim": 16,
+                 "num_key_value_heads": 2, "intermediate_size": 64, "vocab_size": 96,
+                 "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+                 "tie_word_embeddings": false, "bos_token_id": 1, "eos_token_id": 2}
+                """;
+        TinyCheckpoint.write(source, 3, config, shapes);
         assertArrayEquals(logits(source), logits(convert(source, "none")));
     }
 
