@@ -11,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
@@ -179,8 +180,8 @@ public final class FolderRewrite implements AutoCloseable {
         file.write(tensor.piece + 2, 0, MemorySegment.ofArray(shape.array()));
     }
 
-    /// Writes the configuration, copies the other files of the source, and gives the weights their
-    /// name.
+    /// Writes the configuration, copies the other files of the source and the folders that
+    /// `modules.json` names, and gives the weights their name.
     public void finish() {
         try (Stream<Path> files = Files.list(source)) {
             for (Path each : files.filter(Files::isRegularFile).toList()) {
@@ -192,10 +193,26 @@ public final class FolderRewrite implements AutoCloseable {
                     Files.copy(each, copy);
                 }
             }
+            for (Path each :
+                    SentenceModules.of(source).map(SentenceModules::folders).orElse(List.of())) {
+                copyFolder(each);
+            }
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
         file.finish();
+    }
+
+    private void copyFolder(Path module) throws IOException {
+        Path copy = Files.createDirectories(target.resolve(source.relativize(module)));
+        try (Stream<Path> files = Files.list(module)) {
+            for (Path each : files.filter(Files::isRegularFile).toList()) {
+                Files.copy(
+                        each,
+                        copy.resolve(each.getFileName()),
+                        StandardCopyOption.REPLACE_EXISTING);
+            }
+        }
     }
 
     private String configuration(Path original) throws IOException {

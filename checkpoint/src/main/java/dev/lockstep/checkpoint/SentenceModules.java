@@ -64,6 +64,16 @@ final class SentenceModules {
                 path.isEmpty() ? folder : folder.resolve(path));
     }
 
+    /// Returns the folders of modules beside `modules.json`; a module without settings may have
+    /// none.
+    List<Path> folders() {
+        return modules.stream()
+                .map(Module::folder)
+                .filter(each -> !each.equals(file.getParent()) && Files.isDirectory(each))
+                .distinct()
+                .toList();
+    }
+
     /// Whether the chain ends with the transformer, as that of a cross-encoder with a head does.
     boolean isTransformerAlone() {
         return modules.isEmpty();

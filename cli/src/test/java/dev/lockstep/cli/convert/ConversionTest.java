@@ -3,12 +3,15 @@ package dev.lockstep.cli.convert;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.kernels.Kernels;
@@ -25,6 +28,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -70,6 +74,40 @@ class ConversionTest {
         for (int i = 0; i < expected.length; i++) {
             assertEquals(expected[i], actual[i], bound, "logit " + i);
         }
+    }
+
+    @Test
+    void aQuantizedFolderKeepsTheModulesOfItsVectors() throws Exception {
+        Path source = folder.resolve("sentences");
+        TinyCheckpoint.write(source, 1);
+        Files.writeString(
+                source.resolve("modules.json"),
+                """
+                [{"path": "", "type": "sentence_transformers.models.Transformer"},
+                 {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+                 {"path": "2_Dense", "type": "sentence_transformers.models.Dense"},
+                 {"path": "3_Normalize", "type": "sentence_transformers.models.Normalize"}]
+                """);
+        Files.createDirectory(source.resolve("1_Pooling"));
+        Files.writeString(
+                source.resolve("1_Pooling").resolve("config.json"), "{\"pooling_mode\": \"mean\"}");
+        TinyCheckpoint.write(
+                source.resolve("2_Dense"),
+                7,
+                "{\"in_features\": 64, \"out_features\": 2, \"bias\": false}",
+                Map.of("linear.weight", List.of(2L, 64L)));
+        Path target = folder.resolve("quantized");
+        convertFolder(source, target, "int8", 32, Optional.empty());
+        SentenceModel.Vectors expected = vectors(source);
+        SentenceModel.Vectors actual = vectors(target);
+        assertEquals(expected.pooling(), actual.pooling());
+        assertTrue(actual.normalize());
+        assertArrayEquals(expected.dense().getFirst().weight(), actual.dense().getFirst().weight());
+    }
+
+    private static SentenceModel.Vectors vectors(Path path) {
+        return assertInstanceOf(
+                SentenceModel.Vectors.class, Checkpoint.open(path).sentenceModel().output());
     }
 
     @Test
