@@ -60,15 +60,14 @@ final class GgufCheckpoint extends Checkpoint {
     @Override
     public SentenceModel sentenceModel() {
         GgufMetadata metadata = metadata();
-        String key = architecture() + ".pooling_type";
-        int type = metadata.size(key).orElse(0);
-        return switch (type) {
-            case 0 -> SentenceModel.NONE;
-            case 1 -> SentenceModel.NONE.pooled(SentencePooling.MEAN);
-            case 2 -> SentenceModel.NONE.pooled(SentencePooling.CLS);
-            case 3 -> SentenceModel.NONE.pooled(SentencePooling.LAST);
-            default -> throw metadata.wrong(key, type, "1 (mean), 2 (cls) or 3 (last)");
-        };
+        String key = architecture() + "." + GgufPooling.KEY;
+        int number = metadata.size(key).orElse(0);
+        return number == 0
+                ? SentenceModel.NONE
+                : GgufPooling.of(number)
+                        .map(SentenceModel.NONE::pooled)
+                        .orElseThrow(
+                                () -> metadata.wrong(key, number, "1 (mean), 2 (cls) or 3 (last)"));
     }
 
     @Override

@@ -67,6 +67,8 @@ public final class GgufExport {
             Path target, int fileType, String origin, Consumer<GgufHeader> tokenizer) {
         var header = new GgufHeader();
         GgufRopeWriter.Written rope = new GgufConfigWriter(header, architecture).write(config);
+        GgufPooling.numberOf(source)
+                .ifPresent(each -> header.put(architecture + "." + GgufPooling.KEY, each));
         tokenizer.accept(header);
         var plan = new GgufRewrite.Plan(header);
         plan.origin(source, fileType, origin);

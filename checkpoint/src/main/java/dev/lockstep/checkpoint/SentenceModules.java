@@ -69,7 +69,7 @@ final class SentenceModules {
     List<Path> folders() {
         return modules.stream()
                 .map(Module::folder)
-                .filter(each -> !each.equals(file.getParent()) && Files.isDirectory(each))
+                .filter(each -> !each.equals(file.resolveSibling("")) && Files.isDirectory(each))
                 .distinct()
                 .toList();
     }

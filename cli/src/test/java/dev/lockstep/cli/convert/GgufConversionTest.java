@@ -25,6 +25,7 @@ import dev.lockstep.text.Tokenizers;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -48,6 +49,13 @@ class GgufConversionTest {
 
     private static final String TEXT =
             "<|im_start|>user\nWhat's 12345 + 678,  then?\r\n\tna\u00EFve caf\u00E9 \u6F22\u5B57 \uD83D\uDE42<|im_end|>\n";
+
+    private static final String MODULES =
+            """
+            [{"path": "", "type": "sentence_transformers.models.Transformer"},
+             {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+             {"path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}]
+            """;
 
     @TempDir Path folder;
 
@@ -198,6 +206,86 @@ class GgufConversionTest {
                                 () -> convert(RECORDED.resolve(name), "none"))
                         .getMessage();
         assertTrue(String.valueOf(refusal).contains(expected), refusal);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"mean", "cls", "lasttoken"})
+    void thePoolingOfVectorsIsKept(String mode) throws IOException {
+        Path source = sentences();
+        Files.writeString(
+                source.resolve("1_Pooling").resolve("config.json"),
+                "{\"pooling_mode\": \"%s\"}".formatted(mode));
+        Path target = convert(source, "none");
+        assertEquals(
+                Checkpoint.open(source).sentenceModel(), Checkpoint.open(target).sentenceModel());
+        assertTrue(
+                new String(Files.readAllBytes(target), StandardCharsets.ISO_8859_1)
+                        .contains("arcee.pooling_type"));
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "modules.json | [{'path':'','type':'sentence_transformers.models.Transformer'},{'path':'1_Pooling','type':'sentence_transformers.models.Pooling'}] | modules.json: vectors are not normalised",
+                "1_Pooling/config.json | {'pooling_mode':'max'} | modules.json: the pooling is max",
+                "1_Pooling/config.json | {'include_prompt':false} | modules.json: prompts are not pooled",
+                "config_sentence_transformers.json | {'prompts':{'query':'q: '}} | config_sentence_transformers.json: prompts.query is given",
+                "config_sentence_transformers.json | {'similarity_fn_name':'dot'} | config_sentence_transformers.json: similarity_fn_name is dot",
+                "sentence_bert_config.json | {'max_seq_length':32} | sentence_bert_config.json: inputs have at most 32 tokens",
+                "tokenizer_config.json | {'model_max_length':32} | tokenizer_config.json: inputs have at most 32 tokens",
+                "sentence_bert_config.json | {'do_lower_case':true} | sentence_bert_config.json: do_lower_case is true"
+            })
+    void whatAFileCannotSayOfVectorsIsRefused(String file, String text, String expected)
+            throws IOException {
+        Path source = sentences();
+        Files.writeString(source.resolve(file), text.replace('\'', '"'));
+        String refusal =
+                assertThrows(CheckpointException.class, () -> convert(source, "none")).getMessage();
+        assertTrue(String.valueOf(refusal).startsWith(source + "/" + expected), refusal);
+        assertTrue(Files.notExists(folder.resolve("sentences.gguf.partial")));
+    }
+
+    @Test
+    void linearLayersAndScoresAreRefused() throws IOException {
+        Path source = sentences();
+        Path modules = source.resolve("modules.json");
+        TinyCheckpoint.write(
+                source.resolve("2_Dense"),
+                7,
+                "{\"in_features\": 32, \"out_features\": 2, \"bias\": false}",
+                Map.of("linear.weight", List.of(2L, 32L)));
+        Files.writeString(
+                modules, MODULES.replace("2_Normalize", "2_Dense").replace("Normalize", "Dense"));
+        assertTrue(refusal(source).contains("modules.json: vectors have a Dense layer"));
+        Files.createDirectory(source.resolve("1_LogitScore"));
+        Files.writeString(
+                source.resolve("1_LogitScore").resolve("config.json"), "{\"true_token_id\": 5}");
+        Files.writeString(
+                modules,
+                """
+                [{"path": "", "type": "sentence_transformers.models.Transformer"},
+                 {"path": "1_LogitScore", "type": "sentence_transformers.models.LogitScore"}]
+                """);
+        assertTrue(refusal(source).contains("modules.json: the model computes scores"));
+    }
+
+    private String refusal(Path source) {
+        return String.valueOf(
+                assertThrows(CheckpointException.class, () -> convert(source, "none"))
+                        .getMessage());
+    }
+
+    /// Writes a model with the normalised mean of its tokens' vectors.
+    private Path sentences() throws IOException {
+        Path source = folder.resolve("sentences");
+        Files.createDirectories(source.resolve("1_Pooling"));
+        for (String name : List.of("config.json", "model.safetensors")) {
+            Files.copy(RECORDED.resolve("arcee").resolve(name), source.resolve(name));
+        }
+        Files.writeString(source.resolve("modules.json"), MODULES);
+        Files.writeString(source.resolve("1_Pooling").resolve("config.json"), "{}");
+        return source;
     }
 
     @Test
