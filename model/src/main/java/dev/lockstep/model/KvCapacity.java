@@ -97,10 +97,14 @@ public record KvCapacity(
         return (int) max;
     }
 
-    /// Returns the bytes that one sequence of `tokens` tokens needs.
+    /// Returns the bytes that one sequence of `tokens` tokens needs; without KV those of a host's
+    /// least blocks, which are counted for all groups together.
     public long bytesFor(int tokens) {
+        if (!kept) {
+            return LEAST_BLOCKS * bytesPerToken * blockSize;
+        }
         long blocks = LEAST_BLOCKS;
-        for (Pool pool : kept ? pools() : List.<Pool>of()) {
+        for (Pool pool : pools()) {
             long full = (long) pool.full() * Math.ceilDiv(tokens, blockSize);
             blocks = Math.max(blocks, full + pool.windowBlocks() + 1);
         }

@@ -13,7 +13,7 @@ class KvCapacityTest {
     private static final int BLOCK = 16;
 
     @Test
-    void anEncoderNeedsOneBlockBesideTheNullBlockForAnySequences() {
+    void anEncoderNeedsTheLeastBlocksOfAHostForAnySequences() {
         var kv =
                 new KvCapacity(
                         List.of(KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 65)),
@@ -21,8 +21,8 @@ class KvCapacityTest {
                         BLOCK,
                         1000,
                         false);
-        assertEquals(2 * BLOCK * 1000 / 2, kv.bytesFor(1 << 20));
-        assertEquals(1, kv.usableBlocks(kv.bytesFor(1)));
+        assertEquals(2 * BLOCK * 1000, kv.bytesFor(1 << 20));
+        assertEquals(3, kv.usableBlocks(kv.bytesFor(1)), "two groups share a pool");
         assertEquals(Integer.MAX_VALUE, kv.maxTokens(kv.bytesFor(1)));
         assertEquals(Long.MAX_VALUE, kv.maxSequences(kv.bytesFor(1)));
     }
