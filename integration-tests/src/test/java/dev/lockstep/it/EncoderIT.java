@@ -18,8 +18,9 @@ import org.junit.jupiter.api.extension.ExtendWith;
 /// A served encoder embeds prompts as transformers does, many at once, and refuses the rest.
 @ExtendWith(LogsOnFailure.class)
 final class EncoderIT {
-    private static final Path MODEL =
-            Path.of("..", "model", "src", "test", "resources", "encoders", "xlm-roberta");
+    private static final Path MODELS =
+            Path.of("..", "model", "src", "test", "resources", "encoders");
+    private static final Path MODEL = MODELS.resolve("xlm-roberta");
     private static final double TOLERANCE = 1e-4;
 
     @Test
@@ -37,7 +38,7 @@ final class EncoderIT {
             List<JsonNode> answers =
                     Together.map(indices, i -> embed(cluster, cases.get(i).get("prompt_ids")).ok());
             for (int i = 0; i < indices.size(); i++) {
-                requireDirection(mean(indices.get(i)), answers.get(i));
+                requireDirection(mean(MODEL, indices.get(i)), answers.get(i));
             }
             ObjectNode text = JsonNodes.object().put("model", ServedCluster.MODEL);
             text.putArray("prompt").add(5).add(6);
@@ -64,6 +65,20 @@ final class EncoderIT {
         }
     }
 
+    /// Layers with and without a window have a KV group each.
+    @Test
+    void anEncoderWithWindowsEmbedsPrompts() throws Exception {
+        Path model = MODELS.resolve("modernbert");
+        JsonNode cases = JsonNodes.parse(Files.readString(model.resolve("golden.json")));
+        try (ServedCluster cluster =
+                ServedCluster.start(Sandbox.quick(), model, "--dtype=f32", "--kv-dtype=f32")) {
+            for (int i = 0; i < cases.size(); i++) {
+                JsonNode answer = embed(cluster, cases.get(i).get("prompt_ids")).ok();
+                requireDirection(mean(model, i), answer);
+            }
+        }
+    }
+
     private static Api.Response embed(ServedCluster cluster, JsonNode ids) {
         ObjectNode body =
                 JsonNodes.object().put("model", ServedCluster.MODEL).put("pooling", "mean");
@@ -72,8 +87,8 @@ final class EncoderIT {
     }
 
     /// Returns the mean of the recorded hidden states of a prompt.
-    private static double[] mean(int prompt) throws Exception {
-        byte[] bytes = Files.readAllBytes(MODEL.resolve("golden-logits.safetensors"));
+    private static double[] mean(Path model, int prompt) throws Exception {
+        byte[] bytes = Files.readAllBytes(model.resolve("golden-logits.safetensors"));
         ByteBuffer file = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         int header = Math.toIntExact(file.getLong(0));
         JsonNode tensor =
