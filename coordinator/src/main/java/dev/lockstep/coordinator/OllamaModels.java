@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.GenerationDefaults;
+import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ModelTemplate;
 import java.time.Instant;
@@ -58,7 +59,20 @@ final class OllamaModels {
                 .put(details.architecture() + ".context_length", completions.context())
                 .put(details.architecture() + ".embedding_length", model.hiddenSize())
                 .put(details.architecture() + ".vocab_size", model.vocabularySize());
-        ArrayNode capabilities = shown.putArray("capabilities").add("completion").add("embedding");
+        putCapabilities(shown.putArray("capabilities"), model);
+        return shown.put("modified_at", created(model));
+    }
+
+    private static void putCapabilities(ArrayNode capabilities, ServedModel model) {
+        if (model.outputHead()) {
+            capabilities.add("completion");
+        }
+        if (model.sentence().output() instanceof SentenceModel.Vectors) {
+            capabilities.add("embedding");
+        }
+        if (!model.outputHead()) {
+            return;
+        }
         model.tokenizer()
                 .flatMap(FillInTheMiddle::of)
                 .ifPresent(tokens -> capabilities.add("insert"));
@@ -69,7 +83,6 @@ final class OllamaModels {
                             format.tools().ifPresent(each -> capabilities.add("tools"));
                             format.reasoning().ifPresent(each -> capabilities.add("thinking"));
                         });
-        return shown.put("modified_at", created(model));
     }
 
     private static ObjectNode entry(String name, ServedModel model) {

@@ -249,6 +249,9 @@ final class OutputsTest {
             HttpResponse<String> response =
                     other.post("/v1/embeddings", "{\"model\":\"tiny\",\"input\":\"a\"}");
             assertEquals(200, response.statusCode(), response.body());
+            JsonNode shown =
+                    TestCoordinator.json(other.post("/api/show", "{\"model\":\"tiny\"}").body());
+            assertEquals("[\"embedding\"]", shown.get("capabilities").toString());
         }
     }
 
