@@ -10,7 +10,7 @@ import java.util.Optional;
 /// of other APIs where the model has a prompt for it.
 final class InputPrompts {
     static final String NAME = "prompt_name";
-    private static final String TYPE = "input_type";
+    static final String TYPE = "input_type";
     private static final String QUERY = "query";
 
     /// The names of prompts of what is searched, in the order in which sentence-transformers looks

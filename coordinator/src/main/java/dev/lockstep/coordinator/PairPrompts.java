@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// How a query and a document become the prompt of a reranker.
 ///
@@ -20,18 +21,37 @@ record PairPrompts(ServedModel model, SentenceModel.Score head, String instructi
     private static final String ROLE = "role";
     private static final String CONTENT = "content";
 
+    /// The fields of requests for embeddings that a pair of texts has no use for.
+    private static final List<String> EMBEDDING_FIELDS =
+            List.of(
+                    "truncate",
+                    "truncation_direction",
+                    "truncate_prompt_tokens",
+                    "add_special_tokens",
+                    "normalize",
+                    OutputFields.POOLING);
+
     static PairPrompts parse(Fields fields, ServedModel model, SentenceModel.Score head) {
-        for (String field : List.of("truncate", "truncate_prompt_tokens")) {
+        for (String field : EMBEDDING_FIELDS) {
             boolean off = fields.value(field).isBoolean() && !fields.value(field).booleanValue();
-            if (fields.has(field) && !off) {
+            boolean ofModel =
+                    field.equals(OutputFields.POOLING) && OutputFields.pooling(fields).isEmpty();
+            if (fields.has(field) && !off && !ofModel) {
                 throw ApiError.unserved(
                         field,
                         field
                                 + " is not served with a reranker; max_tokens_per_doc cuts documents");
             }
         }
+        Optional<String> instruct = fields.text(INSTRUCT);
+        for (String field : List.of(InputPrompts.NAME, InputPrompts.TYPE)) {
+            if (instruct.isPresent()
+                    && fields.text(field).filter(text -> !text.isEmpty()).isPresent()) {
+                throw ApiError.invalid(field, field + " and instruct are given, give one");
+            }
+        }
         return new PairPrompts(
-                model, head, fields.text(INSTRUCT).orElseGet(() -> InputPrompts.of(fields, model)));
+                model, head, instruct.orElseGet(() -> InputPrompts.of(fields, model)));
     }
 
     /// Refuses an instruction for a model that compares vectors.

@@ -18,9 +18,10 @@ import java.util.stream.IntStream;
 /// is the similarity of the embeddings of the two, the cosine of their angle if the model's files
 /// name no other; that ranks well on models that were trained for embeddings.
 ///
-/// `{model, text_1, text_2}` to a score of each pair: one text against each of several, or the
-/// first against the first and so on. `{model, query, documents, top_n, return_documents,
-/// max_tokens_per_doc, instruct}` to the documents, the most relevant first.
+/// `{model, text_1, text_2, max_tokens_per_doc, instruct}` to a score of each pair: one text
+/// against each of several, or the first against the first and so on. The second texts are the
+/// documents. `{model, query, documents, top_n, return_documents, max_tokens_per_doc, instruct}` to
+/// the documents, the most relevant first.
 final class RankingApi {
     private static final int MAX_TEXTS = 1024;
     private static final String DOCUMENTS = "documents";
@@ -35,7 +36,7 @@ final class RankingApi {
     Completion score(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         List<RankingPlan.Text> first = texts(fields, "text_1", "queries");
-        List<RankingPlan.Text> second = texts(fields, "text_2", "items");
+        List<RankingPlan.Text> second = cut(fields, texts(fields, "text_2", "items"));
         if (first.size() != 1 && first.size() != second.size()) {
             throw ApiError.invalid(
                     first.getFirst().field(),
@@ -65,11 +66,7 @@ final class RankingApi {
         if (documents.isEmpty()) {
             throw ApiError.invalid(DOCUMENTS, "documents is empty, give at least one text");
         }
-        ServedModel model = completions.model();
-        model.requireName(fields.requireText("model"));
-        OptionalInt limit = fields.integer("max_tokens_per_doc", 1, Integer.MAX_VALUE);
-        documents.forEach(
-                each -> all.add(limit.isEmpty() ? each : each.cut(limit.getAsInt(), model)));
+        all.addAll(cut(fields, documents));
         List<RankingPlan.Pair> pairs =
                 IntStream.rangeClosed(1, documents.size())
                         .mapToObj(i -> new RankingPlan.Pair(0, i))
@@ -88,6 +85,16 @@ final class RankingApi {
                         documents.stream().map(RankingPlan.Text::text).toList(),
                         top == 0 ? documents.size() : top,
                         shown));
+    }
+
+    /// Returns documents with at most as many tokens as requested.
+    private List<RankingPlan.Text> cut(Fields fields, List<RankingPlan.Text> documents) {
+        ServedModel model = completions.model();
+        model.requireName(fields.requireText("model"));
+        OptionalInt limit = fields.integer("max_tokens_per_doc", 1, Integer.MAX_VALUE);
+        return limit.isEmpty()
+                ? documents
+                : documents.stream().map(each -> each.cut(limit.getAsInt(), model)).toList();
     }
 
     /// @param searched whether queries and documents have prompts of their own where their

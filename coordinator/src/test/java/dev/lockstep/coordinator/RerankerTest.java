@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -97,6 +98,51 @@ final class RerankerTest {
         assertTrue(tiny.nextPrompt().startsWith("[query] a cat\n[document] it\n"));
         post(200, "/v1/score", "'text_1':'x','text_2':'y','prompt_name':'web'");
         assertEquals("[system] Find it.\n[query] x\n[document] y\n[answer]", tiny.nextPrompt());
+    }
+
+    @Test
+    void aRerankerIsShownWithoutEmbeddings() throws Exception {
+        JsonNode capabilities = post(200, "/api/show", "'verbose':false").get("capabilities");
+        assertTrue(capabilities.toString().contains("completion"), capabilities.toString());
+        assertFalse(capabilities.toString().contains("embedding"), capabilities.toString());
+    }
+
+    @Test
+    void documentsAreCutToTheirFirstTokens() throws Exception {
+        String document = tiny.model.decode(new int[] {tiny.ids("it sleeps")[0]}, false);
+        String expected = "[system] Find it.\n[query] x\n[document] " + document + "\n[answer]";
+        post(200, "/v1/score", "'text_1':'x','text_2':'it sleeps','max_tokens_per_doc':1");
+        assertEquals(expected, tiny.nextPrompt());
+        post(200, "/v1/rerank", "'query':'x','documents':['it sleeps'],'max_tokens_per_doc':1");
+        assertEquals(expected, tiny.nextPrompt());
+    }
+
+    @Test
+    void fieldsOfEmbeddingsAreRefusedByName() throws Exception {
+        for (String field :
+                List.of(
+                        "'pooling':'mean'",
+                        "'normalize':true",
+                        "'truncate':'END'",
+                        "'truncate_prompt_tokens':3",
+                        "'truncation_direction':'Left'",
+                        "'add_special_tokens':true",
+                        "'prompt_name':'web','instruct':'Be kind.'",
+                        "'input_type':'web','instruct':'Be kind.'")) {
+            String name = field.substring(1, field.indexOf(':') - 1);
+            for (String[] request :
+                    List.of(
+                            new String[] {"/v1/rerank", "'query':'a','documents':['b'],"},
+                            new String[] {"/v1/score", "'text_1':'a','text_2':'b',"})) {
+                JsonNode error = post(400, request[0], request[1] + field).get("error");
+                assertEquals(name, error.get("param").asText(), error.toString());
+            }
+        }
+        post(
+                200,
+                "/v1/score",
+                "'text_1':'a','text_2':'b','truncate':false,'normalize':null,'pooling':'model'");
+        tiny.scheduler.nextCall();
     }
 
     @Test
