@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.lockstep.coordinator.engine.CompletionInbox;
@@ -19,6 +20,8 @@ import dev.lockstep.proto.v1.TokenizeRequest;
 import dev.lockstep.proto.v1.TokenizeResponse;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.function.Supplier;
 
@@ -28,6 +31,14 @@ import java.util.function.Supplier;
 /// conversion to the same tree.
 final class InferenceService extends InferenceGrpc.InferenceImplBase {
     static final String NAME = InferenceGrpc.SERVICE_NAME;
+
+    /// The fields that only pooling `model` reads.
+    private static final List<String> OF_MODEL_ALONE =
+            List.of("normalize", "dimensions", InputPrompts.NAME, "truncate");
+
+    /// The fields that pooling `model` does not read.
+    private static final List<String> NOT_OF_MODEL =
+            List.of("prompt_logprobs", OutputFields.HIDDEN_STATES);
 
     private final CompletionFactory completions;
     private final OpenRequests requests;
@@ -149,7 +160,9 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             RequestContext context,
             CompletionInbox inbox,
             RpcResponse response) {
-        if (message.getPooling().equals(OutputFields.OF_MODEL)) {
+        boolean ofModel = message.getPooling().equals(OutputFields.OF_MODEL);
+        refuseUnread(message, ofModel);
+        if (ofModel) {
             EmbeddingsApi.Vector vector =
                     new EmbeddingsApi(completions).ofModel(RpcFields.of(message), context);
             return completions.completion(
@@ -157,6 +170,20 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
         }
         PreparedRequest request = prepare(message, context);
         return completions.completion(request, inbox, response.begin(request));
+    }
+
+    /// Refuses fields that only pooling `model` reads, or that it does not read.
+    private static void refuseUnread(InferenceRequest message, boolean ofModel) {
+        for (String name : ofModel ? NOT_OF_MODEL : OF_MODEL_ALONE) {
+            FieldDescriptor field = InferenceRequest.getDescriptor().findFieldByName(name);
+            boolean given = message.hasField(field);
+            if (given && !Set.<Object>of(false, "").contains(message.getField(field))) {
+                throw ApiError.invalid(
+                        name,
+                        "%s is given, then pooling must %sbe model"
+                                .formatted(name, ofModel ? "not " : ""));
+            }
+        }
     }
 
     /// Prepares a response that goes on without a reader.

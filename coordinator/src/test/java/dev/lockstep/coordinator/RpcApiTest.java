@@ -145,6 +145,33 @@ final class RpcApiTest {
     }
 
     @Test
+    void fieldsThatAPoolingDoesNotReadAreRefusedByName() {
+        InferenceRequest.Builder pooled =
+                RpcClient.request().setPrompt("Hello").setMaxTokens(0).setPooling("mean");
+        InferenceRequest.Builder text = RpcClient.request().setPrompt("Hello").setMaxTokens(1);
+        InferenceRequest.Builder ofModel = pooled.clone().setPooling("model");
+        Map.of(
+                        "normalize", pooled.clone().setNormalize(true),
+                        "dimensions", text.clone().setDimensions(1),
+                        "prompt_name", pooled.clone().setPromptName("query"),
+                        "truncate", text.clone().setTruncate(true),
+                        "prompt_logprobs", ofModel.clone().setPromptLogprobs(0),
+                        "return_hidden_states", ofModel.clone().setReturnHiddenStates(true))
+                .forEach(
+                        (field, wrong) -> {
+                            StatusRuntimeException refusal =
+                                    assertThrows(
+                                            StatusRuntimeException.class,
+                                            () -> client.generate(wrong),
+                                            field);
+                            assertEquals(
+                                    Status.Code.INVALID_ARGUMENT, refusal.getStatus().getCode());
+                            String message = String.valueOf(refusal.getMessage());
+                            assertTrue(message.contains(field + " is given"), message);
+                        });
+    }
+
+    @Test
     void promptsAreTextTokenIdsOrChats() throws Exception {
         client.respondWith(" there");
         List<InferenceEvent> fromText =
