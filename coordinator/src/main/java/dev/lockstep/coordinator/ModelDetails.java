@@ -10,7 +10,8 @@ import java.util.Optional;
 /// What a model's files are, for lists of models.
 ///
 /// @param format `safetensors` or `gguf`
-/// @param encoder whether tokens attend to later ones too, so that one step computes all of an input
+/// @param encoder whether tokens attend to later ones too, so that one step computes all of an
+///   input
 /// @param weightType of most of the weights, such as `BF16`
 /// @param bytes of all weights
 /// @param digest hexadecimal, of the configuration and the weights

@@ -263,8 +263,7 @@ final class OutputsTest {
             HttpResponse<String> response =
                     other.post("/v1/embeddings", "{\"model\":\"tiny\",\"input\":[" + input + "]}");
             assertEquals(400, response.statusCode(), response.body());
-            assertTrue(
-                    response.body().contains("max-num-batched-tokens 512"), response.body());
+            assertTrue(response.body().contains("max-num-batched-tokens 512"), response.body());
         }
     }
 
