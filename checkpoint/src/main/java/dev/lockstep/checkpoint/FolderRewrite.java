@@ -94,6 +94,11 @@ public final class FolderRewrite implements AutoCloseable {
             }
             tensors.add(new Tensor(name, matrix, isQuantized, piece, header.pieces.size() - piece));
         }
+        if (tensors.stream().noneMatch(Tensor::quantized)) {
+            throw new CheckpointException(
+                    "%s: no matrix would be quantized as %s: all are kept, or no row of a layer's matrices is whole groups"
+                            .formatted(source, layout));
+        }
         try {
             Files.createDirectories(target);
         } catch (IOException e) {

@@ -43,7 +43,8 @@ public record Conversion(
         int calibrationTokens,
         Method method) {
     private static final Pattern EXACT =
-            Pattern.compile(".*\\.(gate|router|wpe)\\.weight|.*[._]bias");
+            Pattern.compile(
+                    ".*\\.(gate|router|router\\.layer|wpe|conv1d|conv\\.conv)\\.weight|.*[._]bias");
 
     /// What quantizers of other results have another number of.
     private static final int VERSION = 2;
@@ -63,6 +64,9 @@ public record Conversion(
                     "%s exists: remove it first".formatted(quantize.complete(target)));
         }
         ModelSource model = ModelSource.open(source).requireLoadable(1);
+        if (method == Method.AWQ) {
+            InputScales.requireSupported(model.config().architecture());
+        }
         Optional<CalibrationText> text =
                 calibrate.map(
                         file ->
@@ -91,13 +95,7 @@ public record Conversion(
             List<ConvertedModel.Tensor> tensors = converted.tensors();
             Optional<InputScales> scales =
                     method == Method.AWQ
-                            ? calibration.map(
-                                    each ->
-                                            new InputScales(
-                                                    model.config().architecture(),
-                                                    tensors,
-                                                    each,
-                                                    rows))
+                            ? calibration.map(each -> new InputScales(tensors, each, rows))
                             : Optional.empty();
             for (int i = converted.done(); i < tensors.size(); i++) {
                 ConvertedModel.Tensor tensor = tensors.get(i);
@@ -199,8 +197,8 @@ public record Conversion(
         }
     }
 
-    /// Returns whether a tensor stays as it is, as vectors do, and what decides about experts and
-    /// positions.
+    /// Returns whether a tensor stays as it is, as vectors do, the taps of convolutions, and what
+    /// decides about experts and positions.
     private boolean isKept(WeightMatrix matrix) {
         return matrix.columns() == 1
                 || matrix.rows() == 1

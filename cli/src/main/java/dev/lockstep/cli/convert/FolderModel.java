@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.convert;
 
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.FolderRewrite;
 import dev.lockstep.checkpoint.RowOrder;
@@ -21,7 +23,11 @@ import java.util.regex.Pattern;
 record FolderModel(
         Path target, FolderRewrite rewrite, CompressedLayout layout, List<Tensor> tensors)
         implements ConvertedModel {
-    private static final Pattern LINEAR = Pattern.compile(".*\\.layers\\.\\d+\\..*\\.weight");
+    private static final Pattern LINEAR =
+            Pattern.compile("(.*\\.)?(layers?|h)\\.\\d+\\..*\\.weight");
+
+    /// Its folders have matrices as `[inputs, outputs]`.
+    private static final String TRANSPOSED = "GPT2LMHeadModel";
 
     /// @param kept which matrices stay as they are
     static FolderModel open(
@@ -30,6 +36,12 @@ record FolderModel(
             CompressedLayout layout,
             Predicate<WeightMatrix> kept,
             String origin) {
+        String architecture = Checkpoint.open(source).architecture();
+        if (architecture.equals(TRANSPOSED)) {
+            throw new CheckpointException(
+                    "%s: %s has transposed matrices, which are not quantized"
+                            .formatted(source, architecture));
+        }
         FolderRewrite rewrite =
                 FolderRewrite.open(
                         source,

@@ -73,11 +73,8 @@ final class InputScales {
 
     private String layer = "";
 
-    InputScales(
-            String architecture,
-            List<ConvertedModel.Tensor> tensors,
-            Calibration calibration,
-            StoredRows rows) {
+    /// @throws UnusableException if models of an architecture are not scaled
+    static void requireSupported(String architecture) {
         if (!ARCHITECTURES.contains(architecture)) {
             throw new UnusableException(
                     "--method=awq: %s is none of %s"
@@ -85,6 +82,9 @@ final class InputScales {
                                     architecture,
                                     String.join(", ", ARCHITECTURES.stream().sorted().toList())));
         }
+    }
+
+    InputScales(List<ConvertedModel.Tensor> tensors, Calibration calibration, StoredRows rows) {
         tensors.forEach(each -> this.tensors.put(each.name(), each));
         this.calibration = calibration;
         this.rows = rows;

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TensorType;
@@ -39,6 +40,12 @@ import org.junit.jupiter.params.provider.CsvSource;
 @Tag("sweep")
 class ConversionTest {
     private static final int[] PROMPT = {5, 77, 412, 130, 9, 41, 800, 3};
+
+    /// Ids of the smallest vocabulary.
+    private static final int[] SHORT_IDS = {5, 77, 12, 30, 9, 41, 80, 3};
+
+    private static final Path RECORDED =
+            Path.of("..", "model", "src", "test", "resources", "references");
 
     @TempDir Path folder;
 
@@ -74,6 +81,66 @@ class ConversionTest {
         for (int i = 0; i < expected.length; i++) {
             assertEquals(expected[i], actual[i], bound, "logit " + i);
         }
+    }
+
+    /// Taps of convolutions and what chooses experts stay.
+    @ParameterizedTest
+    @CsvSource({
+        "falcon, 8",
+        "gpt-neox, 8",
+        "gptbigcode, 8",
+        "granite-hybrid, 14",
+        "granitemoeshared, 16",
+        "lfm2, 17"
+    })
+    void aFamilyWithNamesOfItsOwnRunsNearItsSource(String name, int quantized) {
+        Path source = RECORDED.resolve(name);
+        Path target = folder.resolve("fp8");
+        List<String> report = convertFolder(source, target, "fp8", 32, Optional.empty());
+        assertTrue(
+                report.getFirst().contains(": %d tensors as fp8".formatted(quantized)),
+                report::toString);
+        assertArrayEquals(logits(source, SHORT_IDS), logits(target, SHORT_IDS), 0.5f);
+    }
+
+    @Test
+    void theLayersOfAnEncoderAreQuantized() {
+        Path source = RECORDED.resolveSibling("encoders").resolve("bert");
+        Path target = folder.resolve("encoder");
+        List<String> report = convertFolder(source, target, "int8", 32, Optional.empty());
+        assertTrue(report.getFirst().contains(": 12 tensors as int8"), report::toString);
+        LocalModel.load(ModelSource.open(target), kernels(), 16, LoadSettings.Progress.none())
+                .close();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "gpt2, '', GPT2LMHeadModel has transposed matrices",
+        "llama, *, no matrix would be quantized"
+    })
+    void aFolderThatWouldStayAsItIsIsRefused(String name, String keep, String expected) {
+        Path source = Fixtures.require("models/" + name);
+        Path target = folder.resolve("same");
+        var conversion =
+                new Conversion(
+                        source,
+                        target,
+                        Quantization.of("int8", 32).orElseThrow(),
+                        List.of(keep),
+                        Optional.empty(),
+                        512,
+                        Method.ROUND);
+        String refusal =
+                assertThrows(
+                                CheckpointException.class,
+                                () -> conversion.run(ConversionTest::kernels, 1L << 30, quiet()))
+                        .getMessage();
+        assertTrue(String.valueOf(refusal).startsWith(source + ": " + expected), refusal);
+        assertTrue(Files.notExists(target));
+    }
+
+    private static Terminal quiet() {
+        return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
     }
 
     @Test
@@ -203,10 +270,7 @@ class ConversionTest {
                         Optional.of(text()),
                         512,
                         Method.AWQ)
-                .run(
-                        ConversionTest::kernels,
-                        1L << 30,
-                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+                .run(ConversionTest::kernels, 1L << 30, quiet());
         String norm = "model.layers.1.post_attention_layernorm.weight";
         assertTrue(
                 Checkpoint.open(source()).tensor(norm).floats(0, 1)[0]
@@ -226,10 +290,7 @@ class ConversionTest {
                         Optional.of(text()),
                         512,
                         Method.AWQ)
-                .run(
-                        ConversionTest::kernels,
-                        1L << 30,
-                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+                .run(ConversionTest::kernels, 1L << 30, quiet());
         String up = "model.layers.1.mlp.up_proj.weight";
         assertArrayEquals(
                 Checkpoint.open(source).tensor(up).data().toArray(ValueLayout.JAVA_BYTE),
@@ -255,6 +316,7 @@ class ConversionTest {
         assertTrue(
                 String.valueOf(refusal).startsWith("--method=awq: Gemma2ForCausalLM is none of"),
                 refusal);
+        assertTrue(Files.notExists(folder.resolve("x")));
     }
 
     @Test
@@ -318,10 +380,7 @@ class ConversionTest {
                         text,
                         512,
                         text.isPresent() ? Method.GPTQ : Method.ROUND)
-                .run(
-                        ConversionTest::kernels,
-                        maxBytes,
-                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+                .run(ConversionTest::kernels, maxBytes, quiet());
     }
 
     private static List<String> convertFolder(
@@ -345,10 +404,7 @@ class ConversionTest {
                         text,
                         512,
                         method)
-                .run(
-                        ConversionTest::kernels,
-                        1L << 30,
-                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+                .run(ConversionTest::kernels, 1L << 30, quiet());
     }
 
     private static Kernels kernels() {
@@ -356,11 +412,15 @@ class ConversionTest {
     }
 
     private static float[] logits(Path path) {
+        return logits(path, PROMPT);
+    }
+
+    private static float[] logits(Path path, int[] prompt) {
         try (LocalModel model =
                 LocalModel.load(
                         ModelSource.open(path), kernels(), 16, LoadSettings.Progress.none())) {
-            model.run(PROMPT);
-            return model.logits(PROMPT.length - 1, PROMPT.length)[0];
+            model.run(prompt);
+            return model.logits(prompt.length - 1, prompt.length)[0];
         }
     }
 
