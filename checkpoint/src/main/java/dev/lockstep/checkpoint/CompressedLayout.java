@@ -112,41 +112,6 @@ public sealed interface CompressedLayout {
         }
     }
 
-    /// Signed bytes with an f16 scale for each row; activations are rounded to bytes as they come,
-    /// with a scale for each token.
-    record Int8() implements CompressedLayout {
-        @Override
-        public List<Part> parts(WeightMatrix matrix) {
-            return rows(matrix, "I8", scaleType(matrix));
-        }
-
-        @Override
-        public String format() {
-            return "int-quantized";
-        }
-
-        @Override
-        public int groupSize(WeightMatrix matrix) {
-            return matrix.columns();
-        }
-
-        @Override
-        public void describe(ObjectNode group) {
-            weights(group, 8, "int", "channel");
-            activations(group, "int");
-        }
-
-        @Override
-        public TensorType scaleType(WeightMatrix matrix) {
-            return TensorType.F16;
-        }
-
-        @Override
-        public String toString() {
-            return "int8 with a scale for each row";
-        }
-    }
-
     /// Floats of 4 bits, E2M1, with a power of two for each 32 columns.
     record Mxfp4() implements CompressedLayout {
         private static final int GROUP = 32;

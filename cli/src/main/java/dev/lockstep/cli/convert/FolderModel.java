@@ -74,7 +74,6 @@ record FolderModel(
         return switch (layout) {
             case CompressedLayout.Groups groups -> new GroupFormat(groups.bits(), columns);
             case CompressedLayout.Fp8 fp8 -> FloatFormat.fp8(columns, fp8.scaleType(matrix));
-            case CompressedLayout.Int8 int8 -> FloatFormat.int8(columns, int8.scaleType(matrix));
             case CompressedLayout.Mxfp4 _ -> FloatFormat.mxfp4(columns);
         };
     }

@@ -5,19 +5,16 @@ import dev.lockstep.checkpoint.Bfloat16;
 import dev.lockstep.checkpoint.TensorType;
 import java.nio.ByteBuffer;
 
-/// Codes with a scale that the largest of them decides: FP8 or signed bytes with a scale for each
-/// row, and MXFP4.
+/// Codes with a scale that the largest of them decides: FP8 with a scale for each row, and MXFP4.
 ///
 /// @param columns of a block
 public record FloatFormat(Kind kind, int columns, TensorType scaleType) implements CodedFormat {
-    private static final int[] NONE = {};
     private static final int E8M0_BIAS = 127;
 
     /// What the codes are.
     public enum Kind {
         /// FP8, E4M3.
         FP8,
-        INT8,
         /// E2M1, two in a byte, the first in the lower half, with a power of two as their scale.
         MXFP4
     }
@@ -25,11 +22,6 @@ public record FloatFormat(Kind kind, int columns, TensorType scaleType) implemen
     /// Returns FP8 with a scale for each row.
     public static FloatFormat fp8(int columns, TensorType scaleType) {
         return new FloatFormat(Kind.FP8, columns, scaleType);
-    }
-
-    /// Returns bytes with a scale for each row.
-    public static FloatFormat int8(int columns, TensorType scaleType) {
-        return new FloatFormat(Kind.INT8, columns, scaleType);
     }
 
     /// Returns MXFP4.
@@ -57,17 +49,6 @@ public record FloatFormat(Kind kind, int columns, TensorType scaleType) implemen
         }
         return switch (kind) {
             case FP8 -> block(FloatCodes.E4M3, stored(largest / FloatCodes.E4M3.largest()));
-            case INT8 ->
-                    new QuantizedBlock(
-                            columns,
-                            -Byte.MAX_VALUE,
-                            Byte.MAX_VALUE,
-                            new float[] {stored(largest / Byte.MAX_VALUE)},
-                            new float[1],
-                            NONE,
-                            NONE,
-                            new short[0],
-                            new int[columns]);
             case MXFP4 -> mxfp4(row, from, importance, largest);
         };
     }
