@@ -13,7 +13,6 @@ import dev.lockstep.text.EndTokens;
 import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
-import java.io.ByteArrayInputStream;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
@@ -280,16 +279,15 @@ final class BadInputTest {
 
     @Test
     void aBodyOfUnknownLengthIsMeasuredWhileItArrives() throws Exception {
-        byte[] body =
-                ("{\"model\":\"" + "x".repeat(2 * TestCoordinator.MAX_BODY))
-                        .getBytes(StandardCharsets.UTF_8);
-        HttpRequest request =
-                HttpRequest.newBuilder(tiny.uri(CHAT))
-                        .POST(
-                                HttpRequest.BodyPublishers.ofInputStream(
-                                        () -> new ByteArrayInputStream(body)))
-                        .build();
-        error(tiny.send(request), 413);
+        String begun = "{\"model\":\"" + "x".repeat(TestCoordinator.MAX_BODY);
+        try (var raw = new RawConnection(tiny.coordinator.port())) {
+            // No further chunk follows, and no end.
+            raw.send(
+                    "POST %s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
+                            .formatted(CHAT, begun.length(), begun));
+            String response = raw.readUntil("body_too_large");
+            assertTrue(response.startsWith("HTTP/1.1 413 "), response);
+        }
     }
 
     @Test
