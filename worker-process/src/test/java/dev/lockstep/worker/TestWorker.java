@@ -152,8 +152,10 @@ final class TestWorker implements AutoCloseable {
         List<String> arguments = new ArrayList<>(settings);
         arguments.add("--zookeeper=unused:1");
         arguments.add("--max-num-seqs=" + MAX_SEQUENCES);
+        // Nothing is written to it; the paths of its sockets have a limit, those of models do not.
+        Path run = Path.of(System.getProperty("java.io.tmpdir"));
         return WorkerConfig.of(
-                Settings.parse(WorkerConfig.SPEC, arguments, Map.of()), folder, "tiny", folder);
+                Settings.parse(WorkerConfig.SPEC, arguments, Map.of()), folder, "tiny", run);
     }
 
     Session open(long epoch) {
