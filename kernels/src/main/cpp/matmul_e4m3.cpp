@@ -60,10 +60,7 @@ struct E4m3 {
         vec::Ints both = vec::load_signed_pairs(codes + p * 2 * vec::WIDTH);
         vec::Floats even = rounded_to_bf16(scaled(vec::shift_left<20>(both), scale[p]));
         vec::Floats odd = rounded_to_bf16(scaled(vec::shift_left<4>(both), scale[p]));
-        for (int t = 0; t < N; t++) {
-          sum.of[p][t] = vec::fma(even, vec::broadcast(row[t][column]), sum.of[p][t]);
-          sum.of[p][t] = vec::fma(odd, vec::broadcast(row[t][column + 1]), sum.of[p][t]);
-        }
+        add_pair<N>(even, odd, row, column, sum.of[p]);
       }
     };
     for_each_pair(a, tile, scales, pair);
@@ -97,9 +94,7 @@ struct E4m3Bf16 {
       vec::Floats low = scaled(vec::shift_left<20>(vec::load_signed_bytes(codes)), scale[0]);
       vec::Floats high = scaled(vec::shift_left<20>(vec::load_signed_bytes(codes + 16)), scale[1]);
       __m512bh weights = _mm512_cvtne2ps_pbh(high, low);
-      for (int t = 0; t < N; t++) {
-        sum.of[0][t] = _mm512_dpbf16_ps(sum.of[0][t], weights, (__m512bh)_mm512_set1_epi32(row[t][column / 2]));
-      }
+      add_pair<N>(weights, row, column / 2, sum.of[0]);
     };
     for_each_pair(a, tile, scales, pair);
     sum.store(out, a.out_stride, rows);

@@ -65,10 +65,7 @@ struct Nvfp4 {
         vec::Ints both = vec::load_bytes(codes + p * vec::WIDTH);
         vec::Floats even = rounded_to_bf16(weights_of(vec::bit_and(both, vec::ints(15)), scale[p]));
         vec::Floats odd = rounded_to_bf16(weights_of(vec::shift_right_signed<4>(both), scale[p]));
-        for (int t = 0; t < N; t++) {
-          sum.of[p][t] = vec::fma(even, vec::broadcast(row[t][column]), sum.of[p][t]);
-          sum.of[p][t] = vec::fma(odd, vec::broadcast(row[t][column + 1]), sum.of[p][t]);
-        }
+        add_pair<N>(even, odd, row, column, sum.of[p]);
       }
     };
     for_each_pair(a, tile, pair);
@@ -97,9 +94,7 @@ struct Nvfp4Bf16 {
       vec::Floats odd = weights_of(vec::shift_right_signed<4>(both), scale[0]);
       __m512i parted = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
       __m512bh weights = (__m512bh)_mm512_permutexvar_epi16(beside, parted);
-      for (int t = 0; t < N; t++) {
-        sum.of[0][t] = _mm512_dpbf16_ps(sum.of[0][t], weights, (__m512bh)_mm512_set1_epi32(row[t][column / 2]));
-      }
+      add_pair<N>(weights, row, column / 2, sum.of[0]);
     };
     for_each_pair(a, tile, pair);
     sum.store(out, a.out_stride, rows);

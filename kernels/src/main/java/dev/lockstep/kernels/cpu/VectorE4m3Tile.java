@@ -2,7 +2,6 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
-import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
 import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
 import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
 import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
@@ -19,7 +18,6 @@ final class VectorE4m3Tile implements VectorTile {
     private static final int BLOCK = VectorInt8.BLOCK;
     private static final long STEP_BYTES = 64;
     static final long BLOCK_BYTES = STEP_BYTES + BLOCK / 4 * STEP_BYTES;
-    private static final int UPPER_HALF = 0xFFFF0000;
 
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {
@@ -48,18 +46,12 @@ final class VectorE4m3Tile implements VectorTile {
 
     /// Adds the products of the codes in the highest bytes.
     private static FloatVector add(IntVector codes, FloatVector scale, long at, FloatVector sum) {
-        IntVector bits =
+        FloatVector weight =
                 codes.lanewise(VectorOperators.ASHR, 4)
                         .and(Float8.MASK)
                         .reinterpretAsFloats()
                         .mul(Float8.CORRECTION)
-                        .mul(scale)
-                        .reinterpretAsInts();
-        IntVector rounded =
-                bits.add(0x7FFF)
-                        .add(bits.lanewise(VectorOperators.LSHR, 16).and(1))
-                        .and(UPPER_HALF);
-        float value = SEGMENT.get(FLOAT, at);
-        return rounded.reinterpretAsFloats().fma(FloatVector.broadcast(SPECIES, value), sum);
+                        .mul(scale);
+        return VectorShortFloats.addRounded(weight, at, sum);
     }
 }
