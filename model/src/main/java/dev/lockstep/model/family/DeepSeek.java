@@ -62,17 +62,10 @@ public final class DeepSeek implements ModelFamily {
         if (!weights.config().hasExperts(i)) {
             return FeedForward.dense(weights, mlp);
         }
-        return MixtureOfExperts.load(
-                        weights, router(weights, mlp + ".gate"), experts(weights, mlp + ".experts"))
+        // Mistral 4 has all experts in one tensor.
+        ExpertSource experts = ExpertSource.mergedOrSeparate(weights, mlp + ".experts");
+        return MixtureOfExperts.load(weights, router(weights, mlp + ".gate"), experts)
                 .withShared(weights, mlp + ".shared_experts");
-    }
-
-    /// Mistral 4 has all experts in one tensor.
-    private static ExpertSource experts(Weights weights, String experts) {
-        String gateUp = experts + ".gate_up_proj";
-        return weights.has(gateUp)
-                ? new ExpertSource.Merged(gateUp, experts + ".down_proj")
-                : ExpertSource.Separate.of(experts);
     }
 
     private static Router router(Weights weights, String gate) {

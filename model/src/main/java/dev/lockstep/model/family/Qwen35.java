@@ -56,12 +56,8 @@ public final class Qwen35 implements ModelFamily {
         if (weights.config().details().experts().isEmpty()) {
             return FeedForward.gated(weights, mlp);
         }
-        String experts = mlp + ".experts";
-        ExpertSource source =
-                weights.has(experts + ".gate_up_proj")
-                        ? new ExpertSource.Merged(experts + ".gate_up_proj", experts + ".down_proj")
-                        : ExpertSource.Separate.of(experts);
-        return MixtureOfExperts.load(weights, mlp + ".gate", source)
+        ExpertSource experts = ExpertSource.mergedOrSeparate(weights, mlp + ".experts");
+        return MixtureOfExperts.load(weights, mlp + ".gate", experts)
                 .with(SharedExpert.gated(weights, mlp));
     }
 

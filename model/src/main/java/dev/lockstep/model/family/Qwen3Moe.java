@@ -55,13 +55,9 @@ public final class Qwen3Moe implements ModelFamily {
     /// Qwen3-VL has all experts in one tensor, published as `[inputs, outputs]`; the outputs of the
     /// last matrix are the hidden size.
     private static ExpertSource experts(Weights weights, String experts) {
-        String gateUp = experts + ".gate_up_proj";
         String down = experts + ".down_proj";
-        if (!weights.has(gateUp)) {
-            return ExpertSource.Separate.of(experts);
-        }
-        return weights.columns(down) == weights.config().hiddenSize()
+        return weights.has(down) && weights.columns(down) == weights.config().hiddenSize()
                 ? new ExpertSource.Transposed(experts)
-                : new ExpertSource.Merged(gateUp, down);
+                : ExpertSource.mergedOrSeparate(weights, experts);
     }
 }

@@ -14,6 +14,15 @@ public sealed interface ExpertSource {
     /// Packs this rank's shard of one expert.
     ExpertWeights load(Weights weights, int expert);
 
+    /// Returns the experts that are merged in `gate_up_proj` and `down_proj` of `prefix` if there
+    /// are such tensors, or else a matrix for each.
+    static ExpertSource mergedOrSeparate(Weights weights, String prefix) {
+        String gateUp = prefix + ".gate_up_proj";
+        return weights.has(gateUp)
+                ? new Merged(gateUp, prefix + ".down_proj")
+                : Separate.of(prefix);
+    }
+
     /// A matrix for each expert and projection, `prefix.5.gate.weight`; or, as in GGUF files, all
     /// experts of a projection one below the other, `prefix.gate.weight`, maybe with a bias.
     record Separate(String prefix, String gate, String up, String down) implements ExpertSource {
