@@ -18,6 +18,7 @@ import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -314,6 +315,13 @@ public final class Weights {
             values[position] = (float) value.applyAsDouble(position);
         }
         return vector(values);
+    }
+
+    /// Returns a vector of ones: the factors of a norm that has none.
+    public Tensor ones(int size) {
+        float[] ones = new float[size];
+        Arrays.fill(ones, 1);
+        return vector(ones);
     }
 
     /// Returns a vector of zeros: the bias of a norm that has none.

@@ -53,11 +53,10 @@ public record Decoder(
     ///
     /// @param loader loads the layer of a number
     public static Decoder load(Weights weights, IntFunction<Layer> loader) {
-        List<Layer> layers = layers(weights, loader);
         return of(
                 weights,
                 Embedding.load(weights, "model.embed_tokens"),
-                layers,
+                layers(weights, loader),
                 Norm.rms(weights, "model.norm"),
                 LmHead.load(weights, "model.embed_tokens"));
     }

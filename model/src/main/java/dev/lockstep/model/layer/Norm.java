@@ -6,7 +6,6 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
 import dev.lockstep.nccl.Communicator;
-import java.util.Arrays;
 
 /// The norm of a residual branch's input, or of the head's; whole on every rank. All tensors are
 /// `[T, H]`.
@@ -172,13 +171,8 @@ public sealed interface Norm {
 
     /// Returns a LayerNorm without weight and bias.
     static Layer layerWithoutWeights(Weights weights) {
-        float[] ones = new float[weights.config().hiddenSize()];
-        Arrays.fill(ones, 1);
-        return new Layer(
-                weights.kernels(),
-                weights.vector(ones),
-                weights.zeros(ones.length),
-                (float) weights.config().normEpsilon());
+        int size = weights.config().hiddenSize();
+        return layer(weights, weights.ones(size), weights.zeros(size));
     }
 
     /// Returns the norm of a branch that is parallel to the previous one.
@@ -221,11 +215,13 @@ public sealed interface Norm {
 
     private static Layer layer(Weights weights, String name, float added, Tensor bias) {
         int size = weights.config().hiddenSize();
-        return new Layer(
-                weights.kernels(),
-                weights.vector(name + ".weight", size, new Span(0, size), added),
-                bias,
-                (float) weights.config().normEpsilon());
+        return layer(
+                weights, weights.vector(name + ".weight", size, new Span(0, size), added), bias);
+    }
+
+    /// Returns a LayerNorm of these factors and biases.
+    static Layer layer(Weights weights, Tensor factors, Tensor bias) {
+        return new Layer(weights.kernels(), factors, bias, (float) weights.config().normEpsilon());
     }
 
     static None none(Weights weights) {

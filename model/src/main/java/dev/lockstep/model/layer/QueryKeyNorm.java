@@ -11,7 +11,6 @@ import dev.lockstep.model.Shard;
 import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /// A norm of queries and keys before they are rotated.
@@ -160,18 +159,12 @@ public sealed interface QueryKeyNorm {
                         weights.vector(attention + ".q_norm.weight", size),
                         weights.vector(attention + ".k_norm.weight", size),
                         (float) weights.config().normEpsilon()),
-                ones(weights, size));
-    }
-
-    private static Tensor ones(Weights weights, int size) {
-        float[] ones = new float[size];
-        Arrays.fill(ones, 1);
-        return weights.vector(ones);
+                weights.ones(size));
     }
 
     /// Returns norms of single heads that have no weights.
     static PerHead unit(Weights weights) {
-        Tensor factors = ones(weights, weights.config().attention().headDim());
+        Tensor factors = weights.ones(weights.config().attention().headDim());
         float epsilon = (float) weights.config().normEpsilon();
         return new PerHead(weights.kernels(), factors, factors, epsilon);
     }
@@ -214,12 +207,7 @@ public sealed interface QueryKeyNorm {
         List<Norm.Layer> norms = new ArrayList<>();
         for (int head = own.from(); head < own.to(); head++) {
             Tensor factors = weights.vector("%s%d.weight".formatted(prefix, head), size);
-            norms.add(
-                    new Norm.Layer(
-                            weights.kernels(),
-                            factors,
-                            noBias,
-                            (float) weights.config().normEpsilon()));
+            norms.add(Norm.layer(weights, factors, noBias));
         }
         return norms;
     }
@@ -237,12 +225,7 @@ public sealed interface QueryKeyNorm {
             for (int i = 0; i < size; i++) {
                 ordered[i] = values[order.storedRow(i)];
             }
-            norms.add(
-                    new Norm.Layer(
-                            weights.kernels(),
-                            weights.vector(ordered),
-                            noBias,
-                            (float) weights.config().normEpsilon()));
+            norms.add(Norm.layer(weights, weights.vector(ordered), noBias));
         }
         return norms;
     }
