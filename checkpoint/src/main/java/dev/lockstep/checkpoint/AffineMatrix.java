@@ -4,7 +4,6 @@ package dev.lockstep.checkpoint;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.util.List;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
@@ -36,11 +35,7 @@ record AffineMatrix(QuantizedMatrix plain, TensorType type, int least, BooleanSu
         if (plain.type() == TensorType.F32 || group % block != 0 || plain.columns() % block != 0) {
             return LayerParts.tensor(codes, plain);
         }
-        return codes.decoded(
-                plain.format(),
-                matrix.type(),
-                List.of((long) plain.rows(), (long) plain.columns()),
-                matrix);
+        return LayerParts.tensor(codes, plain, matrix.type(), matrix);
     }
 
     @Override

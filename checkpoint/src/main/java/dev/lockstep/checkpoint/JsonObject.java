@@ -33,32 +33,16 @@ record JsonObject(Path file, String prefix, JsonNode node) {
                     .build();
 
     static JsonObject read(Path file) {
-        try {
-            return parse(file, Files.readAllBytes(file));
-        } catch (NoSuchFileException e) {
-            throw new CheckpointException(file + " does not exist: download the model again", e);
-        } catch (IOException e) {
-            throw new CheckpointException(
-                    "%s cannot be read (%s)".formatted(file, e.getMessage()), e);
-        }
+        return parse(file, bytes(file));
     }
 
     /// Reads a file that holds a list.
     static JsonNode readList(Path file) {
-        try {
-            JsonNode node = MAPPER.readTree(Files.readAllBytes(file));
-            if (!node.isArray()) {
-                throw new CheckpointException(file + " does not hold a JSON list");
-            }
-            return node;
-        } catch (JsonProcessingException e) {
-            throw new CheckpointException(
-                    "%s is not valid JSON (%s): download it again".formatted(file, firstLine(e)),
-                    e);
-        } catch (IOException e) {
-            throw new CheckpointException(
-                    "%s cannot be read (%s)".formatted(file, e.getMessage()), e);
+        JsonNode node = tree(file, bytes(file));
+        if (!node.isArray()) {
+            throw new CheckpointException(file + " does not hold a JSON list");
         }
+        return node;
     }
 
     static Optional<JsonObject> readIfPresent(Path file) {
@@ -66,21 +50,37 @@ record JsonObject(Path file, String prefix, JsonNode node) {
     }
 
     static JsonObject parse(Path file, byte[] bytes) {
+        JsonNode node = tree(file, bytes);
+        if (!node.isObject()) {
+            throw new CheckpointException(file + " does not hold a JSON object: download it again");
+        }
+        return new JsonObject(file, "", node);
+    }
+
+    private static byte[] bytes(Path file) {
         try {
-            JsonNode node = MAPPER.readTree(bytes);
-            if (!node.isObject()) {
-                throw new CheckpointException(
-                        file + " does not hold a JSON object: download it again");
-            }
-            return new JsonObject(file, "", node);
+            return Files.readAllBytes(file);
+        } catch (NoSuchFileException e) {
+            throw new CheckpointException(file + " does not exist: download the model again", e);
+        } catch (IOException e) {
+            throw unreadable(file, e);
+        }
+    }
+
+    private static JsonNode tree(Path file, byte[] bytes) {
+        try {
+            return MAPPER.readTree(bytes);
         } catch (JsonProcessingException e) {
             throw new CheckpointException(
                     "%s is not valid JSON (%s): download it again".formatted(file, firstLine(e)),
                     e);
         } catch (IOException e) {
-            throw new CheckpointException(
-                    "%s cannot be read (%s)".formatted(file, e.getMessage()), e);
+            throw unreadable(file, e);
         }
+    }
+
+    private static CheckpointException unreadable(Path file, IOException e) {
+        return new CheckpointException("%s cannot be read (%s)".formatted(file, e.getMessage()), e);
     }
 
     boolean has(String key) {

@@ -99,10 +99,16 @@ record LayerParts(String layer, Map<String, StoredTensor> all, Set<String> used)
 
     /// Returns the layer as one tensor.
     static StoredTensor tensor(StoredTensor codes, QuantizedMatrix matrix) {
-        return codes.decoded(
-                matrix.format(),
-                matrix.type(),
-                List.of((long) matrix.rows(), (long) matrix.columns()),
-                matrix);
+        return tensor(codes, matrix, matrix.type(), matrix);
+    }
+
+    /// Returns the layer as one tensor of another type.
+    ///
+    /// @param plain the same matrix in a plain type
+    /// @param decoder of its elements in the other type
+    static StoredTensor tensor(
+            StoredTensor codes, QuantizedMatrix plain, TensorType type, WeightDecoder decoder) {
+        List<Long> shape = List.of((long) plain.rows(), (long) plain.columns());
+        return codes.decoded(plain.format(), type, shape, decoder);
     }
 }

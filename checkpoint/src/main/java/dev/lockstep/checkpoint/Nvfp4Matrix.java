@@ -4,7 +4,6 @@ package dev.lockstep.checkpoint;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.util.List;
 import java.util.Optional;
 
 /// A matrix of NVFP4 that keeps its codes and scales. Its elements are those of the plain matrix,
@@ -32,8 +31,7 @@ record Nvfp4Matrix(QuantizedMatrix plain, MemorySegment codes, MemorySegment sca
                 || !regular) {
             return LayerParts.tensor(codes, plain);
         }
-        List<Long> shape = List.of((long) plain.rows(), (long) plain.columns());
-        return codes.decoded(plain.format(), TYPE, shape, matrix);
+        return LayerParts.tensor(codes, plain, TYPE, matrix);
     }
 
     @Override

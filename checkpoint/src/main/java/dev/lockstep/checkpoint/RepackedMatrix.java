@@ -4,7 +4,6 @@ package dev.lockstep.checkpoint;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.util.List;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 
@@ -42,18 +41,14 @@ record RepackedMatrix(
             return LayerParts.tensor(codes, matrix.plain());
         }
         QuantizedMatrix plain = matrix.plain();
-        return codes.decoded(
-                plain.format(),
-                matrix.type(),
-                List.of((long) plain.rows(), (long) plain.columns()),
-                matrix);
+        return LayerParts.tensor(codes, plain, matrix.type(), matrix);
     }
 
     @Override
     public Optional<Plain> fallback() {
         return type == TensorType.MXFP4 || (inOrder.getAsBoolean() && isExact())
                 ? Optional.empty()
-                : Optional.of(new Plain(plain.type(), plain));
+                : inPlainType();
     }
 
     @Override
