@@ -53,10 +53,12 @@ public record Decoder(
     ///
     /// @param loader loads the layer of a number
     public static Decoder load(Weights weights, IntFunction<Layer> loader) {
+        // The layers are loaded first: a wrong size is reported by its norm or projection.
+        List<Layer> layers = layers(weights, loader);
         return of(
                 weights,
                 Embedding.load(weights, "model.embed_tokens"),
-                layers(weights, loader),
+                layers,
                 Norm.rms(weights, "model.norm"),
                 LmHead.load(weights, "model.embed_tokens"));
     }
