@@ -34,6 +34,9 @@ struct Tile {
   uint8_t* kv;         // layer and head in block 0
   int64_t block_bytes;
   const int32_t* block_table;
+  uint8_t* next_kv;           // of the next tile
+  const int32_t* next_table;  // from the next tile's first block on
+  int next_blocks;            // of the next tile, 0 if there is none
   float* weights;  // [vectors][MOST_BLOCKS][16]
   float* factors;  // [vectors][MOST_BLOCKS]
 
@@ -74,14 +77,16 @@ struct Tile {
 
   KvBlock<T> kv_block(int block) const { return {kv + block_table[block] * block_bytes, head_size}; }
 
-  // G blocks from `block` on; those that come next are at most `last`.
+  // G blocks from `block` on. Those that come next are those of the next tile after `last`.
   template <int G>
   Blocks<T, G> blocks(int block, int last) const {
     Blocks<T, G> result;
     for (int g = 0; g < G; g++) {
-      int next = block + G + g;
+      int next = block + G + g, after = next - last - 1;
       result.block[g] = kv_block(block + g);
-      result.next[g] = kv_block(next < last ? next : last);
+      result.next[g] = next <= last          ? kv_block(next)
+                       : after < next_blocks ? KvBlock<T>{next_kv + next_table[after] * block_bytes, head_size}
+                                             : kv_block(last);
     }
     return result;
   }
@@ -211,7 +216,8 @@ template <typename T>
 void attend(const float* qkv, int64_t stride, int tokens, int first_position,
             const int32_t* query_heads, int heads, int head_size, float scale, int window,
             int ahead, int length, float soft_cap, uint8_t* kv, int64_t block_bytes,
-            const int32_t* block_table, int segment, const float* sinks, float* out,
+            const int32_t* block_table, uint8_t* next_kv, const int32_t* next_table,
+            int next_blocks, int segment, const float* sinks, float* out,
             int64_t out_stride, float* scratch) {
   int64_t padded = (head_size + LANES - 1) / LANES * LANES;
   int vectors = tokens * heads;
@@ -228,6 +234,9 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
   tile.kv = kv;
   tile.block_bytes = block_bytes;
   tile.block_table = block_table;
+  tile.next_kv = next_kv;
+  tile.next_table = next_table;
+  tile.next_blocks = next_blocks;
   float* queries = scratch;
   tile.queries = queries;
   tile.weights = queries + vectors * padded;
@@ -264,7 +273,8 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
 }  // namespace
 
 // Computes one tile. `qkv` and `out` point at its first token, `kv` at the layer and head in block 0, `block_table` at
-// the row's blocks. With segment < 0 the whole sequence is read and the result written to `out`; else `out` receives
+// the row's blocks. The last three arguments before `segment` say the same of the tile that this thread probably
+// computes next, from its first block on, for the first of its blocks to be asked for. With segment < 0 the whole sequence is read and the result written to `out`; else `out` receives
 // the states of that segment, [vectors][32 + padded head]. sinks: a score for each query head, or null. kv_type: 0 F32,
 // 1 F16, 2 BF16, 3 q8. Scratch: vectors · (3 · padded + 132) floats, which AttentionOps counts.
 LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
@@ -272,7 +282,8 @@ LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
                               int32_t head_size, float scale, int32_t window, int32_t ahead, int32_t length,
                               float soft_cap,
                               uint8_t* kv, int64_t block_bytes, int32_t kv_type,
-                              const int32_t* block_table,
+                              const int32_t* block_table, uint8_t* next_kv,
+                              const int32_t* next_table, int32_t next_blocks,
                               int32_t segment, const float* sinks, float* out,
                               int64_t out_stride, float* scratch) {
   auto run = kv_type == 0   ? attend<float>
@@ -280,7 +291,7 @@ LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
              : kv_type == 2 ? attend<Brain>
                             : attend<Code>;
   run(qkv, stride, tokens, first_position, query_heads, heads, head_size, scale, window, ahead, length, soft_cap,
-      kv, block_bytes, block_table, segment, sinks, out, out_stride, scratch);
+      kv, block_bytes, block_table, next_kv, next_table, next_blocks, segment, sinks, out, out_stride, scratch);
 }
 
 // Merges the states of `segments` segments, `[segments][tokens · heads]`, and writes the result.

@@ -86,6 +86,12 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// thread may call it.
     long progress();
 
+    /// Tells that the ops which follow are those of one step of a group in service. A CPU chooses
+    /// the threads that compute it from the times between such calls.
+    ///
+    /// @param tokens of the step
+    default void stepBegins(int tokens) {}
+
     PagedKv allocateKv(KvLayout layout, int blocks);
 
     Sampler sampler(int slots, int vocabularySize);

@@ -36,22 +36,22 @@ public final class ActivationBuffers implements AutoCloseable {
     private final int maxLogitRows;
     private final Owned owned = new Owned();
     private final DeviceBuffer local;
-    private final Tensor residual;
-    private final Tensor hidden;
-    private final Tensor qkv;
-    private final Tensor attended;
-    private final Tensor gateUp;
-    private final Tensor feedForward;
-    private final Tensor routerLogits;
+    private final Views residual;
+    private final Views hidden;
+    private final Views qkv;
+    private final Views attended;
+    private final Views gateUp;
+    private final Views feedForward;
+    private final Views routerLogits;
     private final Tensor expertInput;
-    private final Tensor expertOutput;
-    private final Tensor mixer;
-    private final Tensor stateGates;
+    private final Views expertOutput;
+    private final Views mixer;
+    private final Views stateGates;
     private final Tensor states;
-    private final Tensor logitInput;
-    private final Tensor logits;
-    private final Tensor partial;
-    private final Tensor shardLogits;
+    private final Views logitInput;
+    private final Views logits;
+    private final Views partial;
+    private final Views shardLogits;
     private final List<PagedKv> stepKv = new ArrayList<>();
     private long offset;
 
@@ -71,27 +71,29 @@ public final class ActivationBuffers implements AutoCloseable {
         DType type = kernels.activationType();
         long bytes = localBytes(config, shard, type, maxTokens, maxLogitRows, maxSequences);
         this.local = owned.add(kernels.allocate(bytes), DeviceBuffer::close);
-        this.residual = take(type, maxTokens, sizes.hidden);
-        this.hidden = take(type, maxTokens, sizes.hidden);
-        this.qkv = take(type, maxTokens, sizes.qkv);
-        this.attended = take(type, maxTokens, sizes.attended);
+        this.residual = new Views(take(type, maxTokens, sizes.hidden));
+        this.hidden = new Views(take(type, maxTokens, sizes.hidden));
+        this.qkv = new Views(take(type, maxTokens, sizes.qkv));
+        this.attended = new Views(take(type, maxTokens, sizes.attended));
         int rows = sizes.feedForwardRows(maxTokens);
-        this.gateUp = take(type, rows, sizes.gateUp);
-        this.feedForward = take(type, rows, sizes.feedForward);
-        this.routerLogits = take(DType.F32, maxTokens, sizes.experts);
+        this.gateUp = new Views(take(type, rows, sizes.gateUp));
+        this.feedForward = new Views(take(type, rows, sizes.feedForward));
+        this.routerLogits = new Views(take(DType.F32, maxTokens, sizes.experts));
         this.expertInput = take(type, rows, sizes.expertHidden);
-        this.expertOutput = take(type, rows, sizes.expertHidden);
-        this.mixer = take(type, maxTokens, sizes.mixer);
-        this.stateGates = take(DType.F32, maxTokens, sizes.stateGates);
+        this.expertOutput = new Views(take(type, rows, sizes.expertHidden));
+        this.mixer = new Views(take(type, maxTokens, sizes.mixer));
+        this.stateGates = new Views(take(DType.F32, maxTokens, sizes.stateGates));
         this.states = take(DType.F32, stateLines(maxSequences), sizes.state);
-        this.logitInput = take(type, maxLogitRows, sizes.hidden);
-        this.logits = take(DType.F32, maxLogitRows, gatheredLogits(config, shard));
+        this.logitInput = new Views(take(type, maxLogitRows, sizes.hidden));
+        this.logits = new Views(take(DType.F32, maxLogitRows, gatheredLogits(config, shard)));
         try {
             this.partial =
-                    communicator
-                            .allocate((long) maxTokens * sizes.hidden * type.bytes())
-                            .tensor(0, type, maxTokens, sizes.hidden);
-            this.shardLogits = shard.size() == 1 ? logits : allocateShardLogits(config, shard);
+                    new Views(
+                            communicator
+                                    .allocate((long) maxTokens * sizes.hidden * type.bytes())
+                                    .tensor(0, type, maxTokens, sizes.hidden));
+            this.shardLogits =
+                    shard.size() == 1 ? logits : new Views(allocateShardLogits(config, shard));
             Map<KvLayout, PagedKv> pools = new HashMap<>();
             for (KvLayout layout : model.kvLayouts()) {
                 KvLayout one = layout.ofOneLayer();
@@ -218,45 +220,45 @@ public final class ActivationBuffers implements AutoCloseable {
 
     /// Returns the residual, `[T, H]`.
     public Tensor residual(int tokens) {
-        return residual.rows(0, tokens);
+        return residual.rows(tokens);
     }
 
     /// Returns the normed input of the next branch, `[T, H]`.
     public Tensor hidden(int tokens) {
-        return hidden.rows(0, tokens);
+        return hidden.rows(tokens);
     }
 
     /// Returns queries, keys and values, `[T, q + k + v columns]`.
     public Tensor qkv(int tokens) {
-        return qkv.rows(0, tokens);
+        return qkv.rows(tokens);
     }
 
     /// Returns the output of attention, `[T, query heads · head size]`.
     public Tensor attended(int tokens) {
-        return attended.rows(0, tokens);
+        return attended.rows(tokens);
     }
 
     /// Returns gate and up, `[T, 2I]`.
     ///
     /// @param columns I of the layer: layers with and without experts have different feed-forwards
     public Tensor gateUp(int tokens, int columns) {
-        return gateUp.rows(0, tokens).columns(0, 2 * columns);
+        return gateUp.part(tokens, 2 * columns);
     }
 
     /// Returns the input of the last feed-forward matrix, `[T, I]`.
     public Tensor feedForward(int tokens, int columns) {
-        return feedForward.rows(0, tokens).columns(0, columns);
+        return feedForward.part(tokens, columns);
     }
 
     /// Returns the output of experts that every token uses, `[T, H]` in the memory of
     /// [#expertScratch].
     public Tensor expertOutput(int tokens) {
-        return expertOutput.rows(0, tokens);
+        return expertOutput.rows(tokens);
     }
 
     /// Returns this rank's partial sum, `[T, H]` in the communicator's memory.
     public Tensor partial(int tokens) {
-        return partial.rows(0, tokens);
+        return partial.rows(tokens);
     }
 
     /// Returns sums of squares over q and k, `[T, 2]` F32 in the memory of [#partial], which must
@@ -268,16 +270,17 @@ public final class ActivationBuffers implements AutoCloseable {
     /// Returns as many sums of squares for each token, `[T, count]` F32 in the memory of
     /// [#partial], which must not be in use.
     public Tensor squareSums(int tokens, int count) {
-        if (count > partial.columns()) {
+        Tensor whole = partial.whole;
+        if (count > whole.columns()) {
             throw new IllegalArgumentException(
-                    "%d sums in the memory of %d columns".formatted(count, partial.columns()));
+                    "%d sums in the memory of %d columns".formatted(count, whole.columns()));
         }
-        return new Tensor(partial.pointer(), DType.F32, tokens, count, count);
+        return new Tensor(whole.pointer(), DType.F32, tokens, count, count);
     }
 
     /// Returns the router's logits, `[T, experts]` F32; no columns in dense models.
     public Tensor routerLogits(int tokens) {
-        return routerLogits.rows(0, tokens);
+        return routerLogits.rows(tokens);
     }
 
     /// Returns the memory that experts are computed in, of the largest step's rows: with the memory
@@ -287,20 +290,20 @@ public final class ActivationBuffers implements AutoCloseable {
     public ExpertScratch expertScratch(int columns) {
         return new ExpertScratch(
                 expertInput,
-                gateUp.columns(0, 2 * columns),
-                feedForward.columns(0, columns),
-                expertOutput);
+                gateUp.whole.columns(0, 2 * columns),
+                feedForward.whole.columns(0, columns),
+                expertOutput.whole);
     }
 
     /// Returns the memory in which layers compute whose tokens need more columns than attention and
     /// feed-forward have: those that keep a state, `[T, columns]`; no columns without such layers.
     public Tensor mixer(int tokens) {
-        return mixer.rows(0, tokens);
+        return mixer.rows(tokens);
     }
 
     /// Returns the gates over the states, `[T, 2 · value heads]` F32.
     public Tensor stateGates(int tokens) {
-        return stateGates.rows(0, tokens);
+        return stateGates.rows(tokens);
     }
 
     /// Returns the states of sequences, F32: a line for each slot, and then as many for snapshots;
@@ -318,18 +321,18 @@ public final class ActivationBuffers implements AutoCloseable {
 
     /// Returns the rows whose logits are computed, `[N, H]`.
     public Tensor logitInput(int rows) {
-        return logitInput.rows(0, rows);
+        return logitInput.rows(rows);
     }
 
     /// Returns this rank's logits, `[N, vocabulary of this rank]`: in the communicator's memory if
     /// there are other ranks.
     public Tensor shardLogits(int rows) {
-        return shardLogits.rows(0, rows);
+        return shardLogits.rows(rows);
     }
 
     /// Returns the logits, `[N, vocabulary]` on rank 0, `[N, 0]` on the others.
     public Tensor logits(int rows) {
-        return logits.rows(0, rows);
+        return logits.rows(rows);
     }
 
     /// Returns the blocks that hold one layer's keys and values of rows without KV while the layer
@@ -351,6 +354,30 @@ public final class ActivationBuffers implements AutoCloseable {
 
     private static long aligned(long bytes) {
         return Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
+    }
+
+    /// A tensor and its latest view: steps of equally many tokens make no new ones.
+    private static final class Views {
+        private final Tensor whole;
+        private Tensor latest;
+
+        Views(Tensor whole) {
+            this.whole = whole;
+            latest = whole;
+        }
+
+        /// Returns the first rows.
+        Tensor rows(int rows) {
+            return part(rows, whole.columns());
+        }
+
+        /// Returns the first columns of the first rows.
+        Tensor part(int rows, int columns) {
+            if (latest.rows() != rows || latest.columns() != columns) {
+                latest = whole.rows(0, rows).columns(0, columns);
+            }
+            return latest;
+        }
     }
 
     private record Sizes(

@@ -159,6 +159,7 @@ final class Session implements AutoCloseable {
     /// step is not the next one.
     LaunchedStep launch(Step step) {
         order.require(step.epoch(), step.number());
+        kernels.stepBegins(step.tokens());
         LaunchedStep launched = enqueue(step);
         order.ran();
         return launched;

@@ -23,7 +23,11 @@ record Step(
     }
 
     int tokens() {
-        return rows.stream().mapToInt(Row::count).sum();
+        int tokens = 0;
+        for (Row row : rows) {
+            tokens += row.count();
+        }
+        return tokens;
     }
 
     /// Whether it admits a prompt that [WorkerMain#POISON] is for.

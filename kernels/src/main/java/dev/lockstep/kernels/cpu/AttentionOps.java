@@ -57,9 +57,12 @@ interface AttentionOps {
 
     /// Computes one tile: its rows of `out`, or the states of its segment.
     ///
+    /// @param next the tile that this thread probably computes next, whose first blocks may be
+    ///   asked for; `tile` itself if none
     /// @param sinks address of a float for each query head, 0 for none
     void attend(
             AttentionTile tile,
+            AttentionTile next,
             HeadGroups heads,
             long qkv,
             long stride,

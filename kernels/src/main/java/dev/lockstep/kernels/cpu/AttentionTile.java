@@ -37,6 +37,13 @@ record AttentionTile(
         return shape.firstSeen(position) / AttentionOps.SEGMENT_TOKENS;
     }
 
+    /// Returns the first block that is read of the sequence, or of the segment.
+    int firstBlock(AttentionShape shape) {
+        int seen = shape.firstSeen(position);
+        int begin = segment == WHOLE ? 0 : segment * AttentionOps.SEGMENT_TOKENS;
+        return Math.max(seen, begin) / CpuPagedKv.BLOCK;
+    }
+
     /// Returns the last segment that any token of the tile attends to.
     int lastSegment(AttentionShape shape) {
         return lastSeen(shape) / AttentionOps.SEGMENT_TOKENS;

@@ -126,11 +126,13 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         long to = out.pointer().address();
         nextTile.setPlain(0);
         team.run(
-                (thread, _) -> {
+                (thread, threads) -> {
+                    int last = own.tiles().size() - 1;
                     int tile;
-                    while ((tile = nextTile.getAndIncrement()) < own.tiles().size()) {
+                    while ((tile = nextTile.getAndIncrement()) <= last) {
                         ops.attend(
                                 own.tiles().get(tile),
+                                own.tiles().get(Math.min(tile + threads, last)),
                                 heads,
                                 from,
                                 qkv.stride(),

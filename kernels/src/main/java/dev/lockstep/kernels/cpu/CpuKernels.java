@@ -54,6 +54,7 @@ public final class CpuKernels implements Kernels {
     private final InstructionSet set;
     private final Device device;
     private final ThreadTeam team;
+    private final StepThreads stepThreads;
     private final CpuMemory memory = new CpuMemory();
     private final CpuOps ops;
     private final Optional<PackedCache> packed;
@@ -77,6 +78,7 @@ public final class CpuKernels implements Kernels {
         this.freeBytes = freeBytes;
         this.ops = ops;
         this.team = team;
+        stepThreads = new StepThreads(team.size());
         device = new Device(CpuFeatures.current().name(), set.key(), team.size());
         packed = keep.map(options -> new PackedCache(options, ops.matmul().layout(), memory, team));
         matmul = new Matmul(ops.matmul(), team, memory, packed);
@@ -241,6 +243,11 @@ public final class CpuKernels implements Kernels {
                 new CpuAttention(ops.attention(), team, this::finished, memory, shape, layout);
         attentions.add(backend);
         return backend;
+    }
+
+    @Override
+    public void stepBegins(int tokens) {
+        team.use(stepThreads.begin(tokens, System.nanoTime()));
     }
 
     @Override

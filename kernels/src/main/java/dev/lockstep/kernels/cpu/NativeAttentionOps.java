@@ -54,6 +54,9 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_LONG,
                         JAVA_INT,
                         JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_INT,
                         JAVA_INT,
                         JAVA_LONG,
                         JAVA_LONG,
@@ -111,6 +114,7 @@ final class NativeAttentionOps implements AttentionOps {
     @Override
     public void attend(
             AttentionTile tile,
+            AttentionTile next,
             HeadGroups heads,
             long qkv,
             long stride,
@@ -120,6 +124,7 @@ final class NativeAttentionOps implements AttentionOps {
             long out,
             long outStride,
             long scratch) {
+        int nextBlock = next.firstBlock(heads.shape());
         boolean whole = tile.segment() == AttentionTile.WHOLE;
         try {
             attend.invokeExact(
@@ -139,6 +144,11 @@ final class NativeAttentionOps implements AttentionOps {
                     kv.blockBytes(),
                     code(kv.type()),
                     tile.blockTable(),
+                    kv.address(layer, next.kvHead()),
+                    next.blockTable() + 4L * nextBlock,
+                    next.equals(tile)
+                            ? 0
+                            : next.lastSeen(heads.shape()) / CpuPagedKv.BLOCK - nextBlock + 1,
                     tile.segment(),
                     sinks,
                     whole ? out + tile.token() * outStride * 4 : tile.states(),

@@ -11,11 +11,11 @@ import org.jspecify.annotations.Nullable;
 
 /// The compute threads of one worker: the caller is thread 0, the others live from open to close.
 ///
-/// An op is published by its number and consists of as many shares as there are threads. Each
-/// thread takes its own share first, then those that no thread has begun: a thread that has no core
-/// delays an op by nothing before its share and by no more than its share. [#run] returns when all
-/// shares are done. Waiting threads spin for a while, if the options allow it, and then park, so
-/// that no thread uses a core between steps. Running a task allocates nothing.
+/// An op is published by its number and consists of as many shares as threads are [used][#use].
+/// Each thread takes its own share first, then those that no thread has begun: a thread that has no
+/// core delays an op by nothing before its share and by no more than its share. [#run] returns when
+/// all shares are done. Waiting threads spin for a while, if the options allow it, and then park,
+/// so that no thread uses a core between steps. Running a task allocates nothing.
 final class ThreadTeam implements AutoCloseable {
 
     /// One op's work; `share` counts from 0, and one thread runs each.
@@ -32,10 +32,13 @@ final class ThreadTeam implements AutoCloseable {
     private static final long ALIVE_CHECK_NANOS = 100_000_000;
     private static final int SPINS_PER_CLOCK = 64;
 
+    /// An op's word is its number times this, plus its shares, so that a late thread never takes a
+    /// share by the count of another op.
+    private static final long SHARES = 1 << 12;
+
     // Slots of `words`, far enough apart that no two share a cache line or its neighbour: the
-    // number
-    // of the latest op, the shares of it that are not done, and for each share the latest op in
-    // which a thread took it.
+    // latest op, the shares of it that are not done, and for each share the latest op in which a
+    // thread took it.
     private static final int APART = 32;
     private static final int OP = APART;
     private static final int REMAINING = 2 * APART;
@@ -45,6 +48,7 @@ final class ThreadTeam implements AutoCloseable {
     private final Member[] members;
     private final List<Integer> cpus;
     private final long spinNanos;
+    private int used;
     private Task task = (_, _) -> {};
     private @Nullable Thread caller;
     private volatile boolean callerParked;
@@ -54,7 +58,12 @@ final class ThreadTeam implements AutoCloseable {
     ThreadTeam(CpuOptions options) {
         cpus = options.cpus();
         spinNanos = options.spin() ? SPIN_NANOS : 0;
-        words = new AtomicLongArray(TAKEN + (options.threads() + 1) * APART);
+        used = options.threads();
+        if (used >= SHARES) {
+            throw new IllegalArgumentException(
+                    "threads %d is above %d".formatted(used, SHARES - 1));
+        }
+        words = new AtomicLongArray(TAKEN + (used + 1) * APART);
         members = new Member[options.threads() - 1];
         for (int i = 0; i < members.length; i++) {
             members[i] = new Member(i + 1);
@@ -74,17 +83,23 @@ final class ThreadTeam implements AutoCloseable {
         return members.length + 1;
     }
 
+    /// Uses that many threads for the ops that follow, 1 to [#size]. The caller of [#run] calls it,
+    /// between ops; results have the same bits for any number.
+    void use(int threads) {
+        used = threads;
+    }
+
     /// Returns whether work of that many multiply-adds is worth waking the team for.
     boolean worthSharing(long multiplyAdds) {
         // A shared op costs about 0.5 µs with spinning threads, 10 µs with parked ones.
-        return members.length > 0 && multiplyAdds >= (spinNanos > 0 ? 1 << 16 : 1 << 19);
+        return used > 1 && multiplyAdds >= (spinNanos > 0 ? 1 << 16 : 1 << 19);
     }
 
     /// Runs the shares of `task` and returns when all are done. Throws if any of them threw; the
     /// team stays usable.
     void run(Task task) {
         adoptCaller();
-        if (members.length == 0) {
+        if (used == 1) {
             task.run(0, 1);
         } else {
             dispatch(task);
@@ -144,10 +159,10 @@ final class ThreadTeam implements AutoCloseable {
         }
         this.task = task;
         failure = null;
-        words.set(REMAINING, size());
-        long op = words.incrementAndGet(OP);
-        for (Member member : members) {
-            member.wake();
+        words.set(REMAINING, used);
+        long op = words.addAndGet(OP, SHARES + used - words.get(OP) % SHARES);
+        for (int i = 1; i < used; i++) {
+            members[i - 1].wake();
         }
         takeShares(op, 0);
         awaitShares();
@@ -160,7 +175,7 @@ final class ThreadTeam implements AutoCloseable {
     /// Runs the shares of an op that no thread has begun, from `first` on. If the op is done, none
     /// is left; so the task is that of the op whenever a share could be taken.
     private void takeShares(long op, int first) {
-        int shares = size();
+        int shares = sharesOf(op);
         for (int i = 0; i < shares; i++) {
             int share = first + i < shares ? first + i : first + i - shares;
             int taken = TAKEN + share * APART;
@@ -175,6 +190,10 @@ final class ThreadTeam implements AutoCloseable {
                 }
             }
         }
+    }
+
+    private static int sharesOf(long op) {
+        return (int) (op % SHARES);
     }
 
     private void shareIsDone() {
@@ -292,10 +311,10 @@ final class ThreadTeam implements AutoCloseable {
 
         private long awaitOpAfter(long op) {
             long latest = spunUntilAfter(op);
-            while (latest == op) {
+            while (!isFor(latest, op)) {
                 parked.set(true);
                 latest = words.get(OP);
-                if (latest == op) {
+                if (!isFor(latest, op)) {
                     LockSupport.park(ThreadTeam.this);
                     latest = words.get(OP);
                 }
@@ -304,19 +323,25 @@ final class ThreadTeam implements AutoCloseable {
             return latest;
         }
 
-        /// Returns the latest op; `op` if none follows it within the time that threads spin.
+        /// Returns the latest op, once it is for this thread or threads have spun long enough.
         private long spunUntilAfter(long op) {
             long start = System.nanoTime();
+            long latest = op;
             do {
                 for (int i = 0; i < SPINS_PER_CLOCK; i++) {
-                    long latest = words.get(OP);
-                    if (latest != op || spinNanos == 0) {
+                    latest = words.get(OP);
+                    if (spinNanos == 0 || isFor(latest, op)) {
                         return latest;
                     }
                     Thread.onSpinWait();
                 }
             } while (System.nanoTime() - start < spinNanos);
-            return op;
+            return latest;
+        }
+
+        /// Returns whether this thread has a share of an op that follows `op`, or has to end.
+        private boolean isFor(long latest, long op) {
+            return closing || (latest != op && index < sharesOf(latest));
         }
     }
 }

@@ -63,6 +63,7 @@ final class VectorAttentionOps implements AttentionOps {
     @Override
     public void attend(
             AttentionTile tile,
+            AttentionTile next,
             HeadGroups heads,
             long qkv,
             long stride,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -16,6 +17,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -23,6 +25,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 final class ThreadTeamTest {
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
@@ -48,6 +51,32 @@ final class ThreadTeamTest {
     @Tag("sweep")
     void parkedThreadsMissNoOp() {
         countRounds(CpuOptions.ofThreads(3).withoutSpinning(), 60_000);
+    }
+
+    @Test
+    void anOpHasAsManySharesAsThreadsAreUsed() {
+        assertTimeoutPreemptively(
+                HANG,
+                () -> {
+                    try (var team = new ThreadTeam(CpuOptions.ofThreads(4))) {
+                        long[] done = new long[4 * 16];
+                        long[] expected = new long[done.length];
+                        var random = new SplittableRandom(11);
+                        var round = new Round(done);
+                        for (int i = 0; i < 10_000; i++) {
+                            int used = random.nextInt(1, 5);
+                            round.delays = random.nextInt();
+                            team.use(used);
+                            team.run(round);
+                            for (int share = 0; share < used; share++) {
+                                expected[share * 16]++;
+                            }
+                            assertArrayEquals(expected, done);
+                            assertEquals(used > 1, team.worthSharing(Long.MAX_VALUE));
+                        }
+                        assertEquals(4, team.size());
+                    }
+                });
     }
 
     private static void countRounds(CpuOptions options, int rounds) {
@@ -121,16 +150,31 @@ final class ThreadTeamTest {
     }
 
     @Test
-    void betweenStepsEveryThreadIsParked() throws InterruptedException {
+    void betweenStepsEveryThreadIsParked() throws Throwable {
         try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
             Thread[] members = threadsOf(team);
             for (Thread member : List.of(members[1], members[2])) {
-                while (member.getState() != Thread.State.WAITING) {
-                    long used = THREADS.getThreadCpuTime(member.threadId());
-                    assertTrue(used < SPINS.toNanos(), "spins, " + member.getState());
-                    Thread.sleep(1);
-                }
+                requireParks(member, () -> Thread.sleep(1));
             }
+        }
+    }
+
+    @Test
+    void aThreadThatIsNotUsedParksBesideTheOps() throws Throwable {
+        try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
+            Thread[] members = threadsOf(team);
+            team.use(2);
+            requireParks(members[2], () -> team.run((_, _) -> {}));
+            team.use(3);
+            assertEquals(Set.of(members), Set.of(threadsOf(team)));
+        }
+    }
+
+    private static void requireParks(Thread member, Executable meanwhile) throws Throwable {
+        while (member.getState() != Thread.State.WAITING) {
+            long used = THREADS.getThreadCpuTime(member.threadId());
+            assertTrue(used < SPINS.toNanos(), "spins, " + member.getState());
+            meanwhile.execute();
         }
     }
 
