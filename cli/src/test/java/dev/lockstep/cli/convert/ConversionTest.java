@@ -225,8 +225,8 @@ class ConversionTest {
         Path text = text();
         Path inOnePass = folder.resolve("one.gguf");
         Path inPasses = folder.resolve("passes.gguf");
-        convert(inOnePass, "q4_0", Optional.of(text), List.of(), 1L << 30);
-        convert(inPasses, "q4_0", Optional.of(text), List.of(), 1);
+        convert(inOnePass, "q4_0", Optional.of(text), List.of());
+        convert(source(), inPasses, "q4_0", Optional.of(text), List.of(), 1);
         Path plain = folder.resolve("plain.gguf");
         convert(plain, "q4_0", Optional.empty(), List.of());
         assertEquals(-1, differsFrom(inOnePass, inPasses));
@@ -331,17 +331,26 @@ class ConversionTest {
 
     @Test
     void anExistingTargetIsRefused() throws Exception {
+        Path source = source();
         Path target = Files.createFile(folder.resolve("there.gguf"));
         assertEquals(
                 target + " exists: remove it first",
                 assertThrows(
                                 UnusableException.class,
-                                () -> convert(target, "q4_0", Optional.empty(), List.of()))
+                                () ->
+                                        convert(
+                                                source,
+                                                target,
+                                                "q4_0",
+                                                Optional.empty(),
+                                                List.of(),
+                                                1L << 30))
                         .getMessage());
     }
 
     @Test
     void aLineWithoutTextIsRefusedByItsNumber() throws Exception {
+        Path source = source();
         Path text = Files.writeString(folder.resolve("t.jsonl"), "{\"text\": \"a\"}\n{}\n");
         assertEquals(
                 "--calibrate=%s, line 2 has no \"text\"".formatted(text),
@@ -349,10 +358,12 @@ class ConversionTest {
                                 UnusableException.class,
                                 () ->
                                         convert(
+                                                source,
                                                 folder.resolve("x.gguf"),
                                                 "q4_0",
                                                 Optional.of(text),
-                                                List.of()))
+                                                List.of(),
+                                                1L << 30))
                         .getMessage());
     }
 
@@ -367,13 +378,18 @@ class ConversionTest {
     }
 
     private List<String> convert(Path target, String type, Optional<Path> text, List<String> keep) {
-        return convert(target, type, text, keep, 1L << 30);
+        return convert(source(), target, type, text, keep, 1L << 30);
     }
 
     private static List<String> convert(
-            Path target, String type, Optional<Path> text, List<String> keep, long maxBytes) {
+            Path source,
+            Path target,
+            String type,
+            Optional<Path> text,
+            List<String> keep,
+            long maxBytes) {
         return new Conversion(
-                        source(),
+                        source,
                         target,
                         Quantization.of(type, 32).orElseThrow(),
                         keep,
