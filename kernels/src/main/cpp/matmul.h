@@ -3,7 +3,7 @@
 // weights are read from memory once and from cache afterwards.
 //
 // A kernel is a functor `template <int N> tokens(arguments, x, tile, rows, out)`: N tokens times
-// one tile. A sum never depends on N, on the tile or on the thread.
+// one tile, or several. A sum never depends on N, on the tile or on the thread.
 #pragma once
 
 #include "lockstep.h"
@@ -53,6 +53,14 @@ struct Sums {
     }
   }
 
+  void load(const float* out, int64_t stride, int rows) {
+    for (int p = 0; p < PARTS; p++) {
+      for (int t = 0; t < N; t++) {
+        of[p][t] = vec::load_first(out + t * stride + p * vec::WIDTH, rows - p * vec::WIDTH);
+      }
+    }
+  }
+
   void store(float* out, int64_t stride, int rows) const {
     for (int p = 0; p < PARTS; p++) {
       for (int t = 0; t < N; t++) {
@@ -81,24 +89,31 @@ static inline void multiply_rest(const MatmulArguments& a, const char* x, int co
   }
 }
 
+// Multiplies all tokens by a tile, or by several that follow each other; `rows` are those of the last one.
+template <class Kernel>
+static inline void multiply_tokens(const MatmulArguments& a, int tile, int rows) {
+  const char* weights = a.weight + tile * a.tile_bytes;
+  float* out = a.out + (int64_t)tile * TILE_ROWS;
+  int token = 0;
+  for (; token + vec::TOKENS <= a.tokens; token += vec::TOKENS) {
+    Kernel::template tokens<vec::TOKENS>(a, a.x + token * a.x_stride, weights, rows, out + token * a.out_stride);
+  }
+  multiply_rest<Kernel>(a, a.x + token * a.x_stride, a.tokens - token, weights, rows, out + token * a.out_stride);
+}
+
 template <class Kernel>
 static inline void multiply_tiles(const MatmulArguments& a, int tile_from, int tile_to) {
   for (int tile = tile_from; tile < tile_to; tile++) {
-    const char* weights = a.weight + tile * a.tile_bytes;
-    int rows = rows_of_tile(a.rows, tile);
-    float* out = a.out + (int64_t)tile * TILE_ROWS;
-    int token = 0;
-    for (; token + vec::TOKENS <= a.tokens; token += vec::TOKENS) {
-      Kernel::template tokens<vec::TOKENS>(a, a.x + token * a.x_stride, weights, rows, out + token * a.out_stride);
-    }
-    multiply_rest<Kernel>(a, a.x + token * a.x_stride, a.tokens - token, weights, rows, out + token * a.out_stride);
+    multiply_tokens<Kernel>(a, tile, rows_of_tile(a.rows, tile));
   }
 }
 
 // The exported function of a kernel.
-#define LOCKSTEP_MATMUL(name, Kernel)                                                                               \
+#define LOCKSTEP_MATMUL(name, Kernel) LOCKSTEP_MATMUL_BY(name, multiply_tiles<Kernel>)
+
+// The exported function that calls multiply(arguments, first tile, end of the tiles).
+#define LOCKSTEP_MATMUL_BY(name, multiply)                                                                          \
   LOCKSTEP void name(const char* x, int64_t x_stride, int tokens, int columns, int skipped, const char* weight,     \
                      int64_t tile_bytes, int rows, int tile_from, int tile_to, float* out, int64_t out_stride) {    \
-    multiply_tiles<Kernel>({x, x_stride, tokens, columns, skipped, weight, tile_bytes, rows, out, out_stride},      \
-                           tile_from, tile_to);                                                                     \
+    multiply({x, x_stride, tokens, columns, skipped, weight, tile_bytes, rows, out, out_stride}, tile_from, tile_to); \
   }

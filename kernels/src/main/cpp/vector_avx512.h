@@ -115,6 +115,10 @@ inline Ints pairs(int x) { return _mm512_set1_epi16((short)x); }
 inline Ints look_up(const uint8_t* table, Ints indices) {
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_load_si128((const __m128i*)table)), indices);
 }
+// Table entries of the lowest 4 bits of each lane.
+inline Floats look_up_16(const float* table, Ints lanes) {
+  return _mm512_permutexvar_ps(lanes, _mm512_load_ps(table));
+}
 
 #ifdef __AVX512VNNI__
 #define LOCKSTEP_BYTE_DOTS

@@ -156,6 +156,11 @@ inline Ints pairs(int x) { return vreinterpretq_s32_s16(vdupq_n_s16((int16_t)x))
 inline Ints look_up(const uint8_t* table, Ints indices) {
   return vreinterpretq_s32_u8(vqtbl1q_u8(vld1q_u8(table), vreinterpretq_u8_s32(indices)));
 }
+// Table entries of the lowest 4 bits of each lane.
+inline Floats look_up_16(const float* table, Ints lanes) {
+  Ints bytes = vmlaq_s32(ints(0x03020100), vandq_s32(lanes, ints(15)), ints(0x04040404));
+  return vreinterpretq_f32_u8(vqtbl4q_u8(vld1q_u8_x4((const uint8_t*)table), vreinterpretq_u8_s32(bytes)));
+}
 
 #define LOCKSTEP_BYTE_DOTS
 // sum += Σ of 4 unsigned weights · 4 signed activations, per lane.

@@ -15,7 +15,7 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /// A benchmark that prints the speed of products and the read bandwidth of the same run. Run by
-/// hand: `KernelBench [threads] [instruction set]`.
+/// hand: `KernelBench [threads] [instruction set] [type]…`.
 ///
 /// The weights of a format exceed the caches and are used in turn, as a decoding model uses its
 /// layers; the best of several rounds counts, since other load only ever slows it.
@@ -34,14 +34,25 @@ final class KernelBench {
         CpuOptions options = CpuOptions.ofThreads(threads).with(set);
         System.out.printf("%s, %s, %d threads%n", CpuFeatures.current().name(), set.key(), threads);
         System.out.printf("read bandwidth %5.1f GB/s%n", readBandwidth(options));
+        List<String> only =
+                List.of(arguments).subList(Math.min(2, arguments.length), arguments.length);
         for (TensorType type : TensorType.values()) {
-            for (DType compute :
-                    type == TensorType.BF16 ? List.of(DType.BF16) : List.of(DType.F32)) {
-                if (type != TensorType.F16) {
-                    measure(options, type, compute);
-                }
+            if (!only.isEmpty() && !only.contains(type.name())) {
+                continue;
+            }
+            for (DType compute : computeTypes(type)) {
+                measure(options, type, compute);
             }
         }
+    }
+
+    private static List<DType> computeTypes(TensorType type) {
+        return switch (type) {
+            case F16 -> List.of();
+            case BF16 -> List.of(DType.BF16);
+            case E4M3, NVFP4 -> List.of(DType.F32, DType.BF16);
+            default -> List.of(DType.F32);
+        };
     }
 
     private static void measure(CpuOptions options, TensorType type, DType compute) {
@@ -55,8 +66,8 @@ final class KernelBench {
                 bytes += weights.getLast().bytes();
             }
             System.out.printf(
-                    "%-6s packed at %5.2f GB/s",
-                    type, (double) bytes / (System.nanoTime() - start));
+                    "%-9s %-4s packed at %5.2f GB/s",
+                    type, compute, (double) bytes / (System.nanoTime() - start));
             // Java's kernels are compiled while they run.
             for (int tokens : TOKENS) {
                 nanos(device, weights, tokens);

@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 interface MatmulBitsContract extends KernelsContract {
     int TOKENS = 64;
     int ROWS = 53;
-    int COLUMNS = 224;
+    int COLUMNS = 480;
 
     /// The first of these columns: within the first block of 256, which they extend beyond.
     int FIRST = 96;
