@@ -40,7 +40,17 @@ record AffineMatrix(QuantizedMatrix plain, TensorType type, int least, BooleanSu
 
     @Override
     public Optional<Plain> fallback() {
-        return inOrder.getAsBoolean() && isExact() ? Optional.empty() : inPlainType();
+        return fallback(plain.rows());
+    }
+
+    @Override
+    public Optional<Plain> expectedFallback() {
+        return fallback(Math.min(plain.rows(), RepackedMatrix.SAMPLED_ROWS));
+    }
+
+    private Optional<Plain> fallback(int rows) {
+        boolean exact = inOrder.getAsBoolean() && isExact(rows);
+        return exact ? Optional.empty() : inPlainType();
     }
 
     @Override
@@ -48,11 +58,11 @@ record AffineMatrix(QuantizedMatrix plain, TensorType type, int least, BooleanSu
         return Optional.of(new Plain(plain.type(), plain));
     }
 
-    private boolean isExact() {
-        return IntStream.range(0, plain.rows()).parallel().allMatch(this::isExact);
+    private boolean isExact(int rows) {
+        return IntStream.range(0, rows).parallel().allMatch(this::isExactRow);
     }
 
-    private boolean isExact(int row) {
+    private boolean isExactRow(int row) {
         float[] scale = new float[1];
         float[] minimum = new float[1];
         boolean exact = true;

@@ -18,6 +18,11 @@ record LaterRows(WeightDecoder whole, int first) implements WeightDecoder {
     }
 
     @Override
+    public Optional<Plain> expectedFallback() {
+        return whole.expectedFallback().map(this::later);
+    }
+
+    @Override
     public Optional<Plain> inPlainType() {
         return whole.inPlainType().map(this::later);
     }

@@ -28,6 +28,9 @@ record RepackedMatrix(
         int middle,
         BooleanSupplier inOrder)
         implements WeightDecoder {
+    /// Rows whose scales tell whether a matrix will probably be decoded.
+    static final int SAMPLED_ROWS = 16;
+
     private static final int BLOCK = 32;
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -46,7 +49,16 @@ record RepackedMatrix(
 
     @Override
     public Optional<Plain> fallback() {
-        return type == TensorType.MXFP4 || (inOrder.getAsBoolean() && isExact())
+        return fallback(plain.rows());
+    }
+
+    @Override
+    public Optional<Plain> expectedFallback() {
+        return fallback(Math.min(plain.rows(), SAMPLED_ROWS));
+    }
+
+    private Optional<Plain> fallback(int rows) {
+        return type == TensorType.MXFP4 || (inOrder.getAsBoolean() && isExact(rows))
                 ? Optional.empty()
                 : inPlainType();
     }
@@ -56,9 +68,9 @@ record RepackedMatrix(
         return Optional.of(new Plain(plain.type(), plain));
     }
 
-    private boolean isExact() {
+    private boolean isExact(int rows) {
         float[] values = new float[Math.ceilDiv(plain.columns(), group)];
-        for (int row = 0; row < plain.rows(); row++) {
+        for (int row = 0; row < rows; row++) {
             scales.read(row, 0, values);
             for (float scale : values) {
                 if (Float.float16ToFloat(Float.floatToFloat16(scale)) != scale) {

@@ -17,6 +17,12 @@ public interface WeightDecoder {
         return Optional.empty();
     }
 
+    /// Returns what [#fallback] will probably return, judged by few of the scales: a forecast of
+    /// memory does not read all of them.
+    default Optional<Plain> expectedFallback() {
+        return Optional.empty();
+    }
+
     /// Returns how to decode the matrix to a plain type, where it cannot be used in its own: cut
     /// within a block, or transposed. Empty where its type is plain, or is the only one.
     default Optional<Plain> inPlainType() {

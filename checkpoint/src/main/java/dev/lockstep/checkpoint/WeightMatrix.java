@@ -65,6 +65,11 @@ public record WeightMatrix(
         return decoder.flatMap(WeightDecoder::fallback).map(this::decodedBy).orElse(this);
     }
 
+    /// Returns the matrix in the type that [#exact] will probably give, from few of its scales.
+    public WeightMatrix expected() {
+        return decoder.flatMap(WeightDecoder::expectedFallback).map(this::decodedBy).orElse(this);
+    }
+
     /// Returns the matrix in a plain type if its decoder has one, else in its own.
     public WeightMatrix plain() {
         return decoder.flatMap(WeightDecoder::inPlainType).map(this::decodedBy).orElse(this);

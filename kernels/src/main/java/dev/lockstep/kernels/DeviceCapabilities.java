@@ -76,6 +76,12 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
                 : compute.bytes();
     }
 
+    /// Returns whether embeddings are read in the mapped file; elsewhere they are copied as they
+    /// are stored.
+    public boolean mapsEmbeddings() {
+        return kind == Kind.CPU;
+    }
+
     /// Returns the largest head that its attention computes.
     public int maxHeadSize() {
         return switch (kind) {

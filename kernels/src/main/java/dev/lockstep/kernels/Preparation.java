@@ -11,9 +11,10 @@ public interface Preparation {
     /// device's compute types; [DeviceCapabilities#multiplied] says how quantized types use it.
     PackedWeight prepare(List<WeightRows> segments, DType compute);
 
-    /// Returns the device bytes per weight of a packed matrix; the padding at the end of a matrix
-    /// is not counted.
-    double bytesPerWeight(TensorType type, DType compute);
+    /// Returns the device bytes of a segment that [#prepare] packs.
+    ///
+    /// @param skipped see [WeightRows#skippedColumns]
+    long packedBytes(TensorType type, DType compute, int rows, int columns, int skipped);
 
     EmbeddingTable prepareEmbedding(WeightRows table);
 

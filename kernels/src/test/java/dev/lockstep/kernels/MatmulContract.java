@@ -98,11 +98,22 @@ public interface MatmulContract extends KernelsContract {
     @EnumSource(TensorType.class)
     default void aPackedWeightHasThePredictedBytes(TensorType type) {
         try (TestDevice device = device()) {
-            StoredMatrix stored = StoredMatrix.random(type, 32, 512, 3);
-            for (DType compute : computeTypes()) {
-                PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), compute);
-                double predicted = device.kernels().bytesPerWeight(type, compute) * 32 * 512;
-                assertEquals(predicted, (double) weight.bytes());
+            StoredMatrix stored = StoredMatrix.random(type, 33, 512, 3);
+            int from = type.unit() == 1 ? 3 : 3 * type.unit();
+            WeightRows part = stored.shard(IntStream.range(0, 33).toArray(), from, 512);
+            for (WeightRows rows : List.of(stored.whole(), part)) {
+                for (DType compute : computeTypes()) {
+                    PackedWeight weight = device.kernels().prepare(List.of(rows), compute);
+                    long predicted =
+                            device.kernels()
+                                    .packedBytes(
+                                            type,
+                                            compute,
+                                            33,
+                                            rows.columns(),
+                                            rows.skippedColumns());
+                    assertEquals(predicted, weight.bytes());
+                }
             }
         }
     }

@@ -17,12 +17,31 @@ import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.reflect.Proxy;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Predicate;
 
 /// A preparation without memory: a family that loads with it has checked the name and the shape of
-/// every tensor it needs, from headers.
+/// every tensor it needs, from headers. It counts what the family prepares.
 final class HeaderPreparation implements Preparation {
     private static final DevicePointer NOWHERE = new DevicePointer(0);
+
+    private final Predicate<String> decoded;
+    private final Map<ShardWeights.Segment, Integer> matrices = new HashMap<>();
+    private final List<ShardWeights.Table> tables = new ArrayList<>();
+    private long vectorBytes;
+
+    /// @param decoded whether the file keeps the matrix of this name in another form
+    HeaderPreparation(Predicate<String> decoded) {
+        this.decoded = decoded;
+    }
+
+    /// Returns what was prepared until now.
+    ShardWeights counted() {
+        return new ShardWeights(matrices, tables, vectorBytes);
+    }
 
     private record Nothing(int rows, int columns) implements PackedWeight, EmbeddingTable {
 
@@ -52,16 +71,29 @@ final class HeaderPreparation implements Preparation {
 
     @Override
     public PackedWeight prepare(List<WeightRows> segments, DType compute) {
+        for (WeightRows each : segments) {
+            matrices.merge(
+                    new ShardWeights.Segment(
+                            each.type(), each.rows().length, each.columns(), each.skippedColumns()),
+                    1,
+                    Integer::sum);
+        }
         return Nothing.of(segments);
     }
 
     @Override
-    public double bytesPerWeight(TensorType type, DType compute) {
+    public long packedBytes(TensorType type, DType compute, int rows, int columns, int skipped) {
         return 0;
     }
 
     @Override
     public EmbeddingTable prepareEmbedding(WeightRows table) {
+        tables.add(
+                new ShardWeights.Table(
+                        table.type(),
+                        table.rows().length,
+                        table.sourceColumns(),
+                        decoded.test(table.name())));
         return Nothing.of(List.of(table));
     }
 
@@ -72,7 +104,9 @@ final class HeaderPreparation implements Preparation {
 
     @Override
     public Tensor prepareVector(float[] values) {
-        return new Tensor(NOWHERE, DType.F32, 1, values.length, values.length);
+        var vector = new Tensor(NOWHERE, DType.F32, 1, values.length, values.length);
+        vectorBytes += vector.bytes();
+        return vector;
     }
 
     @Override

@@ -154,7 +154,7 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
         return family == GENERIC;
     }
 
-    /// @param storedBytes of the shard in the files, estimated, for the progress
+    /// @param storedBytes of the shard's matrices, about, for the progress
     /// @param decodedInstead receives the names of matrices that are decoded because their type
     ///   cannot hold them
     Model load(
@@ -167,17 +167,19 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                 new Weights(checkpoint, shard, kernels, settings, storedBytes, decodedInstead));
     }
 
-    /// Checks from headers that the family can load these shards: names, types and shapes of
-    /// tensors.
-    void check(List<Shard> shards) {
+    /// Checks from headers that the family can load a shard, names, types and shapes of tensors,
+    /// and returns what the shard holds.
+    ShardWeights check(Shard shard) {
+        var preparation =
+                new HeaderPreparation(name -> checkpoint.tensor(name).decoder().isPresent());
         try {
-            for (Shard shard : shards) {
-                family.load(Weights.ofHeaders(checkpoint, shard));
-            }
+            family.load(Weights.ofHeaders(checkpoint, shard, preparation));
+            return preparation.counted();
         } catch (IllegalArgumentException e) {
             throw new CheckpointException("%s: %s".formatted(checkpoint.path(), e.getMessage()), e);
         } catch (UnsupportedOperationException _) {
             // A user's family may compute while it loads; a worker finds its faults then.
+            return ShardWeights.evenPart(checkpoint, shard.size());
         }
     }
 

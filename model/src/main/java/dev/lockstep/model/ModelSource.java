@@ -4,13 +4,9 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
-import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.KvGroup;
-import dev.lockstep.checkpoint.LatentConfig;
 import dev.lockstep.checkpoint.ModelConfig;
-import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TokenizerSource;
-import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
@@ -22,30 +18,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.ToDoubleFunction;
 
 /// A checkpoint opened for loading: what a worker must know before it allocates memory. It needs no
 /// closing.
 public final class ModelSource {
-    /// The embeddings of tokens, of which a checkpoint has one.
-    private static final List<String> EMBEDDINGS =
-            List.of(
-                    "model.embed_tokens.weight",
-                    "transformer.wte.weight",
-                    "gpt_neox.embed_in.weight",
-                    "model.tok_embeddings.weight",
-                    "model.embeddings.weight",
-                    "backbone.embeddings.weight",
-                    "transformer.word_embeddings.weight",
-                    "embeddings.word_embeddings.weight",
-                    "bert.embeddings.word_embeddings.weight",
-                    "roberta.embeddings.word_embeddings.weight",
-                    "embeddings.tok_embeddings.weight",
-                    "model.embeddings.tok_embeddings.weight");
-
     private final Checkpoint checkpoint;
     private final ModelLoader loader;
     private final Set<String> decodedInstead = ConcurrentHashMap.newKeySet();
+    private final Map<Shard, ShardWeights> weights = new ConcurrentHashMap<>();
 
     private ModelSource(ModelLoader loader) {
         this.checkpoint = loader.checkpoint();
@@ -71,7 +51,7 @@ public final class ModelSource {
     /// Checks from headers that `size` ranks can load the model; throws the refusal with which a
     /// rank would fail to load it.
     public ModelSource requireLoadable(int size) {
-        loader.check(Shard.cut(config(), size));
+        Shard.cut(config(), size).forEach(this::weights);
         return this;
     }
 
@@ -240,118 +220,45 @@ public final class ModelSource {
                         config(), shard.size(), type, maxTokens, maxSequences);
     }
 
-    /// Returns the bytes of a rank's packed matrices and of a decoded embedding, estimated from the
-    /// headers: every type in the proportion it has in the checkpoint, in the size to which these
-    /// kernels pack it.
+    /// Returns the bytes of a rank's weights in the memory of these kernels, counted from headers.
     public long weightBytes(Shard shard, Kernels kernels, DType compute) {
-        return weightBytes(shard, type -> kernels.bytesPerWeight(type, compute))
-                + decodedEmbeddingBytes();
+        return weights(shard)
+                .bytes(
+                        kernels.capabilities(),
+                        each ->
+                                kernels.packedBytes(
+                                        each.type(),
+                                        compute,
+                                        each.rows(),
+                                        each.columns(),
+                                        each.skipped()));
     }
 
     /// Returns an estimate of [#weightBytes] without kernels: quantized weights that stay packed
     /// have the size of their blocks, others that of the compute type.
     public long expectedWeightBytes(
             Shard shard, ComputeTypes types, DeviceCapabilities capabilities) {
-        return weightBytes(shard, type -> capabilities.bytesPerWeight(type, types.compute()))
-                + decodedEmbeddingBytes();
+        return weights(shard)
+                .bytes(
+                        capabilities,
+                        each ->
+                                capabilities.bytesPerWeight(each.type(), types.compute())
+                                        * each.rows()
+                                        * each.columns());
     }
 
-    /// Returns the bytes of the embedding, whole on every rank, if its file keeps it in a form that
-    /// is decoded; a table that is read in the mapped file takes no memory.
-    private long decodedEmbeddingBytes() {
-        return embedding()
-                .filter(matrix -> matrix.decoder().isPresent())
-                .map(matrix -> matrix.rows() * matrix.type().rowBytes(matrix.columns()))
-                .orElse(0L);
-    }
-
-    /// Returns the embedding of tokens; empty if it has no known name.
-    Optional<WeightMatrix> embedding() {
-        return EMBEDDINGS.stream().filter(checkpoint::has).findFirst().map(checkpoint::tensor);
-    }
-
-    /// Returns the bytes of the matrices that a rank reads from the files, estimated in the same
-    /// way.
+    /// Returns the bytes of the matrices that a rank reads, in the types in which it packs them.
     public long storedWeightBytes(Shard shard) {
-        return weightBytes(shard, type -> (double) type.blockBytes() / type.blockSize());
+        return weights(shard)
+                .matrixBytes(
+                        each ->
+                                (double) each.rows()
+                                        * each.columns()
+                                        / each.type().blockSize()
+                                        * each.type().blockBytes());
     }
 
-    /// Returns the weights of the attention of all layers.
-    private static long attentionWeights(ModelConfig config, Shard shard) {
-        long heads = shard.queryHeads().size();
-        long hidden = config.hiddenSize();
-        Optional<LatentConfig> found = config.attention().latent();
-        if (found.isEmpty()) {
-            long weights = 0;
-            for (KvGroup group : config.pagedGroups()) {
-                AttentionConfig own = config.attention().of(group);
-                long columns = (heads + shard.kvHeads(own).size()) * own.headDim();
-                weights += 2 * columns * hidden * group.layers().size();
-            }
-            return weights;
-        }
-        LatentConfig latent = found.get();
-        long queryInputs = latent.queryRank() == 0 ? hidden : latent.queryRank();
-        return attentionLayers(config)
-                * (latent.queryRank() * hidden
-                        + heads * latent.queryDim() * queryInputs
-                        + latent.cachedDim() * hidden
-                        + heads * (latent.plainDim() + latent.valueDim()) * latent.rank()
-                        + heads * latent.valueDim() * hidden);
-    }
-
-    /// Returns the columns of gate, up and down of all layers.
-    private static long feedForwardColumns(ModelConfig config, Shard shard) {
-        // Experts whose activation is relu² have no gate, in the families that exist.
-        boolean ungated =
-                config.details().experts().isPresent()
-                        && config.details().activation().equals("relu2");
-        long matrices = ungated ? 2 : 3;
-        long columns = 0;
-        for (int layer = 0; layer < config.layerCount(); layer++) {
-            if (config.hasFeedForward(layer)) {
-                columns += matrices * feedForwardColumns(config, shard, layer);
-            }
-        }
-        return columns;
-    }
-
-    /// Returns the columns of the feed-forwards of a layer.
-    private static long feedForwardColumns(ModelConfig config, Shard shard, int layer) {
-        long own = shard.feedForward().size();
-        Optional<ExpertConfig> experts = config.details().experts();
-        if (experts.isEmpty()) {
-            return own;
-        }
-        return config.hasExperts(layer)
-                ? own * experts.get().count() + shard.columns(experts.get().sharedSize()).size()
-                : shard.columns(experts.get().dense().size()).size();
-    }
-
-    private int headRows(Shard shard) {
-        return hasOutputHead() ? shard.vocabulary().size() : 0;
-    }
-
-    private static int attentionLayers(ModelConfig config) {
-        return config.pagedGroups().stream().mapToInt(group -> group.layers().size()).sum();
-    }
-
-    private long weightBytes(Shard shard, ToDoubleFunction<TensorType> bytesPerWeight) {
-        ModelConfig config = config();
-        Optional<StateShard> states = StateShard.of(config, shard);
-        int stateLayers = states.map(StateShard::layers).orElse(0);
-        long weights =
-                attentionWeights(config, shard)
-                        + states.map(each -> each.matrixWeights(config.hiddenSize())).orElse(0L)
-                                * stateLayers
-                        + (feedForwardColumns(config, shard) + headRows(shard))
-                                * config.hiddenSize();
-        double bytes = 0;
-        long values = 0;
-        for (Map.Entry<TensorType, Long> entry : checkpoint.matrixValues().entrySet()) {
-            bytes += entry.getValue() * bytesPerWeight.applyAsDouble(entry.getKey());
-            values += entry.getValue();
-        }
-        return (long) (weights * bytes / Math.max(1, values));
+    private ShardWeights weights(Shard shard) {
+        return weights.computeIfAbsent(shard, loader::check);
     }
 }

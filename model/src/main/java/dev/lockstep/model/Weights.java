@@ -46,7 +46,7 @@ public final class Weights {
     private long bytes;
     private long sourceBytes;
 
-    /// @param storedBytes of the shard in the files, estimated
+    /// @param storedBytes of the shard's matrices, about
     /// @param decodedInstead receives the names of matrices that are decoded because their type
     ///   cannot hold them
     Weights(
@@ -78,9 +78,9 @@ public final class Weights {
 
     /// Returns the weights of a shard without their bytes: a family that loads from them checks
     /// names and shapes.
-    static Weights ofHeaders(Checkpoint checkpoint, Shard shard) {
+    static Weights ofHeaders(Checkpoint checkpoint, Shard shard, HeaderPreparation preparation) {
         var settings = new LoadSettings(DType.F32, DType.F32, 16, 1, LoadSettings.Progress.none());
-        Kernels kernels = new HeaderPreparation().kernels();
+        Kernels kernels = preparation.kernels();
         return new Weights(checkpoint, shard, kernels, settings, 0, Set.of(), true);
     }
 
@@ -430,8 +430,7 @@ public final class Weights {
             long blocks = (long) source.rows().length * source.columns() / type.blockSize();
             sourceBytes += blocks * type.blockBytes();
         }
-        // The rank reads more or less than its share of the files: what a matrix is used for twice
-        // is read twice, and heads are not always divided evenly.
+        // The total is a forecast: a matrix may be decoded though few of its scales were checked.
         settings.progress().loaded(Math.min(sourceBytes, sourceTotal), sourceTotal);
         return weight;
     }
@@ -441,7 +440,9 @@ public final class Weights {
         WeightMatrix stored = some.matrix();
         if (headersOnly) {
             return RowSource.unread(
-                    stored.cut(columns.from(), columns.to()), some.rows().length, columns);
+                    stored.expected().cut(columns.from(), columns.to()),
+                    some.rows().length,
+                    columns);
         }
         WeightMatrix matrix =
                 some.rows().length == 0 ? stored : stored.exact().cut(columns.from(), columns.to());

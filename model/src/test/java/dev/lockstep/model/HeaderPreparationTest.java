@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 class HeaderPreparationTest {
     @Test
     void itsKernelsPrepareWithoutMemoryAndRunNothing() {
-        Kernels kernels = new HeaderPreparation().kernels();
+        Kernels kernels = new HeaderPreparation(_ -> false).kernels();
         Tensor vector = kernels.prepareVector(new float[3]);
         assertEquals(3, vector.columns());
         assertEquals(0, kernels.prepare(List.of(), DType.F32).bytes());

@@ -149,7 +149,8 @@ class QuantizedGoldenTest {
         for (InstructionSet set : sets) {
             try (CpuKernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).with(set))) {
                 for (DType compute : kernels.capabilities().computeTypes()) {
-                    double bytes = kernels.bytesPerWeight(type, compute) * weights;
+                    long bytes =
+                            kernels.packedBytes(type, compute, matrix.rows(), matrix.columns(), 0);
                     assertTrue(bytes <= 1.1 * (matrix.data().byteSize() + scaleBytes));
                 }
             }

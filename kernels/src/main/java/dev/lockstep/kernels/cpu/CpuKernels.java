@@ -213,8 +213,8 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
-    public double bytesPerWeight(TensorType type, DType compute) {
-        return matmul.bytesPerWeight(WeightFormat.of(type, compute));
+    public long packedBytes(TensorType type, DType compute, int rows, int columns, int skipped) {
+        return matmul.packedBytes(WeightFormat.of(type, compute), rows, columns, skipped);
     }
 
     @Override

@@ -61,9 +61,8 @@ final class Matmul implements AutoCloseable {
         return List.of(f32.need(rows), bf16.need(rows), int8.need(rows));
     }
 
-    double bytesPerWeight(WeightFormat format) {
-        int columns = 1024;
-        return (double) ops.tileBytes(format, columns, 0) / columns / MatmulOps.TILE_ROWS;
+    long packedBytes(WeightFormat format, int rows, int columns, int skipped) {
+        return Math.ceilDiv(rows, MatmulOps.TILE_ROWS) * ops.tileBytes(format, columns, skipped);
     }
 
     void run(Tensor x, PackedWeight packed, Tensor out) {

@@ -203,8 +203,8 @@ public final class CudaKernels implements Kernels {
     }
 
     @Override
-    public double bytesPerWeight(TensorType type, DType compute) {
-        return loading.bytesPerWeight(compute);
+    public long packedBytes(TensorType type, DType compute, int rows, int columns, int skipped) {
+        return loading.packedBytes(compute, rows, columns);
     }
 
     @Override

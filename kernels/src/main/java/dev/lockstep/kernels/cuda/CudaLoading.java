@@ -40,9 +40,9 @@ final class CudaLoading implements AutoCloseable {
         stored = new CudaScratch(context.memory());
     }
 
-    double bytesPerWeight(DType compute) {
+    long packedBytes(DType compute, int rows, int columns) {
         requireCompute(compute);
-        return compute.bytes();
+        return (long) rows * CudaWeight.stride(columns, compute) * compute.bytes();
     }
 
     /// Concatenates the rows of segments of equal columns.
