@@ -55,18 +55,19 @@ public final class ActivationBuffers implements AutoCloseable {
     private final List<PagedKv> stepKv = new ArrayList<>();
     private long offset;
 
+    /// @param logitRows the most rows whose logits are computed at once, if the model has a head
     /// @param maxSequences the most that run at once
     public ActivationBuffers(
             Model model,
             Kernels kernels,
             Communicator communicator,
             int maxTokens,
-            int maxLogitRows,
+            int logitRows,
             int maxSequences) {
         ModelConfig config = model.config();
         Shard shard = model.shard();
         this.communicator = communicator;
-        this.maxLogitRows = maxLogitRows;
+        this.maxLogitRows = model.hasOutputHead() ? logitRows : 0;
         Sizes sizes = Sizes.of(config, shard);
         DType type = kernels.activationType();
         long bytes = localBytes(config, shard, type, maxTokens, maxLogitRows, maxSequences);
@@ -174,8 +175,13 @@ public final class ActivationBuffers implements AutoCloseable {
     }
 
     /// Returns the bytes that a rank of this model allocates from the communicator.
-    public static long collectiveBytes(Model model, DType type, int maxTokens, int maxLogitRows) {
-        return collectiveBytes(model.config(), model.shard().size(), type, maxTokens, maxLogitRows);
+    public static long collectiveBytes(Model model, DType type, int maxTokens, int logitRows) {
+        return collectiveBytes(
+                model.config(),
+                model.shard().size(),
+                type,
+                maxTokens,
+                model.hasOutputHead() ? logitRows : 0);
     }
 
     /// Returns the bytes that a rank allocates from the communicator; equal on all ranks.
@@ -214,6 +220,7 @@ public final class ActivationBuffers implements AutoCloseable {
         return communicator;
     }
 
+    /// Returns the most rows whose logits are computed at once; 0 for a model without a head.
     public int maxLogitRows() {
         return maxLogitRows;
     }

@@ -35,6 +35,11 @@ public interface Model {
         return config().details().encoder().isPresent();
     }
 
+    /// Returns whether the model computes logits, without which no row may have a logit row.
+    default boolean hasOutputHead() {
+        return true;
+    }
+
     long weightBytes();
 
     default int vocabularySize() {

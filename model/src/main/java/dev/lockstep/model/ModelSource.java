@@ -208,16 +208,17 @@ public final class ModelSource {
 
     /// Returns the bytes of a rank's activations, its share of the communicator's memory included.
     ///
-    /// @param maxSequences of a step: each has logits
+    /// @param maxSequences of a step: each has logits if the model has a head
     public long activationBytes(
             Shard shard, ComputeTypes types, int blockSize, int maxTokens, int maxSequences) {
         DType type = types.activation();
+        int logitRows = hasOutputHead() ? maxSequences : 0;
         return ActivationBuffers.localBytes(
-                        config(), shard, type, maxTokens, maxSequences, maxSequences)
+                        config(), shard, type, maxTokens, logitRows, maxSequences)
                 + ActivationBuffers.stepKvBytes(
                         config(), shard, types.kv(), blockSize, maxTokens, maxSequences)
                 + ActivationBuffers.collectiveBytes(
-                        config(), shard.size(), type, maxTokens, maxSequences);
+                        config(), shard.size(), type, maxTokens, logitRows);
     }
 
     /// Returns the bytes of a rank's weights in the memory of these kernels, counted from headers.

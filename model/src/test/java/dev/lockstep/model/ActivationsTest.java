@@ -65,6 +65,35 @@ class ActivationsTest {
     }
 
     @Test
+    void aModelWithoutAHeadHasNoMemoryForLogits() throws URISyntaxException {
+        URL folder = getClass().getResource("/encoders/bert");
+        ModelSource source = ModelSource.open(Path.of(folder.toURI()));
+        requirePlanned(source, 0, 1);
+        requirePlanned(source, 0, 2);
+        try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
+            ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
+            Shard shard = source.shard(0, 1);
+            Model model = load(source, shard, types, kernels);
+            try (var communicator = new SoloCommunicator(kernels);
+                    ActivationBuffers activations =
+                            new ActivationBuffers(
+                                    model, kernels, communicator, MAX_TOKENS, MAX_ROWS, MAX_ROWS)) {
+                assertEquals(0, activations.maxLogitRows());
+                assertEquals(0, activations.logits(0).elements());
+            }
+            // Rows add the place of their last block alone.
+            long perRow =
+                    ActivationBuffers.stepKvBytes(source.config(), shard, types.kv(), 16, 64, 33)
+                            - ActivationBuffers.stepKvBytes(
+                                    source.config(), shard, types.kv(), 16, 64, 1);
+            assertEquals(
+                    perRow,
+                    source.activationBytes(shard, types, 16, 64, 33)
+                            - source.activationBytes(shard, types, 16, 64, 1));
+        }
+    }
+
+    @Test
     void whatAStateGivesBesideAttentionFitsAtAnyRankCount() throws Exception {
         URL folder = getClass().getResource("/references/falcon-h1");
         ModelConfig read = ModelSource.open(Path.of(folder.toURI())).config();

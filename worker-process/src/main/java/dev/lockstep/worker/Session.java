@@ -143,6 +143,11 @@ final class Session implements AutoCloseable {
         return model.isEncoder();
     }
 
+    /// Returns whether rows may sample tokens.
+    boolean generates() {
+        return model.hasOutputHead();
+    }
+
     int kvGroups() {
         return kv.size();
     }
@@ -229,7 +234,7 @@ final class Session implements AutoCloseable {
                         SamplingSettings.greedy(),
                         0,
                         OutputSettings.NONE,
-                        true,
+                        generates(),
                         true);
         var row = new Step.Row(slot, 0, prompt.length, List.of(), List.of());
         StepOutcome outcome =
@@ -476,6 +481,10 @@ final class Session implements AutoCloseable {
             throw new IllegalArgumentException(
                     "slot %d: an encoder computes a sequence in one step, without KV"
                             .formatted(slot));
+        }
+        if (!generates() && (admission.generates() || admission.outputs().logprobs())) {
+            throw new IllegalArgumentException(
+                    "slot %d: the model has no output head and computes no logits".formatted(slot));
         }
         var admitted = new Slot(admission, kv.size());
         admitted.named(admission.computed() / limits.blockSize());

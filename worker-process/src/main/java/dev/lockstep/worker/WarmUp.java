@@ -172,7 +172,7 @@ final class WarmUp {
                             SamplingSettings.greedy(),
                             computed,
                             OutputSettings.NONE,
-                            true,
+                            session.generates(),
                             session.isOfEncoder()));
             rows.add(new Step.Row(slot, computed, count, table(computed + count), List.of()));
             used[slot] = slot;

@@ -148,6 +148,28 @@ class EncoderSessionTest {
     }
 
     @Test
+    void aSequenceThatAsksForLogitsIsRefused() {
+        var logprobs = new OutputSettings(0, true, 0, false, OutputSettings.Pooling.NONE);
+        var generates =
+                new Step.Admission(
+                        "r",
+                        3,
+                        PROMPT,
+                        NONE,
+                        SamplingSettings.greedy(),
+                        0,
+                        OutputSettings.NONE,
+                        true,
+                        true);
+        for (Step.Admission each : List.of(generates, admission(3, PROMPT, logprobs, true))) {
+            var refusal = assertThrows(IllegalArgumentException.class, () -> run(List.of(each)));
+            assertEquals(
+                    "slot 3: the model has no output head and computes no logits",
+                    refusal.getMessage());
+        }
+    }
+
+    @Test
     void canaryStepsRepeat() {
         assertEquals(session.canary(), session.canary());
     }

@@ -101,6 +101,11 @@ public record Decoder(
     }
 
     @Override
+    public boolean hasOutputHead() {
+        return head.weight().isPresent();
+    }
+
+    @Override
     public Tensor forward(ForwardBatch batch, List<PagedKv> kv, ActivationBuffers activations) {
         List<List<PagedAttention.Rows>> planned =
                 attention.stream().map(each -> each.plan(batch, kv, activations)).toList();

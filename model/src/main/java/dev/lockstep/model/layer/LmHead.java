@@ -15,7 +15,7 @@ import java.util.Optional;
 /// The output head, cut by vocabulary; the ranks' logits are gathered on rank 0, which samples.
 ///
 /// @param weight empty for a model that computes no logits (a base model without a head, an
-///   encoder, a classifier): they are 0, and no request may ask for them
+///   encoder, a classifier): no request may ask for them
 /// @param bias of this rank's rows
 /// @param columns the number of vocabulary rows of each rank
 /// @param multiplier of the logits, 1 for none
@@ -95,14 +95,10 @@ public record LmHead(
         if (count == 0) {
             return logits;
         }
-        if (weight.isEmpty()) {
-            kernels.clear(logits);
-            return logits;
-        }
         Tensor input = activations.logitInput(count);
         Tensor shardLogits = activations.shardLogits(count);
         kernels.gatherRows(x, rows, input);
-        kernels.matmul(input, weight.get(), shardLogits);
+        kernels.matmul(input, weight.orElseThrow(), shardLogits);
         bias.ifPresent(values -> kernels.add(shardLogits, values));
         if (multiplier != 1) {
             kernels.scale(shardLogits, multiplier);
