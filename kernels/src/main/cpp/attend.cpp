@@ -200,9 +200,9 @@ Lanes factor_of(const float* state, const float* sink) {
   return divide(own, fma(broadcast(total), own, exponential(broadcast(*sink - now))));
 }
 
-// sink: the score of the head that has no value, null for none.
-void finish(const float* state, int head_size, const float* sink, float* out) {
-  Lanes factor = factor_of(state, sink);
+// sink: the score of the head that has no value, null for none. value_scale: of the values as they are read.
+void finish(const float* state, int head_size, const float* sink, float value_scale, float* out) {
+  Lanes factor = multiply(factor_of(state, sink), broadcast(value_scale));
   int d = 0;
   for (; d + LANES <= head_size; d += LANES) {
     store(out + d, multiply(load(state + VALUES + d), factor));
@@ -214,7 +214,7 @@ void finish(const float* state, int head_size, const float* sink, float* out) {
 
 template <typename T>
 void attend(const float* qkv, int64_t stride, int tokens, int first_position,
-            const int32_t* query_heads, int heads, int head_size, float scale, int window,
+            const int32_t* query_heads, int heads, int head_size, float scale, float value_scale, int window,
             int ahead, int length, float soft_cap, uint8_t* kv, int64_t block_bytes,
             const int32_t* block_table, uint8_t* next_kv, const int32_t* next_table,
             int next_blocks, int segment, const float* sinks, float* out,
@@ -264,7 +264,7 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
   }
   for (int t = 0; t < tokens; t++) {
     for (int h = 0; h < heads; h++) {
-      finish(states + (t * heads + h) * size, head_size, sinks ? sinks + query_heads[h] : nullptr,
+      finish(states + (t * heads + h) * size, head_size, sinks ? sinks + query_heads[h] : nullptr, value_scale,
              out + t * out_stride + query_heads[h] * head_size);
     }
   }
@@ -276,10 +276,12 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
 // the row's blocks. The last three arguments before `segment` say the same of the tile that this thread probably
 // computes next, from its first block on, for the first of its blocks to be asked for. With segment < 0 the whole sequence is read and the result written to `out`; else `out` receives
 // the states of that segment, [vectors][32 + padded head]. sinks: a score for each query head, or null. kv_type: 0 F32,
-// 1 F16, 2 BF16, 3 q8. Scratch: vectors · (3 · padded + 132) floats, which AttentionOps counts.
+// 1 F16, 2 BF16, 3 q8, 4 fp8. scale, value_scale: of scores and of results, with the factors of fp8. Scratch: vectors ·
+// (3 · padded + 132) floats, which AttentionOps counts.
 LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
                               int32_t first_position, const int32_t* query_heads, int32_t heads,
-                              int32_t head_size, float scale, int32_t window, int32_t ahead, int32_t length,
+                              int32_t head_size, float scale, float value_scale, int32_t window, int32_t ahead,
+                              int32_t length,
                               float soft_cap,
                               uint8_t* kv, int64_t block_bytes, int32_t kv_type,
                               const int32_t* block_table, uint8_t* next_kv,
@@ -289,16 +291,18 @@ LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
   auto run = kv_type == 0   ? attend<float>
              : kv_type == 1 ? attend<Half>
              : kv_type == 2 ? attend<Brain>
-                            : attend<Code>;
-  run(qkv, stride, tokens, first_position, query_heads, heads, head_size, scale, window, ahead, length, soft_cap,
-      kv, block_bytes, block_table, next_kv, next_table, next_blocks, segment, sinks, out, out_stride, scratch);
+             : kv_type == 3 ? attend<Code>
+                            : attend<Float8>;
+  run(qkv, stride, tokens, first_position, query_heads, heads, head_size, scale, value_scale, window, ahead, length,
+      soft_cap, kv, block_bytes, block_table, next_kv, next_table, next_blocks, segment, sinks, out, out_stride,
+      scratch);
 }
 
 // Merges the states of `segments` segments, `[segments][tokens · heads]`, and writes the result.
 // The states of the first segment are overwritten.
 LOCKSTEP void lockstep_attend_merge(float* states, int32_t segments, int32_t tokens,
                                     const int32_t* query_heads, int32_t heads,
-                                    int32_t head_size, const float* sinks, float* out,
+                                    int32_t head_size, const float* sinks, float value_scale, float* out,
                                     int64_t out_stride) {
   int64_t padded = (head_size + LANES - 1) / LANES * LANES;
   int64_t size = VALUES + padded;
@@ -307,7 +311,7 @@ LOCKSTEP void lockstep_attend_merge(float* states, int32_t segments, int32_t tok
     for (int s = 1; s < segments; s++) {
       merge(states + m * size, states + (s * vectors + m) * size, padded);
     }
-    finish(states + m * size, head_size, sinks ? sinks + query_heads[m % heads] : nullptr,
+    finish(states + m * size, head_size, sinks ? sinks + query_heads[m % heads] : nullptr, value_scale,
            out + m / heads * out_stride + query_heads[m % heads] * head_size);
   }
 }

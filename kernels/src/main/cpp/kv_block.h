@@ -4,8 +4,12 @@
 //
 // q8: codes of keys, codes of values, then f16 scales of keys and of values, both as [groups][16 tokens]. A group is 32
 // dimensions; what is stored is code · scale.
+//
+// fp8: codes of E4M3, of keys and then of values, which are divided by a scale of their head before. A code is read as its
+// value · 2^-8. The scale of the scores has the factor 2^8 · scale of keys, that of the results 2^8 · scale of values.
 #pragma once
 
+#include "float8.h"
 #include "lanes.h"
 
 namespace lockstep {
@@ -17,7 +21,14 @@ struct Code {
   int8_t value;
 };
 
+struct Float8 {
+  uint8_t bits;
+};
+
 inline Lanes load(const Code* p) { return load_signed_bytes(&p->value); }
+inline Lanes load(const Float8* p) {
+  return each_part([&](int part) { return vec::load_e4m3(p + part * vec::WIDTH); });
+}
 
 template <typename T>
 constexpr bool QUANTIZED = false;

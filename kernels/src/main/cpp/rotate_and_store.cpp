@@ -12,15 +12,20 @@ void put(Brain* p, float x) { p->bits = float_to_bf16(x); }
 
 // Stores a row at `to`, its elements `step` apart.
 template <typename T>
-void store_row(const float* row, int head_size, T* to, int step, Half*) {
+void store_row(const float* row, int head_size, float, T* to, int step, Half*) {
   for (int d = 0; d < head_size; d++) put(to + d * step, row[d]);
+}
+
+template <>
+void store_row(const float* row, int head_size, float scale, Float8* to, int step, Half*) {
+  for (int d = 0; d < head_size; d++) to[d * step].bits = float_to_e4m3(row[d] / scale);
 }
 
 // Quantizes each group to codes in [-127, 127] of an f16 scale, which is rounded first, so that a code is off by half a
 // scale at most, except where the scale is subnormal in f16: it is then so coarse that the largest codes are cut off at
 // 127, or that it is zero. Its scales are 16 tokens apart.
 template <>
-void store_row(const float* row, int head_size, Code* to, int step, Half* scales) {
+void store_row(const float* row, int head_size, float, Code* to, int step, Half* scales) {
   for (int from = 0; from < head_size; from += KV_GROUP) {
     // Compared as integers, a NaN is larger than every number, and so reaches the scale.
     uint32_t largest = 0;
@@ -61,8 +66,9 @@ void rotate(float* head, const float* cosine, const float* sine, int half) {
 template <typename T>
 void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, const float* cosine,
                       const float* sine, int half, int query_heads, int kv_heads, int head_size,
-                      uint8_t* layer, int64_t block_bytes, const int32_t* blocks,
-                      const int32_t* offsets, int64_t from, int64_t to) {
+                      const float* key_scales, const float* value_scales, uint8_t* layer,
+                      int64_t block_bytes, const int32_t* blocks, const int32_t* offsets, int64_t from,
+                      int64_t to) {
   for (int64_t t = from; t < to; t++) {
     if (blocks[t] < 0) continue;
     float* row = qkv + t * stride;
@@ -76,9 +82,10 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
     for (int head = 0; head < kv_heads; head++) {
       KvBlock<T> block{layer + blocks[t] * block_bytes + head * KvBlock<T>::bytes(head_size), head_size};
       const int at = offsets[t];
-      store_row(keys + head * head_size, head_size, block.keys() + at, KV_TOKENS, block.key_scales() + at);
-      store_row(values + head * head_size, head_size, block.values() + at * head_size, 1,
-                block.value_scales() + at);
+      store_row(keys + head * head_size, head_size, key_scales ? key_scales[head] : 1, block.keys() + at, KV_TOKENS,
+                block.key_scales() + at);
+      store_row(values + head * head_size, head_size, value_scales ? value_scales[head] : 1,
+                block.values() + at * head_size, 1, block.value_scales() + at);
     }
   }
 }
@@ -86,18 +93,20 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
 }  // namespace
 
 // Tokens [from, to) of qkv [tokens, (queries + 2 · KV) · head_size]. Token t is stored at offset
-// offsets[t] of block blocks[t], and left as it is where blocks[t] is negative; `layer` is the address of the layer in block 0. kv_type: 0 F32, 1
-// F16, 2 BF16, 3 q8.
+// offsets[t] of block blocks[t], and left as it is where blocks[t] is negative; `layer` is the address of the layer in
+// block 0. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8, 4 fp8. Scales, of fp8 only, are a float for each KV head; null for 1.
 LOCKSTEP void lockstep_rotate_and_store(float* qkv, int64_t stride, const int32_t* positions,
                                         const float* cosine, const float* sine, int32_t half,
                                         int32_t query_heads, int32_t kv_heads,
-                                        int32_t head_size, uint8_t* layer, int64_t block_bytes,
+                                        int32_t head_size, const float* key_scales,
+                                        const float* value_scales, uint8_t* layer, int64_t block_bytes,
                                         int32_t kv_type, const int32_t* blocks,
                                         const int32_t* offsets, int64_t from, int64_t to) {
   auto run = kv_type == 0   ? rotate_and_store<float>
              : kv_type == 1 ? rotate_and_store<Half>
              : kv_type == 2 ? rotate_and_store<Brain>
-                            : rotate_and_store<Code>;
-  run(qkv, stride, positions, cosine, sine, half, query_heads, kv_heads, head_size, layer,
+             : kv_type == 3 ? rotate_and_store<Code>
+                            : rotate_and_store<Float8>;
+  run(qkv, stride, positions, cosine, sine, half, query_heads, kv_heads, head_size, key_scales, value_scales, layer,
       block_bytes, blocks, offsets, from, to);
 }

@@ -94,6 +94,11 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
     ///   vocabulary and no weights
     public abstract ModelConfig config();
 
+    /// Returns the scales of keys and values in an FP8 cache.
+    public CacheScales cacheScales() {
+        return CacheScales.NONE;
+    }
+
     /// Returns whether the files hold a base model, the part of a model that may have no output
     /// head.
     public boolean isBaseModel() {

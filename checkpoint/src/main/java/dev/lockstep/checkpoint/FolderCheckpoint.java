@@ -19,6 +19,7 @@ final class FolderCheckpoint extends Checkpoint {
     private final TextConfig text;
     private final Optional<String> otherModalities;
     private final boolean baseModel;
+    private final CacheScales cacheScales;
     private final ReadConfig config;
 
     private FolderCheckpoint(
@@ -34,6 +35,7 @@ final class FolderCheckpoint extends Checkpoint {
                 JsonObject.readIfPresent(folder.resolve("generation_config.json"));
         this.files = files;
         this.text = text;
+        this.cacheScales = decoded.scales();
         this.baseModel =
                 text.architecture().endsWith("Model")
                         || isClassifier()
@@ -58,16 +60,21 @@ final class FolderCheckpoint extends Checkpoint {
     /// The tensors with quantized layers in one tensor each, or as they are stored and the reason
     /// why their quantization cannot be read.
     private record Decoded(
-            Map<String, StoredTensor> tensors, Optional<CheckpointException> failure) {
+            Map<String, StoredTensor> tensors,
+            CacheScales scales,
+            Optional<CheckpointException> failure) {
 
         static Decoded of(JsonObject json, Path folder, Map<String, StoredTensor> stored) {
             try {
                 List<QuantizedFormat> formats = QuantizationConfig.formats(json, folder);
                 return new Decoded(
                         formats.isEmpty() ? stored : QuantizedTensors.complete(stored, formats),
+                        QuantizationConfig.calibratesFp8Cache(json, folder)
+                                ? CacheScales.of(TextTensors.of(stored).text())
+                                : CacheScales.NONE,
                         Optional.empty());
             } catch (CheckpointException e) {
-                return new Decoded(stored, Optional.of(e));
+                return new Decoded(stored, CacheScales.NONE, Optional.of(e));
             }
         }
 
@@ -104,6 +111,11 @@ final class FolderCheckpoint extends Checkpoint {
     @Override
     public Optional<String> otherModalities() {
         return otherModalities;
+    }
+
+    @Override
+    public CacheScales cacheScales() {
+        return cacheScales;
     }
 
     @Override

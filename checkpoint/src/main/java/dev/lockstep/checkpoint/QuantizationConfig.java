@@ -44,6 +44,26 @@ record QuantizationConfig(JsonObject model, JsonObject config) {
 
     /// Returns the formats of a folder's quantized layers; empty if it has none.
     static List<QuantizedFormat> formats(JsonObject model, Path folder) {
+        return find(model, folder)
+                .map(config -> new QuantizationConfig(model, config).formats())
+                .orElse(List.of());
+    }
+
+    /// Returns whether scales of keys and values that the folder may have are those of an FP8
+    /// cache: the configuration names no other type.
+    static boolean calibratesFp8Cache(JsonObject model, Path folder) {
+        return find(model, folder).stream().allMatch(QuantizationConfig::calibratesFp8Cache);
+    }
+
+    private static boolean calibratesFp8Cache(JsonObject config) {
+        JsonNode scheme = config.node().path("kv_cache_scheme");
+        String algorithm = config.node().path("kv_cache_quant_algo").asText("FP8");
+        return scheme.path("type").asText("float").equals("float")
+                && scheme.path("num_bits").asInt(8) == 8
+                && Set.of("FP8", "null").contains(algorithm);
+    }
+
+    private static Optional<JsonObject> find(JsonObject model, Path folder) {
         Optional<JsonObject> text = model.object("text_config");
         return model.object("quantization_config")
                 .or(() -> model.object("compression_config"))
@@ -52,9 +72,7 @@ record QuantizationConfig(JsonObject model, JsonObject config) {
                 .or(
                         () ->
                                 JsonObject.readIfPresent(folder.resolve("hf_quant_config.json"))
-                                        .flatMap(each -> each.object("quantization")))
-                .map(config -> new QuantizationConfig(model, config).formats())
-                .orElse(List.of());
+                                        .flatMap(each -> each.object("quantization")));
     }
 
     private List<QuantizedFormat> formats() {

@@ -10,7 +10,8 @@ import java.util.Set;
 /// Puts one tensor in the place of the parts of each quantized layer. A layer without such parts is
 /// not quantized, whatever the configuration lists.
 final class QuantizedTensors {
-    /// Scales of activations, keys and values: these are not quantized here as they are there.
+    /// Scales of activations, which are not quantized here as they are there, and those of keys and
+    /// values, see [CacheScales].
     private static final List<String> UNUSED =
             List.of(
                     "input_scale",

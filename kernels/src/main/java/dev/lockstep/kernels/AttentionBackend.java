@@ -20,13 +20,26 @@ public interface AttentionBackend {
     ///
     /// @param qkv `[tokens, qkvColumns]`
     /// @param positions `[1, tokens]`
+    /// @param scales of the layer, where keys and values are FP8; 1 without them
     void rotateAndStore(
             AttentionPlan plan,
             Tensor qkv,
             RotaryTable rotary,
             Tensor positions,
             PagedKv kv,
-            int layer);
+            int layer,
+            Optional<KvScales> scales);
+
+    /// Rotates and stores without scales.
+    default void rotateAndStore(
+            AttentionPlan plan,
+            Tensor qkv,
+            RotaryTable rotary,
+            Tensor positions,
+            PagedKv kv,
+            int layer) {
+        rotateAndStore(plan, qkv, rotary, positions, kv, layer, Optional.empty());
+    }
 
     /// Computes softmax attention of every token over its sequence, or over its window of the
     /// sequence, the token itself included, and over as many later tokens as the shape says; 0 for
@@ -35,18 +48,20 @@ public interface AttentionBackend {
     /// @param qkv only its query columns are read
     /// @param out `[tokens, queryHeads · headSize]`
     default void attend(AttentionPlan plan, Tensor qkv, PagedKv kv, int layer, Tensor out) {
-        attend(plan, qkv, kv, layer, Optional.empty(), out);
+        attend(plan, qkv, kv, layer, Optional.empty(), Optional.empty(), out);
     }
 
     /// Computes the same with a sink for each head: a score that takes its part of the softmax and
     /// has no value (Xiao et al. 2024).
     ///
+    /// @param scales those with which the keys and values were stored
     /// @param sinks `[1, queryHeads]` F32
     void attend(
             AttentionPlan plan,
             Tensor qkv,
             PagedKv kv,
             int layer,
+            Optional<KvScales> scales,
             Optional<Tensor> sinks,
             Tensor out);
 }

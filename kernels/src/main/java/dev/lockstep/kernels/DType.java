@@ -7,7 +7,9 @@ public enum DType {
     F16(2),
     BF16(2),
     I32(4),
-    I8(1);
+    I8(1),
+    /// E4M3 (OCP FP8), only of keys and values.
+    FP8(1);
 
     private final int bytes;
 

@@ -122,10 +122,10 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         };
     }
 
-    /// Returns the types that keys and values can be stored in; I8 for q8, see [KvLayout].
+    /// Returns the types that keys and values can be stored in, see [KvLayout]; I8 for q8.
     public Set<DType> kvTypes() {
         return switch (kind) {
-            case CPU -> EnumSet.of(DType.F32, DType.F16, DType.BF16, DType.I8);
+            case CPU -> EnumSet.of(DType.F32, DType.F16, DType.BF16, DType.I8, DType.FP8);
             case CUDA -> EnumSet.of(DType.F32, DType.F16, DType.BF16);
         };
     }

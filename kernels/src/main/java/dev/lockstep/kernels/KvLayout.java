@@ -6,7 +6,8 @@ package dev.lockstep.kernels;
 ///
 /// @param layers layers of the group; each block holds all of them
 /// @param kvHeads heads on this rank; 0 for an empty shard
-/// @param type I8 for q8: every [#GROUP] dimensions of a row are int8 codes with an f16 scale
+/// @param type I8 for q8: every [#GROUP] dimensions of a row are int8 codes with an f16 scale; FP8
+///   for codes of E4M3, see [KvScales]
 /// @param blockSize tokens a block holds
 public record KvLayout(int layers, int kvHeads, int headSize, DType type, int blockSize) {
     /// Dimensions that share a scale in q8.

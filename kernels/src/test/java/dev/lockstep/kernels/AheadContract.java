@@ -31,7 +31,7 @@ public interface AheadContract extends KernelsContract {
 
     @Test
     default void laterTokensAreAttendedTo() {
-        for (DType type : new DType[] {DType.F32, DType.F16, DType.I8}) {
+        for (DType type : new DType[] {DType.F32, DType.F16, DType.I8, DType.FP8}) {
             for (int length : new int[] {1, 16, 61}) {
                 try (TestDevice device = device()) {
                     var run = new AttentionRun(device, shape(Sides.ALL, 0), type, 1, length);

@@ -2,16 +2,19 @@
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.lockstep.kernels.AttentionRun.Chunk;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 /// The contract of attention over paged keys and values.
 public interface AttentionContract extends KernelsContract {
 
-    /// Returns whether keys and values may be stored as q8, which is [DType#I8].
-    default boolean storesQ8() {
+    /// Returns whether keys and values may be stored as q8, which is [DType#I8], and as FP8.
+    default boolean storesCodes() {
         return false;
     }
 
@@ -43,6 +46,58 @@ public interface AttentionContract extends KernelsContract {
                 run.requireReference(this, 0, 36);
             }
         }
+    }
+
+    @Test
+    default void fp8HasAScaleForEachHead() {
+        if (!storesCodes()) {
+            return;
+        }
+        // The first head fills the range of E4M3, the second exceeds it, and its values are so
+        // small that most are subnormal.
+        float[] keys = {0.01f, 0.004f};
+        float[] values = {0.7f, 300};
+        var shape = new AttentionShape(new int[] {0, 0, 1, 1, 1}, 2, 48, 0.14f, 30, 1.5f);
+        int[] expected = {};
+        for (int threads = 1; threads <= 3; threads++) {
+            try (var device = new TestDevice(open(threads))) {
+                var run =
+                        new AttentionRun(device, shape, DType.FP8, 2, threads)
+                                .withSinks(-1, 0.5f, 3, 20, 0)
+                                .withKvScales(keys, values);
+                run.step(new Chunk(0, 0, 60 - threads), new Chunk(1, 0, threads));
+                run.step(new Chunk(0, 60 - threads, threads));
+                for (int position = 0; position < 60; position += 7) {
+                    run.requireReference(this, 0, position);
+                }
+                expected = threads == 1 ? run.outputs(0, 60) : expected;
+                run.requireSame(this, expected, 60, threads + " threads");
+            }
+        }
+    }
+
+    @Test
+    default void scalesThatDoNotFitAreRefused() {
+        if (!storesCodes()) {
+            return;
+        }
+        try (TestDevice device = device()) {
+            var shape = even(4, 2, 32);
+            float[] two = {1, 2};
+            var f16 = new AttentionRun(device, shape, DType.F16, 1, 1).withKvScales(two, two);
+            assertEquals(
+                    "scales of keys and values of type F16, must be FP8",
+                    refused(() -> f16.step(new Chunk(0, 0, 1))));
+            var fp8 = new AttentionRun(device, shape, DType.FP8, 1, 1);
+            fp8.withKvScales(two, new float[] {1});
+            assertEquals(
+                    "scales of values is F32 [1, 1], needs F32 [1, 2]",
+                    refused(() -> fp8.step(new Chunk(0, 0, 1))));
+        }
+    }
+
+    private static String refused(Executable step) {
+        return String.valueOf(assertThrows(IllegalArgumentException.class, step).getMessage());
     }
 
     @Test
@@ -103,8 +158,9 @@ public interface AttentionContract extends KernelsContract {
     @Test
     default void aLongSequenceIsTheSameHoweverItIsCut() {
         requireSameHoweverCut(DType.F32);
-        if (storesQ8()) {
+        if (storesCodes()) {
             requireSameHoweverCut(DType.I8);
+            requireSameHoweverCut(DType.FP8);
         }
     }
 
@@ -241,9 +297,13 @@ public interface AttentionContract extends KernelsContract {
     }
 
     private List<DType> kvTypes(int headSize) {
-        boolean q8 = storesQ8() && headSize % KvLayout.GROUP == 0;
-        return q8
-                ? List.of(DType.F32, DType.F16, DType.BF16, DType.I8)
-                : List.of(DType.F32, DType.F16, DType.BF16);
+        List<DType> types = new ArrayList<>(List.of(DType.F32, DType.F16, DType.BF16));
+        if (storesCodes()) {
+            types.add(DType.FP8);
+        }
+        if (storesCodes() && headSize % KvLayout.GROUP == 0) {
+            types.add(DType.I8);
+        }
+        return types;
     }
 }

@@ -24,22 +24,38 @@ public record AttentionReference(
         return out;
     }
 
-    /// Returns how far each element of [#output] may move when keys and values are stored as q8.
-    ///
-    /// An element moves by half a [step][#step] of its group at most. So a score moves by e = scale
-    /// · Σ |q| · step / 2 at most, which a soft cap does not enlarge; E is the largest e of all
-    /// tokens attended to. A weight w becomes one in [w / r, w · r] with r = exp(2E), as numerator
-    /// and denominator of the softmax move by a factor of exp(E) at most. The result moves by the
-    /// part of the weights, (r - 1) · Σ w · |v|, and that of the values, r · Σ w · step / 2.
+    /// How far an element of a key or value may be from what is stored of it.
+    @FunctionalInterface
+    public interface Moves {
+        /// Returns the distance for one element of a token.
+        ///
+        /// @param row where the key or value begins in the token
+        /// @param d the element's dimension
+        double by(int token, int row, int d);
+    }
+
+    /// Returns how far each element of [#output] may move when keys and values are stored as q8: an
+    /// element moves by half a [step][#step] of its group at most.
     public double[] boundOfQ8() {
+        return bound((token, row, d) -> step(tokens[token], row, d) / 2);
+    }
+
+    /// Returns how far each element of [#output] may move when the elements of keys and values do.
+    ///
+    /// Where they move by m, a score moves by e = scale · Σ |q| · m at most, which a soft cap does
+    /// not enlarge; E is the largest e of all tokens attended to. A weight w becomes one in [w / r,
+    /// w · r] with r = exp(2E), as numerator and denominator of the softmax move by a factor of
+    /// exp(E) at most. The result moves by the part of the weights, (r - 1) · Σ w · |v|, and that
+    /// of the values, r · Σ w · m.
+    public double[] bound(Moves moves) {
         int size = shape.headSize();
         double[] bound = new double[shape.queryHeads() * size];
         for (int head = 0; head < shape.queryHeads(); head++) {
             double[] weights = weights(head);
-            double ratio = Math.exp(2 * largestMoveOfScore(head, weights));
+            double ratio = Math.exp(2 * largestMoveOfScore(head, weights, moves));
             for (int t = 0; t < tokens.length; t++) {
                 for (int d = 0; d < size; d++) {
-                    double moved = ratio * step(tokens[t], value(head), d) / 2;
+                    double moved = ratio * moves.by(t, value(head), d);
                     double reweighed = (ratio - 1) * Math.abs(tokens[t][value(head) + d]);
                     bound[head * size + d] += weights[t] * (moved + reweighed);
                 }
@@ -63,7 +79,7 @@ public record AttentionReference(
         return largest / 127 * (1 + Rounding.unit(DType.F16) + 0x1p-20) + 0x1p-24;
     }
 
-    private double largestMoveOfScore(int head, double[] weights) {
+    private double largestMoveOfScore(int head, double[] weights, Moves moves) {
         double[] own = tokens[position];
         double largest = 0;
         for (int t = 0; t < tokens.length; t++) {
@@ -73,7 +89,7 @@ public record AttentionReference(
             double move = 0;
             for (int d = 0; d < shape.headSize(); d++) {
                 double query = Math.abs(own[head * shape.headSize() + d]);
-                move += query * step(tokens[t], key(head), d) / 2;
+                move += query * moves.by(t, key(head), d);
             }
             largest = Math.max(largest, move * Math.abs(shape.scale()));
         }

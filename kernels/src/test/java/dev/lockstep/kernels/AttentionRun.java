@@ -50,6 +50,8 @@ public final class AttentionRun {
     private final Map<List<Integer>, int[]> outputs = new HashMap<>();
     private final Map<Integer, Integer> lengths = new HashMap<>();
     private float[] sinks = new float[0];
+    private Optional<StoredE4m3> scaled = Optional.empty();
+    private Optional<KvScales> scales = Optional.empty();
 
     /// Some tokens of a sequence in one step.
     public record Chunk(int sequence, int computed, int count) {}
@@ -77,6 +79,16 @@ public final class AttentionRun {
     /// Gives each query head a score without a value.
     public AttentionRun withSinks(float... scores) {
         sinks = scores;
+        return this;
+    }
+
+    /// Divides the keys and values of each head by a scale before they are stored as FP8.
+    public AttentionRun withKvScales(float[] keys, float[] values) {
+        Kernels kernels = device.kernels();
+        scales =
+                Optional.of(
+                        new KvScales(kernels.prepareVector(keys), kernels.prepareVector(values)));
+        scaled = Optional.of(new StoredE4m3(shape, keys, values));
         return this;
     }
 
@@ -214,13 +226,12 @@ public final class AttentionRun {
         float[] unwritten = new float[tokens * outColumns];
         Arrays.fill(unwritten, Float.NaN);
         Tensor out = device.activations(tokens, outColumns, unwritten);
-        backend.rotateAndStore(plan, fused, rotary, positions, kv, layer);
-        if (sinks.length == 0) {
-            backend.attend(plan, fused, kv, layer, out);
-        } else {
-            Tensor scores = device.kernels().prepareVector(sinks);
-            backend.attend(plan, fused, kv, layer, Optional.of(scores), out);
-        }
+        backend.rotateAndStore(plan, fused, rotary, positions, kv, layer, scales);
+        Optional<Tensor> scores =
+                sinks.length == 0
+                        ? Optional.empty()
+                        : Optional.of(device.kernels().prepareVector(sinks));
+        backend.attend(plan, fused, kv, layer, scales, scores, out);
         int[] bits = device.bits(out);
         token = 0;
         for (Chunk chunk : chunks) {
@@ -255,7 +266,7 @@ public final class AttentionRun {
     }
 
     /// Returns how far a result may be from [#reference], besides its rounding to the activation
-    /// type: the bound of the cache's rounding (except to q8), and where activations are shorter
+    /// type: the bound of the cache's rounding (except to codes), and where activations are shorter
     /// than F32 that of the rotated queries and keys.
     private double bound(KernelsContract contract) {
         double activations =
@@ -266,7 +277,7 @@ public final class AttentionRun {
     private static double bound(DType type) {
         return switch (type) {
             // A few hundred roundings of values near 1.
-            case F32, I8 -> 2e-5;
+            case F32, I8, FP8 -> 2e-5;
             // Keys and values are rounded to 11 and to 8 bits; a score is a sum of up to 128 such
             // products.
             case F16 -> 4e-3;
@@ -277,10 +288,34 @@ public final class AttentionRun {
 
     /// Requires the output of a token in layer 0 to be close to the reference.
     void requireReference(KernelsContract contract, int sequence, int position) {
-        AttentionReference reference = reference(sequence, position, 0);
+        AttentionReference exact = reference(sequence, position, 0);
+        requireClose(contract, exact, boundOfCache(exact), sequence, position);
+        if (layout.type() == DType.FP8) {
+            AttentionReference rounded = ofE4m3().rounded(exact);
+            double[] bound = rounded.bound(ofE4m3().otherSide(exact));
+            requireClose(contract, rounded, bound, sequence, position);
+        }
+    }
+
+    private double[] boundOfCache(AttentionReference reference) {
+        return switch (layout.type()) {
+            case I8 -> reference.boundOfQ8();
+            case FP8 -> reference.bound(ofE4m3().half(reference));
+            case F32, F16, BF16, I32 -> new double[shape.queryHeads() * shape.headSize()];
+        };
+    }
+
+    private StoredE4m3 ofE4m3() {
+        return scaled.orElseGet(() -> StoredE4m3.withoutScales(shape));
+    }
+
+    private void requireClose(
+            KernelsContract contract,
+            AttentionReference reference,
+            double[] ofCache,
+            int sequence,
+            int position) {
         double[] expected = reference.output();
-        double[] ofCache =
-                layout.type() == DType.I8 ? reference.boundOfQ8() : new double[expected.length];
         int[] bits = output(sequence, position, 0);
         assertEquals(expected.length, bits.length);
         for (int i = 0; i < bits.length; i++) {

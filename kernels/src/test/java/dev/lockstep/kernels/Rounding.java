@@ -16,6 +16,7 @@ public final class Rounding {
             case F32 -> value;
             case F16 -> Float.float16ToFloat(Float.floatToFloat16(value));
             case BF16 -> fromBf16(toBf16(value));
+            case FP8 -> (float) toE4m3(value);
             case I32, I8 -> throw new IllegalArgumentException(type + " stores no floats");
         };
     }
@@ -34,8 +35,20 @@ public final class Rounding {
             case F32 -> 0x1p-24;
             case F16 -> 0x1p-11;
             case BF16 -> 0x1p-8;
+            case FP8 -> 0x1p-4;
             case I32, I8 -> throw new IllegalArgumentException(type + " stores no floats");
         };
+    }
+
+    /// Returns the nearest value of E4M3, half to even, at most 448.
+    public static double toE4m3(double value) {
+        double step = stepOfE4m3(value);
+        return Math.clamp(Math.rint(value / step) * step, -448, 448);
+    }
+
+    /// Returns the distance of neighbouring values of E4M3 around `value`.
+    public static double stepOfE4m3(double value) {
+        return Math.scalb(1.0, Math.clamp(Math.getExponent(value), -6, 8) - 3);
     }
 
     /// Requires the element `actual` of a tensor of type `stored` to be within `bound` of the exact

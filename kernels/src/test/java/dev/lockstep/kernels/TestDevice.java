@@ -138,7 +138,7 @@ public final class TestDevice implements AutoCloseable {
                     switch (type) {
                         case F16 -> Float.floatToFloat16(values[i]);
                         case BF16 -> Rounding.toBf16(values[i]);
-                        case F32, I32, I8 -> throw notHalf(type);
+                        case F32, I32, I8, FP8 -> throw notHalf(type);
                     };
         }
         return MemorySegment.ofArray(codes);
@@ -148,7 +148,7 @@ public final class TestDevice implements AutoCloseable {
         return switch (type) {
             case F16 -> Float.float16ToFloat(code);
             case BF16 -> Rounding.fromBf16(code);
-            case F32, I32, I8 -> throw notHalf(type);
+            case F32, I32, I8, FP8 -> throw notHalf(type);
         };
     }
 

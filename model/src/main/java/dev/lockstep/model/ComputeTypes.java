@@ -18,7 +18,7 @@ public record ComputeTypes(
         TensorType weights, DType compute, DType multiplied, DType activation, DType kv) {
     private static final String Q8 = "q8";
 
-    /// Resolves `--dtype` (auto, f32, bf16) and `--kv-dtype` (auto, f32, f16, bf16, q8) for a
+    /// Resolves `--dtype` (auto, f32, bf16) and `--kv-dtype` (auto, f32, f16, bf16, fp8, q8) for a
     /// device.
     public static ComputeTypes resolve(
             TensorType weights, String dtype, String kvDtype, DeviceCapabilities device) {

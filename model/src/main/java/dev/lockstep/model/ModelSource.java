@@ -138,6 +138,9 @@ public final class ModelSource {
                 ComputeTypes.resolve(config().weightType(), dtype, kvDtype, capabilities);
         types.requireHeads(config().attention().headDim());
         types.requireHeads(headSize());
+        if (types.kv() == DType.FP8 && config().attention().latent().isEmpty()) {
+            checkpoint.cacheScales().requireUsable(config());
+        }
         if (headSize() > capabilities.maxHeadSize()) {
             throw new CheckpointException(
                     "%s: attention has heads of %d, at most %d are computed on a GPU: use --device cpu"

@@ -13,6 +13,7 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.KvScales;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
@@ -110,6 +111,28 @@ public final class Weights {
                 heads.headDim(),
                 settings.kvType(),
                 settings.blockSize());
+    }
+
+    /// Returns the scales with which a layer's keys and values are stored as FP8: those that the
+    /// checkpoint was calibrated with; empty if it has none, or for another type of cache.
+    public Optional<KvScales> kvScales(int layer) {
+        if (settings.kvType() != DType.FP8) {
+            return Optional.empty();
+        }
+        AttentionConfig heads = config().attention(layer);
+        Span own = shard.kvHeads(heads);
+        return checkpoint
+                .cacheScales()
+                .ofLayer(layer, heads.kvHeadCount())
+                .map(
+                        scales ->
+                                new KvScales(
+                                        vector(some(scales.keys(), own)),
+                                        vector(some(scales.values(), own))));
+    }
+
+    private static float[] some(float[] values, Span span) {
+        return Arrays.copyOfRange(values, span.from(), span.to());
     }
 
     /// Returns whether the model may have no output head.

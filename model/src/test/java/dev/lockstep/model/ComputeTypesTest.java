@@ -104,6 +104,20 @@ class ComputeTypesTest {
     }
 
     @Test
+    void fp8IsForProcessorsAndHeadsOfAnySize() {
+        ComputeTypes types = ComputeTypes.resolve(TensorType.Q4_1, "auto", "fp8", CPU);
+        assertEquals("fp8", types.kvName());
+        assertEquals(DType.FP8, types.kv());
+        types.requireHeads(80);
+        assertEquals(
+                "kv-dtype fp8: compute capability 8.0 stores f32, f16 or bf16; use one of them or auto",
+                assertThrows(
+                                IllegalArgumentException.class,
+                                () -> ComputeTypes.resolve(TensorType.BF16, "auto", "fp8", GPU))
+                        .getMessage());
+    }
+
+    @Test
     void whatTheDeviceCannotMultiplyIsRefused() {
         assertRefused(
                 "dtype f32: the weights are Q8_0, which multiply int8 activations; leave dtype at auto",

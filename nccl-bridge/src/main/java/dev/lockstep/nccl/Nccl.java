@@ -271,7 +271,7 @@ public final class Nccl {
             case F16 -> F16;
             case BF16 -> BF16;
             case I32 -> I32;
-            case I8 -> BYTE;
+            case I8, FP8 -> BYTE;
         };
     }
 }

@@ -153,7 +153,7 @@ final class PositionReader {
                 case F32 -> host.toArray(ValueLayout.JAVA_FLOAT);
                 case BF16 -> widen(host.toArray(ValueLayout.JAVA_SHORT), rows.type());
                 case F16 -> widen(host.toArray(ValueLayout.JAVA_SHORT), rows.type());
-                case I32, I8 ->
+                case I32, I8, FP8 ->
                         throw new IllegalStateException("hidden states of type " + rows.type());
             };
         }

@@ -132,7 +132,8 @@ class WorkerConfigTest {
     @Test
     void unknownTypesAreRefused() {
         assertRefused("--dtype: \"int8\" is none of auto, f32, bf16", "--dtype=int8");
-        assertRefused("--kv-dtype: \"fp8\" is none of auto, f32, f16, bf16, q8", "--kv-dtype=fp8");
+        assertRefused(
+                "--kv-dtype: \"fp4\" is none of auto, f32, f16, bf16, fp8, q8", "--kv-dtype=fp4");
     }
 
     @Test

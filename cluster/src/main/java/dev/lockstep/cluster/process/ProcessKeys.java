@@ -227,6 +227,7 @@ public final class ProcessKeys {
         F32,
         F16,
         BF16,
+        FP8,
         Q8
     }
 

@@ -10,9 +10,10 @@ import dev.lockstep.kernels.RotaryTable;
 /// and of its own sequence. Scores are added in ascending dimension, values in ascending token,
 /// blocks in ascending order with a running maximum; of q8 keys the scores of each group of
 /// dimensions are added from zero and then scaled, and weights are scaled before they multiply q8
-/// values. Each segment of the sequence starts from an empty state and is then merged, so that
-/// segments may be computed on different threads. A block before the window is not looked up. Every
-/// implementation computes the same bits.
+/// values; of fp8, queries and results are multiplied by the factors of keys and values. Each
+/// segment of the sequence starts from an empty state and is then merged, so that segments may be
+/// computed on different threads. A block before the window is not looked up. Every implementation
+/// computes the same bits.
 interface AttentionOps {
     int SEGMENT_TOKENS = 512;
 
@@ -52,6 +53,7 @@ interface AttentionOps {
             long positions,
             CpuPagedKv kv,
             int layer,
+            KvFactors factors,
             int from,
             int to);
 
@@ -68,6 +70,7 @@ interface AttentionOps {
             long stride,
             CpuPagedKv kv,
             int layer,
+            KvFactors factors,
             long sinks,
             long out,
             long outStride,
@@ -75,5 +78,11 @@ interface AttentionOps {
 
     /// Merges the states of all segments of a tile, which follow those of the first segment in
     /// memory, and writes the tile's rows of `out`.
-    void merge(AttentionTile first, HeadGroups heads, long sinks, long out, long outStride);
+    void merge(
+            AttentionTile first,
+            HeadGroups heads,
+            KvFactors factors,
+            long sinks,
+            long out,
+            long outStride);
 }

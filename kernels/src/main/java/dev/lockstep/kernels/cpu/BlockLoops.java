@@ -27,6 +27,11 @@ final class BlockLoops {
             for (int i = 0; i < count; i++) {
                 MEMORY.set(FLOAT, to + i * 4L, MEMORY.get(ValueLayout.JAVA_BYTE, from + i));
             }
+        } else if (type == DType.FP8) {
+            for (int i = 0; i < count; i++) {
+                byte code = MEMORY.get(ValueLayout.JAVA_BYTE, from + i);
+                MEMORY.set(FLOAT, to + i * 4L, Float8.reduced(code));
+            }
         } else if (type == DType.F16) {
             for (int i = 0; i < count; i++) {
                 MEMORY.set(
@@ -223,8 +228,9 @@ final class BlockLoops {
     }
 
     /// @param sink address of the head's sink, 0 for none
-    static void finish(long state, int headSize, long sink, long out) {
-        float factor = factor(state, VectorLanes.sum(state + WEIGHTS), sink);
+    /// @param valueScale of the values as they were read
+    static void finish(long state, int headSize, long sink, float valueScale, long out) {
+        float factor = factor(state, VectorLanes.sum(state + WEIGHTS), sink) * valueScale;
         for (int d = 0; d < headSize; d++) {
             float value = MEMORY.get(FLOAT, state + VALUES + d * 4L);
             MEMORY.set(FLOAT, out + d * 4L, value * factor);

@@ -7,6 +7,7 @@ import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.KvScales;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.RotaryTable;
@@ -79,12 +80,14 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
             RotaryTable rotary,
             Tensor positions,
             PagedKv kv,
-            int layer) {
+            int layer,
+            Optional<KvScales> scales) {
         CpuAttentionPlan own = requireOwn(plan, qkv);
         CpuPagedKv cache = requireCache(own, kv, layer, CheckedIndex.STORED_BLOCK);
         int tokens = own.batch().tokens();
         positions.require("positions", DType.I32, 1, tokens);
         requireRotary(rotary, positions);
+        KvFactors factors = factors(scales);
         long address = qkv.pointer().address();
         long at = positions.pointer().address();
         team.run(
@@ -101,6 +104,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
                                 at,
                                 cache,
                                 layer,
+                                factors,
                                 from,
                                 to);
                     }
@@ -115,12 +119,14 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
             Tensor qkv,
             PagedKv kv,
             int layer,
+            Optional<KvScales> scales,
             Optional<Tensor> sinks,
             Tensor out) {
         CpuAttentionPlan own = requireOwn(plan, qkv);
         CpuPagedKv cache = requireCache(own, kv, layer, CheckedIndex.ATTENDED_BLOCK);
         out.require("out", DType.F32, own.batch().tokens(), shape.queryHeads() * shape.headSize());
         sinks.ifPresent(each -> each.require("sinks", DType.F32, 1, shape.queryHeads()));
+        KvFactors factors = factors(scales);
         long sink = sinks.map(each -> each.pointer().address()).orElse(0L);
         long from = qkv.pointer().address();
         long to = out.pointer().address();
@@ -138,6 +144,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
                                 qkv.stride(),
                                 cache,
                                 layer,
+                                factors,
                                 sink,
                                 to,
                                 out.stride(),
@@ -146,7 +153,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
                 },
                 own.work());
         for (AttentionTile first : own.merged()) {
-            ops.merge(first, heads, sink, to, out.stride());
+            ops.merge(first, heads, factors, sink, to, out.stride());
         }
         if (own.padding() > 0) {
             clearPadding(own, out);
@@ -158,6 +165,11 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     public void close() {
         planner.close();
         memory.close();
+    }
+
+    private KvFactors factors(Optional<KvScales> scales) {
+        KvScales.requireFor(scales, layout);
+        return KvFactors.of(layout.type(), scales);
     }
 
     private static void clearPadding(CpuAttentionPlan plan, Tensor out) {

@@ -44,10 +44,11 @@ final class CpuPagedKv implements PagedKv {
                             .formatted(layout.blockSize(), BLOCK));
         }
         switch (layout.type()) {
-            case F32, F16, BF16, I8 -> {}
+            case F32, F16, BF16, I8, FP8 -> {}
             case I32 ->
                     throw new IllegalArgumentException(
-                            "KV type %s, must be F32, F16, BF16 or I8".formatted(layout.type()));
+                            "KV type %s, must be F32, F16, BF16, I8 or FP8"
+                                    .formatted(layout.type()));
         }
     }
 

@@ -30,6 +30,8 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_INT,
                         JAVA_LONG,
                         JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
                         JAVA_INT,
                         JAVA_LONG,
                         JAVA_LONG,
@@ -45,6 +47,7 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_LONG,
                         JAVA_INT,
                         JAVA_INT,
+                        JAVA_FLOAT,
                         JAVA_FLOAT,
                         JAVA_INT,
                         JAVA_INT,
@@ -72,6 +75,7 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_INT,
                         JAVA_INT,
                         JAVA_LONG,
+                        JAVA_FLOAT,
                         JAVA_LONG,
                         JAVA_LONG);
     }
@@ -86,6 +90,7 @@ final class NativeAttentionOps implements AttentionOps {
             long positions,
             CpuPagedKv kv,
             int layer,
+            KvFactors factors,
             int from,
             int to) {
         try {
@@ -99,6 +104,8 @@ final class NativeAttentionOps implements AttentionOps {
                     heads.shape().queryHeads(),
                     heads.shape().kvHeads(),
                     heads.shape().headSize(),
+                    factors.keys(),
+                    factors.values(),
                     kv.address(layer, 0),
                     kv.blockBytes(),
                     code(kv.type()),
@@ -120,6 +127,7 @@ final class NativeAttentionOps implements AttentionOps {
             long stride,
             CpuPagedKv kv,
             int layer,
+            KvFactors factors,
             long sinks,
             long out,
             long outStride,
@@ -135,7 +143,8 @@ final class NativeAttentionOps implements AttentionOps {
                     heads.address(tile.kvHead()),
                     heads.size(tile.kvHead()),
                     heads.shape().headSize(),
-                    heads.shape().scale(),
+                    heads.shape().scale() * factors.ofKeys(tile.kvHead()),
+                    factors.ofValues(tile.kvHead()),
                     Math.min(heads.shape().window(), tile.length()),
                     Math.min(heads.shape().ahead(), tile.length()),
                     tile.length(),
@@ -160,7 +169,13 @@ final class NativeAttentionOps implements AttentionOps {
     }
 
     @Override
-    public void merge(AttentionTile first, HeadGroups heads, long sinks, long out, long outStride) {
+    public void merge(
+            AttentionTile first,
+            HeadGroups heads,
+            KvFactors factors,
+            long sinks,
+            long out,
+            long outStride) {
         try {
             merge.invokeExact(
                     first.states(),
@@ -170,6 +185,7 @@ final class NativeAttentionOps implements AttentionOps {
                     heads.size(first.kvHead()),
                     heads.shape().headSize(),
                     sinks,
+                    factors.ofValues(first.kvHead()),
                     out + first.token() * outStride * 4,
                     outStride);
         } catch (Throwable failure) {
@@ -184,6 +200,7 @@ final class NativeAttentionOps implements AttentionOps {
             case F16 -> 1;
             case BF16 -> 2;
             case I8 -> 3;
+            case FP8 -> 4;
             case I32 -> throw new IllegalArgumentException("KV type " + type);
         };
     }

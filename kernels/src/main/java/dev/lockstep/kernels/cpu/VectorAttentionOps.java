@@ -12,6 +12,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.RotaryTable;
+import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
 /// The twin of `rotate_and_store.cpp` and `attend.cpp` that needs no compiler. Keys and values of
@@ -27,6 +28,7 @@ final class VectorAttentionOps implements AttentionOps {
             long positions,
             CpuPagedKv kv,
             int layer,
+            KvFactors factors,
             int from,
             int to) {
         int headSize = heads.shape().headSize();
@@ -53,6 +55,10 @@ final class VectorAttentionOps implements AttentionOps {
                 long keys = kv.address(layer, head) + block;
                 if (kv.type() == DType.I8) {
                     StoredCodes.store(key, value, keys, offset, headSize);
+                } else if (kv.type() == DType.FP8) {
+                    float keyScale = factors.keyScale(head);
+                    float valueScale = factors.valueScale(head);
+                    store(key, keyScale, value, valueScale, keys, offset, headSize);
                 } else {
                     store(key, value, keys, offset, headSize, kv.type());
                 }
@@ -69,11 +75,12 @@ final class VectorAttentionOps implements AttentionOps {
             long stride,
             CpuPagedKv kv,
             int layer,
+            KvFactors factors,
             long sinks,
             long out,
             long outStride,
             long scratch) {
-        var work = new VectorAttentionTile(tile, heads, kv, layer, scratch);
+        var work = new VectorAttentionTile(tile, heads, kv, layer, factors, scratch);
         work.scaleQueries(qkv, stride);
         if (tile.segment() == AttentionTile.WHOLE) {
             work.computeWhole(sinks, out, outStride);
@@ -83,7 +90,13 @@ final class VectorAttentionOps implements AttentionOps {
     }
 
     @Override
-    public void merge(AttentionTile first, HeadGroups heads, long sinks, long out, long outStride) {
+    public void merge(
+            AttentionTile first,
+            HeadGroups heads,
+            KvFactors factors,
+            long sinks,
+            long out,
+            long outStride) {
         int vectors = first.tokens() * heads.size(first.kvHead());
         long stateBytes = 4L * AttentionOps.stateFloats(heads.shape().headSize());
         for (int m = 0; m < vectors; m++) {
@@ -96,13 +109,14 @@ final class VectorAttentionOps implements AttentionOps {
                         stateBytes);
             }
         }
-        writeAll(first, heads, first.states(), sinks, out, outStride);
+        writeAll(first, heads, factors, first.states(), sinks, out, outStride);
     }
 
     /// Divides states by their sums of weights and writes each to its head's columns.
     static void writeAll(
             AttentionTile tile,
             HeadGroups heads,
+            KvFactors factors,
             long states,
             long sinks,
             long out,
@@ -115,7 +129,8 @@ final class VectorAttentionOps implements AttentionOps {
             long row = out + (tile.token() + m / size) * outStride * 4;
             long target = row + (long) head * headSize * 4;
             long sink = sinks == 0 ? 0 : sinks + head * 4L;
-            BlockLoops.finish(states + m * stateBytes, headSize, sink, target);
+            float scale = factors.ofValues(tile.kvHead());
+            BlockLoops.finish(states + m * stateBytes, headSize, sink, scale, target);
         }
     }
 
@@ -157,12 +172,29 @@ final class VectorAttentionOps implements AttentionOps {
         }
     }
 
+    private static void store(
+            long key,
+            float keyScale,
+            long value,
+            float valueScale,
+            long keys,
+            int offset,
+            int headSize) {
+        long values = keys + (long) BLOCK * headSize + (long) offset * headSize;
+        for (int d = 0; d < headSize; d++) {
+            byte ofKey = Float8.nearest(MEMORY.get(FLOAT, key + d * 4L) / keyScale);
+            byte ofValue = Float8.nearest(MEMORY.get(FLOAT, value + d * 4L) / valueScale);
+            MEMORY.set(ValueLayout.JAVA_BYTE, keys + (long) d * BLOCK + offset, ofKey);
+            MEMORY.set(ValueLayout.JAVA_BYTE, values + d, ofValue);
+        }
+    }
+
     private static void put(long address, float x, DType type) {
         switch (type) {
             case F32 -> MEMORY.set(FLOAT, address, x);
             case F16 -> MEMORY.set(SHORT, address, Float.floatToFloat16(x));
             case BF16 -> MEMORY.set(SHORT, address, VectorLanes.floatToBfloat16(x));
-            case I32, I8 -> throw new IllegalArgumentException("KV type " + type);
+            case I32, I8, FP8 -> throw new IllegalArgumentException("KV type " + type);
         }
     }
 }

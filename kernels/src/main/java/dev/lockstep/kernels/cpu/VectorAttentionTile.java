@@ -17,6 +17,7 @@ final class VectorAttentionTile {
     private final AttentionTile tile;
     private final HeadGroups heads;
     private final CpuPagedKv kv;
+    private final KvFactors kvFactors;
     private final int headSize;
     private final int group;
     private final int vectors;
@@ -34,10 +35,16 @@ final class VectorAttentionTile {
     private final long wideScales;
 
     VectorAttentionTile(
-            AttentionTile tile, HeadGroups heads, CpuPagedKv kv, int layer, long scratch) {
+            AttentionTile tile,
+            HeadGroups heads,
+            CpuPagedKv kv,
+            int layer,
+            KvFactors kvFactors,
+            long scratch) {
         this.tile = tile;
         this.heads = heads;
         this.kv = kv;
+        this.kvFactors = kvFactors;
         headSize = heads.shape().headSize();
         group = heads.size(tile.kvHead());
         vectors = tile.tokens() * group;
@@ -56,7 +63,7 @@ final class VectorAttentionTile {
     }
 
     void scaleQueries(long qkv, long stride) {
-        float scale = heads.shape().scale();
+        float scale = heads.shape().scale() * kvFactors.ofKeys(tile.kvHead());
         for (int m = 0; m < vectors; m++) {
             int head = MEMORY.get(INT, heads.address(tile.kvHead()) + m % group * 4L);
             long from = qkv + (tile.token() + m / group) * stride * 4 + (long) head * headSize * 4;
@@ -77,7 +84,7 @@ final class VectorAttentionTile {
                 BlockLoops.mergeState(states + m * stateBytes, later + m * stateBytes, stateBytes);
             }
         }
-        VectorAttentionOps.writeAll(tile, heads, states, sinks, out, outStride);
+        VectorAttentionOps.writeAll(tile, heads, kvFactors, states, sinks, out, outStride);
     }
 
     void computeSegment(int segment, long states) {

@@ -52,7 +52,7 @@ enum WeightFormat {
         return switch (compute) {
             case F32, BF16 ->
                     type.isQuantized() ? valueOf(type + "_" + compute) : valueOf(compute.name());
-            case F16, I32, I8 ->
+            case F16, I32, I8, FP8 ->
                     throw new IllegalArgumentException(
                             "compute type %s, must be F32 or BF16".formatted(compute));
         };

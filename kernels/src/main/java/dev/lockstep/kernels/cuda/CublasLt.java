@@ -214,7 +214,7 @@ public final class CublasLt implements AutoCloseable {
         return switch (type) {
             case F32 -> F32;
             case BF16 -> BF16;
-            case F16, I32, I8 ->
+            case F16, I32, I8, FP8 ->
                     throw new IllegalArgumentException("no product of " + type + " is offered");
         };
     }

@@ -9,6 +9,7 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.KvScales;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.RotaryTable;
@@ -218,7 +219,9 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
             RotaryTable rotary,
             Tensor positions,
             PagedKv kv,
-            int layer) {
+            int layer,
+            Optional<KvScales> scales) {
+        KvScales.requireFor(scales, kv.layout());
         CudaAttentionPlan own = requireOwn(plan, qkv);
         CudaPagedKv cache = requireCache(kv, layer);
         int tokens = own.batch().tokens();
@@ -252,8 +255,10 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
             Tensor qkv,
             PagedKv kv,
             int layer,
+            Optional<KvScales> scales,
             Optional<Tensor> sinks,
             Tensor out) {
+        KvScales.requireFor(scales, kv.layout());
         CudaAttentionPlan own = requireOwn(plan, qkv);
         CudaPagedKv cache = requireCache(kv, layer);
         int tokens = own.batch().tokens();

@@ -69,7 +69,7 @@ final class CudaPagedKv implements PagedKv {
     static void requireSupported(KvLayout layout) {
         switch (layout.type()) {
             case F32, F16, BF16 -> {}
-            case I32, I8 ->
+            case I32, I8, FP8 ->
                     throw new IllegalArgumentException(
                             "KV type %s, must be %s, %s or %s"
                                     .formatted(layout.type(), DType.F32, DType.F16, DType.BF16));

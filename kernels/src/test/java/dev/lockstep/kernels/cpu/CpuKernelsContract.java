@@ -56,7 +56,7 @@ interface CpuKernelsContract
     }
 
     @Override
-    default boolean storesQ8() {
+    default boolean storesCodes() {
         return true;
     }
 

@@ -19,6 +19,7 @@ final class CpuPagedKvTest {
     void theNullBlockIsNeverWritten() {
         requireNullBlock(DType.F16);
         requireNullBlock(DType.I8);
+        requireNullBlock(DType.FP8);
     }
 
     private static void requireNullBlock(DType type) {
@@ -56,6 +57,12 @@ final class CpuPagedKvTest {
         assertEquals(
                 "q8 keys and values of heads of 48, must be a multiple of 32",
                 refused.getMessage());
+    }
+
+    @Test
+    void anElementOfFp8TakesAByteInAHeadOfAnySize() {
+        var layout = new KvLayout(3, 2, 20, DType.FP8, 16);
+        assertEquals(3 * 2 * 16 * 2 * 20, layout.bytesPerBlock());
     }
 
     @Test

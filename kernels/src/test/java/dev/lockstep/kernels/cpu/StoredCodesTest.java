@@ -5,22 +5,20 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
-import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.AttentionReference;
 import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.KvLayout;
-import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.TestDevice;
 import dev.lockstep.kernels.TestValues;
-import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /// Keys and values of q8 as they lie in memory.
 class StoredCodesTest {
     private static final int SIZE = 64;
-    private static final int TOKENS = 5;
+    private static final int TOKENS = StoredBlock.TOKENS;
     private static final AttentionShape SHAPE = new AttentionShape(new int[] {0}, 1, SIZE, 1);
     private static final KvLayout LAYOUT = new KvLayout(1, 1, SIZE, DType.I8, CpuPagedKv.BLOCK);
 
@@ -78,32 +76,9 @@ class StoredCodesTest {
         return token;
     }
 
-    /// Returns the bytes of block 1 after the rows of its first tokens were stored, not rotated.
     private static byte[] stored(InstructionSet set, float[] rows) {
         try (var device = new TestDevice(OpenKernels.of(set, 1))) {
-            AttentionBackend backend = device.kernels().attention(SHAPE, LAYOUT);
-            var kv = (CpuPagedKv) device.kernels().allocateKv(LAYOUT, 2);
-            device.atClose(kv::close);
-            var batch =
-                    new PagedBatch(
-                            1,
-                            TOKENS,
-                            device.ints(1, 2, 0, TOKENS),
-                            device.ints(1, 1, 0),
-                            device.ints(1, 1, 0),
-                            device.ints(1, 1, 1));
-            float[] ones = {1};
-            float[] zeros = {0};
-            backend.rotateAndStore(
-                    backend.plan(batch),
-                    device.floats(TOKENS, SHAPE.qkvColumns(), rows),
-                    device.kernels().prepareRotary(new float[][] {ones}, new float[][] {zeros}),
-                    device.zeros(DType.I32, 1, TOKENS),
-                    kv,
-                    0);
-            return AllMemory.SEGMENT
-                    .asSlice(kv.address(0, 0) + kv.blockBytes(), kv.blockBytes())
-                    .toArray(ValueLayout.JAVA_BYTE);
+            return StoredBlock.bytes(device, SHAPE, LAYOUT, Optional.empty(), rows);
         }
     }
 

@@ -86,6 +86,9 @@ final class TwinTest {
         // A single group, and several.
         requireSameAttention(32, DType.I8, 530);
         requireSameAttention(96, DType.I8, 90);
+        requireSameAttention(32, DType.FP8, 530);
+        requireSameAttention(20, DType.FP8, 70);
+        requireSameAttention(128, DType.FP8, 70);
     }
 
     @ParameterizedTest
@@ -193,7 +196,7 @@ final class TwinTest {
     void windowsAndSoftCapsHaveTheSameBits() {
         for (int window : new int[] {5, 16, 40, 520}) {
             var shape = new AttentionShape(new int[] {0, 0, 0, 1}, 2, 32, 0.3f, window, 2f);
-            for (DType type : new DType[] {DType.F32, DType.F16, DType.I8}) {
+            for (DType type : new DType[] {DType.F32, DType.F16, DType.I8, DType.FP8}) {
                 requireSame(set -> attention(set, shape, type, 600), type + ", window " + window);
             }
         }
@@ -205,7 +208,7 @@ final class TwinTest {
             var shape =
                     new AttentionShape(
                             new int[] {0, 0, 0, 1}, 2, 32, 0.3f, side + 1, side, 0, false);
-            for (DType type : new DType[] {DType.F32, DType.F16, DType.I8}) {
+            for (DType type : new DType[] {DType.F32, DType.F16, DType.I8, DType.FP8}) {
                 requireSame(set -> ahead(set, shape, type, 600), type + ", side " + side);
             }
         }
@@ -298,6 +301,9 @@ final class TwinTest {
         try (var device = new TestDevice(OpenKernels.of(set, 2))) {
             float[] sinks = {-1, 0.5f, 3, 20};
             var run = new AttentionRun(device, shape, type, 1, 5).withSinks(sinks);
+            if (type == DType.FP8) {
+                run.withKvScales(new float[] {0.3f, 1.7f}, new float[] {5, 0.1f});
+            }
             run.step(new Chunk(0, 0, length), new Chunk(1, 0, 19));
             run.step(new Chunk(0, length, 1), new Chunk(1, 19, 1));
             return run.outputs(0, length + 1);

@@ -31,7 +31,7 @@ record DeviceValues(DType type, MemorySegment memory) {
             case F16 -> Float.float16ToFloat(memory.getAtIndex(ValueLayout.JAVA_SHORT, index));
             case BF16 ->
                     Float.intBitsToFloat(memory.getAtIndex(ValueLayout.JAVA_SHORT, index) << 16);
-            case I32, I8 -> throw new IllegalArgumentException(type + " is not a float");
+            case I32, I8, FP8 -> throw new IllegalArgumentException(type + " is not a float");
         };
     }
 
@@ -45,7 +45,7 @@ record DeviceValues(DType type, MemorySegment memory) {
                             ValueLayout.JAVA_SHORT,
                             index,
                             (short) (Float.floatToRawIntBits(Rounding.of(value, type)) >>> 16));
-            case I32, I8 -> throw new IllegalArgumentException(type + " is not a float");
+            case I32, I8, FP8 -> throw new IllegalArgumentException(type + " is not a float");
         }
     }
 
@@ -56,7 +56,7 @@ record DeviceValues(DType type, MemorySegment memory) {
                     case F32 -> 2e-6;
                     case F16 -> 0x1p-11;
                     case BF16 -> 0x1p-8;
-                    case I32, I8 -> 0;
+                    case I32, I8, FP8 -> 0;
                 };
         return relative * Math.abs(value) + 2e-6;
     }

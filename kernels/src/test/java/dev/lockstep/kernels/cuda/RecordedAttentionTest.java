@@ -147,9 +147,11 @@ final class RecordedAttentionTest {
                         () -> kernels.attention(ahead, new KvLayout(1, 1, 16, DType.F32, BLOCK)));
         assertEquals("attention to later tokens has no kernels on a GPU", refused.getMessage());
         var shape = new AttentionShape(new int[] {0}, 1, 16, 1);
-        assertThrows(
-                IllegalArgumentException.class,
-                () -> kernels.attention(shape, new KvLayout(1, 1, 16, DType.I8, BLOCK)));
+        for (DType type : List.of(DType.I8, DType.FP8)) {
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> kernels.attention(shape, new KvLayout(1, 1, 16, type, BLOCK)));
+        }
     }
 
     /// The tensors of a decode step of [#ROWS] rows, which stay where they are.

@@ -26,7 +26,9 @@ import java.util.Optional;
 /// out     = Wo · (Wv · latent)
 /// ```
 ///
-/// Prefill and decode absorb alike, so that a token has the same bits in any chunk (law 6).
+/// Prefill and decode absorb alike, so that a token has the same bits in any chunk (law 6). A cache
+/// of FP8 has no scales here: checkpoints have those of expanded keys and values, which it does not
+/// hold.
 ///
 /// @param heads of this rank
 /// @param queryLatent the projection to the latent of queries and its norm, where there is one

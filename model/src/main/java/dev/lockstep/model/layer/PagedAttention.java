@@ -9,6 +9,7 @@ import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.AttentionPlan;
 import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.KvScales;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.RotaryTable;
@@ -92,8 +93,8 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
             int firstToken,
             boolean kept) {
 
-        /// Rotates queries and keys, stores keys and values, and attends; reads and writes only the
-        /// tokens of these rows.
+        /// Rotates queries and keys, stores keys and values without scales, and attends; reads and
+        /// writes only the tokens of these rows.
         ///
         /// @param kvLayer the number of the layer in the KV group
         /// @param heads `[T, q + k + v columns]`
@@ -106,12 +107,19 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
                 Tensor positions,
                 Optional<Tensor> sinks,
                 Tensor out) {
-            store(kvLayer, heads, rotary, positions);
-            attend(kvLayer, heads, sinks, out);
+            store(kvLayer, heads, rotary, positions, Optional.empty());
+            attend(kvLayer, heads, Optional.empty(), sinks, out);
         }
 
         /// Rotates queries and keys, and stores keys and values.
-        void store(int kvLayer, Tensor heads, RotaryTable rotary, Tensor positions) {
+        ///
+        /// @param scales of the layer, where the blocks hold FP8
+        void store(
+                int kvLayer,
+                Tensor heads,
+                RotaryTable rotary,
+                Tensor positions,
+                Optional<KvScales> scales) {
             int end = firstToken + plan.batch().tokens();
             backend.rotateAndStore(
                     plan,
@@ -119,15 +127,21 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
                     rotary,
                     positions.columns(firstToken, end),
                     blocks,
-                    kept ? kvLayer : 0);
+                    kept ? kvLayer : 0,
+                    scales);
         }
 
         /// Attends with queries that are rotated, to keys and values that are stored.
-        void attend(int kvLayer, Tensor heads, Optional<Tensor> sinks, Tensor out) {
+        void attend(
+                int kvLayer,
+                Tensor heads,
+                Optional<KvScales> scales,
+                Optional<Tensor> sinks,
+                Tensor out) {
             int end = firstToken + plan.batch().tokens();
             int layer = kept ? kvLayer : 0;
             Tensor own = heads.rows(firstToken, end);
-            backend.attend(plan, own, blocks, layer, sinks, out.rows(firstToken, end));
+            backend.attend(plan, own, blocks, layer, scales, sinks, out.rows(firstToken, end));
         }
     }
 }

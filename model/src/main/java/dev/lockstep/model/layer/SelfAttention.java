@@ -5,6 +5,7 @@ import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.RowOrder;
 import dev.lockstep.checkpoint.WeightMatrix;
+import dev.lockstep.kernels.KvScales;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
@@ -34,6 +35,7 @@ import java.util.Optional;
 /// @param queryScale a factor of the queries by their position
 /// @param rotary has no dimensions if positions are not rotary, or not in this layer
 /// @param rotatedNorm norms after the rotation instead of before it
+/// @param kvScales with which keys and values are stored as FP8
 /// @param sinks a score for each query head of this rank that has no value
 public record SelfAttention(
         int kvGroup,
@@ -43,6 +45,7 @@ public record SelfAttention(
         Optional<QueryScale> queryScale,
         RotaryTable rotary,
         Optional<RotatedNorm> rotatedNorm,
+        Optional<KvScales> kvScales,
         Optional<Tensor> sinks,
         Linear.RowParallel output)
         implements ResidualBranch.Sublayer {
@@ -69,14 +72,14 @@ public record SelfAttention(
         Tensor positions = step.batch().positions();
         queryScale.ifPresent(each -> each.apply(heads.columns(0, queries), positions));
         List<PagedAttention.Rows> all = step.attention().get(kvGroup);
-        all.forEach(rows -> rows.store(kvLayer, heads, rotary, positions));
+        all.forEach(rows -> rows.store(kvLayer, heads, rotary, positions, kvScales));
         if (rotatedNorm.isPresent()) {
             // Normed keys take the place of those that were stored when they were rotated.
             normalize(rotatedNorm.get().norm(), heads, activations);
             RotaryTable none = rotatedNorm.get().none();
-            all.forEach(rows -> rows.store(kvLayer, heads, none, positions));
+            all.forEach(rows -> rows.store(kvLayer, heads, none, positions, kvScales));
         }
-        all.forEach(rows -> rows.attend(kvLayer, heads, sinks, attended));
+        all.forEach(rows -> rows.attend(kvLayer, heads, kvScales, sinks, attended));
         return attended;
     }
 
@@ -126,6 +129,7 @@ public record SelfAttention(
                 queryScale,
                 rotary,
                 rotatedNorm,
+                kvScales,
                 sinks,
                 output);
     }
@@ -140,6 +144,7 @@ public record SelfAttention(
                 Optional.of(added),
                 rotary,
                 rotatedNorm,
+                kvScales,
                 sinks,
                 output);
     }
@@ -148,7 +153,16 @@ public record SelfAttention(
     public SelfAttention withRotated(Weights weights, QueryKeyNorm added) {
         var norms = new RotatedNorm(added, weights.emptyRotaryTable());
         return new SelfAttention(
-                kvGroup, kvLayer, qkv, norm, queryScale, rotary, Optional.of(norms), sinks, output);
+                kvGroup,
+                kvLayer,
+                qkv,
+                norm,
+                queryScale,
+                rotary,
+                Optional.of(norms),
+                kvScales,
+                sinks,
+                output);
     }
 
     /// Returns this layer with sinks: scores that take their part of the softmax.
@@ -166,6 +180,7 @@ public record SelfAttention(
                 queryScale,
                 rotary,
                 rotatedNorm,
+                kvScales,
                 Optional.of(scores),
                 output);
     }
@@ -311,6 +326,7 @@ public record SelfAttention(
                 Optional.empty(),
                 rotary,
                 Optional.empty(),
+                weights.kvScales(layer),
                 Optional.empty(),
                 output);
     }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.KvScales;
+import java.util.Optional;
+
+/// The factors between keys and values and what is stored of them, by KV head.
+///
+/// @param keys address of a scale for each KV head, 0 for none
+/// @param values the same of values
+/// @param unit by which a stored element is multiplied besides its scale
+record KvFactors(long keys, long values, float unit) {
+    /// Kernels read a code of E4M3 as its value · 2^-8.
+    private static final float E4M3_UNIT = 0x1p8f;
+
+    static KvFactors of(DType type, Optional<KvScales> scales) {
+        return new KvFactors(
+                scales.map(each -> each.keys().pointer().address()).orElse(0L),
+                scales.map(each -> each.values().pointer().address()).orElse(0L),
+                type == DType.FP8 ? E4M3_UNIT : 1);
+    }
+
+    /// Returns by what keys of a head are divided before they are stored.
+    float keyScale(int kvHead) {
+        return scale(keys, kvHead);
+    }
+
+    float valueScale(int kvHead) {
+        return scale(values, kvHead);
+    }
+
+    /// Returns the factor of scores with stored keys.
+    float ofKeys(int kvHead) {
+        return keyScale(kvHead) * unit;
+    }
+
+    /// Returns the factor of sums of stored values.
+    float ofValues(int kvHead) {
+        return valueScale(kvHead) * unit;
+    }
+
+    private static float scale(long scales, int kvHead) {
+        return scales == 0 ? 1 : AllMemory.SEGMENT.get(AllMemory.FLOAT, scales + 4L * kvHead);
+    }
+}
