@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli.convert;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.checkpoint.Checkpoint;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+
+/// Reads converted models with the reference library of their form: gguf, or transformers with
+/// compressed-tensors. `-Dlockstep.python` names a Python that has them
+/// (`model/src/test/python/requirements-quantized.txt`); tests are skipped, with a line, where it
+/// has not.
+record ReferenceReader(String python, Path folder) {
+    private static final Path SCRIPT = Path.of("src/test/python/read_conversion.py");
+    private static final long SECONDS = 300;
+
+    /// Fails unless all packages are there; does not import them, which takes seconds.
+    private static final String FIND =
+            "import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in"
+                    + " ('torch', 'safetensors', 'gguf', 'transformers', 'compressed_tensors')))";
+
+    /// Returns a reader, or skips the test.
+    ///
+    /// @param folder where it writes
+    static ReferenceReader require(Path folder) throws Exception {
+        var reader = new ReferenceReader(System.getProperty("lockstep.python", "python3"), folder);
+        boolean imported;
+        try {
+            imported = reader.run(folder.resolve("import.log"), Stream.of("-c", FIND)) == 0;
+        } catch (IOException _) {
+            imported = false;
+        }
+        if (!imported) {
+            String reason =
+                    "%s has no torch, safetensors, gguf, transformers or compressed_tensors: name one that has them by -Dlockstep.python"
+                            .formatted(reader.python);
+            System.out.println("skipped: " + reason);
+            Assumptions.abort(reason);
+        }
+        return reader;
+    }
+
+    /// Returns folders with the tensors of some models as the reference libraries decode them, F32,
+    /// by their names in the models' files.
+    ///
+    /// @param config any configuration: Lockstep opens no folder without one
+    List<Checkpoint> read(List<Path> models, Path config) throws Exception {
+        Path target = Files.createDirectory(folder.resolve("as-they-are-read"));
+        Path log = folder.resolve("read.log");
+        int status =
+                run(
+                        log,
+                        Stream.concat(
+                                Stream.of(SCRIPT.toString(), target.toString()),
+                                models.stream().map(Path::toString)));
+        assertEquals(0, status, () -> text(log));
+        List<Checkpoint> read = new ArrayList<>();
+        for (Path model : models) {
+            Path own = target.resolve(model.getFileName());
+            Files.copy(config, own.resolve("config.json"));
+            read.add(Checkpoint.openFiles(own));
+        }
+        return read;
+    }
+
+    private int run(Path log, Stream<String> arguments) throws Exception {
+        Process process =
+                new ProcessBuilder(Stream.concat(Stream.of(python), arguments).toList())
+                        .redirectErrorStream(true)
+                        .redirectOutput(log.toFile())
+                        .start();
+        try {
+            assertTrue(process.waitFor(SECONDS, TimeUnit.SECONDS), () -> text(log));
+            return process.exitValue();
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    private static String text(Path log) {
+        try {
+            return Files.readString(log);
+        } catch (IOException e) {
+            return e.toString();
+        }
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli.convert;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.checkpoint.WeightMatrix;
+import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.model.StoredRows;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// The reference libraries read what a conversion wrote, and get the values that Lockstep computes
+/// with.
+@Tag("processes")
+class ReferenceReadingTest {
+    @TempDir Path folder;
+
+    private ReferenceReader reader;
+
+    @BeforeEach
+    void findReader() throws Exception {
+        reader = ReferenceReader.require(folder);
+    }
+
+    @Test
+    void foldersHaveTheValuesOfCompressedTensors() throws Exception {
+        Path source = Fixtures.require("models/llama");
+        List<Path> targets = new ArrayList<>();
+        for (String type : List.of("int4", "int8", "fp8", "mxfp4")) {
+            targets.add(convert(source, type, type, 32));
+        }
+        targets.add(convert(source, "int4-wide", "int4", 128));
+        for (Path target : targets) {
+            assertTrue(quantized(target) > 0, target::toString);
+        }
+        requireEqual(targets, source);
+    }
+
+    @Test
+    void filesHaveTheValuesOfGguf() throws Exception {
+        Path source = Fixtures.require("gguf/llama-F32.gguf");
+        Path folders = Fixtures.require("models");
+        List<Path> targets = new ArrayList<>();
+        for (Target each : Target.values()) {
+            if (each != Target.NONE) {
+                targets.add(convert(source, each.word() + ".gguf", each.word(), 32));
+            }
+        }
+        targets.add(convert(folders.resolve("llama"), "llama.gguf", "q4_k", 32));
+        targets.add(convert(folders.resolve("qwen2"), "qwen2.gguf", "q8_0", 32));
+        targets.add(convert(folders.resolve("gemma2"), "gemma2.gguf", "none", 32));
+        requireEqual(targets, folders.resolve("llama"));
+    }
+
+    private static long quantized(Path target) {
+        Checkpoint checkpoint = Checkpoint.open(target);
+        return checkpoint.tensorNames().stream()
+                .filter(name -> checkpoint.tensor(name).decoder().isPresent())
+                .count();
+    }
+
+    private void requireEqual(List<Path> targets, Path config) throws Exception {
+        List<Checkpoint> references = reader.read(targets, config.resolve("config.json"));
+        for (int i = 0; i < targets.size(); i++) {
+            requireEqual(Checkpoint.open(targets.get(i)), references.get(i));
+        }
+    }
+
+    private static void requireEqual(Checkpoint own, Checkpoint reference) {
+        assertEquals(own.tensorNames().size(), reference.tensorNames().size());
+        try (Kernels kernels = kernels()) {
+            var rows = new StoredRows(kernels);
+            for (String name : own.tensorNames()) {
+                WeightMatrix matrix = own.tensor(name);
+                // The stored name of a matrix in several parts is that of one of them.
+                String stored =
+                        matrix.decoder().isPresent()
+                                ? name
+                                : own.tensorInfo(name).orElseThrow().storedName();
+                float[] expected = values(rows, reference.tensor(stored));
+                float[] actual = values(rows, matrix);
+                if (matrix.decoder().isPresent() && isInteger(matrix.type())) {
+                    roundToHalf(actual);
+                }
+                assertArrayEquals(
+                        expected, actual, () -> "%s: %s".formatted(own.path(), matrix.name()));
+            }
+        }
+    }
+
+    private static boolean isInteger(TensorType type) {
+        return type == TensorType.Q4_0 || type == TensorType.Q8_0;
+    }
+
+    /// Rounds as compressed-tensors does: products of integers and f16 scales become f16. Lockstep
+    /// keeps them.
+    private static void roundToHalf(float[] values) {
+        for (int i = 0; i < values.length; i++) {
+            values[i] = Float.float16ToFloat(Float.floatToFloat16(values[i]));
+        }
+    }
+
+    /// Returns all values in the order of the file; all zeros are positive.
+    private static float[] values(StoredRows rows, WeightMatrix matrix) {
+        float[] values =
+                matrix.columns() == 1
+                        ? matrix.floats(0, matrix.rows())
+                        : rows.read(matrix, IntStream.range(0, matrix.rows()).toArray());
+        for (int i = 0; i < values.length; i++) {
+            values[i] += 0f;
+        }
+        return values;
+    }
+
+    private Path convert(Path source, String name, String type, int groupSize) {
+        Path target = folder.resolve(name);
+        new Conversion(
+                        source,
+                        target,
+                        Quantization.of(type, groupSize).orElseThrow(),
+                        List.of(),
+                        Optional.empty(),
+                        512,
+                        Method.ROUND)
+                .run(
+                        ReferenceReadingTest::kernels,
+                        1L << 30,
+                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+        return target;
+    }
+
+    private static Kernels kernels() {
+        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+    }
+}
