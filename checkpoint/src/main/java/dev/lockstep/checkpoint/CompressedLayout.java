@@ -77,6 +77,41 @@ public sealed interface CompressedLayout {
         }
     }
 
+    /// Symmetric codes of 8 bits with an f16 scale for each row; activations are rounded to 8 bits
+    /// as they come, with a scale for each token.
+    record Int8Rows() implements CompressedLayout {
+        @Override
+        public List<Part> parts(WeightMatrix matrix) {
+            return rows(matrix, "I8", scaleType(matrix));
+        }
+
+        @Override
+        public String format() {
+            return "int-quantized";
+        }
+
+        @Override
+        public int groupSize(WeightMatrix matrix) {
+            return matrix.columns();
+        }
+
+        @Override
+        public void describe(ObjectNode group) {
+            weights(group, 8, "int", "channel");
+            activations(group, "int");
+        }
+
+        @Override
+        public TensorType scaleType(WeightMatrix matrix) {
+            return TensorType.F16;
+        }
+
+        @Override
+        public String toString() {
+            return "int8 with a scale for each row";
+        }
+    }
+
     /// FP8 in E4M3 with a scale for each row in the type of the matrix; activations are rounded to
     /// it as they come, with a scale for each token.
     record Fp8() implements CompressedLayout {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli;
 
+import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.convert.Conversion;
 import dev.lockstep.cli.convert.Method;
@@ -57,6 +58,14 @@ final class ConvertCommand extends Command {
                             "limit of tokens read from the file of --calibrate")
                     .orElse("32768");
 
+    private static final Key<Double> SMOOTH_ALPHA =
+            Key.decimal(
+                            "smooth-alpha",
+                            0,
+                            1,
+                            "how much of the range of inputs weights take, for smoothquant-w8a8")
+                    .orElse("0.5");
+
     private static final SettingsSpec SPEC =
             SettingsSpec.of(
                             QUANTIZE,
@@ -65,6 +74,7 @@ final class ConvertCommand extends Command {
                             CALIBRATE,
                             METHOD,
                             CALIBRATION_TOKENS,
+                            SMOOTH_ALPHA,
                             ProcessKeys.THREADS)
                     .takingArguments("SOURCE TARGET");
 
@@ -75,9 +85,9 @@ final class ConvertCommand extends Command {
                 SOURCE TARGET --quantize=TYPE
 
                 Writes SOURCE anew with matrices of another type: a .gguf file or a folder as a .gguf file
-                (none: a folder's matrices keep their types), a folder as a folder with int4, int8, fp8
-                or mxfp4 as compressed-tensors stores them. A run that was interrupted goes on where
-                it stopped when it is started again.\
+                (none: a folder's matrices keep their types), a folder as a folder with int4, int8, fp8,
+                mxfp4 or smoothquant-w8a8 as compressed-tensors stores them. A run that was
+                interrupted goes on where it stopped when it is started again.\
                 """,
                 "write a model anew with quantized matrices",
                 SPEC);
@@ -96,13 +106,18 @@ final class ConvertCommand extends Command {
         Path target = Path.of(settings.arguments().get(1));
         Terminal terminal = Terminal.standardError();
         Quantization quantize =
-                Quantization.of(settings.value(QUANTIZE), settings.value(GROUP_SIZE))
+                Quantization.of(
+                                settings.value(QUANTIZE),
+                                settings.value(GROUP_SIZE),
+                                settings.value(SMOOTH_ALPHA).floatValue())
                         .orElseThrow(() -> unknown(settings.value(QUANTIZE)));
         requireForm(
                 settings.value(QUANTIZE),
                 quantize,
                 Path.of(settings.arguments().getFirst()),
                 target);
+        requireUse(settings, quantize);
+        Method method = method(settings, quantize);
         ModelChoice source =
                 ModelChoice.ofUser("SOURCE", settings.arguments().getFirst(), terminal);
         requireForm(settings.value(QUANTIZE), quantize, source.path(), target);
@@ -117,7 +132,7 @@ final class ConvertCommand extends Command {
                                 ? Optional.of(Path.of(settings.value(CALIBRATE)))
                                 : Optional.empty(),
                         settings.value(CALIBRATION_TOKENS),
-                        method(settings));
+                        method);
         conversion
                 .run(
                         () -> CpuKernels.open(CpuOptions.ofThreads(threads)),
@@ -127,8 +142,37 @@ final class ConvertCommand extends Command {
         return ExitCode.OK;
     }
 
-    private static Method method(Settings settings) {
+    /// Refuses settings of other quantizations.
+    private static void requireUse(Settings settings, Quantization quantize) {
+        boolean groups =
+                quantize instanceof Quantization.Folder folder
+                        && folder.layout() instanceof CompressedLayout.Groups;
+        if (settings.isGiven(GROUP_SIZE) && !groups) {
+            throw new SettingsException(
+                    "--group-size is for int4 and int8; --quantize=%s has groups of its own"
+                            .formatted(settings.value(QUANTIZE)));
+        }
+        if (settings.isGiven(SMOOTH_ALPHA) && !(quantize instanceof Quantization.Smoothed)) {
+            throw new SettingsException(
+                    "--smooth-alpha is for %s; --quantize=%s smooths nothing"
+                            .formatted(Quantization.SMOOTHED, settings.value(QUANTIZE)));
+        }
+    }
+
+    private static Method method(Settings settings, Quantization quantize) {
         boolean texts = settings.isGiven(CALIBRATE);
+        if (quantize instanceof Quantization.Smoothed) {
+            if (settings.isGiven(METHOD)) {
+                throw new SettingsException(
+                        "--quantize=%s is a method of its own: leave --method out"
+                                .formatted(Quantization.SMOOTHED));
+            }
+            if (!texts) {
+                throw new SettingsException(
+                        "--quantize=%s needs --calibrate".formatted(Quantization.SMOOTHED));
+            }
+            return Method.ROUND;
+        }
         if (!settings.isGiven(METHOD)) {
             return texts ? Method.GPTQ : Method.ROUND;
         }
@@ -174,7 +218,7 @@ final class ConvertCommand extends Command {
                                     .formatted(source));
                 }
             }
-            case Quantization.Folder _ -> {
+            case Quantization.Folder _, Quantization.Smoothed _ -> {
                 if (fromFile || toFile) {
                     throw new SettingsException(
                             "--quantize=%s converts a folder in Hugging Face layout to another one; %s is a .gguf file"

@@ -33,7 +33,8 @@ import java.util.stream.IntStream;
 /// @param keep patterns of the names of tensors that stay as they are
 /// @param calibrate lines `{"text": …}`, if errors are to be passed on
 /// @param calibrationTokens what is read of them at most
-/// @param method how weights are chosen; [Method#ROUND] exactly without texts
+/// @param method how weights are chosen; [Method#ROUND] exactly without texts, and with
+///   [Quantization.Smoothed], whose texts smooth inputs
 public record Conversion(
         Path source,
         Path target,
@@ -64,9 +65,7 @@ public record Conversion(
                     "%s exists: remove it first".formatted(quantize.complete(target)));
         }
         ModelSource model = ModelSource.open(source).requireLoadable(1);
-        if (method == Method.AWQ) {
-            InputScales.requireSupported(model.config().architecture());
-        }
+        Optional<ScaledLinks> links = links(model.config().architecture());
         Optional<CalibrationText> text =
                 calibrate.map(
                         file ->
@@ -82,28 +81,40 @@ public record Conversion(
                             quantize.open(source, target, this::isKept, origin()),
                             ConvertedModel::close);
             Optional<Calibration> calibration =
-                    text.map(
-                            each ->
-                                    owned.add(
-                                            new Calibration(
-                                                    model,
-                                                    each,
-                                                    kernels.get(),
-                                                    maxCalibrationBytes,
-                                                    terminal),
-                                            Calibration::close));
+                    quantize instanceof Quantization.Smoothed
+                            ? Optional.empty()
+                            : text.map(
+                                    each ->
+                                            owned.add(
+                                                    new Calibration(
+                                                            model,
+                                                            each,
+                                                            kernels.get(),
+                                                            maxCalibrationBytes,
+                                                            terminal),
+                                                    Calibration::close));
             List<ConvertedModel.Tensor> tensors = converted.tensors();
+            Optional<InputScales.Rule> rule =
+                    quantize instanceof Quantization.Smoothed smoothed
+                            ? text.map(
+                                    each ->
+                                            new SmoothQuantRule(
+                                                    new InputMaxima(
+                                                            model, each, kernels.get(), terminal),
+                                                    smoothed.smoothing(),
+                                                    rows))
+                            : calibration.map(each -> new AwqRule(each, rows));
             Optional<InputScales> scales =
-                    method == Method.AWQ
-                            ? calibration.map(each -> new InputScales(tensors, each, rows))
-                            : Optional.empty();
+                    links.flatMap(
+                            each -> rule.map(chosen -> new InputScales(tensors, each, chosen)));
             for (int i = converted.done(); i < tensors.size(); i++) {
                 ConvertedModel.Tensor tensor = tensors.get(i);
                 terminal.progress("writing " + target.getFileName(), i, tensors.size());
                 Factors factors =
                         new Factors(
                                 scales.flatMap(each -> each.ofColumns(tensor.name())),
-                                scales.flatMap(each -> each.ofRows(tensor.name())));
+                                scales.flatMap(each -> each.ofRows(tensor.name())),
+                                scales.map(each -> each.offset(tensor.name())).orElse(0f));
                 Optional<RowFormat> format =
                         tensor.format().isEmpty() && factors.rows().isPresent()
                                 ? Optional.of(RowFormat.of(tensor.source().type()))
@@ -120,9 +131,7 @@ public record Conversion(
                                 method == Method.GPTQ
                                         ? calibration.flatMap(each -> each.of(tensor.name()))
                                         : Optional.empty();
-                        if (calibration.isPresent()
-                                && feedback.isEmpty()
-                                && factors.columns().isEmpty()) {
+                        if (text.isPresent() && feedback.isEmpty() && factors.columns().isEmpty()) {
                             uncalibrated.add(tensor.name());
                         }
                         var quantizer = new MatrixQuantizer(blocks, feedback);
@@ -144,7 +153,18 @@ public record Conversion(
             terminal.endLine();
         }
         owned.close();
-        return report(summary, uncalibrated, method);
+        return report(summary, uncalibrated);
+    }
+
+    /// Returns which tensors take the divisors of inputs, if any are scaled.
+    private Optional<ScaledLinks> links(String architecture) {
+        if (quantize instanceof Quantization.Smoothed) {
+            return Optional.of(
+                    ScaledLinks.of(architecture, "--quantize=" + Quantization.SMOOTHED).ofNorms());
+        }
+        return method == Method.AWQ
+                ? Optional.of(ScaledLinks.of(architecture, "--method=awq"))
+                : Optional.empty();
     }
 
     private static void write(
@@ -184,14 +204,15 @@ public record Conversion(
     ///
     /// @param columns factors of its columns
     /// @param rows divisors of its rows
-    private record Factors(Optional<float[]> columns, Optional<float[]> rows) {
+    /// @param offset added to its values before they are divided, and subtracted afterwards
+    private record Factors(Optional<float[]> columns, Optional<float[]> rows, float offset) {
         void apply(float[] values, int[] sources, int width) {
             for (int i = 0; i < values.length; i++) {
                 if (columns.isPresent()) {
                     values[i] *= columns.get()[i % width];
                 }
                 if (rows.isPresent()) {
-                    values[i] /= rows.get()[sources[i / width]];
+                    values[i] = (values[i] + offset) / rows.get()[sources[i / width]] - offset;
                 }
             }
         }
@@ -230,17 +251,19 @@ public record Conversion(
         }
     }
 
-    private static List<String> report(String summary, List<String> uncalibrated, Method method) {
-        return uncalibrated.isEmpty()
-                ? List.of(summary)
-                : List.of(
-                        summary,
-                        "%d matrices, such as %s, were rounded without calibration: %s"
-                                .formatted(
-                                        uncalibrated.size(),
-                                        uncalibrated.getFirst(),
-                                        method == Method.AWQ
-                                                ? "nothing before them takes their scales"
-                                                : "their inputs are not observed"));
+    private List<String> report(String summary, List<String> uncalibrated) {
+        if (uncalibrated.isEmpty()) {
+            return List.of(summary);
+        }
+        String reason =
+                quantize instanceof Quantization.Smoothed
+                        ? "their inputs come from no norm"
+                        : method == Method.AWQ
+                                ? "nothing before them takes their scales"
+                                : "their inputs are not observed";
+        return List.of(
+                summary,
+                "%d matrices, such as %s, were rounded without calibration: %s"
+                        .formatted(uncalibrated.size(), uncalibrated.getFirst(), reason));
     }
 }

@@ -11,6 +11,7 @@ import dev.lockstep.model.quant.CodedFormat;
 import dev.lockstep.model.quant.FloatFormat;
 import dev.lockstep.model.quant.GroupFormat;
 import dev.lockstep.model.quant.RowFormat;
+import dev.lockstep.model.quant.SignedRowFormat;
 import java.io.ByteArrayOutputStream;
 import java.nio.file.Path;
 import java.util.List;
@@ -73,6 +74,7 @@ record FolderModel(
         int columns = layout.groupSize(matrix);
         return switch (layout) {
             case CompressedLayout.Groups groups -> new GroupFormat(groups.bits(), columns);
+            case CompressedLayout.Int8Rows _ -> new SignedRowFormat(columns);
             case CompressedLayout.Fp8 fp8 -> FloatFormat.fp8(columns, fp8.scaleType(matrix));
             case CompressedLayout.Mxfp4 _ -> FloatFormat.mxfp4(columns);
         };

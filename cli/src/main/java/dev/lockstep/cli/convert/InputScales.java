@@ -2,100 +2,46 @@
 package dev.lockstep.cli.convert;
 
 import dev.lockstep.checkpoint.TensorType;
-import dev.lockstep.checkpoint.WeightMatrix;
-import dev.lockstep.cli.console.UnusableException;
-import dev.lockstep.model.StoredRows;
 import dev.lockstep.model.quant.BlockFormat;
-import dev.lockstep.model.quant.InputProducts;
 import dev.lockstep.model.quant.PlainFormat;
-import dev.lockstep.model.quant.ScaleSearch;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.util.ArrayList;
+import dev.lockstep.model.quant.RowFormat;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /// The scales by which columns of a model's matrices are multiplied, and the tensors that make
-/// their inputs divided: a norm for q, k and v and for gate and up, and up for down.
+/// their inputs divided: a norm for q, k and v and for gate and up, v for o, and up for down.
 ///
 /// The scales of a norm follow from its stored values, which are rounded: their product is exact.
 final class InputScales {
-    /// Architectures in which these inputs have no other reader and the norms multiply by their
-    /// weights.
-    private static final Set<String> ARCHITECTURES =
-            Set.of(
-                    "GraniteForCausalLM",
-                    "LlamaForCausalLM",
-                    "MistralForCausalLM",
-                    "Phi3ForCausalLM",
-                    "Qwen2ForCausalLM",
-                    "Qwen3ForCausalLM",
-                    "SeedOssForCausalLM",
-                    "SmolLM3ForCausalLM",
-                    "granite",
-                    "llama",
-                    "phi3",
-                    "qwen2",
-                    "qwen3",
-                    "seed_oss",
-                    "smollm3");
-
-    private static final int SAMPLES = 32;
-
-    /// A tensor and the matrices that multiply what it makes, by their names in a layer.
-    private record Link(String producer, List<String> consumers) {}
-
-    private static final List<Link> LINKS =
-            List.of(
-                    new Link(
-                            "input_layernorm",
-                            List.of(
-                                    "self_attn.q_proj",
-                                    "self_attn.k_proj",
-                                    "self_attn.v_proj",
-                                    "self_attn.qkv_proj")),
-                    new Link(
-                            "post_attention_layernorm",
-                            List.of("mlp.gate_proj", "mlp.up_proj", "mlp.gate_up_proj")),
-                    new Link("mlp.up_proj", List.of("mlp.down_proj")));
+    /// How the scales of matrices with the same inputs are chosen; empty if they are not scaled.
+    interface Rule {
+        Optional<float[]> scales(List<ConvertedModel.Tensor> consumers);
+    }
 
     private final Map<String, ConvertedModel.Tensor> tensors = new HashMap<>();
-    private final Calibration calibration;
-    private final StoredRows rows;
+    private final ScaledLinks links;
+    private final Rule rule;
 
     /// The scales of the layer that was last asked for, by the name of the producer.
     private final Map<String, Optional<float[]>> found = new HashMap<>();
 
     private String layer = "";
 
-    /// @throws UnusableException if models of an architecture are not scaled
-    static void requireSupported(String architecture) {
-        if (!ARCHITECTURES.contains(architecture)) {
-            throw new UnusableException(
-                    "--method=awq: %s is none of %s"
-                            .formatted(
-                                    architecture,
-                                    String.join(", ", ARCHITECTURES.stream().sorted().toList())));
-        }
-    }
-
-    InputScales(List<ConvertedModel.Tensor> tensors, Calibration calibration, StoredRows rows) {
+    InputScales(List<ConvertedModel.Tensor> tensors, ScaledLinks links, Rule rule) {
         tensors.forEach(each -> this.tensors.put(each.name(), each));
-        this.calibration = calibration;
-        this.rows = rows;
+        this.links = links;
+        this.rule = rule;
     }
 
     /// Returns what the columns of a matrix are multiplied by.
     Optional<float[]> ofColumns(String name) {
-        return LINKS.stream()
+        return links.links().stream()
                 .flatMap(
                         link ->
-                                link.consumers.stream()
+                                link.consumers().stream()
                                         .filter(each -> name.endsWith("." + each + ".weight"))
                                         .flatMap(
                                                 each ->
@@ -104,103 +50,98 @@ final class InputScales {
                 .findFirst();
     }
 
-    /// Returns what the rows of a tensor are divided by: values of a norm or a bias, rows of up.
+    /// Returns what the rows of a tensor are divided by: values of a norm or a bias, rows of v or
+    /// up.
     Optional<float[]> ofRows(String name) {
-        return LINKS.stream()
+        return links.links().stream()
                 .flatMap(
                         link ->
                                 Stream.of(".weight", ".bias")
-                                        .filter(end -> name.endsWith("." + link.producer + end))
+                                        .filter(end -> name.endsWith("." + link.producer() + end))
                                         .flatMap(
                                                 end ->
                                                         scales(
-                                                                prefix(name, link.producer, end),
+                                                                prefix(name, link.producer(), end),
                                                                 link)
                                                                 .stream()))
                 .findFirst();
+    }
+
+    /// Returns what is added to the values of a tensor before they are scaled, and subtracted
+    /// afterwards: 1 for a norm whose stored weights are smaller by 1 than its factors.
+    float offset(String name) {
+        boolean isNorm =
+                links.links().stream()
+                        .anyMatch(
+                                link ->
+                                        link.isNorm()
+                                                && name.endsWith(
+                                                        "." + link.producer() + ".weight"));
+        return isNorm ? links.normOffset() : 0;
     }
 
     private static String prefix(String name, String part, String end) {
         return name.substring(0, name.length() - part.length() - end.length());
     }
 
-    private Optional<float[]> scales(String prefix, Link link) {
+    private Optional<float[]> scales(String prefix, ScaledLinks.Link link) {
         if (!prefix.equals(layer)) {
             layer = prefix;
             found.clear();
         }
-        Optional<float[]> known = found.get(link.producer);
+        Optional<float[]> known = found.get(link.producer());
         if (known == null) {
             known = search(prefix, link);
-            found.put(link.producer, known);
+            found.put(link.producer(), known);
         }
         return known;
     }
 
-    private Optional<float[]> search(String prefix, Link link) {
-        ConvertedModel.Tensor producer = tensors.get(prefix + link.producer + ".weight");
+    private Optional<float[]> search(String prefix, ScaledLinks.Link link) {
+        ConvertedModel.Tensor producer = tensors.get(prefix + link.producer() + ".weight");
         List<ConvertedModel.Tensor> consumers =
-                link.consumers.stream()
+                link.consumers().stream()
                         .map(each -> tensors.get(prefix + each + ".weight"))
                         .filter(each -> each != null)
                         .toList();
-        if (producer == null || consumers.isEmpty() || isKeptMatrix(producer)) {
+        // With grouped queries several heads of o read the same rows of v.
+        if (producer == null
+                || consumers.isEmpty()
+                || isKeptMatrix(producer)
+                || producer.source().rows() != consumers.getFirst().source().columns()) {
             return Optional.empty();
         }
-        Optional<InputProducts> products = calibration.products(consumers.getFirst().name());
-        if (products.isEmpty()
-                || !(consumers.getFirst().format().orElse(null) instanceof BlockFormat format)
-                || !consumers.stream()
-                        .allMatch(each -> each.format().equals(consumers.getFirst().format()))) {
+        Optional<RowFormat> format = consumers.getFirst().format();
+        if (!(format.orElse(null) instanceof BlockFormat)
+                || !consumers.stream().allMatch(each -> each.format().equals(format))) {
             return Optional.empty();
         }
-        List<float[]> samples = new ArrayList<>();
-        consumers.forEach(each -> sample(each.source(), samples));
-        float[] scales = ScaleSearch.best(products.get(), format, samples);
-        return Optional.of(producer.source().columns() == 1 ? stored(producer, scales) : scales);
+        Optional<float[]> scales = rule.scales(consumers);
+        return link.isNorm() ? scales.map(each -> stored(producer, each)) : scales;
     }
 
     private static boolean isKeptMatrix(ConvertedModel.Tensor producer) {
         return producer.source().columns() > 1 && producer.format().isEmpty();
     }
 
-    private void sample(WeightMatrix matrix, List<float[]> samples) {
-        int count = Math.min(SAMPLES, matrix.rows());
-        int[] chosen =
-                IntStream.range(0, count)
-                        .map(i -> (int) ((long) i * matrix.rows() / count))
-                        .toArray();
-        float[] values = rows.read(matrix, chosen);
-        for (int i = 0; i < count; i++) {
-            float[] row = new float[matrix.columns()];
-            System.arraycopy(values, i * row.length, row, 0, row.length);
-            samples.add(row);
-        }
-    }
-
     /// Returns the scales that the rounded weights of a norm have.
-    private static float[] stored(ConvertedModel.Tensor norm, float[] scales) {
+    private float[] stored(ConvertedModel.Tensor norm, float[] scales) {
+        float offset = links.normOffset();
         float[] weights = norm.source().floats(0, norm.source().rows());
         float[] divided = new float[weights.length];
         for (int i = 0; i < weights.length; i++) {
-            divided[i] = weights[i] / scales[i];
+            weights[i] += offset;
+            divided[i] = weights[i] / scales[i] - offset + norm.added();
         }
         TensorType type =
                 norm.format().orElse(null) instanceof PlainFormat plain
                         ? plain.type()
                         : norm.source().type();
-        ByteBuffer bytes =
-                ByteBuffer.wrap(new PlainFormat(type).encode(divided))
-                        .order(ByteOrder.LITTLE_ENDIAN);
+        float[] rounded = new PlainFormat(type).rounded(divided);
         float[] exact = new float[weights.length];
         for (int i = 0; i < weights.length; i++) {
-            float rounded =
-                    switch (type) {
-                        case F16 -> Float.float16ToFloat(bytes.getShort());
-                        case BF16 -> Float.intBitsToFloat(bytes.getShort() << 16);
-                        default -> bytes.getFloat();
-                    };
-            exact[i] = rounded == 0 || weights[i] == 0 ? 1 : weights[i] / rounded;
+            float factor = rounded[i] + offset - norm.added();
+            exact[i] = factor == 0 || weights[i] == 0 ? 1 : weights[i] / factor;
         }
         return exact;
     }

@@ -3,6 +3,7 @@ package dev.lockstep.cli.convert;
 
 import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.WeightMatrix;
+import dev.lockstep.model.quant.Smoothing;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.function.Predicate;
@@ -57,21 +58,56 @@ public sealed interface Quantization {
         }
     }
 
-    /// Returns the quantization of a name such as `q4_k` or `int4`.
+    /// A folder with weights and activations of 8 bits, whose inputs were smoothed for it by
+    /// SmoothQuant.
+    record Smoothed(Smoothing smoothing) implements Quantization {
+        private static final Folder FOLDER = new Folder(new CompressedLayout.Int8Rows());
+
+        @Override
+        public Path complete(Path target) {
+            return FOLDER.complete(target);
+        }
+
+        @Override
+        public ConvertedModel open(
+                Path source, Path target, Predicate<WeightMatrix> kept, String origin) {
+            return FOLDER.open(source, target, kept, origin);
+        }
+
+        @Override
+        public String toString() {
+            return "%s with alpha %s".formatted(SMOOTHED, smoothing.alpha());
+        }
+    }
+
+    /// The name of [Smoothed].
+    String SMOOTHED = "smoothquant-w8a8";
+
+    /// Returns the quantization of a name such as `q4_k` or `int4`, with the default settings of
+    /// those that have others.
     ///
     /// @param groupSize of integers
     static Optional<Quantization> of(String word, int groupSize) {
+        return of(word, groupSize, 0.5f);
+    }
+
+    /// Returns the quantization of a name such as `q4_k` or `int4`.
+    ///
+    /// @param groupSize of integers in groups
+    /// @param alpha of SmoothQuant
+    static Optional<Quantization> of(String word, int groupSize, float alpha) {
         return switch (word) {
             case "int4" -> Optional.of(new Folder(new CompressedLayout.Groups(4, groupSize)));
             case "int8" -> Optional.of(new Folder(new CompressedLayout.Groups(8, groupSize)));
             case "fp8" -> Optional.of(new Folder(new CompressedLayout.Fp8()));
             case "mxfp4" -> Optional.of(new Folder(new CompressedLayout.Mxfp4()));
+            case SMOOTHED -> Optional.of(new Smoothed(new Smoothing(alpha)));
             default -> Target.of(word).map(Gguf::new);
         };
     }
 
     /// Returns all names, separated by bars.
     static String words() {
-        return Target.words() + "|int4|int8|fp8|mxfp4";
+        return Target.words() + "|int4|int8|fp8|mxfp4|" + SMOOTHED;
     }
 }

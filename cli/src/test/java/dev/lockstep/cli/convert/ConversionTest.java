@@ -3,6 +3,7 @@ package dev.lockstep.cli.convert;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -27,6 +28,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -235,7 +237,14 @@ class ConversionTest {
 
     /// Scales of columns and their divisors cancel: bytes keep the model near, int4 too.
     @ParameterizedTest
-    @CsvSource({"llama, int8, 0.3", "llama, int4, 3", "qwen2, int8, 0.3", "phi3, int8, 0.3"})
+    @CsvSource({
+        "llama, int8, 0.3",
+        "llama, int4, 3",
+        "qwen2, int8, 0.3",
+        "phi3, int8, 0.3",
+        "gemma2, int8, 0.3",
+        "gemma3, int8, 0.3"
+    })
     void scaledColumnsAndTheirDivisorsCancel(String name, String type, float bound)
             throws Exception {
         Path source = Fixtures.require("models/" + name);
@@ -257,6 +266,73 @@ class ConversionTest {
         for (int i = 0; i < expected.length; i++) {
             assertEquals(expected[i], actual[i], bound, "logit " + i);
         }
+    }
+
+    /// As many heads of keys and values as of queries: each column of o reads a row of v of its
+    /// own.
+    @Test
+    void theRowsOfValuesTakeTheDivisorsOfTheOutputProjection() throws Exception {
+        Path source = folder.resolve("heads");
+        TinyCheckpoint.write(source, 1);
+        Path target = folder.resolve("awq");
+        Path text = text();
+        List<String> grouped =
+                convertFolder(source, target, "int8", 32, Optional.of(text), Method.AWQ);
+        assertTrue(
+                grouped.getLast().startsWith("2 matrices, such as model.layers.0.self_attn.o_proj"),
+                grouped::toString);
+        Map<String, List<Long>> shapes = new LinkedHashMap<>();
+        shapes.put("model.embed_tokens.weight", List.of(512L, 64L));
+        for (String matrix : List.of("q", "k", "v", "o")) {
+            String name = "model.layers.0.self_attn.%s_proj".formatted(matrix);
+            shapes.put(name + ".weight", List.of(64L, 64L));
+            shapes.put(name + ".bias", List.of(64L));
+        }
+        shapes.put("model.layers.0.mlp.gate_proj.weight", List.of(128L, 64L));
+        shapes.put("model.layers.0.mlp.up_proj.weight", List.of(128L, 64L));
+        shapes.put("model.layers.0.mlp.down_proj.weight", List.of(64L, 128L));
+        shapes.put("model.layers.0.input_layernorm.weight", List.of(64L));
+        shapes.put("model.layers.0.post_attention_layernorm.weight", List.of(64L));
+        shapes.put("model.norm.weight", List.of(64L));
+        String config =
+                """
+                {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": true,
+                 "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "head_dim": 16,
+                 "num_key_value_heads": 4, "intermediate_size": 128, "vocab_size": 512,
+                 "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+                 "tie_word_embeddings": true, "bos_token_id": 1, "eos_token_id": 2}
+                """;
+        TinyCheckpoint.write(source, 3, config, shapes);
+        Path equal = folder.resolve("equal");
+        List<String> report =
+                convertFolder(source, equal, "int8", 32, Optional.of(text), Method.AWQ);
+        assertEquals(1, report.size(), report::toString);
+        String bias = "model.layers.0.self_attn.v_proj.bias";
+        assertFalse(
+                Arrays.equals(
+                        Checkpoint.open(source).tensor(bias).floats(0, 64),
+                        Checkpoint.open(equal).tensor(bias).floats(0, 64)));
+        assertArrayEquals(logits(source, SHORT_IDS), logits(equal, SHORT_IDS), 0.05f);
+    }
+
+    /// Norms multiply by 1 plus their weights; a file stores the sum.
+    @Test
+    void scaledNormsOfOnePlusTheirWeightsBecomeSumsInAFile() throws Exception {
+        Path source = Fixtures.require("models/gemma3");
+        Path target = folder.resolve("gemma3.gguf");
+        new Conversion(
+                        source,
+                        target,
+                        Quantization.of("q8_0", 32).orElseThrow(),
+                        List.of(),
+                        Optional.of(text()),
+                        512,
+                        Method.AWQ)
+                .run(ConversionTest::kernels, 1L << 30, quiet());
+        String norm = "model.layers.1.pre_feedforward_layernorm.weight";
+        float sum = Checkpoint.open(source).tensor(norm).floats(0, 1)[0] + 1;
+        assertTrue(sum != Checkpoint.open(target).tensor(norm).floats(0, 1)[0]);
+        assertArrayEquals(logits(source), logits(target), 0.3f);
     }
 
     @Test
@@ -300,7 +376,7 @@ class ConversionTest {
 
     @Test
     void scalesAreRefusedForFamiliesWithOtherNorms() {
-        Path source = Fixtures.require("models/gemma2");
+        Path source = Fixtures.require("models/olmo2");
         String refusal =
                 assertThrows(
                                 UnusableException.class,
@@ -314,7 +390,7 @@ class ConversionTest {
                                                 Method.AWQ))
                         .getMessage();
         assertTrue(
-                String.valueOf(refusal).startsWith("--method=awq: Gemma2ForCausalLM is none of"),
+                String.valueOf(refusal).startsWith("--method=awq: Olmo2ForCausalLM is none of"),
                 refusal);
         assertTrue(Files.notExists(folder.resolve("x")));
     }

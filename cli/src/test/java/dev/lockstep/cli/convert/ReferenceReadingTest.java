@@ -16,6 +16,7 @@ import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.StoredRows;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -47,6 +48,10 @@ class ReferenceReadingTest {
             targets.add(convert(source, type, type, 32));
         }
         targets.add(convert(source, "int4-wide", "int4", 128));
+        Path texts =
+                Files.writeString(
+                        folder.resolve("texts.jsonl"), "{\"text\": \"one rank after the other\"}");
+        targets.add(convert(source, "smooth", Quantization.SMOOTHED, 32, Optional.of(texts)));
         for (Path target : targets) {
             assertTrue(quantized(target) > 0, target::toString);
         }
@@ -130,13 +135,18 @@ class ReferenceReadingTest {
     }
 
     private Path convert(Path source, String name, String type, int groupSize) {
+        return convert(source, name, type, groupSize, Optional.empty());
+    }
+
+    private Path convert(
+            Path source, String name, String type, int groupSize, Optional<Path> texts) {
         Path target = folder.resolve(name);
         new Conversion(
                         source,
                         target,
                         Quantization.of(type, groupSize).orElseThrow(),
                         List.of(),
-                        Optional.empty(),
+                        texts,
                         512,
                         Method.ROUND)
                 .run(

@@ -2,7 +2,8 @@
 package dev.lockstep.model.quant;
 
 /// Blocks of a scale and then codes, which a file may store apart.
-public sealed interface CodedFormat extends BlockFormat permits GroupFormat, FloatFormat {
+public sealed interface CodedFormat extends BlockFormat
+        permits GroupFormat, SignedRowFormat, FloatFormat {
 
     /// Returns the bytes of a scale.
     int scaleBytes();

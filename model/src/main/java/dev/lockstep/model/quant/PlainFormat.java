@@ -31,4 +31,19 @@ public record PlainFormat(TensorType type) implements RowFormat {
         }
         return out.array();
     }
+
+    /// Returns what the stored bytes of some values stand for.
+    public float[] rounded(float[] values) {
+        ByteBuffer stored = ByteBuffer.wrap(encode(values)).order(ByteOrder.LITTLE_ENDIAN);
+        float[] rounded = new float[values.length];
+        for (int i = 0; i < rounded.length; i++) {
+            rounded[i] =
+                    switch (type) {
+                        case F16 -> Float.float16ToFloat(stored.getShort());
+                        case BF16 -> Float.intBitsToFloat(stored.getShort() << 16);
+                        default -> stored.getFloat();
+                    };
+        }
+        return rounded;
+    }
 }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.lockstep.cluster.process.SettingsException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ConvertCommandTest {
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--quantize=smoothquant-w8a8 | --quantize=smoothquant-w8a8 needs --calibrate",
+                "--quantize=smoothquant-w8a8 --calibrate=t --method=gptq | --quantize=smoothquant-w8a8 is a method of its own: leave --method out",
+                "--quantize=smoothquant-w8a8 --calibrate=t --group-size=64 | --group-size is for int4 and int8; --quantize=smoothquant-w8a8 has groups of its own",
+                "--quantize=fp8 --group-size=64 | --group-size is for int4 and int8; --quantize=fp8 has groups of its own",
+                "--quantize=int8 --smooth-alpha=0.5 | --smooth-alpha is for smoothquant-w8a8; --quantize=int8 smooths nothing",
+                "--quantize=int4 --method=awq | --method=awq needs --calibrate",
+            })
+    void aSettingThatIsNotForTheQuantizationIsRefused(String settings, String expected) {
+        assertEquals(expected, refusal("folder", "target", settings));
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "1.5 | 1.5 is outside [0.0, 1.0]",
+                "-0.1 | -0.1 is outside [0.0, 1.0]",
+                "half | \"half\" is not a number"
+            })
+    void alphaIsFromZeroToOne(String alpha, String expected) {
+        String settings = "--quantize=smoothquant-w8a8 --calibrate=t --smooth-alpha=" + alpha;
+        assertEquals("--smooth-alpha: " + expected, refusal("folder", "target", settings));
+    }
+
+    private static String refusal(String source, String target, String settings) {
+        List<String> arguments = new ArrayList<>(List.of(source, target));
+        arguments.addAll(Arrays.asList(settings.split(" ")));
+        return String.valueOf(
+                assertThrows(SettingsException.class, () -> new ConvertCommand().run(arguments))
+                        .getMessage());
+    }
+}
