@@ -18,6 +18,7 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
                     Map.entry("Cohere2ForCausalLM", "cohere2"),
                     Map.entry("Ernie4_5ForCausalLM", "ernie4_5"),
                     Map.entry("Exaone4ForCausalLM", "exaone4"),
+                    Map.entry("GPT2LMHeadModel", "gpt2"),
                     Map.entry("GPTBigCodeForCausalLM", "starcoder"),
                     Map.entry("GemmaForCausalLM", "gemma"),
                     Map.entry("Gemma2ForCausalLM", "gemma2"),
@@ -27,11 +28,14 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
                     Map.entry("LlamaForCausalLM", "llama"),
                     Map.entry("Ministral3ForCausalLM", "mistral3"),
                     Map.entry("MistralForCausalLM", "llama"),
+                    Map.entry("MixtralForCausalLM", "llama"),
                     Map.entry("NemotronForCausalLM", "nemotron"),
                     Map.entry("Olmo2ForCausalLM", "olmo2"),
+                    Map.entry("OlmoeForCausalLM", "olmoe"),
                     Map.entry("Phi3ForCausalLM", "phi3"),
                     Map.entry("Qwen2ForCausalLM", "qwen2"),
                     Map.entry("Qwen3ForCausalLM", "qwen3"),
+                    Map.entry("Qwen3MoeForCausalLM", "qwen3moe"),
                     Map.entry("SeedOssForCausalLM", "seed_oss"),
                     Map.entry("SmolLM3ForCausalLM", "smollm3"),
                     Map.entry("Starcoder2ForCausalLM", "starcoder2"));
@@ -40,7 +44,7 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
             Set.of("cohere2", "exaone4", "gemma2", "gemma3", "phi3");
 
     private static final Set<String> WITH_LAYER_NORM =
-            Set.of("cohere2", "command-r", "nemotron", "starcoder", "starcoder2");
+            Set.of("cohere2", "command-r", "gpt2", "nemotron", "starcoder", "starcoder2");
 
     private static final List<String> EOS_NAMES = List.of("eos", "eot", "eom");
 
@@ -84,6 +88,7 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
                     .findFirst()
                     .ifPresent(group -> put("attention.sliding_window", group.window()));
         }
+        config.details().experts().ifPresent(experts -> experts(experts, config.feedForwardSize()));
         details(config);
         specialIds(config.specialIds());
         if (architecture.equals("gemma3")) {
@@ -91,6 +96,14 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
         }
         return new GgufRopeWriter(header, architecture)
                 .write(config.rope(), config.contextLength());
+    }
+
+    private void experts(ExpertConfig experts, int size) {
+        put("expert_count", experts.count());
+        put("expert_used_count", experts.perToken());
+        if (architecture.equals("qwen3moe")) {
+            put("expert_feed_forward_length", size);
+        }
     }
 
     private void details(ModelConfig config) {

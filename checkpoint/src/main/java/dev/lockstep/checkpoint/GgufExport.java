@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +35,7 @@ public final class GgufExport {
         this.config = source.config();
         this.architecture = GgufConfigWriter.nameOf(source);
         this.names = new GgufNames(architecture);
+        requireExpertsEverywhere();
         this.types = types;
     }
 
@@ -63,6 +65,22 @@ public final class GgufExport {
         return GgufConfigWriter.nameOf(folder);
     }
 
+    private void requireExpertsEverywhere() {
+        config.details()
+                .experts()
+                .map(experts -> experts.dense().layers())
+                .filter(layers -> !layers.isEmpty())
+                .ifPresent(
+                        layers -> {
+                            throw new CheckpointException(
+                                    "%s: layer %d has no experts; in a GGUF file of %s all layers have"
+                                            .formatted(
+                                                    source.path(),
+                                                    Collections.min(layers),
+                                                    architecture));
+                        });
+    }
+
     private GgufRewrite open(
             Path target, int fileType, String origin, Consumer<GgufHeader> tokenizer) {
         var header = new GgufHeader();
@@ -74,25 +92,22 @@ public final class GgufExport {
         plan.origin(source, fileType, origin);
         Map<String, StoredTensor> read = new LinkedHashMap<>();
         rope.tensors().forEach((name, values) -> add(plan, read, name, values));
-        for (String name : source.tensorNames()) {
-            if (!isLeftOut(name)) {
-                add(plan, read, name);
+        for (ExportedTensors.Exported each : new ExportedTensors(source, architecture).all()) {
+            // Readers use the embedding.
+            if (!each.name().equals("lm_head.weight") || !config.tiedEmbeddings()) {
+                add(plan, read, each);
             }
         }
         requireSame(rope.rope(), GgufConfig.read(header.metadata(target), read));
         return plan.open(target);
     }
 
-    /// Returns whether readers compute a tensor themselves, or use another one for it.
-    private boolean isLeftOut(String name) {
-        return name.endsWith(".rotary_emb.inv_freq")
-                || name.endsWith(".masked_bias")
-                || (name.equals("lm_head.weight") && config.tiedEmbeddings());
-    }
-
-    private void add(GgufRewrite.Plan plan, Map<String, StoredTensor> read, String name) {
-        TensorInfo info = source.tensorInfo(name).orElseThrow();
-        WeightMatrix matrix = source.tensor(name);
+    private void add(
+            GgufRewrite.Plan plan,
+            Map<String, StoredTensor> read,
+            ExportedTensors.Exported exported) {
+        String name = exported.name();
+        WeightMatrix matrix = exported.matrix();
         String stored =
                 names.stored(name)
                         .orElseThrow(
@@ -107,25 +122,37 @@ public final class GgufExport {
                 names.hasAdjacentPairs(name)
                         ? new RowOrder.AdjacentPairs(config.attention().headDim())
                         : new RowOrder.AsIs();
-        boolean isVector = info.shape().size() == 1;
-        Optional<TensorType> type = isVector ? Optional.of(TensorType.F32) : typeOf(matrix, order);
+        boolean isVector = exported.shape().size() == 1;
+        Optional<TensorType> type =
+                isVector || isExact(stored)
+                        ? Optional.of(TensorType.F32)
+                        : typeOf(matrix, exported.arranged() || !(order instanceof RowOrder.AsIs));
         float added = isVector && normsHoldTheSum(name) ? 1 : 0;
         GgufRewrite.Tensor tensor = GgufRewrite.Tensor.of(name, matrix, order, added, type);
         String typeName = type.orElse(matrix.type()).name();
-        plan.add(stored, typeName, info.shape(), tensor);
-        put(read, stored, typeName, info.shape(), matrix.data());
+        plan.add(stored, typeName, exported.shape(), tensor);
+        put(read, stored, typeName, exported.shape(), matrix.data());
     }
 
-    private Optional<TensorType> typeOf(WeightMatrix matrix, RowOrder order) {
+    /// Returns whether readers expect a matrix to be F32: a router, and learned positions.
+    private static boolean isExact(String stored) {
+        return stored.endsWith(".ffn_gate_inp.weight") || stored.equals("position_embd.weight");
+    }
+
+    /// Returns the type that a matrix gets; empty for one whose bytes are copied.
+    ///
+    /// @param arranged whether its rows have other places than in the folder, or other values
+    private Optional<TensorType> typeOf(WeightMatrix matrix, boolean arranged) {
         Optional<TensorType> type = types.apply(matrix);
-        if (type.isEmpty() && matrix.decoder().isPresent()) {
+        if (type.isPresent()) {
+            return type;
+        }
+        if (matrix.decoder().isPresent() && !arranged) {
             throw new CheckpointException(
                     "%s: tensor %s is quantized in a way that GGUF has not: convert it to a type"
                             .formatted(source.path(), matrix.name()));
         }
-        return type.isEmpty() && !(order instanceof RowOrder.AsIs)
-                ? Optional.of(matrix.type())
-                : type;
+        return arranged ? Optional.of(matrix.type()) : Optional.empty();
     }
 
     /// Returns whether files have the sum 1 + w for a norm that multiplies by it.
@@ -229,10 +256,13 @@ public final class GgufExport {
                 withScale(each.details()));
     }
 
-    /// Returns the details with the usual scale of attention in place of none.
+    /// Returns the details with the usual scale of attention in place of none, and one name for the
+    /// approximation of GELU by tanh.
     private DecoderDetails withScale(DecoderDetails details) {
         return new DecoderDetails(
-                details.activation(),
+                details.activation().equals("gelu_new")
+                        ? "gelu_pytorch_tanh"
+                        : details.activation(),
                 details.embeddingMultiplier(),
                 details.residualMultiplier(),
                 details.logitDivisor(),

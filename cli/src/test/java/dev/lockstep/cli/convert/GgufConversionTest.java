@@ -70,7 +70,10 @@ class GgufConversionTest {
                 "gemma3",
                 "phi3",
                 "granite",
+                "gpt2",
+                "mixtral",
                 "olmo2",
+                "qwen3-moe",
                 "starcoder2"
             })
     void aFixtureHasTheSameBitsAndTheSameTokens(String name) {
@@ -107,6 +110,7 @@ class GgufConversionTest {
                 "llama-linear",
                 "ministral3",
                 "nemotron",
+                "olmoe",
                 "phi3-partial",
                 "qwen2-5-vl",
                 "seed-oss"
@@ -177,6 +181,55 @@ class GgufConversionTest {
     }
 
     @ParameterizedTest
+    @CsvSource({
+        "mixtral, model.layers.1.mlp.experts.down_proj.weight, model.layers.1.mlp.gate.weight",
+        "qwen3-moe, model.layers.1.mlp.experts.up_proj.weight, model.layers.1.mlp.gate.weight",
+        "gpt2, transformer.h.1.mlp.c_fc.weight, transformer.wpe.weight"
+    })
+    void arrangedMatricesAreQuantizedAndRoutersAndPositionsStay(
+            String name, String quantized, String exact) {
+        Path source = Fixtures.require("models/" + name);
+        Path target = convert(source, "q8_0");
+        Checkpoint read = Checkpoint.open(target);
+        assertEquals(TensorType.Q8_0, read.tensor(quantized).type());
+        assertEquals(TensorType.F32, read.tensor(exact).type());
+        assertArrayEquals(logits(source), logits(target), 0.5f);
+    }
+
+    /// Published files of GPT-2 name no part above the layers, and have the mask of attention.
+    @Test
+    void namesWithoutAPrefixAndMasksOfGpt2AreRead() throws IOException {
+        Path source = folder.resolve("gpt2");
+        Map<String, List<Long>> shapes = new LinkedHashMap<>();
+        shapes.put("wte.weight", List.of(96L, 32L));
+        shapes.put("wpe.weight", List.of(64L, 32L));
+        for (String norm : List.of("h.0.ln_1", "h.0.ln_2", "ln_f")) {
+            shapes.put(norm + ".weight", List.of(32L));
+            shapes.put(norm + ".bias", List.of(32L));
+        }
+        shapes.put("h.0.attn.bias", List.of(1L, 1L, 64L, 64L));
+        layer(shapes, "h.0.attn.c_attn", 32, 96);
+        layer(shapes, "h.0.attn.c_proj", 32, 32);
+        layer(shapes, "h.0.mlp.c_fc", 32, 128);
+        layer(shapes, "h.0.mlp.c_proj", 128, 32);
+        String config =
+                """
+                {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_embd": 32, "n_layer": 1,
+                 "n_head": 4, "n_positions": 64, "n_ctx": 64, "vocab_size": 96,
+                 "layer_norm_epsilon": 1e-5, "activation_function": "gelu_new",
+                 "bos_token_id": 1, "eos_token_id": 1}
+                """;
+        TinyCheckpoint.write(source, 3, config, shapes);
+        assertArrayEquals(logits(source), logits(convert(source, "none")));
+    }
+
+    private static void layer(
+            Map<String, List<Long>> shapes, String name, long inputs, long outputs) {
+        shapes.put(name + ".weight", List.of(inputs, outputs));
+        shapes.put(name + ".bias", List.of(outputs));
+    }
+
+    @ParameterizedTest
     @CsvSource(
             delimiter = '|',
             value = {
@@ -197,6 +250,8 @@ class GgufConversionTest {
         "llama-dynamic, rope.scaling",
         "mistral-f16, kvGroups",
         "olmo3, Olmo3ForCausalLM",
+        "qwen3moe-sparse-step, layer 0 has no experts; in a GGUF file of qwen3moe all layers have",
+        "qwen3moe-weights-as-they-are, details.experts",
         "smollm3, withoutRope"
     })
     void aRecordedModelThatAFileCannotSayIsRefusedByName(String name, String expected) {

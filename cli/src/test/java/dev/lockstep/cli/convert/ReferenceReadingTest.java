@@ -71,6 +71,8 @@ class ReferenceReadingTest {
         targets.add(convert(folders.resolve("llama"), "llama.gguf", "q4_k", 32));
         targets.add(convert(folders.resolve("qwen2"), "qwen2.gguf", "q8_0", 32));
         targets.add(convert(folders.resolve("gemma2"), "gemma2.gguf", "none", 32));
+        targets.add(convert(folders.resolve("mixtral"), "mixtral.gguf", "q5_0", 32));
+        targets.add(convert(folders.resolve("gpt2"), "gpt2.gguf", "q4_k", 32));
         requireEqual(targets, folders.resolve("llama"));
     }
 

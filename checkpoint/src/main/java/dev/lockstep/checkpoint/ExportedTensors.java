@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.checkpoint;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/// The tensors of a folder in the shapes of a GGUF file: the experts of a layer one below the other
+/// in one matrix of each projection, and the matrices of GPT-2 as `[outputs, inputs]`.
+///
+/// @param architecture GGUF's name of it
+record ExportedTensors(FolderCheckpoint source, String architecture) {
+    /// Mixtral's names, and those of the other mixtures.
+    private static final Pattern EXPERT =
+            Pattern.compile(
+                    "(model\\.layers\\.\\d{1,5}\\.)(mlp|block_sparse_moe)\\.experts\\.(\\d{1,5})\\.(gate_proj|up_proj|down_proj|w1|w2|w3)\\.weight");
+
+    private static final Map<String, String> PROJECTIONS =
+            Map.of("w1", "gate_proj", "w2", "down_proj", "w3", "up_proj");
+
+    private static final String MIXTRAL_ROUTER = ".block_sparse_moe.gate.weight";
+
+    /// Stored by GPT-2 as `[inputs, outputs]`.
+    private static final Pattern TRANSPOSED =
+            Pattern.compile(".*\\.(attn\\.c_attn|attn\\.c_proj|mlp\\.c_fc|mlp\\.c_proj)\\.weight");
+
+    /// A tensor.
+    ///
+    /// @param name by which a reader of the file knows it
+    /// @param arranged whether its bytes are others than those of the folder
+    record Exported(String name, WeightMatrix matrix, List<Long> shape, boolean arranged) {}
+
+    /// Returns all tensors, apart from those that readers compute themselves.
+    List<Exported> all() {
+        List<Exported> all = new ArrayList<>();
+        Set<String> stacked = new HashSet<>();
+        for (String name : source.tensorNames()) {
+            Matcher expert = EXPERT.matcher(name);
+            if (isComputed(name)) {
+                continue;
+            }
+            if (expert.matches()) {
+                String projection = PROJECTIONS.getOrDefault(expert.group(4), expert.group(4));
+                String merged = "%smlp.experts.%s.weight".formatted(expert.group(1), projection);
+                if (stacked.add(merged)) {
+                    all.add(experts(merged, expert));
+                }
+            } else {
+                all.add(one(name));
+            }
+        }
+        return all;
+    }
+
+    private boolean isComputed(String name) {
+        return name.endsWith(".rotary_emb.inv_freq")
+                || name.endsWith(".masked_bias")
+                || (architecture.equals("gpt2") && name.endsWith(".attn.bias"));
+    }
+
+    private Exported experts(String merged, Matcher name) {
+        int count = source.config().details().experts().map(ExpertConfig::count).orElse(0);
+        List<WeightMatrix> parts = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            parts.add(
+                    source.tensor(
+                            "%s%s.experts.%d.%s.weight"
+                                    .formatted(name.group(1), name.group(2), i, name.group(4))));
+        }
+        if (parts.isEmpty()) {
+            throw new CheckpointException(
+                    "%s: tensor %s is one of an expert, and the configuration has none"
+                            .formatted(source.path(), name.group()));
+        }
+        WeightMatrix matrix = StackedRows.of(merged, parts);
+        long rows = parts.getFirst().rows();
+        return new Exported(
+                merged, matrix, List.of((long) count, rows, (long) matrix.columns()), true);
+    }
+
+    private Exported one(String name) {
+        WeightMatrix matrix = source.tensor(name);
+        if (architecture.equals("gpt2") && TRANSPOSED.matcher(name).matches()) {
+            return transposed(matrix);
+        }
+        String known =
+                name.endsWith(MIXTRAL_ROUTER) ? name.replace(".block_sparse_moe.", ".mlp.") : name;
+        List<Long> shape = source.tensorInfo(name).orElseThrow().shape();
+        return new Exported(known, matrix, shape, false);
+    }
+
+    private static Exported transposed(WeightMatrix stored) {
+        StackedRows.requirePlain(stored);
+        var matrix =
+                new WeightMatrix(
+                        stored.name(),
+                        stored.type(),
+                        stored.columns(),
+                        stored.rows(),
+                        new RowOrder.AsIs(),
+                        stored.data(),
+                        Optional.of(new TransposedRows(stored)));
+        List<Long> shape = List.of((long) stored.columns(), (long) stored.rows());
+        return new Exported(matrix.name(), matrix, shape, true);
+    }
+}
