@@ -35,8 +35,8 @@ RERANK_TEMPLATE = (
     "<|im_start|>assistant\n<think>\n\n</think>\n\n\n")
 
 
-def tokenizer(template, chat_template=None):
-    """Returns a tokenizer of bytes, which puts special tokens around a text as `template` says."""
+def tokenizer(template, chat_template=None, pair=None):
+    """Returns a tokenizer of bytes, which puts special tokens around a text as `template` says, and around two as `pair`."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: i for i, token in enumerate(SPECIAL + alphabet)}
     own = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
@@ -46,17 +46,20 @@ def tokenizer(template, chat_template=None):
     if template:
         own.post_processor = processors.Sequence([
             processors.ByteLevel(trim_offsets=False),
-            processors.TemplateProcessing(single=template, pair=template + " $B",
+            processors.TemplateProcessing(single=template, pair=pair or template + " $B",
                                           special_tokens=[(each, vocabulary[each]) for each in SPECIAL])])
     end = template.split()[-1] if template else SPECIAL[0]
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=own, pad_token=SPECIAL[0], eos_token=end)
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=own, pad_token=SPECIAL[0], eos_token=end,
+                                                model_input_names=["input_ids", "attention_mask"]
+                                                + ["token_type_ids"] * (":1" in (pair or "")))
     fast.chat_template = chat_template
     return fast, len(vocabulary)
 
 
-def write_transformer(folder, model_class, seed, template, chat_template=None, **config):
-    fast, vocabulary = tokenizer(template, chat_template)
-    model = model_class._from_config(model_class.config_class(vocab_size=vocabulary, **SIZES, **config)).float().eval()
+def write_transformer(folder, model_class, seed, template, chat_template=None, pair=None, **config):
+    fast, vocabulary = tokenizer(template, chat_template, pair)
+    sizes = dict(SIZES, vocab_size=vocabulary)
+    model = model_class._from_config(model_class.config_class(**{**sizes, **config})).float().eval()
     random = np.random.default_rng(seed)
     with torch.no_grad():
         for _, weight in sorted(model.named_parameters()):
@@ -92,7 +95,19 @@ def embeddings(root, name, build):
 
 
 def scores(root, name, build):
-    folder = saved(root, name, build)
+    write_scores(saved(root, name, build))
+
+
+def cross_encoder(root, name, model_class, pair, **config):
+    """Writes a model as it was published before there were sentence-transformers files for it."""
+    folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
+    # Encoders have as many heads of keys and values as of queries.
+    write_transformer(folder, model_class, 7, "<s> $A </s>", pair=pair, num_labels=1, num_key_value_heads=4, **config)
+    write_scores(folder)
+
+
+def write_scores(folder):
     model = CrossEncoder(str(folder), device="cpu", model_kwargs={"dtype": torch.float32})
     values = model.predict([(QUERY, text) for text in TEXTS])
     golden = dict(query=QUERY, documents=TEXTS, scores=[float(x) for x in values])
@@ -138,6 +153,12 @@ def main(root):
     scores(root, "classifier", lambda scratch: CrossEncoder(
         str(write_transformer(scratch, transformers.Qwen3ForSequenceClassification, 6, None, num_labels=1,
                               tie_word_embeddings=True)), device="cpu"))
+    cross_encoder(root, "bert-cross-encoder", transformers.BertForSequenceClassification,
+                  "<s>:0 $A:0 </s>:0 $B:1 </s>:1", hidden_act="gelu")
+    cross_encoder(root, "xlm-roberta-cross-encoder", transformers.XLMRobertaForSequenceClassification,
+                  "<s> $A </s> </s> $B </s>", type_vocab_size=1, max_position_embeddings=258, pad_token_id=1)
+    cross_encoder(root, "modernbert-cross-encoder", transformers.ModernBertForSequenceClassification,
+                  "<s> $A </s> $B </s>", classifier_pooling="mean", cls_token_id=3, sep_token_id=4)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
     pip install -r requirements.txt && python record_encoders.py ../resources/encoders [CASE...]
 
 Without cases it records all of them anew. Each case is a folder: the model as its users have it, golden.json with prompts,
-golden-logits.safetensors with the last layer's hidden states of every token. Weights come from a seed. The reference is
-computed in f32 on the CPU, from the written files.
+golden-logits.safetensors with the last layer's hidden states of every token. Cross-encoders are recorded with the score of
+each prompt instead, in ../cross-encoders. Weights come from a seed. The reference is computed in f32 on the CPU, from the
+written files.
 """
 
 import json
@@ -88,6 +89,44 @@ def case(root, name, kind, config, change=lambda config: None):
     print(name, sorted(load_file(folder / "model.safetensors"))[:4], written["architectures"])
 
 
+def cross_encoder(root, name, kind, config):
+    """A prompt is two texts, and `second` where the second one begins."""
+    if CASES and name not in CASES:
+        return
+    folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model = randomize(build(kind, dict(config, num_labels=1)), 2)
+    model.half().save_pretrained(folder)
+    path = folder / "config.json"
+    written = json.loads(path.read_text())
+    written["sbert_ce_default_activation_function"] = "torch.nn.modules.linear.Identity"
+    path.write_text(json.dumps(written, indent=1) + "\n")
+    read = type(model).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    golden = []
+    for prompt in prompts():
+        second = len(prompt) // 2
+        inputs = dict(input_ids=torch.tensor([prompt]))
+        if getattr(read.config, "type_vocab_size", 0) > 1:
+            inputs["token_type_ids"] = torch.tensor([[0] * second + [1] * (len(prompt) - second)])
+        with torch.no_grad():
+            golden.append({"ids": prompt, "second": second, "score": read(**inputs).logits.item()})
+    (folder / "golden.json").write_text(json.dumps(golden) + "\n")
+    print(name, [each["score"] for each in golden])
+
+
+def cross_encoders(root):
+    cross_encoder(root, "bert", "BertForSequenceClassification", BERT)
+    cross_encoder(root, "roberta", "RobertaForSequenceClassification",
+                  dict(BERT, type_vocab_size=1, max_position_embeddings=66, pad_token_id=1))
+    # Three heads: two ranks have an uneven part of them.
+    cross_encoder(root, "xlm-roberta", "XLMRobertaForSequenceClassification",
+                  dict(BERT, hidden_size=48, num_attention_heads=3, type_vocab_size=1, max_position_embeddings=66, pad_token_id=1))
+    cross_encoder(root, "modernbert", "ModernBertForSequenceClassification", dict(MODERN, classifier_pooling="cls"))
+    cross_encoder(root, "modernbert-mean", "ModernBertForSequenceClassification",
+                  dict(MODERN, classifier_pooling="mean", classifier_bias=True, norm_bias=True, classifier_activation="tanh"))
+
+
 def reload(model, folder):
     read = type(model).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     return states(read)
@@ -145,3 +184,4 @@ if __name__ == "__main__":
         shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True, exist_ok=True)
     cases(target)
+    cross_encoders(target.parent / "cross-encoders")

@@ -116,6 +116,38 @@ def gguf_case(root, name, model, tokenizer, specials, *, ids, keys, texts):
     print(name, golden[2])
 
 
+PAIRS = [("The workers", "hold the weights."), ("a", ""), ("", "next token?"), ("Is it", "the end? [SEP] no")]
+
+
+def pair_cases(root):
+    """Records pairs of texts with every kind of post-processor, on the tokenizer of the case wordpiece."""
+    tokenizer = Tokenizer.from_file(str(root / "wordpiece" / "tokenizer.json"))
+    cls, sep = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+
+    def template(pair):
+        return processors.TemplateProcessing(single="[CLS] $A [SEP]", pair=pair, special_tokens=[cls, sep])
+
+    golden = []
+    for name, processor in [
+            ("bert", processors.BertProcessing(sep, cls)),
+            ("roberta", processors.RobertaProcessing(sep, cls)),
+            ("bert template", template("[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1")),
+            ("xlm-roberta template", template("[CLS] $A [SEP] [SEP] $B [SEP]")),
+            ("types from the separator on", template("$A:0 [SEP]:0 [CLS]:1 [SEP]:1 $B:1")),
+            ("sequence", processors.Sequence([processors.ByteLevel(trim_offsets=False), template("[CLS] $A $B:1")])),
+            ("byte level", processors.ByteLevel(trim_offsets=False)),
+            ("the second text first", template("$B:0 [SEP]:0 $A:0")),
+            ("types before the second text", template("[CLS]:1 $A:0 [SEP]:0 $B:1")),
+            ("types of the end alone", template("$A:0 $B:0 [SEP]:1")),
+    ]:
+        tokenizer.post_processor = processor
+        encoded = [tokenizer.encode(first, second) for first, second in PAIRS]
+        golden.append({"name": name, "post_processor": json.loads(tokenizer.to_str())["post_processor"],
+                       "pairs": [{"first": first, "second": second, "ids": each.ids, "type_ids": each.type_ids}
+                                 for (first, second), each in zip(PAIRS, encoded)]})
+    (root / "wordpiece" / "pairs.json").write_text(json.dumps(golden) + "\n")
+
+
 TEMPLATE = """\
 {{- bos_token -}}
 {%- if documents %}
@@ -164,6 +196,7 @@ def record(root):
     folder_case(root, "unigram-first", unigram("first"), tokenizer_class="PreTrainedTokenizerFast", **names)
     folder_case(root, "wordpiece", word_piece(), tokenizer_class="PreTrainedTokenizerFast",
                 cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]")
+    pair_cases(root)
     plain = [text for text in TEXTS if "<s>" not in text]
     gguf_case(root, "gguf-wordpiece", "bert", word_piece(), {"[PAD]": 3, "[UNK]": 2, "[CLS]": 3, "[SEP]": 3, "[MASK]": 3},
               ids={"bos": "[CLS]", "seperator": "[SEP]", "unknown": "[UNK]"}, keys={}, texts=plain)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /// A reader of the weights of a model that scores a query and a document by the hidden state of
@@ -13,20 +14,57 @@ final class ScoreHead {
     /// Returns the one linear layer of a `…ForSequenceClassification`.
     static SentenceModel.Score ofClassifier(
             Checkpoint checkpoint, SentenceDense.Activation activation, boolean chat) {
-        WeightMatrix head = checkpoint.tensor(SCORE);
+        return ofDecoder(row(checkpoint, SCORE), activation, chat);
+    }
+
+    private static SentenceModel.Score ofDecoder(
+            float[] weight, SentenceDense.Activation activation, boolean chat) {
+        return new SentenceModel.Score(
+                SentencePooling.LAST, Optional.empty(), weight, 0, activation, chat, false);
+    }
+
+    /// Returns the weights of a single score.
+    static float[] row(Checkpoint checkpoint, String name) {
+        WeightMatrix head = checkpoint.tensor(name);
         int hidden = checkpoint.config().hiddenSize();
         if (head.rows() != 1 || head.columns() != hidden) {
             throw new CheckpointException(
                     "%s: tensor %s is [%d, %d], a reranker has one score of %d components: [1, %d]"
                             .formatted(
                                     checkpoint.path(),
-                                    SCORE,
+                                    name,
                                     head.rows(),
                                     head.columns(),
                                     hidden,
                                     hidden));
         }
-        return new SentenceModel.Score(head.floats(0, hidden), activation, chat);
+        return values(checkpoint, name, 1, hidden);
+    }
+
+    /// Returns the values of a tensor of a head, row after row.
+    static float[] values(Checkpoint checkpoint, String name, int rows, int columns) {
+        WeightMatrix values = checkpoint.tensor(name);
+        if (values.rows() != rows || values.columns() != columns) {
+            throw new CheckpointException(
+                    "%s: tensor %s is [%d, %d], expected [%d, %d]"
+                            .formatted(
+                                    checkpoint.path(),
+                                    name,
+                                    values.rows(),
+                                    values.columns(),
+                                    rows,
+                                    columns));
+        }
+        requirePlain(checkpoint, name, values);
+        return values.floats(0, rows * columns);
+    }
+
+    private static void requirePlain(Checkpoint checkpoint, String name, WeightMatrix values) {
+        if (values.decoder().isPresent() || values.type().isQuantized()) {
+            throw new CheckpointException(
+                    "%s: tensor %s is quantized, and the score needs it in F32, F16 or BF16"
+                            .formatted(checkpoint.path(), name));
+        }
     }
 
     /// Returns the score of a `LogitScore` module: the logit of one token, or by how much it
@@ -37,7 +75,7 @@ final class ScoreHead {
             SentenceDense.Activation activation,
             boolean chat) {
         OptionalInt trueId = id(config, "true_token_id", checkpoint);
-        return new SentenceModel.Score(
+        return ofDecoder(
                 weight(
                         checkpoint,
                         trueId.orElseThrow(() -> config.missing("true_token_id")),
@@ -62,9 +100,9 @@ final class ScoreHead {
                     "%s: scores by the logits of tokens need an output head, and logits without a cap"
                             .formatted(checkpoint.path()));
         }
-        float[] weight = row(checkpoint, trueId);
+        float[] weight = tokenRow(checkpoint, trueId);
         if (falseId.isPresent()) {
-            float[] other = row(checkpoint, falseId.getAsInt());
+            float[] other = tokenRow(checkpoint, falseId.getAsInt());
             for (int i = 0; i < weight.length; i++) {
                 weight[i] -= other[i];
             }
@@ -75,16 +113,12 @@ final class ScoreHead {
         return weight;
     }
 
-    private static float[] row(Checkpoint checkpoint, int id) {
+    private static float[] tokenRow(Checkpoint checkpoint, int id) {
         ModelConfig config = checkpoint.config();
         String name =
                 checkpoint.has("lm_head.weight") ? "lm_head.weight" : "model.embed_tokens.weight";
         WeightMatrix head = checkpoint.tensor(name);
-        if (head.decoder().isPresent() || head.type().isQuantized()) {
-            throw new CheckpointException(
-                    "%s: tensor %s is quantized, and the score needs rows of it in F32, F16 or BF16"
-                            .formatted(checkpoint.path(), name));
-        }
+        requirePlain(checkpoint, name, head);
         int hidden = config.hiddenSize();
         return head.part(id, 1).floats(0, hidden);
     }

@@ -16,7 +16,13 @@ public record SentenceDense(
         IDENTITY("torch.nn.modules.linear.Identity"),
         TANH("torch.nn.modules.activation.Tanh"),
         RELU("torch.nn.modules.activation.ReLU"),
-        SIGMOID("torch.nn.modules.activation.Sigmoid");
+        SIGMOID("torch.nn.modules.activation.Sigmoid"),
+        /// `x · Φ(x)` with the distribution function of the normal distribution (Hendrycks and
+        /// Gimpel 2016), exact.
+        GELU("torch.nn.modules.activation.GELU");
+
+        /// Beyond it, `erf` rounds to 1 in double.
+        private static final double ERF_IS_ONE = 6;
 
         private final String className;
 
@@ -36,7 +42,22 @@ public record SentenceDense(
                 case TANH -> Math.tanh(x);
                 case RELU -> Math.max(0, x);
                 case SIGMOID -> 1 / (1 + Math.exp(-x));
+                case GELU -> x * (1 + erf(x / Math.sqrt(2))) / 2;
             };
+        }
+
+        /// Sums `2 / √π · e^(-x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1 · 3 ⋯ (2n + 1))`, whose terms have one sign.
+        private static double erf(double x) {
+            if (Math.abs(x) > ERF_IS_ONE) {
+                return Math.signum(x);
+            }
+            double term = x;
+            double sum = x;
+            for (int n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+                term *= 2 * x * x / (2 * n + 1);
+                sum += term;
+            }
+            return 2 / Math.sqrt(Math.PI) * Math.exp(-x * x) * sum;
         }
     }
 

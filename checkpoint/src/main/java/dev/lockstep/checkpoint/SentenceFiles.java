@@ -35,10 +35,19 @@ final class SentenceFiles {
                                 .formatted(
                                         folder.resolve("modules.json"), checkpoint.architecture()));
             }
-            return files.model(
-                    ScoreHead.ofClassifier(checkpoint, files.activation(), files.readsChats()));
+            return files.model(files.classifier());
         }
         return modules.map(files::model).orElse(SentenceModel.NONE);
+    }
+
+    private SentenceModel.Score classifier() {
+        return checkpoint.config().details().encoder().isPresent()
+                ? new EncoderScore(checkpoint, JsonObject.read(configFile()), activation()).read()
+                : ScoreHead.ofClassifier(checkpoint, activation(), readsChats());
+    }
+
+    private Path configFile() {
+        return folder.resolve("config.json");
     }
 
     private SentenceModel model(SentenceModules modules) {
@@ -140,7 +149,7 @@ final class SentenceFiles {
 
     /// Returns the function of a score, that of sentence-transformers if no file names one.
     private SentenceDense.Activation activation() {
-        Optional<JsonObject> config = JsonObject.readIfPresent(folder.resolve("config.json"));
+        Optional<JsonObject> config = JsonObject.readIfPresent(configFile());
         Optional<String> name =
                 settings.flatMap(each -> each.text("activation_fn"))
                         .or(

@@ -61,16 +61,28 @@ public record SentenceModel(
         }
     }
 
-    /// A score of a query and a document, that of the last token of a prompt with both.
+    /// A score of a query and a document, computed from a prompt with both.
     ///
-    /// @param weight the score is its product with the hidden state
+    /// @param pooling the hidden state that it is computed from
+    /// @param layer before the last product, in encoders
+    /// @param weight the last product is that with this vector
+    /// @param bias added to it
     /// @param activation of the score
     /// @param chat whether the chat template joins the two, as messages of roles `query` and
-    ///   `document`; otherwise one follows the other
-    public record Score(float[] weight, SentenceDense.Activation activation, boolean chat)
+    ///   `document`; otherwise the tokenizer's rule for pairs does
+    /// @param tokenTypes whether the tokens of the document have token type 1
+    public record Score(
+            SentencePooling pooling,
+            Optional<ScoreLayer> layer,
+            float[] weight,
+            float bias,
+            SentenceDense.Activation activation,
+            boolean chat,
+            boolean tokenTypes)
             implements Output {
-        public double of(float[] state) {
-            double sum = 0;
+        public double of(float[] pooled) {
+            float[] state = layer.map(each -> each.apply(pooled)).orElse(pooled);
+            double sum = bias;
             for (int i = 0; i < weight.length; i++) {
                 sum += (double) weight[i] * state[i];
             }

@@ -171,7 +171,7 @@ final class SentenceModules {
                                         config.wrong(
                                                 "activation_function",
                                                 function,
-                                                "Identity, Tanh, ReLU or Sigmoid of torch"));
+                                                "Identity, Tanh, ReLU, Sigmoid or GELU of torch"));
         Path weights = module.folder().resolve("model.safetensors");
         if (!Files.exists(weights)) {
             throw new CheckpointException(

@@ -137,8 +137,8 @@ final class SentenceModelTest {
         assertRefused("in_features is 32", "64");
         write("2_Dense/config.json", config.replace("'out_features':2", "'out_features':3"));
         assertRefused("linear.weight is [2, 64], config.json needs [3, 64]");
-        write("2_Dense/config.json", config.replace("Tanh", "GELU"));
-        assertRefused("activation_function is torch.nn.modules.activation.GELU");
+        write("2_Dense/config.json", config.replace("Tanh", "Mish"));
+        assertRefused("activation_function is torch.nn.modules.activation.Mish");
     }
 
     @Test

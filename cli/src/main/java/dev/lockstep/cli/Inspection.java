@@ -158,7 +158,7 @@ final class Inspection {
                                     .formatted(
                                             score.chat()
                                                     ? "joined by the chat template"
-                                                    : "one after the other")
+                                                    : "joined by the tokenizer")
                             + prompts
                             + limit;
         };

@@ -2,19 +2,20 @@
 package dev.lockstep.coordinator;
 
 import dev.lockstep.checkpoint.SentenceModel;
+import dev.lockstep.checkpoint.SentencePooling;
 import dev.lockstep.coordinator.engine.RequestedOutputs;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.text.ChatVariables;
+import dev.lockstep.text.TokenPair;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
 /// How a query and a document become the prompt of a reranker.
 ///
-/// @param head its score of the last token's hidden state
+/// @param head its score of a pooled hidden state
 /// @param instruction before the two: the system message of a chat, else the beginning of the query
 record PairPrompts(ServedModel model, SentenceModel.Score head, String instruction) {
     private static final String INSTRUCT = "instruct";
@@ -66,8 +67,9 @@ record PairPrompts(ServedModel model, SentenceModel.Score head, String instructi
     /// Returns the prompt of a pair.
     ///
     /// @param name of the document in error messages
-    TokenPrompt of(String query, String name, String document) {
-        int[] ids = head.chat() ? chat(name, query, document) : joined(name, query, document);
+    TokenPrompt of(String query, String name, String document, Pooling pooling) {
+        TokenPair pair = head.chat() ? chat(name, query, document) : joined(name, query, document);
+        int[] ids = pair.ids();
         int limit = model.sentence().maxLength().orElse(Integer.MAX_VALUE);
         if (ids.length > limit) {
             throw ApiError.invalid(
@@ -76,31 +78,38 @@ record PairPrompts(ServedModel model, SentenceModel.Score head, String instructi
                     "query and %s have %d tokens together, the model's files limit them to %d: max_tokens_per_doc cuts documents"
                             .formatted(name, ids.length, limit));
         }
-        return new TokenPrompt(ids, RequestedOutputs.pooled(Pooling.POOLING_LAST, 0, ids.length));
+        boolean typed = head.tokenTypes() && pair.second() < ids.length;
+        return new TokenPrompt(
+                ids,
+                RequestedOutputs.pooled(pooling, 0, ids.length)
+                        .withSecondText(typed ? pair.second() : 0));
     }
 
-    private int[] chat(String name, String query, String document) {
+    private TokenPair chat(String name, String query, String document) {
         List<Map<String, String>> messages = new ArrayList<>();
         if (!instruction.isEmpty()) {
             messages.add(Map.of(ROLE, "system", CONTENT, instruction));
         }
         messages.add(Map.of(ROLE, "query", CONTENT, query));
         messages.add(Map.of(ROLE, "document", CONTENT, document));
-        return model.encode(name, model.render(ChatVariables.of(messages, false)), false);
+        int[] ids = model.encode(name, model.render(ChatVariables.of(messages, false)), false);
+        return new TokenPair(ids, ids.length, ids.length);
     }
 
-    private int[] joined(String name, String query, String document) {
-        int[] first = model.encode(name, instruction + query, false);
-        int[] second = model.encode(name, document, false);
-        if (model.encode(name, "", true).length > 0) {
-            throw ApiError.invalid(
-                    "model",
-                    "the tokenizer of the model "
-                            + model.name()
-                            + " puts tokens around texts: pairs of texts are not served with it");
-        }
-        int[] all = Arrays.copyOf(first, first.length + second.length);
-        System.arraycopy(second, 0, all, first.length, second.length);
-        return all;
+    /// Joins the two by the tokenizer's rule for pairs. A score of the last token is that of the
+    /// document's.
+    private TokenPair joined(String name, String query, String document) {
+        return model.pair(name, instruction + query, document)
+                .filter(
+                        pair ->
+                                head.pooling() != SentencePooling.LAST
+                                        || pair.end() == pair.ids().length)
+                .orElseThrow(
+                        () ->
+                                ApiError.invalid(
+                                        "model",
+                                        "the tokenizer of the model "
+                                                + model.name()
+                                                + " does not say how its head reads two texts together: pairs of texts are not served with it"));
     }
 }

@@ -2,7 +2,6 @@
 package dev.lockstep.coordinator;
 
 import dev.lockstep.checkpoint.SentenceModel;
-import dev.lockstep.checkpoint.SentencePooling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -59,13 +58,19 @@ record RankingPlan(List<TokenPrompt> prompts, VectorForm form, Scorer scorer) {
     }
 
     private static RankingPlan scored(PairPrompts prompts, List<Text> texts, List<Pair> pairs) {
+        SentenceModel.Score head = prompts.head();
+        var raw = new VectorForm(head.pooling(), List.of(), false, Integer.MAX_VALUE);
         List<TokenPrompt> all = new ArrayList<>();
         for (Pair pair : pairs) {
             Text document = texts.get(pair.document());
-            all.add(prompts.of(texts.get(pair.query()).text(), document.field(), document.text()));
+            all.add(
+                    prompts.of(
+                            texts.get(pair.query()).text(),
+                            document.field(),
+                            document.text(),
+                            raw.workerPooling()));
         }
-        var raw = new VectorForm(SentencePooling.LAST, List.of(), false, Integer.MAX_VALUE);
-        return new RankingPlan(all, raw, (vectors, i) -> prompts.head().of(vectors.vector(i)));
+        return new RankingPlan(all, raw, (vectors, i) -> head.of(vectors.vector(i)));
     }
 
     private static RankingPlan compared(

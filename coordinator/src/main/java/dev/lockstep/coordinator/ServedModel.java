@@ -13,6 +13,7 @@ import dev.lockstep.text.ChatVariables;
 import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.EndTokens;
 import dev.lockstep.text.ModelTemplate;
+import dev.lockstep.text.TokenPair;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import java.nio.file.Path;
@@ -152,6 +153,15 @@ record ServedModel(
     int[] encode(String field, String text, boolean addSpecial) {
         try {
             return requireTokenizer(field).encode(text, new EncodeOptions(true, addSpecial));
+        } catch (IllegalArgumentException e) {
+            throw ApiError.invalid(field, field + ": " + e.getMessage());
+        }
+    }
+
+    /// Tokenizes two texts that the model reads together; empty if its files do not say how.
+    Optional<TokenPair> pair(String field, String first, String second) {
+        try {
+            return requireTokenizer(field).pair(first, second, true);
         } catch (IllegalArgumentException e) {
             throw ApiError.invalid(field, field + ": " + e.getMessage());
         }

@@ -12,6 +12,8 @@ import java.util.Optional;
 ///
 /// @param ids `[1, tokens]` I32
 /// @param positions `[1, tokens]` I32, each token's position in its sequence
+/// @param tokenTypes `[1, tokens]` I32, rows of an encoder's table of token types; empty if all
+///   tokens have the first type
 /// @param kv one for each KV group, in the model's order: the rows that keep keys and values
 /// @param withoutKv the rows after them, whole sequences each, whose keys and values are dropped
 ///   after each layer; its blocks are those of [ActivationBuffers#stepKv]
@@ -20,6 +22,7 @@ public record ForwardBatch(
         int tokens,
         Tensor ids,
         Tensor positions,
+        Optional<Tensor> tokenTypes,
         List<PagedBatch> kv,
         Optional<PagedBatch> withoutKv,
         Tensor logitRows) {
@@ -28,6 +31,7 @@ public record ForwardBatch(
         kv = List.copyOf(kv);
         ids.require("ids", DType.I32, 1, tokens);
         positions.require("positions", DType.I32, 1, tokens);
+        tokenTypes.ifPresent(each -> each.require("tokenTypes", DType.I32, 1, tokens));
         logitRows.require("logitRows", DType.I32, 1, logitRows.columns());
         int without = withoutKv.map(PagedBatch::tokens).orElse(0);
         for (PagedBatch each : kv) {
@@ -42,6 +46,6 @@ public record ForwardBatch(
     /// Creates a step whose rows all keep their keys and values.
     public ForwardBatch(
             int tokens, Tensor ids, Tensor positions, List<PagedBatch> kv, Tensor logitRows) {
-        this(tokens, ids, positions, kv, Optional.empty(), logitRows);
+        this(tokens, ids, positions, Optional.empty(), kv, Optional.empty(), logitRows);
     }
 }

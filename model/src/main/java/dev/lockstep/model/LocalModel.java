@@ -112,6 +112,7 @@ public final class LocalModel implements AutoCloseable {
                         tokens,
                         upload(ids),
                         positions,
+                        Optional.empty(),
                         none,
                         Optional.of(rows),
                         upload(new int[] {tokens - 1})),

@@ -12,7 +12,6 @@ import java.util.TreeMap;
 final class RefusedArchitectures {
     private static final String ALIBI = "its scores fall with the distance (ALiBi)";
     private static final String BIAS = "its scores have a bias by distance";
-    private static final String PAIRS = "its head, which scores a pair of texts, is not computed";
     private static final String ENCODER_DECODER = "it has an encoder beside its decoder";
     private static final String PER_LAYER =
             "it has embeddings of its own in each layer and layers that share keys and values";
@@ -22,7 +21,6 @@ final class RefusedArchitectures {
                     Map.ofEntries(
                             Map.entry("BaichuanForCausalLM", "it joins q, k and v in W_pack"),
                             Map.entry("BartForConditionalGeneration", ENCODER_DECODER),
-                            Map.entry("BertForSequenceClassification", PAIRS),
                             Map.entry("BloomForCausalLM", ALIBI),
                             Map.entry("ChatGLMModel", "it is the older form of GlmForCausalLM"),
                             Map.entry("DiffLlamaForCausalLM", "it subtracts two softmaxes"),
@@ -35,15 +33,12 @@ final class RefusedArchitectures {
                             Map.entry(
                                     "MllamaForConditionalGeneration",
                                     "it attends to images in layers of its own"),
-                            Map.entry("ModernBertForSequenceClassification", PAIRS),
                             Map.entry("MptForCausalLM", ALIBI),
                             Map.entry(
                                     "PaliGemmaForConditionalGeneration",
                                     "its prompts attend in both directions"),
-                            Map.entry("RobertaForSequenceClassification", PAIRS),
                             Map.entry("T5ForConditionalGeneration", ENCODER_DECODER),
-                            Map.entry("WhisperForConditionalGeneration", ENCODER_DECODER),
-                            Map.entry("XLMRobertaForSequenceClassification", PAIRS)));
+                            Map.entry("WhisperForConditionalGeneration", ENCODER_DECODER)));
 
     private RefusedArchitectures() {}
 

@@ -20,7 +20,12 @@ final class TestGroup implements AutoCloseable {
 
     /// One row: `ids` of a sequence at positions from `computed` on; `blocks` is the sequence's
     /// whole table. In a KV group with a window, blocks before the window become the null block.
-    record Row(int[] ids, int computed, int[] blocks) {
+    /// Tokens from the index `secondText` on have token type 1.
+    record Row(int[] ids, int computed, int[] blocks, int secondText) {
+        Row(int[] ids, int computed, int[] blocks) {
+            this(ids, computed, blocks, ids.length);
+        }
+
         /// Returns a padding row.
         static Row padding(int tokens) {
             return new Row(new int[tokens], 0, new int[0]);

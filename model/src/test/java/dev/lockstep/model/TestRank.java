@@ -119,6 +119,7 @@ final class TestRank implements AutoCloseable {
                 batch.tokens(),
                 batch.ids(),
                 batch.positions(),
+                batch.tokenTypes(),
                 Collections.nCopies(batch.kv().size(), nothing),
                 Optional.of(all),
                 batch.logitRows().columns(0, 0));
@@ -169,6 +170,7 @@ final class TestRank implements AutoCloseable {
         int tokens = rows.stream().mapToInt(row -> row.ids().length).sum();
         int[] ids = new int[tokens];
         int[] positions = new int[tokens];
+        int[] types = new int[tokens];
         int[] all = new int[tokens];
         int[] starts = new int[rows.size() + 1];
         int[] computed = new int[rows.size()];
@@ -181,6 +183,7 @@ final class TestRank implements AutoCloseable {
             for (int i = 0; i < row.ids().length; i++, token++) {
                 ids[token] = row.ids()[i];
                 positions[token] = row.computed() + i;
+                types[token] = i >= row.secondText() ? 1 : 0;
                 all[token] = token;
             }
             starts[r + 1] = token;
@@ -198,8 +201,15 @@ final class TestRank implements AutoCloseable {
                             upload(lines, 1),
                             upload(table(group, rows, lines, tableRows, width(rows)), tableRows)));
         }
+        boolean typed = IntStream.of(types).anyMatch(type -> type > 0);
         return new ForwardBatch(
-                tokens, upload(ids, 1), upload(positions, 1), paged, upload(all, 1));
+                tokens,
+                upload(ids, 1),
+                upload(positions, 1),
+                typed ? Optional.of(upload(types, 1)) : Optional.empty(),
+                paged,
+                Optional.empty(),
+                upload(all, 1));
     }
 
     private static int width(List<Row> rows) {

@@ -4,10 +4,14 @@ package dev.lockstep.text;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BiFunction;
 
-/// The tokens that the `post_processor` of a `tokenizer.json` puts around one text.
-record FramingJson(List<Integer> prefix, List<Integer> suffix) {
-    private static final FramingJson NOTHING = new FramingJson(List.of(), List.of());
+/// The tokens that the `post_processor` of a `tokenizer.json` puts around one text, and around two.
+///
+/// @param pair empty for a form of pairs that is not known
+record FramingJson(List<Integer> prefix, List<Integer> suffix, Optional<PairFraming> pair) {
+    private static final FramingJson NOTHING =
+            new FramingJson(List.of(), List.of(), Optional.of(PairFraming.NOTHING));
 
     static FramingJson read(Optional<JsonPart> part, Vocabulary vocabulary) {
         FramingJson framing = part.map(FramingJson::read).orElse(NOTHING);
@@ -20,8 +24,8 @@ record FramingJson(List<Integer> prefix, List<Integer> suffix) {
         return switch (part.type()) {
             case "ByteLevel" -> NOTHING;
             case "TemplateProcessing" -> template(part);
-            case "BertProcessing", "RobertaProcessing" ->
-                    new FramingJson(pairId(part, "cls"), pairId(part, "sep"));
+            case "BertProcessing" -> around(part, PairFraming::ofBert);
+            case "RobertaProcessing" -> around(part, PairFraming::ofRoberta);
             case "Sequence" -> sequence(part);
             default ->
                     throw part.require("type")
@@ -31,15 +35,32 @@ record FramingJson(List<Integer> prefix, List<Integer> suffix) {
         };
     }
 
+    private static FramingJson around(
+            JsonPart part, BiFunction<Integer, Integer, PairFraming> pair) {
+        int cls = pairId(part, "cls");
+        int sep = pairId(part, "sep");
+        return new FramingJson(List.of(cls), List.of(sep), Optional.of(pair.apply(cls, sep)));
+    }
+
     private static FramingJson sequence(JsonPart part) {
         List<Integer> prefix = new ArrayList<>();
         List<Integer> suffix = new ArrayList<>();
+        List<FramingJson> framings = new ArrayList<>();
         for (JsonPart step : part.require("processors").items()) {
             FramingJson framing = read(step);
             prefix.addAll(0, framing.prefix);
             suffix.addAll(framing.suffix);
+            if (!framing.equals(NOTHING)) {
+                framings.add(framing);
+            }
         }
-        return new FramingJson(prefix, suffix);
+        Optional<PairFraming> pair =
+                switch (framings.size()) {
+                    case 0 -> NOTHING.pair;
+                    case 1 -> framings.getFirst().pair;
+                    default -> Optional.empty();
+                };
+        return new FramingJson(prefix, suffix, pair);
     }
 
     private static FramingJson template(JsonPart part) {
@@ -57,15 +78,15 @@ record FramingJson(List<Integer> prefix, List<Integer> suffix) {
                 (afterText ? suffix : prefix).add(id.integer());
             }
         }
-        return new FramingJson(prefix, suffix);
+        return new FramingJson(prefix, suffix, PairFraming.template(part));
     }
 
     /// Returns the id of a pair such as `["<s>", 0]`.
-    private static List<Integer> pairId(JsonPart part, String key) {
+    private static int pairId(JsonPart part, String key) {
         List<JsonPart> pair = part.require(key).items();
         if (pair.size() != 2) {
             throw part.require(key).wrong("a token and its id");
         }
-        return List.of(pair.get(1).integer());
+        return pair.get(1).integer();
     }
 }

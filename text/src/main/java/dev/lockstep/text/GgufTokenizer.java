@@ -4,6 +4,7 @@ package dev.lockstep.text;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
@@ -222,11 +223,16 @@ final class GgufTokenizer {
         GgufVocabulary.SpecialIds named = file.specialIds();
         // A separator token, if the model has one, ends the text.
         OptionalInt closing = named.separator().isPresent() ? named.separator() : named.eos();
+        List<Integer> prefix = file.flags().addBos() ? list(named.bos()) : List.of();
+        List<Integer> suffix = file.flags().addEos() ? list(closing) : List.of();
         return new Tokenizer.Framing(
                 named.bos(),
                 named.eos(),
-                file.flags().addBos() ? list(named.bos()) : List.of(),
-                file.flags().addEos() ? list(closing) : List.of());
+                prefix,
+                suffix,
+                prefix.isEmpty() && suffix.isEmpty()
+                        ? Optional.of(PairFraming.NOTHING)
+                        : Optional.empty());
     }
 
     private static List<Integer> list(OptionalInt id) {

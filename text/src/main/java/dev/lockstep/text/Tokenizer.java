@@ -4,6 +4,7 @@ package dev.lockstep.text;
 import dev.lockstep.grammar.TokenTrie;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -31,7 +32,13 @@ public final class Tokenizer {
     /// @param prefix put before the ids on request, by the model's own rule
     /// @param suffix put after the ids on request
     /// @param eos the end token that the files name, of several that may end a text
-    record Framing(OptionalInt bos, OptionalInt eos, List<Integer> prefix, List<Integer> suffix) {
+    /// @param pair how two texts are read together; empty if the files do not say it
+    record Framing(
+            OptionalInt bos,
+            OptionalInt eos,
+            List<Integer> prefix,
+            List<Integer> suffix,
+            Optional<PairFraming> pair) {
         Framing {
             prefix = List.copyOf(prefix);
             suffix = List.copyOf(suffix);
@@ -67,6 +74,7 @@ public final class Tokenizer {
         framing.prefix().forEach(this::piece);
         framing.suffix().forEach(this::piece);
         framing.eos().ifPresent(this::piece);
+        framing.pair().ifPresent(pair -> pair.added().forEach(this::piece));
     }
 
     /// Returns the token in its normalized form, nothing if that is empty and so never matches.
@@ -91,6 +99,13 @@ public final class Tokenizer {
             framing.suffix().forEach(ids::add);
         }
         return ids.toArray();
+    }
+
+    /// Returns the ids of two texts that are read together, with the tokens that the model's own
+    /// rule puts around and between them; empty if its files do not say it.
+    public Optional<TokenPair> pair(String first, String second, boolean parseSpecial) {
+        return framing.pair()
+                .map(each -> each.join(encode(first, parseSpecial), encode(second, parseSpecial)));
     }
 
     /// Returns the text of the ids; bytes that are not UTF-8 become U+FFFD.

@@ -96,7 +96,10 @@ final class TokenizerJson {
         if (eos.isPresent() && names.addEos() && !suffix.contains(eos.getAsInt())) {
             suffix.add(eos.getAsInt());
         }
-        return new Tokenizer.Framing(bos, eos, prefix, suffix);
+        // Where other settings changed the tokens around a text, nothing says those of a pair.
+        boolean changed = !prefix.equals(template.prefix()) || !suffix.equals(template.suffix());
+        return new Tokenizer.Framing(
+                bos, eos, prefix, suffix, changed ? Optional.empty() : template.pair());
     }
 
     private Vocabulary vocabulary(List<AddedToken> added) {

@@ -114,6 +114,7 @@ final class BatchBuilder implements AutoCloseable {
         inputs.begin(Math.min(columns, inputs.maxColumns()));
         addEntries(rows, slots);
         int[] samplingSlots = fillTokens(rows, slots);
+        boolean typed = fillTypes(rows, slots);
         int sampled = samplingSlots.length + padding;
         Scored scored = score(rows, slots);
         List<PagedBatch> paged = new ArrayList<>(kvGroups);
@@ -136,6 +137,9 @@ final class BatchBuilder implements AutoCloseable {
                         tokens,
                         inputs.array(Array.IDS, tokens),
                         inputs.array(Array.POSITIONS, tokens),
+                        typed
+                                ? Optional.of(inputs.array(Array.TOKEN_TYPES, tokens))
+                                : Optional.empty(),
                         paged,
                         withoutKv,
                         inputs.array(Array.LOGIT_ROWS, sampled));
@@ -245,6 +249,27 @@ final class BatchBuilder implements AutoCloseable {
             }
         }
         return Arrays.copyOf(samplingSlots, sampled);
+    }
+
+    /// Fills the token types if a row has others than the first one; returns whether one has.
+    private boolean fillTypes(List<Placed> rows, SlotTable slots) {
+        if (rows.stream().allMatch(each -> outputs(each, slots).secondText() == 0)) {
+            return false;
+        }
+        for (Placed placed : rows) {
+            OutputSettings outputs = outputs(placed, slots);
+            for (int i = 0; i < placed.row().count(); i++) {
+                inputs.put(
+                        Array.TOKEN_TYPES,
+                        placed.start() + i,
+                        outputs.tokenType(placed.row().computed() + i));
+            }
+        }
+        return true;
+    }
+
+    private static OutputSettings outputs(Placed placed, SlotTable slots) {
+        return slots.at(placed.row().slot()).outputs();
     }
 
     private Scored score(List<Placed> rows, SlotTable slots) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.checkpoint.EncoderConfig;
 import dev.lockstep.cluster.StepOrder;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.Kernels;
@@ -348,14 +349,24 @@ final class Session implements AutoCloseable {
                 filled);
     }
 
-    /// Refuses an admission whose settings have ids outside the vocabulary; the same on all ranks.
+    /// Refuses an admission whose settings have ids outside the vocabulary, or token types that the
+    /// model does not have; the same on all ranks.
     private Step.Admission checked(Step.Admission admission) {
         try {
             admission.settings().requireVocabulary(model.vocabularySize());
+            if (admission.outputs().secondText() > 0 && tokenTypes() < 2) {
+                throw new IllegalArgumentException(
+                        "second_text is %d, and the model has no token types"
+                                .formatted(admission.outputs().secondText()));
+            }
             return admission;
         } catch (IllegalArgumentException e) {
             return admission.refused(e.getMessage() + "");
         }
+    }
+
+    private int tokenTypes() {
+        return model.config().details().encoder().map(EncoderConfig::tokenTypes).orElse(0);
     }
 
     /// Makes every collective of this epoch fail, also one that the step thread is in; returns

@@ -46,8 +46,10 @@ final class StepInputs implements AutoCloseable {
         STARTS_WITHOUT_KV(9),
         COMPUTED_WITHOUT_KV(10),
         LINES_WITHOUT_KV(11),
-        SCORED_ROWS(12),
-        SCORED_TARGETS(13);
+        /// Of encoders that read two texts together.
+        TOKEN_TYPES(12),
+        SCORED_ROWS(13),
+        SCORED_TARGETS(14);
 
         private final int row;
 

@@ -106,7 +106,8 @@ final class StepMessages {
                     case UNRECOGNIZED ->
                             throw new IllegalArgumentException(
                                     "pooling " + outputs.getPoolingValue() + " is unknown");
-                });
+                },
+                outputs.getSecondText());
     }
 
     private static <T> T parsed(String field, ByteString bytes, Parser<T> parser) {

@@ -27,17 +27,12 @@ class EncoderSessionTest {
 
     @BeforeEach
     void open() {
-        worker =
-                TestWorker.onModel(
-                        Path.of(
-                                "..",
-                                "model",
-                                "src",
-                                "test",
-                                "resources",
-                                "encoders",
-                                "modernbert"),
-                        64);
+        open("encoders", "modernbert");
+    }
+
+    private void open(String... model) {
+        Path resources = Path.of("..", "model", "src", "test", "resources");
+        worker = TestWorker.onModel(resources.resolve(Path.of("", model)), 64);
         session = worker.openWarm(1);
     }
 
@@ -145,6 +140,47 @@ class EncoderSessionTest {
         assertEquals(
                 "slot 3: an encoder computes a sequence in one step, without KV",
                 refusal.getMessage());
+    }
+
+    private static OutputSettings second(int position) {
+        return new OutputSettings(0, false, 0, true, OutputSettings.Pooling.CLS, position);
+    }
+
+    @Test
+    void tokensOfASecondTextHaveTheSecondType() {
+        close();
+        open("cross-encoders", "bert");
+        float[] plain = run(List.of(admission(0, PROMPT, second(0), true))).getFirst().pooled();
+        float[] typed = run(List.of(admission(0, PROMPT, second(3), true))).getFirst().pooled();
+        assertTrue(!Arrays.equals(plain, typed));
+        List<StepOutcome.Outputs> mixed =
+                run(
+                        List.of(
+                                admission(0, OTHER, second(1), true),
+                                admission(1, PROMPT, second(0), true),
+                                admission(2, PROMPT, second(3), true),
+                                admission(3, PROMPT, second(PROMPT.length), true)));
+        assertArrayEquals(plain, mixed.get(1).pooled());
+        assertArrayEquals(typed, mixed.get(2).pooled());
+        assertArrayEquals(plain, mixed.get(3).pooled());
+    }
+
+    @Test
+    void aSecondTextIsRefusedByAModelWithoutTokenTypes() {
+        StepOutcome outcome =
+                session.run(
+                        new Step(
+                                session.epoch(),
+                                session.lastNumber() + 1,
+                                NONE,
+                                List.of(admission(0, PROMPT, second(3), true)),
+                                List.of(),
+                                List.of(new Step.Row(0, 0, PROMPT.length, List.of(), List.of()))));
+        assertEquals(
+                List.of(
+                        new StepOutcome.Refused(
+                                0, "second_text is 3, and the model has no token types")),
+                outcome.refused());
     }
 
     @Test

@@ -10,10 +10,21 @@ import dev.lockstep.proto.v1.PromptOutputs;
 /// @param logprobs whether to return log-probabilities of the prompt tokens after `from`, and of
 ///   the `topLogprobs` most likely tokens at their positions
 /// @param hiddenStates whether to return hidden states, of generated positions too
+/// @param secondText the first position whose token has type 1; 0 if none has
 public record RequestedOutputs(
-        int from, boolean logprobs, int topLogprobs, boolean hiddenStates, Pooling pooling) {
+        int from,
+        boolean logprobs,
+        int topLogprobs,
+        boolean hiddenStates,
+        Pooling pooling,
+        int secondText) {
     static final RequestedOutputs NONE =
             new RequestedOutputs(0, false, 0, false, Pooling.POOLING_UNSPECIFIED);
+
+    public RequestedOutputs(
+            int from, boolean logprobs, int topLogprobs, boolean hiddenStates, Pooling pooling) {
+        this(from, logprobs, topLogprobs, hiddenStates, pooling, 0);
+    }
 
     /// Requests one vector of a prompt.
     ///
@@ -22,6 +33,11 @@ public record RequestedOutputs(
         int last = promptLength - 1;
         int first = pooling == Pooling.POOLING_LAST ? last : Math.min(from, last);
         return new RequestedOutputs(Math.max(0, first), false, 0, false, pooling);
+    }
+
+    /// Returns these outputs of a prompt whose tokens from a position on have type 1.
+    public RequestedOutputs withSecondText(int first) {
+        return new RequestedOutputs(from, logprobs, topLogprobs, hiddenStates, pooling, first);
     }
 
     /// Requests the log-probabilities of all tokens from position `first` on.
@@ -40,6 +56,7 @@ public record RequestedOutputs(
                 .setTopLogprobs(topLogprobs)
                 .setHiddenStates(hiddenStates)
                 .setPooling(pooling)
+                .setSecondText(secondText)
                 .build();
     }
 }

@@ -20,12 +20,13 @@ import java.util.stream.Stream;
 /// types, biases, and norms after each addition:
 ///
 /// ```
-/// residual = norm(words[id] + types[0] + positions[p])
+/// residual = norm(words[id] + types[t] + positions[p])
 /// residual = norm(residual + Wo · attention(q, k, v))
 /// residual = norm(residual + Wdown · gelu(Wup · residual))
 /// ```
 ///
-/// Heads of masked language models and poolers stay on disk.
+/// Heads of masked language models and poolers stay on disk; those of cross-encoders are applied
+/// where a score is computed.
 public final class Bert implements ModelFamily {
     private static final String WORDS = "embeddings.word_embeddings";
 
@@ -34,10 +35,13 @@ public final class Bert implements ModelFamily {
         return Set.of(
                 "BertModel",
                 "BertForMaskedLM",
+                "BertForSequenceClassification",
                 "RobertaModel",
                 "RobertaForMaskedLM",
+                "RobertaForSequenceClassification",
                 "XLMRobertaModel",
-                "XLMRobertaForMaskedLM");
+                "XLMRobertaForMaskedLM",
+                "XLMRobertaForSequenceClassification");
     }
 
     @Override
@@ -57,7 +61,7 @@ public final class Bert implements ModelFamily {
         return Decoder.of(
                 weights,
                 Embedding.load(weights, prefix + WORDS)
-                        .withTokenType(weights, embeddings + ".token_type_embeddings")
+                        .withTokenTypes(weights, embeddings + ".token_type_embeddings")
                         .withPositions(weights, embeddings + ".position_embeddings"),
                 layers,
                 normBefore(weights, prefix, weights.config().layerCount()),

@@ -25,13 +25,15 @@ import java.util.Set;
 /// residual += Wo · (gelu(Wi₁ · n) ⊙ (Wi₂ · n))
 /// ```
 ///
-/// Norms have biases if the checkpoint has them. The head of a masked language model stays on disk.
+/// Norms have biases if the checkpoint has them. The head of a masked language model stays on disk,
+/// and that of a cross-encoder is applied where a score is computed.
 public final class ModernBert implements ModelFamily {
     private static final String WORDS = "embeddings.tok_embeddings";
 
     @Override
     public Set<String> architectures() {
-        return Set.of("ModernBertModel", "ModernBertForMaskedLM");
+        return Set.of(
+                "ModernBertModel", "ModernBertForMaskedLM", "ModernBertForSequenceClassification");
     }
 
     @Override

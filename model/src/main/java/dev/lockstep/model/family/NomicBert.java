@@ -41,7 +41,7 @@ public final class NomicBert implements ModelFamily {
         return Decoder.of(
                 weights,
                 Embedding.load(weights, "embeddings.word_embeddings")
-                        .withTokenType(weights, "embeddings.token_type_embeddings"),
+                        .withTokenTypes(weights, "embeddings.token_type_embeddings"),
                 layers,
                 normBefore(weights, weights.config().layerCount()),
                 LmHead.none(weights));

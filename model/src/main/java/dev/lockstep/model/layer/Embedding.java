@@ -10,38 +10,48 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Weights;
 import java.util.Optional;
 
-/// The first residual: rows of the token table, times a factor, plus the token type in encoders
-/// that have them, plus rows of the position table in families with learned positions. Tables are
-/// whole on every rank.
+/// The first residual: rows of the token table, times a factor, plus rows of the table of token
+/// types in encoders that have them, plus rows of the position table in families with learned
+/// positions. Tables are whole on every rank.
 ///
 /// @param multiplier 1 for none
-/// @param tokenType of every token of a text
+/// @param firstType the row of the token type that all tokens of a text have
+/// @param types for batches with other token types
 public record Embedding(
         Kernels kernels,
         EmbeddingTable tokens,
         float multiplier,
-        Optional<Tensor> tokenType,
+        Optional<Tensor> firstType,
+        Optional<EmbeddingTable> types,
         Optional<EmbeddingTable> positions) {
 
     public static Embedding load(Weights weights, String name) {
         EmbeddingTable tokens =
                 weights.embedding(name + ".weight", weights.config().vocabularySize());
-        return new Embedding(weights.kernels(), tokens, 1, Optional.empty(), Optional.empty());
+        return new Embedding(
+                weights.kernels(), tokens, 1, Optional.empty(), Optional.empty(), Optional.empty());
     }
 
     /// Returns this embedding with its token rows multiplied.
     public Embedding times(double factor) {
-        return new Embedding(kernels, tokens, (float) factor, tokenType, positions);
+        return new Embedding(kernels, tokens, (float) factor, firstType, types, positions);
     }
 
-    /// Returns this embedding with the first row of a table of token types.
-    public Embedding withTokenType(Weights weights, String name) {
-        int types = weights.config().details().encoder().orElseThrow().tokenTypes();
+    /// Returns this embedding with a table of token types.
+    public Embedding withTokenTypes(Weights weights, String name) {
+        int count = weights.config().details().encoder().orElseThrow().tokenTypes();
         int hidden = weights.config().hiddenSize();
-        WeightMatrix table = weights.matrix(name + ".weight", types, hidden);
+        WeightMatrix table = weights.matrix(name + ".weight", count, hidden);
         float[] first = table.part(0, 1).reshaped(hidden, 1).floats(0, hidden);
         return new Embedding(
-                kernels, tokens, multiplier, Optional.of(weights.vector(first)), positions);
+                kernels,
+                tokens,
+                multiplier,
+                Optional.of(weights.vector(first)),
+                count > 1
+                        ? Optional.of(weights.embedding(name + ".weight", count))
+                        : Optional.empty(),
+                positions);
     }
 
     /// Returns this embedding with a table of learned positions.
@@ -55,7 +65,7 @@ public record Embedding(
         EmbeddingTable table =
                 weights.embedding(
                         name + ".weight", before + weights.config().contextLength(), before);
-        return new Embedding(kernels, tokens, multiplier, tokenType, Optional.of(table));
+        return new Embedding(kernels, tokens, multiplier, firstType, types, Optional.of(table));
     }
 
     void forward(ForwardStep step) {
@@ -64,11 +74,23 @@ public record Embedding(
         if (multiplier != 1) {
             kernels.scale(residual, multiplier);
         }
-        tokenType.ifPresent(each -> kernels.add(residual, each));
-        if (positions.isPresent()) {
-            Tensor learned = step.x();
-            kernels.embed(positions.get(), step.batch().positions(), learned);
-            kernels.add(residual, learned);
+        Optional<Tensor> typed = step.batch().tokenTypes();
+        if (typed.isPresent()) {
+            EmbeddingTable table =
+                    types.orElseThrow(
+                            () ->
+                                    new IllegalArgumentException(
+                                            "a batch has token types, the model has none"));
+            addRows(table, typed.get(), step);
+        } else {
+            firstType.ifPresent(each -> kernels.add(residual, each));
         }
+        positions.ifPresent(table -> addRows(table, step.batch().positions(), step));
+    }
+
+    private void addRows(EmbeddingTable table, Tensor rows, ForwardStep step) {
+        Tensor learned = step.x();
+        kernels.embed(table, rows, learned);
+        kernels.add(step.residual(), learned);
     }
 }
