@@ -3,6 +3,7 @@
 #include "float4.h"
 #include "float8.h"
 #include "lanes.h"
+#include "normal_float4.h"
 #include "stored.h"
 
 using namespace lockstep;
@@ -54,12 +55,15 @@ void expand_e4m3(const uint8_t* row, int64_t first, int64_t columns, float* out)
   }
 }
 
-// Blocks of 36 bytes: f16 scale, f16 minimum, 32 unsigned bytes.
-void expand_q8_offset(const uint8_t* block, int64_t columns, float* out) {
-  for (int64_t c = 0; c < columns; c += 32, block += 36) {
-    for (int i = 0; i < 32; i++) {
-      out[c + i] = __builtin_fmaf(half_at(block), block[4 + i], half_at(block + 2));
-    }
+// Blocks of an f16 scale, an f16 minimum, or with ZERO a zero point, and unsigned bytes; the first column is `first`
+// columns into the row.
+template <int TYPE, bool ZERO>
+void expand_bytes(const uint8_t* row, int64_t first, int64_t columns, float* out) {
+  for (int64_t c = 0; c < columns; c++) {
+    const uint8_t* block = row + (first + c) / Stored<TYPE>::COLUMNS * Stored<TYPE>::BYTES;
+    float scale = half_at(block);
+    float minimum = ZERO ? -(scale * half_at(block + 2)) : half_at(block + 2);
+    out[c] = __builtin_fmaf(scale, block[4 + (first + c) % Stored<TYPE>::COLUMNS], minimum);
   }
 }
 
@@ -120,13 +124,27 @@ LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_byt
         }
         break;
       case TYPE_Q8_OFFSET:
-        expand_q8_offset(row, columns, target);
+        expand_bytes<TYPE_Q8_OFFSET, false>(row, skipped, columns, target);
+        break;
+      case TYPE_Q8_ZERO:
+        expand_bytes<TYPE_Q8_ZERO, true>(row, skipped, columns, target);
+        break;
+      case TYPE_Q8_ZERO_32:
+        expand_bytes<TYPE_Q8_ZERO_32, true>(row, skipped, columns, target);
+        break;
+      case TYPE_NF4:
+        for (int64_t c = 0; c < columns; c++) {
+          target[c] = nf4_weight(row, skipped + c);
+        }
         break;
       case TYPE_Q4_OFFSET:
         expand<TYPE_Q4_OFFSET>(row, skipped, columns, target);
         break;
       case TYPE_Q4_ZERO:
         expand<TYPE_Q4_ZERO>(row, skipped, columns, target);
+        break;
+      case TYPE_Q4_ZERO_32:
+        expand<TYPE_Q4_ZERO_32>(row, skipped, columns, target);
         break;
       case TYPE_Q4_0:
         expand<TYPE_Q4_0>(row, skipped, columns, target);

@@ -37,7 +37,11 @@ enum TensorType {
   TYPE_Q4_OFFSET,
   TYPE_Q4_ZERO,
   TYPE_Q8_OFFSET,
-  TYPE_NVFP4
+  TYPE_NVFP4,
+  TYPE_Q4_ZERO_32,
+  TYPE_Q8_ZERO,
+  TYPE_Q8_ZERO_32,
+  TYPE_NF4
 };
 
 static inline float bits_to_float(uint32_t bits) {

@@ -48,8 +48,14 @@ struct Affine {
 
 using Q4Offset = Affine<Planes<4, 0>, 2, false>;
 using Q4Zero = Affine<Planes<4, 0>, 2, true>;
+using Q4Zero32 = Affine<Planes<4, 0>, 1, true>;
 using Q8Offset = Affine<Planes<8, 0>, 1, false>;
+using Q8Zero = Affine<Planes<8, 0>, 2, true>;
+using Q8Zero32 = Affine<Planes<8, 0>, 1, true>;
 
 LOCKSTEP_MATMUL(lockstep_matmul_q4_offset, Q4Offset)
 LOCKSTEP_MATMUL(lockstep_matmul_q4_zero, Q4Zero)
+LOCKSTEP_MATMUL(lockstep_matmul_q4_zero_32, Q4Zero32)
 LOCKSTEP_MATMUL(lockstep_matmul_q8_offset, Q8Offset)
+LOCKSTEP_MATMUL(lockstep_matmul_q8_zero, Q8Zero)
+LOCKSTEP_MATMUL(lockstep_matmul_q8_zero_32, Q8Zero32)

@@ -4,9 +4,9 @@
 //
 // A tile begins with the block that holds its first column; what precedes that column is not filled. A row with a NaN has
 // it as its factor.
+#include "code_pairs.h"
 #include "float4.h"
 #include "pack.h"
-#include "short_floats.h"
 
 static constexpr int FACTORS_BYTES = 4 * TILE_ROWS;
 static constexpr int SCALES_BYTES = NVFP4_COLUMNS / NVFP4_GROUP * TILE_ROWS;
@@ -17,19 +17,15 @@ alignas(64) static constexpr float E2M1_VALUES[16] = {0,     0.5f,  1,  1.5f,  2
                                                       -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
 
 template <class Times>
-struct Nvfp4 {
-  static constexpr int PAIR_BYTES = TILE_ROWS;
-
-  struct Scales {
-    vec::Floats of[PARTS];
-  };
+struct Nvfp4 : CodePairs<Times> {
+  using typename CodePairs<Times>::Scales;
 
   static int run_end(int column) { return (column / NVFP4_GROUP + 1) * NVFP4_GROUP; }
   static const char* block(const char* tile, int column) {
     return tile + (int64_t)(column / NVFP4_COLUMNS) * BLOCK_BYTES;
   }
   static const char* codes(const char* tile, int column) {
-    return block(tile, column) + FACTORS_BYTES + SCALES_BYTES + column % NVFP4_COLUMNS / 2 * PAIR_BYTES;
+    return block(tile, column) + FACTORS_BYTES + SCALES_BYTES + column % NVFP4_COLUMNS / 2 * TILE_ROWS;
   }
 
   static Scales scales(const char* tile, int column) {
@@ -49,36 +45,9 @@ struct Nvfp4 {
   }
 
   static Bf16Pair pair(const char* codes, const Scales& scales) {
-    Bf16Pair result;
-    for (int p = 0; p < PARTS; p++) {
-      vec::Ints both = vec::load_bytes(codes + p * vec::WIDTH);
-      vec::Floats even = vec::multiply(vec::look_up_16(E2M1_VALUES, both), scales.of[p]);
-      vec::Floats odd = vec::multiply(vec::look_up_16(E2M1_VALUES, vec::shift_right_signed<4>(both)), scales.of[p]);
-      result.of[p] = rounded(even, odd);
-    }
-    return result;
+    return CodePairs<Times>::pair_of(E2M1_VALUES, codes, scales);
   }
-
- private:
-  static vec::Ints rounded(vec::Floats even, vec::Floats odd);
 };
-
-template <>
-inline vec::Ints Nvfp4<TimesF32>::rounded(vec::Floats even, vec::Floats odd) {
-  return rounded_to_bf16(even, odd);
-}
-
-#ifdef __AVX512BF16__
-
-// The instruction that rounds makes subnormal weights zero, as the one that multiplies does.
-template <>
-inline vec::Ints Nvfp4<TimesBf16>::rounded(vec::Floats even, vec::Floats odd) {
-  // Numbers i and i + 16 beside each other.
-  const vec::Ints beside = vec::add(vec::multiply(vec::lane_numbers(), vec::ints(0x10001)), vec::ints(16 << 16));
-  return _mm512_permutexvar_epi16(beside, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
-}
-
-#endif
 
 static void pack_nvfp4(const PackArguments& a, char* out, int tile) {
   for (int r = 0; r < TILE_ROWS; r++) {

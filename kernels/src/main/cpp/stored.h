@@ -298,6 +298,27 @@ struct Stored<TYPE_Q8_OFFSET> {
   static void codes(const uint8_t* block, int, uint8_t* out) { __builtin_memcpy(out, block + 4, BLOCK); }
 };
 
+// As Q4_ZERO with one sub-block.
+template <>
+struct Stored<TYPE_Q4_ZERO_32> : Stored<TYPE_Q4_ZERO> {
+  static constexpr int COLUMNS = 32, BYTES = 20;
+};
+
+// f16 scale, f16 zero point, 64 unsigned bytes: two sub-blocks.
+template <>
+struct Stored<TYPE_Q8_ZERO> {
+  static constexpr int COLUMNS = 64, BYTES = 68, OFFSET = 0;
+  static void codes(const uint8_t* block, int sub_block, uint8_t* out) {
+    __builtin_memcpy(out, block + 4 + sub_block * BLOCK, BLOCK);
+  }
+};
+
+// As Q8_ZERO with one sub-block.
+template <>
+struct Stored<TYPE_Q8_ZERO_32> : Stored<TYPE_Q8_ZERO> {
+  static constexpr int COLUMNS = 32, BYTES = 36;
+};
+
 // The integer that a code stands for.
 template <int TYPE>
 static inline int8_t stored_value(uint8_t code) {

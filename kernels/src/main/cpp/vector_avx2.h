@@ -143,7 +143,7 @@ inline Ints look_up(const uint8_t* table, Ints indices) {
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128((const __m128i*)table)), indices);
 }
 // Table entries of the lowest 4 bits of each lane.
-inline Floats look_up_16(const float* table, Ints lanes) {
+inline Floats look_up(const float* table, Ints lanes) {
   __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), lanes);
   __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), lanes);
   return _mm256_blendv_ps(low, high, as_floats(_mm256_slli_epi32(lanes, 28)));

@@ -121,7 +121,7 @@ inline Ints look_up(const uint8_t* table, Ints indices) {
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_load_si128((const __m128i*)table)), indices);
 }
 // Table entries of the lowest 4 bits of each lane.
-inline Floats look_up_16(const float* table, Ints lanes) {
+inline Floats look_up(const float* table, Ints lanes) {
   return _mm512_permutexvar_ps(lanes, _mm512_load_ps(table));
 }
 

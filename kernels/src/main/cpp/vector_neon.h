@@ -163,7 +163,7 @@ inline Ints look_up(const uint8_t* table, Ints indices) {
   return vreinterpretq_s32_u8(vqtbl1q_u8(vld1q_u8(table), vreinterpretq_u8_s32(indices)));
 }
 // Table entries of the lowest 4 bits of each lane.
-inline Floats look_up_16(const float* table, Ints lanes) {
+inline Floats look_up(const float* table, Ints lanes) {
   Ints bytes = vmlaq_s32(ints(0x03020100), vandq_s32(lanes, ints(15)), ints(0x04040404));
   return vreinterpretq_f32_u8(vqtbl4q_u8(vld1q_u8_x4((const uint8_t*)table), vreinterpretq_u8_s32(bytes)));
 }

@@ -31,7 +31,11 @@ enum StoredType {
   STORED_Q4_OFFSET,
   STORED_Q4_ZERO,
   STORED_Q8_OFFSET,
-  STORED_NVFP4
+  STORED_NVFP4,
+  STORED_Q4_ZERO_32,
+  STORED_Q8_ZERO,
+  STORED_Q8_ZERO_32,
+  STORED_NF4
 };
 
 __device__ __forceinline__ uint32_t two_bytes(const uint8_t* at) { return at[0] | static_cast<uint32_t>(at[1]) << 8; }
@@ -74,6 +78,28 @@ __device__ __forceinline__ int iq2_value(int code) {
 __device__ __forceinline__ int iq3_value(int code) {
   int magnitude = static_cast<int>(0x3e342c241c140c04ull >> code % 8 * 8 & 255);
   return code < 8 ? magnitude : -magnitude;
+}
+
+// The floats that the codes of NF4 stand for.
+__device__ __forceinline__ float nf4_value(int code) {
+  switch (code) {
+    case 0: return -1.0f;
+    case 1: return -0.6961928f;
+    case 2: return -0.52507305f;
+    case 3: return -0.3949175f;
+    case 4: return -0.28444138f;
+    case 5: return -0.18477343f;
+    case 6: return -0.091050036f;
+    case 7: return 0.0f;
+    case 8: return 0.0795803f;
+    case 9: return 0.1609302f;
+    case 10: return 0.2461123f;
+    case 11: return 0.33791524f;
+    case 12: return 0.44070983f;
+    case 13: return 0.562617f;
+    case 14: return 0.72295684f;
+    default: return 1.0f;
+  }
 }
 
 // A float of 8 bits (OCP FP8, E4M3): its sign and magnitude are those of an f32 without 120 of its exponent.
@@ -122,6 +148,21 @@ __device__ __forceinline__ float stored_element(int type, const uint8_t* row, in
     uint32_t code = block[12 + at / 2] >> at % 2 * 4 & 15;
     float weight = __uint_as_float((code & 8) << 28 | (code & 7) << 22) * 0x1p126f * scale;
     return __uint_as_float(static_cast<uint32_t>(bf16_bits(weight)) << 16);
+  }
+  if (type == STORED_NF4) {
+    const uint8_t* block = row + column / 64 * 36;
+    int at = static_cast<int>(column % 64);
+    float weight = nf4_value(block[4 + at / 2] >> at % 2 * 4 & 15) * __uint_as_float(four_bytes(block));
+    return __uint_as_float(static_cast<uint32_t>(bf16_bits(weight)) << 16);
+  }
+  if (type == STORED_Q4_ZERO_32) {
+    const uint8_t* block = row + column / 32 * 20;
+    return half_at(block) * (nibble(block + 4, static_cast<int>(column % 32)) - half_at(block + 2));
+  }
+  if (type == STORED_Q8_ZERO || type == STORED_Q8_ZERO_32) {
+    int size = type == STORED_Q8_ZERO ? 64 : 32;
+    const uint8_t* block = row + column / size * (size + 4);
+    return half_at(block) * (block[4 + column % size] - half_at(block + 2));
   }
   if (type == STORED_Q4_OFFSET || type == STORED_Q4_ZERO) {
     const uint8_t* block = row + column / 64 * 36;

@@ -84,8 +84,9 @@ def compressed(weights, activations=None, scale_of=None, global_scale=False, sca
         if not weights.get("symmetric", True):
             low = w.reshape(rows, columns // group, group).amin(2)
             high = w.reshape(rows, columns // group, group).amax(2)
-            scale = ((high - low) / 15).to(scale_type)
-            state["weight_zero_point"] = (-8 - low / scale.float()).round().clamp(-8, 7).to(torch.int8)
+            least = -(1 << weights["num_bits"] - 1)
+            scale = ((high - low) / (-2 * least - 1)).to(scale_type)
+            state["weight_zero_point"] = (least - low / scale.float()).round().clamp(least, -least - 1).to(torch.int8)
         if global_scale:
             state["weight_global_scale"] = torch.tensor([448 * 6 / w.abs().max()], dtype=torch.float32)
             scale = (state["weight_global_scale"] * largest / 6).to(torch.float8_e4m3fn).to(scale_type)
@@ -385,6 +386,8 @@ def cases(root):
     asymmetric = dict(num_bits=4, type="int", strategy="group", group_size=64, symmetric=False)
     case(root, "ct-w4a16-asym-64", ct("pack-quantized", **asymmetric),
          compressed(asymmetric, None, dict(format="pack-quantized", largest=7)), shape=wide)
+    eight = dict(num_bits=8, type="int", strategy="group", group_size=32, symmetric=False)
+    case(root, "ct-w8a16-asym", ct("pack-quantized", **eight), compressed(eight, None, dict(format="pack-quantized", largest=127)))
     nvfp4 = dict(num_bits=4, type="float", strategy="tensor_group", group_size=16)
     case(root, "ct-nvfp4", ct("nvfp4-pack-quantized", **nvfp4),
          compressed(nvfp4, None, dict(format="nvfp4-pack-quantized", largest=6), global_scale=True))
@@ -399,12 +402,15 @@ def cases(root):
     case(root, "gptq-asym-64", of_gptq(sym=False, group_size=64), gptq(4, 64, False), shape=wide, **half)
     case(root, "gptq-act-order", of_gptq(sym=False, desc_act=True), gptq(4, 32, False, order=True), **half)
     case(root, "gptq-8", of_gptq(bits=8), gptq(8, 32, True), **half)
+    case(root, "gptq-8-asym-64", of_gptq(bits=8, sym=False, group_size=64), gptq(8, 64, False), shape=wide, **half)
     case(root, "awq", {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"}, awq(32), **half)
     case(root, "awq-64", {"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": True, "version": "gemm"}, awq(64),
          shape=wide, **half)
     case(root, "bnb-nf4", {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, bits_and_bytes(False))
     case(root, "bnb-nf4-double", {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
          bits_and_bytes(True))
+    case(root, "bnb-nf4-64", {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
+         bits_and_bytes(True), shape=wide)
     case(root, "bnb-int8", {"quant_method": "bitsandbytes", "load_in_8bit": True}, bits_and_bytes_int8)
     everything = lambda name: "norm" not in name
     for suffix, size, shape in (("", 32, SHAPE), ("-64", 64, wide)):

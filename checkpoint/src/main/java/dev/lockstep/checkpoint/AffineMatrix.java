@@ -15,7 +15,7 @@ import java.util.stream.IntStream;
 /// instead.
 ///
 /// @param plain the same matrix, decoded
-/// @param type Q4_1, Q4_OFFSET, Q4_ZERO or Q8_OFFSET
+/// @param type Q4_1, Q4_OFFSET, Q8_OFFSET, or one of [#zeroType]
 /// @param least the value of the code 0 in `plain`
 /// @param inOrder whether columns are grouped in their order
 record AffineMatrix(QuantizedMatrix plain, TensorType type, int least, BooleanSupplier inOrder)
@@ -36,6 +36,17 @@ record AffineMatrix(QuantizedMatrix plain, TensorType type, int least, BooleanSu
             return LayerParts.tensor(codes, plain);
         }
         return LayerParts.tensor(codes, plain, matrix.type(), matrix);
+    }
+
+    /// Returns the type of integers with zero points whose blocks are as large as groups, or smaller.
+    ///
+    /// @param bits 4 or 8
+    /// @param group columns of a scale
+    static TensorType zeroType(int bits, int group) {
+        boolean wide = group % TensorType.Q4_ZERO.blockSize() == 0;
+        return bits == 4
+                ? wide ? TensorType.Q4_ZERO : TensorType.Q4_ZERO_32
+                : wide ? TensorType.Q8_ZERO : TensorType.Q8_ZERO_32;
     }
 
     @Override
@@ -99,10 +110,11 @@ record AffineMatrix(QuantizedMatrix plain, TensorType type, int least, BooleanSu
             readMinimum(row, column, value);
             target.set(SHORT, at + 2, Float.floatToFloat16(value[0]));
             plain.codes().read(row, column, codes);
-            if (type == TensorType.Q8_OFFSET) {
-                bytes(codes, target, at + HEADER_BYTES);
-            } else {
+            boolean nibbles = type.blockBytes() - HEADER_BYTES < codes.length;
+            if (nibbles) {
                 nibbles(codes, target, at + HEADER_BYTES);
+            } else {
+                bytes(codes, target, at + HEADER_BYTES);
             }
             at += type.blockBytes();
         }

@@ -2,7 +2,7 @@
 package dev.lockstep.checkpoint;
 
 /// The values of codes, by code: short floats and integers of up to 8 bits.
-final class CodeValues {
+public final class CodeValues {
     private static final float[] E2M1_MAGNITUDES = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
 
     private CodeValues() {}
@@ -14,6 +14,29 @@ final class CodeValues {
             values[code] = code - offset;
         }
         return values;
+    }
+
+    /// NF4 (Dettmers et al. 2023): quantiles of the normal distribution, of which the largest
+    /// magnitude is 1. Their bits are those that bitsandbytes stores.
+    public static float[] normal4() {
+        return new float[] {
+            -1f,
+            -0.6961928f,
+            -0.52507305f,
+            -0.3949175f,
+            -0.28444138f,
+            -0.18477343f,
+            -0.091050036f,
+            0f,
+            0.0795803f,
+            0.1609302f,
+            0.2461123f,
+            0.33791524f,
+            0.44070983f,
+            0.562617f,
+            0.72295684f,
+            1f
+        };
     }
 
     static float[] signedBytes() {

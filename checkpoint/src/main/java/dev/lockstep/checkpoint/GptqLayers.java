@@ -69,7 +69,7 @@ record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric, bo
                         Optional.empty(),
                         type,
                         "GPTQ of %d bits".formatted(bits));
-        if (!inOrder || bits == 2 || (bits == 8 && !symmetric)) {
+        if (!inOrder || bits == 2) {
             return LayerParts.tensor(weight, matrix);
         }
         int size = groupSize == 0 ? columns : groupSize;
@@ -78,7 +78,7 @@ record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric, bo
                     weight,
                     new AffineMatrix(
                             matrix,
-                            TensorType.Q4_ZERO,
+                            AffineMatrix.zeroType(bits, size),
                             0,
                             () -> isInOrder(parts, groups, columns, size)),
                     size);

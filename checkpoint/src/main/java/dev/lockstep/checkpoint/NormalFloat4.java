@@ -58,10 +58,12 @@ record NormalFloat4() implements QuantizedFormat {
                         out[i] = factors.of((first + i) / blockSize);
                     }
                 };
-        return LayerParts.tensor(
-                weight,
+        QuantizedMatrix plain =
                 QuantizedMatrix.scaled(
-                        rows, columns, codes, scales, type(state), kind.toUpperCase(Locale.ROOT)));
+                        rows, columns, codes, scales, type(state), kind.toUpperCase(Locale.ROOT));
+        return Nf4Matrix.isNf4(map)
+                ? Nf4Matrix.tensor(weight, new Nf4Matrix(plain, weight.data()), blockSize)
+                : LayerParts.tensor(weight, plain);
     }
 
     private interface Factors {

@@ -56,11 +56,12 @@ record PackedIntegers() implements QuantizedFormat {
                         Optional.empty(),
                         scales.type().orElseThrow(),
                         "integers of %d bits".formatted(bits));
-        if (bits == 4 && zeros.isPresent() && order.isEmpty()) {
+        if (bits > 2 && zeros.isPresent() && order.isEmpty()) {
+            int group = columns / groups;
+            TensorType type = AffineMatrix.zeroType(bits, group);
+            int least = -(1 << (bits - 1));
             return AffineMatrix.tensor(
-                    packed,
-                    new AffineMatrix(matrix, TensorType.Q4_ZERO, -8, () -> true),
-                    columns / groups);
+                    packed, new AffineMatrix(matrix, type, least, () -> true), group);
         }
         boolean repacked = bits > 2 && zeros.isEmpty() && order.isEmpty();
         return repacked

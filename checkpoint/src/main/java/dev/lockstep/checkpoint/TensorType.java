@@ -57,7 +57,18 @@ public enum TensorType {
     /// In no file: matrices of NVFP4 are repacked to it. Floats of 4 bits q (OCP, E2M1), a scale s
     /// in E4M3 per 16 and an f32 factor f; w = (s·f)·q, rounded to f32 twice and then to bf16. A
     /// negative factor divides: w = (s / −f)·q.
-    NVFP4(128, 76);
+    NVFP4(128, 76),
+    /// In no file: integers of 4 bits in groups of 32 are repacked to it. As Q4_ZERO.
+    Q4_ZERO_32(32, 20),
+    /// In no file: integers of 8 bits with a zero point are repacked to it. As Q4_ZERO with codes of
+    /// 8 bits, unsigned.
+    Q8_ZERO(64, 68),
+    /// In no file: integers of 8 bits in groups of 32 are repacked to it. As Q8_ZERO.
+    Q8_ZERO_32(32, 36),
+    /// In no file: matrices of NF4 are repacked to it. Codes of 4 bits that choose q from
+    /// [CodeValues#normal4], two in a byte, the first in the lower half, after an f32 scale d; w =
+    /// d·q, rounded to f32 and then to bf16.
+    NF4(64, 36);
 
     private static final int QUANTIZED_UNIT = 32;
 
@@ -86,7 +97,7 @@ public enum TensorType {
     /// True for types whose weights multiply activations of int8 on a CPU. Those of the other types
     /// multiply as the plain floats that their values are.
     public boolean multipliesInt8() {
-        return isQuantized() && this != E4M3 && this != NVFP4;
+        return isQuantized() && this != E4M3 && this != NVFP4 && this != NF4;
     }
 
     /// A row can be cut at multiples of this number of values: 1 for plain types, 32 for all

@@ -34,11 +34,13 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
                 yield new StoredElement(signed(E2M1_DOUBLED, nibble(block, 1, i)), scale, 1, 0, 0);
             }
             case Q4_OFFSET -> plain(block, nibble(block, 4 + i / 32 * 16, i % 32), -half(block, 2));
-            case Q4_ZERO ->
+            case Q4_ZERO, Q4_ZERO_32 ->
                     plain(
                             block,
                             nibble(block, 4 + i / 32 * 16, i % 32),
                             half(block, 0) * half(block, 2));
+            case Q8_ZERO, Q8_ZERO_32 ->
+                    plain(block, at(block, 4 + i), half(block, 0) * half(block, 2));
             case Q8_OFFSET -> plain(block, at(block, 4 + i), -half(block, 2));
             case IQ4_XS -> {
                 int low = at(block, 4 + i / 64) >> (i / 32 % 2 * 4) & 15;
@@ -85,7 +87,7 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
                         0,
                         0);
             }
-            case F32, F16, BF16, E4M3, NVFP4 ->
+            case F32, F16, BF16, E4M3, NVFP4, NF4 ->
                     throw new IllegalArgumentException(type + " has no integers");
         };
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
+import dev.lockstep.checkpoint.CodeValues;
 import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -76,7 +77,7 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                 setHalf(block, 0, random.nextGaussian() / 8);
                 setHalf(block, 2, random.nextGaussian());
             }
-            case Q4_ZERO -> {
+            case Q4_ZERO, Q4_ZERO_32 -> {
                 setHalf(block, 0, random.nextGaussian() / 8);
                 setHalf(block, 2, random.nextInt(17));
             }
@@ -84,6 +85,11 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                 setHalf(block, 0, random.nextGaussian() / 128);
                 setHalf(block, 2, random.nextGaussian());
             }
+            case Q8_ZERO, Q8_ZERO_32 -> {
+                setHalf(block, 0, random.nextGaussian() / 128);
+                setHalf(block, 2, random.nextInt(257));
+            }
+            case NF4 -> block.set(FLOAT, 0, (float) random.nextGaussian());
             case NVFP4 -> {
                 float factor = (float) Math.scalb(1 + random.nextDouble(), -9);
                 boolean divides = random.nextBoolean();
@@ -128,8 +134,18 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                     IQ3_GRID,
                     Q4_OFFSET,
                     Q4_ZERO,
-                    Q8_OFFSET ->
+                    Q8_OFFSET,
+                    Q4_ZERO_32,
+                    Q8_ZERO,
+                    Q8_ZERO_32 ->
                     element(row, column).value();
+            case NF4 -> {
+                MemorySegment block = data.asSlice(at, type.blockBytes());
+                int i = column % type.blockSize();
+                int code = block.get(ValueLayout.JAVA_BYTE, 4 + i / 2) >> (i % 2 * 4) & 15;
+                float weight = CodeValues.normal4()[code] * block.get(FLOAT, 0);
+                yield Float.intBitsToFloat(Rounding.toBf16(weight) << 16);
+            }
             case NVFP4 -> {
                 MemorySegment block = data.asSlice(at, type.blockBytes());
                 int i = column % type.blockSize();

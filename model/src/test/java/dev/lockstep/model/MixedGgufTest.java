@@ -38,7 +38,11 @@ class MixedGgufTest {
                         TensorType.IQ2_GRID,
                         TensorType.IQ3_GRID,
                         TensorType.E4M3,
-                        TensorType.NVFP4));
+                        TensorType.NVFP4,
+                        TensorType.Q4_ZERO_32,
+                        TensorType.Q8_ZERO,
+                        TensorType.Q8_ZERO_32,
+                        TensorType.NF4));
         for (int first : new int[] {0, 7}) {
             var rotated = new ArrayList<>(types.subList(first, types.size()));
             rotated.addAll(types.subList(0, first));

@@ -60,8 +60,13 @@ class QuantizedGoldenTest {
                     "gptq",
                     "gptq-8",
                     "gptq-asym-64",
+                    "gptq-asym-v2",
+                    "gptq-8-asym-64",
+                    "awq",
                     "awq-64",
+                    "ct-w4a16-asym",
                     "ct-w4a16-asym-64",
+                    "ct-w8a16-asym",
                     "mlx",
                     "mlx-64");
 
@@ -100,6 +105,8 @@ class QuantizedGoldenTest {
         "fp8-blocks-64, 2",
         "gptq-act-order, 1",
         "awq-64, 3",
+        "gptq-8-asym-64, 2",
+        "bnb-nf4-64, 2",
         "ct-nvfp4-128, 2",
         "mlx, 2"
     })
@@ -119,7 +126,11 @@ class QuantizedGoldenTest {
         "fp8-blocks-64, mlp.down_proj, E4M3",
         "ct-fp8-channel, mlp.up_proj, E4M3",
         "fp8-latent-64, self_attn.kv_b_proj, E4M3",
+        "awq, mlp.down_proj, Q4_ZERO_32",
         "awq-64, mlp.down_proj, Q4_ZERO",
+        "gptq-8-asym-64, self_attn.q_proj, Q8_ZERO",
+        "ct-w8a16-asym, mlp.down_proj, Q8_ZERO_32",
+        "bnb-nf4-64, mlp.down_proj, NF4",
         "gptq-asym-64, self_attn.q_proj, Q4_ZERO",
         "ct-w4a16-asym-64, mlp.down_proj, Q4_ZERO",
         "ct-nvfp4-128, mlp.down_proj, NVFP4",
@@ -140,7 +151,9 @@ class QuantizedGoldenTest {
         long scaleBytes =
                 switch (type) {
                     case NVFP4 -> weights / 16;
-                    case Q4_ZERO -> groups * 5 / 2; // f16, and a code of 4 bits
+                    case Q4_ZERO, Q4_ZERO_32 -> groups * 5 / 2; // f16, and a code of 4 bits
+                    case Q8_ZERO, Q8_ZERO_32 -> groups * 3; // f16, and a code of 8 bits
+                    case NF4 -> groups; // a code of 8 bits
                     case Q4_1, Q8_OFFSET, Q4_OFFSET -> groups * 4;
                     default -> 0;
                 };

@@ -141,7 +141,17 @@ record TestGguf(List<Stored> tensors) {
                 half(data, at + 2, one / 512);
             }
             case Q6_K -> half(data, at + 208, one / 16384);
-            case IQ2_GRID, IQ3_GRID, E4M3, NVFP4, Q4_OFFSET, Q4_ZERO, Q8_OFFSET ->
+            case IQ2_GRID,
+                    IQ3_GRID,
+                    E4M3,
+                    NVFP4,
+                    Q4_OFFSET,
+                    Q4_ZERO,
+                    Q8_OFFSET,
+                    Q4_ZERO_32,
+                    Q8_ZERO,
+                    Q8_ZERO_32,
+                    NF4 ->
                     throw new IllegalArgumentException(type + " is in no file");
         }
     }
@@ -239,7 +249,17 @@ record TestGguf(List<Stored> tensors) {
             case IQ4_NL -> 20;
             case IQ4_XS -> 23;
             case MXFP4 -> 39;
-            case IQ2_GRID, IQ3_GRID, E4M3, NVFP4, Q4_OFFSET, Q4_ZERO, Q8_OFFSET ->
+            case IQ2_GRID,
+                    IQ3_GRID,
+                    E4M3,
+                    NVFP4,
+                    Q4_OFFSET,
+                    Q4_ZERO,
+                    Q8_OFFSET,
+                    Q4_ZERO_32,
+                    Q8_ZERO,
+                    Q8_ZERO_32,
+                    NF4 ->
                     throw new IllegalArgumentException(type + " is in no file");
             case BF16 -> 30;
         };

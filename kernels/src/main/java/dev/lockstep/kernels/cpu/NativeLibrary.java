@@ -103,6 +103,10 @@ final class NativeLibrary {
             case Q4_ZERO -> 20;
             case Q8_OFFSET -> 21;
             case NVFP4 -> 22;
+            case Q4_ZERO_32 -> 23;
+            case Q8_ZERO -> 24;
+            case Q8_ZERO_32 -> 25;
+            case NF4 -> 26;
         };
     }
 

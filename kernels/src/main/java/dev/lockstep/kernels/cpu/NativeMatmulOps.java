@@ -55,6 +55,7 @@ final class NativeMatmulOps implements MatmulOps {
             case F32, BF16, Q8_0, Q4_1 -> name;
             case E4M3_F32, E4M3_BF16 -> "e4m3";
             case NVFP4_F32, NVFP4_BF16 -> "nvfp4";
+            case NF4_F32, NF4_BF16 -> "nf4";
             case Q4_0,
                     Q5_0,
                     Q5_1,
@@ -70,7 +71,10 @@ final class NativeMatmulOps implements MatmulOps {
                     IQ3_GRID,
                     Q4_OFFSET,
                     Q4_ZERO,
-                    Q8_OFFSET ->
+                    Q8_OFFSET,
+                    Q4_ZERO_32,
+                    Q8_ZERO,
+                    Q8_ZERO_32 ->
                     "quantized";
         };
     }
@@ -96,11 +100,13 @@ final class NativeMatmulOps implements MatmulOps {
             case Q4_K, IQ4_XS, IQ2_GRID, IQ3_GRID -> superBlocks(blocks, skipped, 4);
             case Q5_K -> superBlocks(blocks, skipped, 5);
             case Q6_K -> superBlocks(blocks, skipped, 6);
-            case Q4_OFFSET, Q4_ZERO ->
-                    Math.ceilDiv(skipped / BLOCK + blocks, 2) * (2 * HALVES_BYTES + 2 * planes(4));
-            case Q8_OFFSET -> blocks * (2 * HALVES_BYTES + planes(8));
+            case Q4_OFFSET, Q4_ZERO -> affinePairs(blocks, skipped, 4);
+            case Q4_ZERO_32 -> blocks * (2 * HALVES_BYTES + planes(4));
+            case Q8_ZERO -> affinePairs(blocks, skipped, 8);
+            case Q8_OFFSET, Q8_ZERO_32 -> blocks * (2 * HALVES_BYTES + planes(8));
             case E4M3_F32, E4M3_BF16 -> floatBlocks(TensorType.E4M3, columns, skipped);
             case NVFP4_F32, NVFP4_BF16 -> floatBlocks(TensorType.NVFP4, columns, skipped);
+            case NF4_F32, NF4_BF16 -> floatBlocks(TensorType.NF4, columns, skipped);
         };
     }
 
@@ -112,6 +118,12 @@ final class NativeMatmulOps implements MatmulOps {
     /// Returns the bytes of blocks with a scale, which are stored in pairs.
     private static long pairs(long blocks, int bits) {
         return CpuMemory.roundUp(blocks, 2) * (HALVES_BYTES + planes(bits));
+    }
+
+    /// Returns the bytes of whole pairs of blocks with a scale and a minimum or zero point, including
+    /// those that are used only in part.
+    private static long affinePairs(long blocks, int skipped, int bits) {
+        return Math.ceilDiv(skipped / BLOCK + blocks, 2) * (2 * HALVES_BYTES + 2 * planes(bits));
     }
 
     /// Returns the bytes of whole blocks of short floats, including those that are used only in

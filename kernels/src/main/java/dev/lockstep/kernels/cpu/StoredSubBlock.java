@@ -100,7 +100,7 @@ final class StoredSubBlock {
                 oneScale(block, -half(block + 2));
                 nibbles(block + 4 + 16L * inBlock, 0);
             }
-            case Q4_ZERO -> {
+            case Q4_ZERO, Q4_ZERO_32 -> {
                 oneScale(block, half(block) * half(block + 2));
                 nibbles(block + 4 + 16L * inBlock, 0);
             }
@@ -108,6 +108,12 @@ final class StoredSubBlock {
                 oneScale(block, -half(block + 2));
                 for (int c = 0; c < COLUMNS; c++) {
                     values[c] = unsigned(block + 4 + c);
+                }
+            }
+            case Q8_ZERO, Q8_ZERO_32 -> {
+                oneScale(block, half(block) * half(block + 2));
+                for (int c = 0; c < COLUMNS; c++) {
+                    values[c] = unsigned(block + 4 + 32L * inBlock + c);
                 }
             }
             case Q2_K -> readQ2(block, inBlock);
@@ -122,7 +128,7 @@ final class StoredSubBlock {
                 addBits(block + 16, inBlock, 1, 4);
             }
             case Q6_K -> readQ6(block, inBlock);
-            case F32, F16, BF16, E4M3, NVFP4 ->
+            case F32, F16, BF16, E4M3, NVFP4, NF4 ->
                     throw new IllegalArgumentException(type + " has no integers");
         }
     }

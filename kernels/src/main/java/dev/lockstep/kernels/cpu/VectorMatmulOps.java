@@ -15,6 +15,7 @@ final class VectorMatmulOps implements MatmulOps {
     private final VectorTile unsigned = new VectorQ8MinimumTile(VectorQ8MinimumTile.UNSIGNED);
     private final VectorTile e4m3 = new VectorE4m3Tile();
     private final VectorTile nvfp4 = new VectorNvfp4Tile();
+    private final VectorTile nf4 = new VectorNf4Tile();
     private final VectorTile q6K = new VectorHalves8Tile();
 
     @Override
@@ -29,9 +30,9 @@ final class VectorMatmulOps implements MatmulOps {
             case F32 -> 4L * TILE_ROWS * columns;
             case BF16 -> 2L * TILE_ROWS * CpuMemory.roundUp(columns, 2);
             case Q8_0, Q5_0, IQ4_NL, MXFP4 -> blocks * (VectorQ8Tile.BLOCK_BYTES + 64);
-            case Q4_1, Q4_K, Q4_OFFSET, Q4_ZERO ->
+            case Q4_1, Q4_K, Q4_OFFSET, Q4_ZERO, Q4_ZERO_32 ->
                     blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ4Tile.SCALES_BYTES);
-            case Q5_1, Q5_K, Q8_OFFSET ->
+            case Q5_1, Q5_K, Q8_OFFSET, Q8_ZERO, Q8_ZERO_32 ->
                     blocks * (VectorQ8Tile.BLOCK_BYTES + VectorQ8MinimumTile.SCALES_BYTES);
             case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
                     blocks * (VectorQ8Tile.BLOCK_BYTES + VectorHalves8Tile.SCALES_BYTES);
@@ -39,6 +40,7 @@ final class VectorMatmulOps implements MatmulOps {
             case Q2_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q2_K.scalesBytes());
             case Q3_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q3_K.scalesBytes());
             case NVFP4_F32, NVFP4_BF16 -> blocks * VectorNvfp4Tile.BLOCK_BYTES;
+            case NF4_F32, NF4_BF16 -> blocks * VectorNf4Tile.BLOCK_BYTES;
             case E4M3_F32, E4M3_BF16 -> blocks * VectorE4m3Tile.BLOCK_BYTES;
         };
     }
@@ -121,15 +123,16 @@ final class VectorMatmulOps implements MatmulOps {
             case F32 -> f32;
             case BF16 -> bf16;
             case Q8_0, Q5_0, IQ4_NL, MXFP4 -> q8;
-            case Q4_1, Q4_K, Q4_OFFSET, Q4_ZERO -> q4;
+            case Q4_1, Q4_K, Q4_OFFSET, Q4_ZERO, Q4_ZERO_32 -> q4;
             case Q5_1, Q5_K -> q8Minimum;
-            case Q8_OFFSET -> unsigned;
+            case Q8_OFFSET, Q8_ZERO, Q8_ZERO_32 -> unsigned;
             case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID -> q6K;
             case Q4_0 -> q40;
             case Q2_K -> VectorHalves4Tile.Q2_K;
             case Q3_K -> VectorHalves4Tile.Q3_K;
             case E4M3_F32, E4M3_BF16 -> e4m3;
             case NVFP4_F32, NVFP4_BF16 -> nvfp4;
+            case NF4_F32, NF4_BF16 -> nf4;
         };
     }
 

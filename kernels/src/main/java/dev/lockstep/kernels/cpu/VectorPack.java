@@ -30,16 +30,17 @@ final class VectorPack {
                 case Q4_1 -> packQ4(source.columns() / BLOCK, row, out);
                 case Q5_0, IQ4_NL, MXFP4 -> VectorPackSubBlocks.bytesAndScale(source, row, out);
                 case Q5_1, Q5_K -> VectorPackSubBlocks.bytesAndMinimum(source, row, out, 0);
-                case Q8_OFFSET ->
+                case Q8_OFFSET, Q8_ZERO, Q8_ZERO_32 ->
                         VectorPackSubBlocks.bytesAndMinimum(
                                 source, row, out, VectorQ8MinimumTile.UNSIGNED);
-                case Q4_K, Q4_OFFSET, Q4_ZERO ->
+                case Q4_K, Q4_OFFSET, Q4_ZERO, Q4_ZERO_32 ->
                         VectorPackSubBlocks.nibblesAndMinimum(source, row, out);
                 case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
                         VectorPackSubBlocks.byteHalves(source, row, out);
                 case Q4_0 -> VectorPackSubBlocks.nibblesAndScale(source, row, out);
                 case E4M3_F32, E4M3_BF16 -> packE4m3(source, row, out);
                 case NVFP4_F32, NVFP4_BF16 -> packNvfp4(source, row, out);
+                case NF4_F32, NF4_BF16 -> packNf4(source, row, out);
                 case Q2_K ->
                         VectorPackSubBlocks.nibbleHalves(source, row, out, VectorHalves4Tile.Q2_K);
                 case Q3_K ->
@@ -87,7 +88,11 @@ final class VectorPack {
                     NVFP4,
                     Q4_OFFSET,
                     Q4_ZERO,
-                    Q8_OFFSET ->
+                    Q8_OFFSET,
+                    Q4_ZERO_32,
+                    Q8_ZERO,
+                    Q8_ZERO_32,
+                    NF4 ->
                     throw new IllegalArgumentException(type + " is not plain");
         };
     }
@@ -122,6 +127,17 @@ final class VectorPack {
                         INT, out + 128L + 8L * i, SEGMENT.get(INT, Nvfp4.codes(row, column + i)));
             }
             out += VectorNvfp4Tile.BLOCK_BYTES;
+        }
+    }
+
+    private static void packNf4(WeightSource source, long row, long out) {
+        for (int from = 0; from < source.columns(); from += BLOCK) {
+            int column = source.skipped() + from;
+            SEGMENT.set(FLOAT, out, Nf4.scale(row, column));
+            for (int i = 0; i < BLOCK; i += 8) {
+                SEGMENT.set(INT, out + 64L + 8L * i, SEGMENT.get(INT, Nf4.codes(row, column + i)));
+            }
+            out += VectorNf4Tile.BLOCK_BYTES;
         }
     }
 

@@ -48,6 +48,11 @@ final class VectorRowOps implements RowOps {
                         MEMORY.set(FLOAT, target + c * 4L, Nvfp4.weight(row, skipped + c));
                     }
                 }
+                case NF4 -> {
+                    for (int c = 0; c < columns; c++) {
+                        MEMORY.set(FLOAT, target + c * 4L, Nf4.weight(row, skipped + c));
+                    }
+                }
                 case Q4_0,
                         Q5_0,
                         Q5_1,
@@ -63,7 +68,10 @@ final class VectorRowOps implements RowOps {
                         IQ3_GRID,
                         Q4_OFFSET,
                         Q4_ZERO,
-                        Q8_OFFSET ->
+                        Q8_OFFSET,
+                        Q4_ZERO_32,
+                        Q8_ZERO,
+                        Q8_ZERO_32 ->
                         expand(new StoredSubBlock(type), row, skipped, columns, target);
             }
         }

@@ -26,6 +26,9 @@ enum WeightFormat {
     Q4_OFFSET,
     Q4_ZERO,
     Q8_OFFSET,
+    Q4_ZERO_32,
+    Q8_ZERO,
+    Q8_ZERO_32,
     /// E4M3, multiplied as f32.
     E4M3_F32,
     /// E4M3, multiplied as bf16.
@@ -33,7 +36,11 @@ enum WeightFormat {
     /// NVFP4, multiplied as f32.
     NVFP4_F32,
     /// NVFP4, multiplied as bf16.
-    NVFP4_BF16;
+    NVFP4_BF16,
+    /// NF4, multiplied as f32.
+    NF4_F32,
+    /// NF4, multiplied as bf16.
+    NF4_BF16;
 
     /// What activations become before they multiply a weight.
     enum Inputs {
@@ -60,8 +67,8 @@ enum WeightFormat {
 
     Inputs inputs() {
         return switch (this) {
-            case F32, E4M3_F32, NVFP4_F32 -> Inputs.F32;
-            case BF16, E4M3_BF16, NVFP4_BF16 -> Inputs.BF16;
+            case F32, E4M3_F32, NVFP4_F32, NF4_F32 -> Inputs.F32;
+            case BF16, E4M3_BF16, NVFP4_BF16, NF4_BF16 -> Inputs.BF16;
             case Q4_0,
                     Q4_1,
                     Q5_0,
@@ -79,7 +86,10 @@ enum WeightFormat {
                     IQ3_GRID,
                     Q4_OFFSET,
                     Q4_ZERO,
-                    Q8_OFFSET ->
+                    Q8_OFFSET,
+                    Q4_ZERO_32,
+                    Q8_ZERO,
+                    Q8_ZERO_32 ->
                     Inputs.INT8;
         };
     }

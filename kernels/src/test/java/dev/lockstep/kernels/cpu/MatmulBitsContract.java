@@ -100,7 +100,7 @@ interface MatmulBitsContract extends KernelsContract {
 
     /// Short floats are rounded to bf16 where they are multiplied, as in a decoded matrix.
     @ParameterizedTest
-    @EnumSource(names = {"E4M3", "NVFP4"})
+    @EnumSource(names = {"E4M3", "NVFP4", "NF4"})
     default void productsOfShortFloatsHaveTheBitsOfADecodedMatrix(TensorType type) {
         for (DType compute : computeTypes(type)) {
             try (TestDevice device = device()) {
@@ -182,7 +182,7 @@ interface MatmulBitsContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(
             mode = EnumSource.Mode.EXCLUDE,
-            names = {"F32", "F16", "BF16", "E4M3", "NVFP4"})
+            names = {"F32", "F16", "BF16", "E4M3", "NVFP4", "NF4"})
     default void sumsOfExtremesDoNotOverflow(TensorType type) {
         float[] x = new float[4 * COLUMNS];
         for (int column = 0; column < COLUMNS; column++) {
@@ -333,7 +333,18 @@ interface MatmulBitsContract extends KernelsContract {
 
         private static boolean hasMinimum(TensorType type) {
             return switch (type) {
-                case Q4_1, Q5_1, Q2_K, Q4_K, Q5_K, Q4_OFFSET, Q4_ZERO, Q8_OFFSET -> true;
+                case Q4_1,
+                        Q5_1,
+                        Q2_K,
+                        Q4_K,
+                        Q5_K,
+                        Q4_OFFSET,
+                        Q4_ZERO,
+                        Q8_OFFSET,
+                        Q4_ZERO_32,
+                        Q8_ZERO,
+                        Q8_ZERO_32 ->
+                        true;
                 case F32,
                         F16,
                         BF16,
@@ -348,7 +359,8 @@ interface MatmulBitsContract extends KernelsContract {
                         IQ2_GRID,
                         IQ3_GRID,
                         E4M3,
-                        NVFP4 ->
+                        NVFP4,
+                        NF4 ->
                         false;
             };
         }

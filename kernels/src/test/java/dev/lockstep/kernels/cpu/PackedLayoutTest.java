@@ -45,11 +45,16 @@ final class PackedLayoutTest {
             Q4_ZERO F32 be6c721d
             Q8_OFFSET F32 6d88f688
             NVFP4 F32 18a88191
+            Q4_ZERO_32 F32 da454d7a
+            Q8_ZERO F32 3f47c0d8
+            Q8_ZERO_32 F32 27e2f627
+            NF4 F32 165058fa
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
             E4M3 BF16 ef4b524a
             NVFP4 BF16 18a88191
+            NF4 BF16 165058fa
             """;
 
     private static final String VECTOR =
@@ -77,11 +82,16 @@ final class PackedLayoutTest {
             Q4_ZERO F32 704232cf
             Q8_OFFSET F32 686742c2
             NVFP4 F32 5fa92e01
+            Q4_ZERO_32 F32 9fd1cd49
+            Q8_ZERO F32 c045febd
+            Q8_ZERO_32 F32 b4fc45b7
+            NF4 F32 22e5c141
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
             E4M3 BF16 999a2462
             NVFP4 BF16 5fa92e01
+            NF4 BF16 22e5c141
             """;
 
     @ParameterizedTest

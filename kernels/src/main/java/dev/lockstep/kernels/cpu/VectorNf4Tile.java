@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
+import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
+import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
+
+import dev.lockstep.checkpoint.CodeValues;
+import java.util.stream.IntStream;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/// NF4 weights, tile `[block of 32 columns]`: `[16 rows]` f32 scales, then `[4][16 rows]` ints of
+/// eight columns each, the first in the lowest bits. A weight is rounded to bf16 as in
+/// `matmul_nf4.cpp`; activations are f32, or already rounded to bf16.
+final class VectorNf4Tile implements VectorTile {
+    private static final int BLOCK = VectorInt8.BLOCK;
+    private static final long STEP_BYTES = 64;
+    static final long BLOCK_BYTES = STEP_BYTES + BLOCK / 8 * STEP_BYTES;
+
+    /// The bits of the values of the codes, as many in a vector as it has lanes.
+    private static final IntVector[] TABLE = table();
+
+    private static IntVector[] table() {
+        float[] values = CodeValues.normal4();
+        int[] bits =
+                IntStream.range(0, values.length)
+                        .map(code -> Float.floatToRawIntBits(values[code]))
+                        .toArray();
+        return IntStream.range(0, Math.ceilDiv(bits.length, STEP))
+                .mapToObj(i -> IntVector.fromArray(INTS, bits, i * STEP))
+                .toArray(IntVector[]::new);
+    }
+
+    @Override
+    public void one(long x, int columns, long tile, long out, int rows) {
+        for (int row = 0; row < rows; row += STEP) {
+            long block = tile + 4L * row;
+            FloatVector sum = FloatVector.zero(SPECIES);
+            long at = x;
+            for (int column = 0; column < columns; column += BLOCK) {
+                FloatVector scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, block, ORDER);
+                for (int i = 0; i < BLOCK; i += 8) {
+                    IntVector eight =
+                            IntVector.fromMemorySegment(
+                                    INTS, SEGMENT, block + STEP_BYTES + i / 8 * STEP_BYTES, ORDER);
+                    for (int shift = 0; shift < 32; shift += 4) {
+                        IntVector codes = eight.lanewise(VectorOperators.LSHR, shift).and(15);
+                        FloatVector weight = values(codes).reinterpretAsFloats().mul(scale);
+                        sum = VectorShortFloats.addRounded(weight, at, sum);
+                        at += Float.BYTES;
+                    }
+                }
+                block += BLOCK_BYTES;
+            }
+            VectorF32Tile.store(sum, out, row, rows);
+        }
+    }
+
+    // Small enough that C2 always inlines it; a vector that crosses a real call is boxed.
+
+    /// Returns the bits of the values of codes, which may lie in several vectors.
+    private static IntVector values(IntVector codes) {
+        IntVector within = codes.and(STEP - 1);
+        IntVector values = within.selectFrom(TABLE[0]);
+        for (int i = 1; i < TABLE.length; i++) {
+            values =
+                    values.blend(
+                            within.selectFrom(TABLE[i]),
+                            codes.compare(VectorOperators.GE, i * STEP));
+        }
+        return values;
+    }
+}
