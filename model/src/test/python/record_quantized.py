@@ -401,6 +401,7 @@ def cases(root):
     case(root, "gptq-asym-v2", of_gptq(sym=False, checkpoint_format="gptq_v2"), gptq(4, 32, False, version=2), **half)
     case(root, "gptq-asym-64", of_gptq(sym=False, group_size=64), gptq(4, 64, False), shape=wide, **half)
     case(root, "gptq-act-order", of_gptq(sym=False, desc_act=True), gptq(4, 32, False, order=True), **half)
+    case(root, "gptq-act-order-64", of_gptq(desc_act=True, group_size=64), gptq(4, 64, True, order=True), shape=wide, **half)
     case(root, "gptq-8", of_gptq(bits=8), gptq(8, 32, True), **half)
     case(root, "gptq-8-asym-64", of_gptq(bits=8, sym=False, group_size=64), gptq(8, 64, False), shape=wide, **half)
     case(root, "awq", {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"}, awq(32), **half)

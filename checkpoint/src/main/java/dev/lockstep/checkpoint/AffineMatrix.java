@@ -5,7 +5,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Optional;
-import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 
 /// A matrix of integers with zero points or offsets whose groups are whole blocks of a type that
@@ -17,9 +16,7 @@ import java.util.stream.IntStream;
 /// @param plain the same matrix, decoded
 /// @param type Q4_1, Q4_OFFSET, Q8_OFFSET, or one of [#zeroType]
 /// @param least the value of the code 0 in `plain`
-/// @param inOrder whether columns are grouped in their order
-record AffineMatrix(QuantizedMatrix plain, TensorType type, int least, BooleanSupplier inOrder)
-        implements WeightDecoder {
+record AffineMatrix(QuantizedMatrix plain, TensorType type, int least) implements WeightDecoder {
     private static final int SUB_BLOCK = 32;
     private static final int HEADER_BYTES = 4;
     private static final ValueLayout.OfShort SHORT =
@@ -38,7 +35,8 @@ record AffineMatrix(QuantizedMatrix plain, TensorType type, int least, BooleanSu
         return LayerParts.tensor(codes, plain, matrix.type(), matrix);
     }
 
-    /// Returns the type of integers with zero points whose blocks are as large as groups, or smaller.
+    /// Returns the type of integers with zero points whose blocks are as large as groups, or
+    /// smaller.
     ///
     /// @param bits 4 or 8
     /// @param group columns of a scale
@@ -60,8 +58,7 @@ record AffineMatrix(QuantizedMatrix plain, TensorType type, int least, BooleanSu
     }
 
     private Optional<Plain> fallback(int rows) {
-        boolean exact = inOrder.getAsBoolean() && isExact(rows);
-        return exact ? Optional.empty() : inPlainType();
+        return isExact(rows) ? Optional.empty() : inPlainType();
     }
 
     @Override

@@ -43,7 +43,7 @@ record AwqLayers(int groupSize) implements QuantizedFormat {
                         type,
                         "AWQ of %d bits".formatted(BITS));
         return AffineMatrix.tensor(
-                weight, new AffineMatrix(matrix, AffineMatrix.zeroType(BITS, size), 0, () -> true), size);
+                weight, new AffineMatrix(matrix, AffineMatrix.zeroType(BITS, size), 0), size);
     }
 
     private static WordRows codes(StoredTensor tensor, int words) {

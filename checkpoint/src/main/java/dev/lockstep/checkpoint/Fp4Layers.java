@@ -70,12 +70,6 @@ record Fp4Layers(String codes, String global, boolean dividedByGlobal, TensorTyp
                 : RepackedMatrix.tensor(
                         packed,
                         new RepackedMatrix(
-                                matrix,
-                                TensorType.MXFP4,
-                                group,
-                                scale,
-                                Optional.empty(),
-                                0,
-                                () -> true));
+                                matrix, TensorType.MXFP4, group, scale, Optional.empty(), 0));
     }
 }

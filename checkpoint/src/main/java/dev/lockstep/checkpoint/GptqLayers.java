@@ -12,9 +12,8 @@ import java.util.Optional;
 /// @param bits 2, 4 or 8
 /// @param groupSize inputs of a group where there is no `g_idx`; 0 for one group
 /// @param symmetric whether the zero point is in the middle of the codes
-/// @param inOrder whether columns are grouped in their order
 /// @param zeroOffset 1 in the first version of the format, which stores zero points minus 1
-record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric, boolean inOrder)
+record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric)
         implements QuantizedFormat {
     private static final ValueLayout.OfInt INT =
             ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -58,30 +57,56 @@ record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric, bo
                         places,
                         CodeValues.unsigned(bits, -zeroOffset));
         var scale = new FloatRows(scales.data(), type, 1, rows);
-        Groups grouped = groups(parts, groups, columns, scales);
-        var matrix =
-                new QuantizedMatrix(
-                        rows,
-                        columns,
+        int size = groupSize == 0 ? columns : groupSize;
+        Matrix matrix =
+                (ofColumns, zero, ofGroup) ->
+                        new QuantizedMatrix(
+                                rows,
+                                columns,
+                                ofColumns,
+                                Optional.of(zero),
+                                ofGroup,
+                                Optional.empty(),
+                                type,
+                                "GPTQ of %d bits".formatted(bits));
+        RowReader zeroInOrder = zeroPoints.perGroup(1, size);
+        RowReader scaleInOrder = scale.perGroup(1, size);
+        Optional<RowReader> order = order(parts, columns);
+        if (order.isEmpty()) {
+            if (groups != Math.ceilDiv(columns, size)) {
+                throw LayerParts.wrongShape(scales, Math.ceilDiv(columns, size) + " groups");
+            }
+            return repacked(
+                    weight, matrix.of(codes, zeroInOrder, scaleInOrder), zeroPoints, scale, size);
+        }
+        QuantizedMatrix plain =
+                matrix.of(
                         codes,
-                        Optional.of(grouped.of(zeroPoints)),
-                        grouped.of(scale),
-                        Optional.empty(),
-                        type,
-                        "GPTQ of %d bits".formatted(bits));
-        if (!inOrder || bits == 2) {
+                        zeroPoints.perGroupOf(order.get(), groups),
+                        scale.perGroupOf(order.get(), groups));
+        var grouped = new ColumnGroups(order.get(), columns, groups, size);
+        QuantizedMatrix ordered = matrix.of(grouped.ordered(codes), zeroInOrder, scaleInOrder);
+        return OrderedMatrix.tensor(
+                weight, plain, grouped, repacked(weight, ordered, zeroPoints, scale, size));
+    }
+
+    private interface Matrix {
+        QuantizedMatrix of(RowReader codes, RowReader zeros, RowReader scales);
+    }
+
+    /// Returns a matrix whose columns are grouped in their order, repacked if a type holds it.
+    private StoredTensor repacked(
+            StoredTensor weight,
+            QuantizedMatrix matrix,
+            RowReader zeroPoints,
+            RowReader scale,
+            int size) {
+        if (bits == 2) {
             return LayerParts.tensor(weight, matrix);
         }
-        int size = groupSize == 0 ? columns : groupSize;
         if (!symmetric) {
-            return AffineMatrix.tensor(
-                    weight,
-                    new AffineMatrix(
-                            matrix,
-                            AffineMatrix.zeroType(bits, size),
-                            0,
-                            () -> isInOrder(parts, groups, columns, size)),
-                    size);
+            TensorType type = AffineMatrix.zeroType(bits, size);
+            return AffineMatrix.tensor(weight, new AffineMatrix(matrix, type, 0), size);
         }
         return RepackedMatrix.tensor(
                 weight,
@@ -91,45 +116,20 @@ record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric, bo
                         size,
                         scale,
                         Optional.of(zeroPoints),
-                        1 << (bits - 1),
-                        () -> isInOrder(parts, groups, columns, size)));
+                        1 << (bits - 1)));
     }
 
-    private static boolean isInOrder(LayerParts parts, int groups, int columns, int size) {
-        if (groups != Math.ceilDiv(columns, size)) {
-            return false;
-        }
-        Optional<StoredTensor> order = parts.takeIfPresent(".g_idx", "I32");
-        for (int column = 0; column < columns && order.isPresent(); column++) {
-            if (order.get().data().get(INT, 4L * column) != column / size) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    private interface Groups {
-        RowReader of(RowReader values);
-    }
-
-    private Groups groups(LayerParts parts, int groups, int columns, StoredTensor scales) {
-        Optional<StoredTensor> order = parts.takeIfPresent(".g_idx", "I32");
-        int size = groupSize == 0 ? columns : groupSize;
-        boolean inOrder = (long) groups * size >= columns && (long) (groups - 1) * size < columns;
-        if (order.isEmpty()) {
-            if (!inOrder) {
-                throw LayerParts.wrongShape(scales, Math.ceilDiv(columns, size) + " groups");
-            }
-            return values -> values.perGroup(1, size);
-        }
-        StoredTensor indices = order.get();
-        LayerParts.requireShape(indices, columns);
-        RowReader group =
-                (row, from, out) -> {
-                    for (int i = 0; i < out.length; i++) {
-                        out[i] = indices.data().get(INT, 4L * (from + i));
-                    }
-                };
-        return values -> values.perGroupOf(group, groups);
+    /// Returns the group of each column, where the file has it.
+    private static Optional<RowReader> order(LayerParts parts, int columns) {
+        return parts.takeIfPresent(".g_idx", "I32")
+                .map(
+                        indices -> {
+                            LayerParts.requireShape(indices, columns);
+                            return (row, from, out) -> {
+                                for (int i = 0; i < out.length; i++) {
+                                    out[i] = indices.data().get(INT, 4L * (from + i));
+                                }
+                            };
+                        });
     }
 }

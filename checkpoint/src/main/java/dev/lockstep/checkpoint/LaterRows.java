@@ -27,6 +27,11 @@ record LaterRows(WeightDecoder whole, int first) implements WeightDecoder {
         return whole.inPlainType().map(this::later);
     }
 
+    @Override
+    public Optional<int[]> columnOrder() {
+        return whole.columnOrder();
+    }
+
     private Plain later(Plain plain) {
         return new Plain(plain.type(), new LaterRows(plain.decoder(), first));
     }

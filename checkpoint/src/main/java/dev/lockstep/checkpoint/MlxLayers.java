@@ -57,8 +57,6 @@ record MlxLayers(Parameters usual, Map<String, Parameters> layers) implements Qu
         return own.bits() == 2
                 ? LayerParts.tensor(weight, matrix)
                 : AffineMatrix.tensor(
-                        weight,
-                        new AffineMatrix(matrix, own.blocks(), 0, () -> true),
-                        own.groupSize());
+                        weight, new AffineMatrix(matrix, own.blocks(), 0), own.groupSize());
     }
 }

@@ -44,7 +44,6 @@ record Mxfp4Experts() implements QuantizedFormat {
                 matrix.format(),
                 TensorType.MXFP4,
                 List.of(shape.get(0), shape.get(1), (long) matrix.columns()),
-                new RepackedMatrix(
-                        matrix, TensorType.MXFP4, GROUP, scale, Optional.empty(), 0, () -> true));
+                new RepackedMatrix(matrix, TensorType.MXFP4, GROUP, scale, Optional.empty(), 0));
     }
 }

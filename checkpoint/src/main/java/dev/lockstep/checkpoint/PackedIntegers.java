@@ -4,6 +4,7 @@ package dev.lockstep.checkpoint;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 
 /// Integers in `weight_packed` as compressed-tensors stores them (`pack-quantized`): `[outputs,
 /// inputs · bits / 32]` words of codes, `weight_scale` `[outputs, groups]`, `weight_shape`, and
@@ -38,44 +39,62 @@ record PackedIntegers() implements QuantizedFormat {
         if (groups == 0 || columns % groups != 0) {
             throw LayerParts.wrongShape(scales, "a divisor of the %d columns".formatted(columns));
         }
+        int size = columns / groups;
+        Optional<RowReader> zeros = zeros(parts, bits, rows, groups).map(RowReader.class::cast);
+        RowReader scale = LayerParts.floats(scales);
+        var codes =
+                new CodeRows(
+                        packed.data(),
+                        4L * words,
+                        bits,
+                        CodeValues.unsigned(bits, 1 << (bits - 1)));
+        Matrix matrix =
+                (ofColumns, perColumn) ->
+                        new QuantizedMatrix(
+                                rows,
+                                columns,
+                                ofColumns,
+                                zeros.map(perColumn),
+                                perColumn.apply(scale),
+                                Optional.empty(),
+                                scales.type().orElseThrow(),
+                                "integers of %d bits".formatted(bits));
+        UnaryOperator<RowReader> inOrder = values -> values.perGroup(1, size);
         Optional<RowReader> order = order(parts, columns);
-        RowReader scale = grouped(LayerParts.floats(scales), order, groups, columns);
-        Optional<RowReader> zeros =
-                zeros(parts, bits, rows, groups).map(zero -> grouped(zero, order, groups, columns));
-        var matrix =
-                new QuantizedMatrix(
-                        rows,
-                        columns,
-                        new CodeRows(
-                                packed.data(),
-                                4L * words,
-                                bits,
-                                CodeValues.unsigned(bits, 1 << (bits - 1))),
-                        zeros,
+        if (order.isEmpty()) {
+            return repacked(packed, matrix.of(codes, inOrder), bits, scale, size);
+        }
+        QuantizedMatrix plain = matrix.of(codes, values -> values.perGroupOf(order.get(), groups));
+        var grouped = new ColumnGroups(order.get(), columns, groups, size);
+        QuantizedMatrix ordered = matrix.of(grouped.ordered(codes), inOrder);
+        return OrderedMatrix.tensor(
+                packed, plain, grouped, repacked(packed, ordered, bits, scale, size));
+    }
+
+    private interface Matrix {
+        QuantizedMatrix of(RowReader codes, UnaryOperator<RowReader> perColumn);
+    }
+
+    /// Returns a matrix whose columns are grouped in their order, repacked if a type holds it.
+    private static StoredTensor repacked(
+            StoredTensor packed, QuantizedMatrix matrix, int bits, RowReader scale, int size) {
+        if (bits == 2) {
+            return LayerParts.tensor(packed, matrix);
+        }
+        if (matrix.zeros().isPresent()) {
+            TensorType type = AffineMatrix.zeroType(bits, size);
+            int least = -(1 << (bits - 1));
+            return AffineMatrix.tensor(packed, new AffineMatrix(matrix, type, least), size);
+        }
+        return RepackedMatrix.tensor(
+                packed,
+                new RepackedMatrix(
+                        matrix,
+                        bits == 4 ? TensorType.Q4_0 : TensorType.Q8_0,
+                        size,
                         scale,
                         Optional.empty(),
-                        scales.type().orElseThrow(),
-                        "integers of %d bits".formatted(bits));
-        if (bits > 2 && zeros.isPresent() && order.isEmpty()) {
-            int group = columns / groups;
-            TensorType type = AffineMatrix.zeroType(bits, group);
-            int least = -(1 << (bits - 1));
-            return AffineMatrix.tensor(
-                    packed, new AffineMatrix(matrix, type, least, () -> true), group);
-        }
-        boolean repacked = bits > 2 && zeros.isEmpty() && order.isEmpty();
-        return repacked
-                ? RepackedMatrix.tensor(
-                        packed,
-                        new RepackedMatrix(
-                                matrix,
-                                bits == 4 ? TensorType.Q4_0 : TensorType.Q8_0,
-                                columns / groups,
-                                LayerParts.floats(scales),
-                                Optional.empty(),
-                                0,
-                                () -> true))
-                : LayerParts.tensor(packed, matrix);
+                        0));
     }
 
     private static int columns(StoredTensor shape, int rows) {
@@ -138,11 +157,5 @@ record PackedIntegers() implements QuantizedFormat {
                                 }
                             };
                         });
-    }
-
-    private static RowReader grouped(
-            RowReader values, Optional<RowReader> order, int groups, int columns) {
-        return order.map(indices -> values.perGroupOf(indices, groups))
-                .orElseGet(() -> values.perGroup(1, columns / groups));
     }
 }

@@ -201,11 +201,7 @@ record QuantizationConfig(JsonObject model, JsonObject config) {
             throw unsupported("is_marlin_format", true, false);
         }
         return new GptqLayers(
-                bits,
-                groupSize(),
-                format.equals("gptq") ? 1 : 0,
-                config.flag("sym").orElse(true),
-                !config.flag("desc_act").orElse(false));
+                bits, groupSize(), format.equals("gptq") ? 1 : 0, config.flag("sym").orElse(true));
     }
 
     private QuantizedFormat awq() {

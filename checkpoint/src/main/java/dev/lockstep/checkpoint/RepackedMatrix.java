@@ -5,7 +5,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Optional;
-import java.util.function.BooleanSupplier;
 
 /// A quantized matrix whose blocks of 32 are those of a type that kernels read: codes and scales
 /// are kept, no weight is rounded.
@@ -18,15 +17,13 @@ import java.util.function.BooleanSupplier;
 /// @param group columns of a scale, a multiple of 32
 /// @param scales one for each group
 /// @param zeros one for each group; all equal to `middle` in a matrix that can be repacked
-/// @param inOrder whether columns are grouped in their order
 record RepackedMatrix(
         QuantizedMatrix plain,
         TensorType type,
         int group,
         RowReader scales,
         Optional<RowReader> zeros,
-        int middle,
-        BooleanSupplier inOrder)
+        int middle)
         implements WeightDecoder {
     /// Rows whose scales tell whether a matrix will probably be decoded.
     static final int SAMPLED_ROWS = 16;
@@ -58,9 +55,7 @@ record RepackedMatrix(
     }
 
     private Optional<Plain> fallback(int rows) {
-        return type == TensorType.MXFP4 || (inOrder.getAsBoolean() && isExact(rows))
-                ? Optional.empty()
-                : inPlainType();
+        return type == TensorType.MXFP4 || isExact(rows) ? Optional.empty() : inPlainType();
     }
 
     @Override

@@ -71,8 +71,7 @@ record ScaledWeights(Optional<TensorType> type, int blockRows, int blockColumns)
                                 group,
                                 scales.perGroup(groups.rows(), 1),
                                 Optional.empty(),
-                                0,
-                                () -> true))
+                                0))
                 : LayerParts.tensor(weight, matrix);
     }
 

@@ -60,8 +60,8 @@ public enum TensorType {
     NVFP4(128, 76),
     /// In no file: integers of 4 bits in groups of 32 are repacked to it. As Q4_ZERO.
     Q4_ZERO_32(32, 20),
-    /// In no file: integers of 8 bits with a zero point are repacked to it. As Q4_ZERO with codes of
-    /// 8 bits, unsigned.
+    /// In no file: integers of 8 bits with a zero point are repacked to it. As Q4_ZERO with codes
+    /// of 8 bits, unsigned.
     Q8_ZERO(64, 68),
     /// In no file: integers of 8 bits in groups of 32 are repacked to it. As Q8_ZERO.
     Q8_ZERO_32(32, 36),

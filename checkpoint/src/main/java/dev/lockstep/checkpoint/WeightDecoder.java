@@ -29,6 +29,12 @@ public interface WeightDecoder {
         return Optional.empty();
     }
 
+    /// Returns the column of the matrix that each decoded column is, where they are in another
+    /// order.
+    default Optional<int[]> columnOrder() {
+        return Optional.empty();
+    }
+
     /// A decoder to a plain type.
     record Plain(TensorType type, WeightDecoder decoder) {}
 }

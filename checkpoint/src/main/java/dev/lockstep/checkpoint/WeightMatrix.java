@@ -75,9 +75,23 @@ public record WeightMatrix(
         return decoder.flatMap(WeightDecoder::inPlainType).map(this::decodedBy).orElse(this);
     }
 
+    /// Returns the column of this matrix that each decoded column is, where they are in another
+    /// order than here.
+    public Optional<int[]> columnOrder() {
+        return decoder.flatMap(WeightDecoder::columnOrder);
+    }
+
+    /// Returns the matrix with its columns in their order: mostly this one.
+    public WeightMatrix inColumnOrder() {
+        return columnOrder().isEmpty() ? this : plain();
+    }
+
     /// Returns the matrix in a type of which columns `[from, to)` can be cut, if it has one.
     public WeightMatrix cut(int from, int to) {
-        return from % type.unit() == 0 && to % type.unit() == 0 ? this : plain();
+        WeightMatrix ordered = from == 0 && to == columns ? this : inColumnOrder();
+        return from % ordered.type.unit() == 0 && to % ordered.type.unit() == 0
+                ? ordered
+                : ordered.plain();
     }
 
     private WeightMatrix decodedBy(WeightDecoder.Plain plain) {

@@ -17,7 +17,7 @@ final class AffineMatrixTest {
     @Test
     void aBlockHasTheScaleTheOffsetAndTheCodes() {
         MemorySegment block = MemorySegment.ofArray(new byte[40]);
-        matrix(0.25f, -2, true).decode(1, 64, 128, block, 4);
+        matrix(0.25f, -2).decode(1, 64, 128, block, 4);
         assertEquals(0.25f, half(block, 4));
         assertEquals(-2, half(block, 6));
         for (int i = 0; i < 32; i++) {
@@ -29,13 +29,10 @@ final class AffineMatrixTest {
 
     @Test
     void whatIsNoHalfIsDecoded() {
-        assertTrue(matrix(0.25f, -2, true).fallback().isEmpty());
+        assertTrue(matrix(0.25f, -2).fallback().isEmpty());
         for (AffineMatrix inexact :
                 new AffineMatrix[] {
-                    matrix(1e-7f, -2, true),
-                    matrix(0.25f, 1 + 0x1p-12f, true),
-                    matrix(0.25f, Float.NaN, true),
-                    matrix(0.25f, -2, false)
+                    matrix(1e-7f, -2), matrix(0.25f, 1 + 0x1p-12f), matrix(0.25f, Float.NaN)
                 }) {
             WeightDecoder.Plain plain = inexact.fallback().orElseThrow();
             assertEquals(TensorType.BF16, plain.type());
@@ -45,7 +42,7 @@ final class AffineMatrixTest {
 
     /// Only the last group of the last row has this scale and this offset; those of the others are
     /// 1 and 0.
-    private static AffineMatrix matrix(float scale, float offset, boolean inOrder) {
+    private static AffineMatrix matrix(float scale, float offset) {
         var plain =
                 new QuantizedMatrix(
                         2,
@@ -60,7 +57,7 @@ final class AffineMatrixTest {
                         Optional.of(last(offset, 0)),
                         TensorType.BF16,
                         "test");
-        return new AffineMatrix(plain, TensorType.Q4_OFFSET, 0, () -> inOrder);
+        return new AffineMatrix(plain, TensorType.Q4_OFFSET, 0);
     }
 
     private static RowReader last(float value, float other) {

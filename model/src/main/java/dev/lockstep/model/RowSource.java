@@ -42,7 +42,8 @@ final class RowSource {
                 to - from,
                 IntStream.range(0, storedRows.length).toArray(),
                 columns.from() - from,
-                columns.to() - from);
+                columns.to() - from,
+                matrix.columnOrder());
     }
 
     /// Returns as many rows, which nobody reads: the file may keep the matrix in another form.

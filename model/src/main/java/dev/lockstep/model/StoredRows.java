@@ -29,7 +29,8 @@ public record StoredRows(Kernels kernels) {
             int[] all = IntStream.range(0, count).toArray();
             kernels.copyToDevice(arena.allocateFrom(ValueLayout.JAVA_INT, all), ids);
             var columns = new Span(0, matrix.columns());
-            WeightRows rows = RowSource.of(matrix.exact(), stored, columns, decoded);
+            WeightRows rows =
+                    RowSource.of(matrix.exact().inColumnOrder(), stored, columns, decoded);
             kernels.embed(kernels.prepareEmbedding(rows), ids, out);
             MemorySegment host = arena.allocate(out.bytes(), Float.BYTES);
             kernels.copyToHost(out, host);

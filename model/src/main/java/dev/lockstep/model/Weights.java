@@ -406,7 +406,8 @@ public final class Weights {
     /// Returns the rows of an embedding table from `first` on, whole on every rank.
     public EmbeddingTable embedding(String name, int rows, int first) {
         WeightMatrix whole = matrix(name, rows, config().hiddenSize());
-        WeightMatrix matrix = first == 0 ? whole : whole.part(first, rows - first);
+        WeightMatrix part = first == 0 ? whole : whole.part(first, rows - first);
+        WeightMatrix matrix = part.inColumnOrder();
         Arena decoded = Arena.ofShared();
         WeightRows source =
                 source(
@@ -458,6 +459,13 @@ public final class Weights {
         return weight;
     }
 
+    /// Returns the matrix in a type that holds it. Only where products quantize their inputs do
+    /// they take them in another order.
+    private WeightMatrix held(WeightMatrix stored) {
+        WeightMatrix exact = stored.exact();
+        return kernels.capabilities().quantizesActivations() ? exact : exact.inColumnOrder();
+    }
+
     /// @param decoded the memory of rows that have to be decoded
     private WeightRows source(ChosenRows some, Span columns, Arena decoded) {
         WeightMatrix stored = some.matrix();
@@ -468,8 +476,10 @@ public final class Weights {
                     columns);
         }
         WeightMatrix matrix =
-                some.rows().length == 0 ? stored : stored.exact().cut(columns.from(), columns.to());
-        if (matrix.type() != stored.type()) {
+                some.rows().length == 0
+                        ? stored.inColumnOrder()
+                        : held(stored).cut(columns.from(), columns.to());
+        if (some.rows().length > 0 && matrix.type() != stored.type()) {
             decodedInstead.add(stored.name());
         }
         int[] rows = IntStream.of(some.rows()).map(stored::storedRow).toArray();

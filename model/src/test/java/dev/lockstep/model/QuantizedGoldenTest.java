@@ -59,6 +59,8 @@ class QuantizedGoldenTest {
                     "ct-w8a8",
                     "gptq",
                     "gptq-8",
+                    "gptq-act-order",
+                    "gptq-act-order-64",
                     "gptq-asym-64",
                     "gptq-asym-v2",
                     "gptq-8-asym-64",
@@ -104,6 +106,7 @@ class QuantizedGoldenTest {
         "fp8-blocks, 2",
         "fp8-blocks-64, 2",
         "gptq-act-order, 1",
+        "gptq-act-order-64, 2",
         "awq-64, 3",
         "gptq-8-asym-64, 2",
         "bnb-nf4-64, 2",
@@ -126,6 +129,8 @@ class QuantizedGoldenTest {
         "fp8-blocks-64, mlp.down_proj, E4M3",
         "ct-fp8-channel, mlp.up_proj, E4M3",
         "fp8-latent-64, self_attn.kv_b_proj, E4M3",
+        "gptq-act-order, mlp.down_proj, Q4_ZERO_32",
+        "gptq-act-order-64, self_attn.k_proj, Q4_0",
         "awq, mlp.down_proj, Q4_ZERO_32",
         "awq-64, mlp.down_proj, Q4_ZERO",
         "gptq-8-asym-64, self_attn.q_proj, Q8_ZERO",
@@ -151,6 +156,7 @@ class QuantizedGoldenTest {
         long scaleBytes =
                 switch (type) {
                     case NVFP4 -> weights / 16;
+                    case Q4_0 -> groups * 2;
                     case Q4_ZERO, Q4_ZERO_32 -> groups * 5 / 2; // f16, and a code of 4 bits
                     case Q8_ZERO, Q8_ZERO_32 -> groups * 3; // f16, and a code of 8 bits
                     case NF4 -> groups; // a code of 8 bits
@@ -237,8 +243,25 @@ class QuantizedGoldenTest {
                             stored ? rows : IntStream.range(0, rows.length).toArray(),
                             0,
                             matrix.columns());
-            return floats(kernels, kernels.prepareEmbedding(table), arena);
+            byte[] floats = floats(kernels, kernels.prepareEmbedding(table), arena);
+            return matrix.columnOrder()
+                    .map(order -> inOrder(floats, order, matrix.rows()))
+                    .orElse(floats);
         }
+    }
+
+    /// Returns the floats with column i of each row where the order says.
+    private static byte[] inOrder(byte[] floats, int[] order, int rows) {
+        FloatBuffer from = floats(floats);
+        ByteBuffer to = ByteBuffer.allocate(floats.length).order(ByteOrder.LITTLE_ENDIAN);
+        for (int row = 0; row < rows; row++) {
+            for (int i = 0; i < order.length; i++) {
+                to.putFloat(
+                        Float.BYTES * (row * order.length + order[i]),
+                        from.get(row * order.length + i));
+            }
+        }
+        return to.array();
     }
 
     private static byte[] floats(CpuKernels kernels, EmbeddingTable table, Arena arena) {

@@ -26,6 +26,10 @@ record CpuEmbedding(
 
     /// Creates a table; data on the heap is copied, since only native memory has an address.
     static CpuEmbedding of(WeightRows table) {
+        if (table.columnOrder().isPresent()) {
+            throw new IllegalArgumentException(
+                    "%s: a table has its columns in their order".formatted(table.name()));
+        }
         Arena arena = Arena.ofAuto();
         return new CpuEmbedding(
                 toNative(table.data(), arena),

@@ -27,14 +27,22 @@ final class Matmul implements AutoCloseable {
     private final WeightPacker packer;
     private final ThreadTeam.Task prepareShare = this::prepareShare;
     private final ThreadTeam.Task multiplyShare = this::multiplyShare;
+    private final ThreadTeam.Task orderShare = this::orderShare;
     private final Activations f32;
     private final Activations bf16;
     private final Activations int8;
+    private final Activations ordered;
 
     // The op in progress; written by the caller before the team starts.
     private Tensor x = EMPTY;
     private Tensor out = EMPTY;
     private CpuWeight weight;
+    // The segments in progress, which multiply the inputs in one order.
+    private int segmentFrom;
+    private int segmentTo;
+    // Inputs whose order is changed.
+    private Tensor source = EMPTY;
+    private int[] order = {};
     private WeightFormat preparing = WeightFormat.F32;
 
     Matmul(MatmulOps ops, ThreadTeam team, CpuMemory memory, Optional<PackedCache> packed) {
@@ -44,6 +52,7 @@ final class Matmul implements AutoCloseable {
         f32 = new Activations(memory);
         bf16 = new Activations(memory);
         int8 = new Activations(memory);
+        ordered = new Activations(memory);
         weight = new CpuWeight(ops, 0, 0, List.of());
     }
 
@@ -52,13 +61,16 @@ final class Matmul implements AutoCloseable {
         for (CpuWeight.Segment segment : packed.segments()) {
             activations(segment.format())
                     .fit(ops.activationBytes(prepared(segment.format()), packed.columns()));
+            if (segment.columnOrder().isPresent()) {
+                ordered.fit(4L * packed.columns());
+            }
         }
         return packed;
     }
 
     /// Returns what a step of `rows` rows needs for any weight prepared until now.
     List<ScratchNeed> scratchNeeds(int rows) {
-        return List.of(f32.need(rows), bf16.need(rows), int8.need(rows));
+        return List.of(f32.need(rows), bf16.need(rows), int8.need(rows), ordered.need(rows));
     }
 
     long packedBytes(WeightFormat format, int rows, int columns, int skipped) {
@@ -72,11 +84,47 @@ final class Matmul implements AutoCloseable {
         if (out.elements() == 0) {
             return;
         }
-        this.x = x;
         this.out = out;
         weight = own;
-        prepareActivations();
-        team.run(multiplyShare, out.elements() * own.columns());
+        List<CpuWeight.Segment> segments = own.segments();
+        for (segmentFrom = 0; segmentFrom < segments.size(); segmentFrom = segmentTo) {
+            CpuWeight.Segment first = segments.get(segmentFrom);
+            segmentTo = segmentFrom + 1;
+            while (segmentTo < segments.size() && segments.get(segmentTo).hasInputsOf(first)) {
+                segmentTo++;
+            }
+            this.x = first.columnOrder().isEmpty() ? x : inOrder(x, first.columnOrder().get());
+            prepareActivations();
+            team.run(multiplyShare, out.elements() * own.columns());
+        }
+    }
+
+    /// Copies columns of the inputs to the places that an order gives them.
+    private Tensor inOrder(Tensor inputs, int[] columnOrder) {
+        source = inputs;
+        order = columnOrder;
+        ordered.take(inputs.rows(), 4L * inputs.columns());
+        team.run(orderShare, inputs.elements());
+        return new Tensor(
+                new DevicePointer(ordered.address),
+                DType.F32,
+                inputs.rows(),
+                inputs.columns(),
+                Math.toIntExact(ordered.rowBytes / 4));
+    }
+
+    private void orderShare(int thread, int threads) {
+        int to = ThreadTeam.share(source.rows(), thread + 1, threads);
+        for (int row = ThreadTeam.share(source.rows(), thread, threads); row < to; row++) {
+            long from = source.pointer().address() + 4L * row * source.stride();
+            long target = ordered.address + row * ordered.rowBytes;
+            for (int column = 0; column < order.length; column++) {
+                AllMemory.SEGMENT.set(
+                        AllMemory.FLOAT,
+                        target + 4L * column,
+                        AllMemory.SEGMENT.get(AllMemory.FLOAT, from + 4L * order[column]));
+            }
+        }
     }
 
     /// Throws unless these kernels packed the weight.
@@ -92,13 +140,14 @@ final class Matmul implements AutoCloseable {
         f32.close();
         bf16.close();
         int8.close();
+        ordered.close();
     }
 
     private void prepareActivations() {
         boolean anyF32 = false;
         boolean anyBf16 = false;
         boolean anyInt8 = false;
-        for (int i = 0; i < weight.segments().size(); i++) {
+        for (int i = segmentFrom; i < segmentTo; i++) {
             switch (weight.segments().get(i).format().inputs()) {
                 case F32 -> anyF32 = true;
                 case BF16 -> anyBf16 = true;
@@ -163,9 +212,11 @@ final class Matmul implements AutoCloseable {
     }
 
     private void multiplyShare(int thread, int threads) {
-        int from = ThreadTeam.share(weight.tiles(), thread, threads);
-        int to = ThreadTeam.share(weight.tiles(), thread + 1, threads);
-        for (int i = 0; i < weight.segments().size(); i++) {
+        int before = weight.segments().get(segmentFrom).tileFrom();
+        int tiles = weight.segments().get(segmentTo - 1).tileTo() - before;
+        int from = before + ThreadTeam.share(tiles, thread, threads);
+        int to = before + ThreadTeam.share(tiles, thread + 1, threads);
+        for (int i = segmentFrom; i < segmentTo; i++) {
             CpuWeight.Segment segment = weight.segments().get(i);
             int first = Math.max(from, segment.tileFrom());
             int end = Math.min(to, segment.tileTo());

@@ -120,8 +120,8 @@ final class NativeMatmulOps implements MatmulOps {
         return CpuMemory.roundUp(blocks, 2) * (HALVES_BYTES + planes(bits));
     }
 
-    /// Returns the bytes of whole pairs of blocks with a scale and a minimum or zero point, including
-    /// those that are used only in part.
+    /// Returns the bytes of whole pairs of blocks with a scale and a minimum or zero point,
+    /// including those that are used only in part.
     private static long affinePairs(long blocks, int skipped, int bits) {
         return Math.ceilDiv(skipped / BLOCK + blocks, 2) * (2 * HALVES_BYTES + 2 * planes(bits));
     }

@@ -8,12 +8,15 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.ref.Reference;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
 /// The packing of stored rows into tiles on all threads of the team, which reads each source page
 /// once and gives it back: a mapped checkpoint leaves no second copy in this process's memory.
 final class WeightPacker {
+    private static final int[] IN_ORDER = {};
+
     private final MatmulOps ops;
     private final ThreadTeam team;
     private final CpuMemory memory;
@@ -43,7 +46,12 @@ final class WeightPacker {
             }
             if (source.rows().length > 0) {
                 CpuWeight.Segment segment =
-                        pack(source, WeightFormat.of(source.type(), compute), rows, tiles);
+                        pack(
+                                source,
+                                WeightFormat.of(source.type(), compute),
+                                rows,
+                                tiles,
+                                columnOrder(source, segments));
                 segments.add(segment);
                 rows += segment.rows();
                 tiles += segment.tiles();
@@ -52,7 +60,24 @@ final class WeightPacker {
         return new CpuWeight(ops, rows, columns, List.copyOf(segments));
     }
 
-    private CpuWeight.Segment pack(WeightRows source, WeightFormat format, int row, int tile) {
+    /// Returns the array of an earlier segment of the same order.
+    private static Optional<int[]> columnOrder(
+            WeightRows source, List<CpuWeight.Segment> segments) {
+        for (CpuWeight.Segment each : segments) {
+            if (Arrays.equals(
+                    each.columnOrder().orElse(IN_ORDER), source.columnOrder().orElse(IN_ORDER))) {
+                return each.columnOrder();
+            }
+        }
+        return source.columnOrder();
+    }
+
+    private CpuWeight.Segment pack(
+            WeightRows source,
+            WeightFormat format,
+            int row,
+            int tile,
+            Optional<int[]> columnOrder) {
         int tiles = (source.rows().length + MatmulOps.TILE_ROWS - 1) / MatmulOps.TILE_ROWS;
         long bytes = tiles * ops.tileBytes(format, source.columns(), source.skippedColumns());
         long address =
@@ -66,7 +91,13 @@ final class WeightPacker {
                         .orElseGet(() -> pack(source, format, tiles, bytes));
         release(source.data());
         return new CpuWeight.Segment(
-                format, address, source.skippedColumns(), row, source.rows().length, tile);
+                format,
+                address,
+                source.skippedColumns(),
+                row,
+                source.rows().length,
+                tile,
+                columnOrder);
     }
 
     /// Returns the address of the packed tiles.

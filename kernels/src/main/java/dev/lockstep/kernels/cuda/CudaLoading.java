@@ -57,6 +57,7 @@ final class CudaLoading implements AutoCloseable {
                         "%s has %d columns, the first segment %d"
                                 .formatted(segment.name(), segment.columns(), columns));
             }
+            requireInOrder(segment);
             rows = Math.addExact(rows, segment.rows().length);
         }
         int stride = CudaWeight.stride(columns, type);
@@ -70,6 +71,14 @@ final class CudaLoading implements AutoCloseable {
             }
         }
         return weight;
+    }
+
+    private static void requireInOrder(WeightRows rows) {
+        if (rows.columnOrder().isPresent()) {
+            throw new IllegalArgumentException(
+                    "%s: its columns are in another order than the inputs, which is multiplied on a CPU only"
+                            .formatted(rows.name()));
+        }
     }
 
     private void requireCompute(DType compute) {

@@ -2,6 +2,8 @@
 package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.TensorType;
@@ -17,8 +19,12 @@ import dev.lockstep.kernels.TestDevice;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
+import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -121,6 +127,86 @@ interface MatmulBitsContract extends KernelsContract {
                         "computed in " + compute);
             }
         }
+    }
+
+    /// Segments of different orders, with inputs that are prepared in every way.
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "BF16", "Q4_0", "Q8_ZERO", "Q4_ZERO_32", "NF4"})
+    default void columnsMultiplyTheInputsOfTheirOrder(TensorType type) {
+        StoredMatrix stored = StoredMatrix.random(type, ROWS, 256, 4);
+        var random = new Random(8);
+        List<int[]> orders = new ArrayList<>();
+        for (int i = 0; i < 2; i++) {
+            List<Integer> columns = new ArrayList<>(IntStream.range(0, 256).boxed().toList());
+            Collections.shuffle(columns, random);
+            orders.add(columns.stream().mapToInt(Integer::intValue).toArray());
+        }
+        WeightRows whole = stored.whole();
+        for (DType compute : computeTypes(type)) {
+            for (int tokens : new int[] {1, 3, 9}) {
+                try (TestDevice device = device()) {
+                    Tensor x = MatmulContract.activations(device, tokens, 256, 5);
+                    PackedWeight three =
+                            device.kernels()
+                                    .prepare(
+                                            List.of(
+                                                    ordered(whole, orders.get(0)),
+                                                    whole,
+                                                    ordered(whole, orders.get(1)),
+                                                    ordered(whole, orders.get(1).clone())),
+                                            compute);
+                    PackedWeight one = device.kernels().prepare(List.of(whole), compute);
+                    int[] inOrder = multiply(device, x, one);
+                    int[] first = multiply(device, inputs(device, x, orders.get(0)), one);
+                    int[] second = multiply(device, inputs(device, x, orders.get(1)), one);
+                    int[] all = multiply(device, x, three);
+                    for (int token = 0; token < tokens; token++) {
+                        int part = 0;
+                        for (int[] expected : List.of(first, inOrder, second, second)) {
+                            int at = (4 * token + part++) * ROWS;
+                            assertArrayEquals(
+                                    Arrays.copyOfRange(expected, token * ROWS, (token + 1) * ROWS),
+                                    Arrays.copyOfRange(all, at, at + ROWS));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private static WeightRows ordered(WeightRows rows, int[] order) {
+        return new WeightRows(
+                rows.name(),
+                rows.data(),
+                rows.type(),
+                rows.sourceColumns(),
+                rows.rows(),
+                0,
+                rows.sourceColumns(),
+                Optional.of(order));
+    }
+
+    private static Tensor inputs(TestDevice device, Tensor x, int[] order) {
+        float[] values = device.floats(x);
+        float[] chosen = new float[values.length];
+        for (int i = 0; i < values.length; i++) {
+            chosen[i] = values[i / order.length * order.length + order[i % order.length]];
+        }
+        return device.floats(x.rows(), x.columns(), chosen);
+    }
+
+    @Test
+    default void anOrderOfOtherColumnsIsRefused() {
+        WeightRows whole = StoredMatrix.random(TensorType.Q4_0, 2, 64, 4).whole();
+        int[] beyond = IntStream.rangeClosed(1, 64).toArray();
+        assertEquals(
+                "test.Q4_0: input 64 of 64",
+                assertThrows(IllegalArgumentException.class, () -> ordered(whole, beyond))
+                        .getMessage());
+        assertEquals(
+                "test.Q4_0: an order of 3 columns for 64 of 64",
+                assertThrows(IllegalArgumentException.class, () -> ordered(whole, new int[3]))
+                        .getMessage());
     }
 
     /// Scales beyond the range of bf16 and E4M3, codes of every kind, and a NaN in one column only.
