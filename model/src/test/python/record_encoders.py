@@ -25,6 +25,7 @@ LENGTHS = (1, 5, 16, 40)
 
 BERT = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
             max_position_embeddings=64)
+DISTILLED = dict(vocab_size=VOCABULARY, dim=64, hidden_dim=96, n_layers=2, n_heads=4, max_position_embeddings=64)
 MODERN = dict(BERT, hidden_size=32, intermediate_size=64, num_hidden_layers=4, local_attention=12, pad_token_id=0, bos_token_id=1, eos_token_id=2,
               cls_token_id=1, sep_token_id=2)
 GEMMA = dict(BERT, hidden_size=32, head_dim=16, num_key_value_heads=1, num_hidden_layers=3, sliding_window=12,
@@ -117,6 +118,7 @@ def cross_encoder(root, name, kind, config):
 
 def cross_encoders(root):
     cross_encoder(root, "bert", "BertForSequenceClassification", BERT)
+    cross_encoder(root, "distilbert", "DistilBertForSequenceClassification", DISTILLED)
     cross_encoder(root, "roberta", "RobertaForSequenceClassification",
                   dict(BERT, type_vocab_size=1, max_position_embeddings=66, pad_token_id=1))
     # Three heads: two ranks have an uneven part of them.
@@ -163,6 +165,8 @@ def cases(root):
                                                       pad_token_id=1))
     case(root, "roberta-masked-lm", "RobertaForMaskedLM", dict(BERT, type_vocab_size=1, max_position_embeddings=66,
                                                                pad_token_id=1))
+    case(root, "distilbert", "DistilBertModel", DISTILLED)
+    case(root, "distilbert-masked-lm", "DistilBertForMaskedLM", dict(DISTILLED, dim=48, n_heads=3))
     case(root, "embedding-gemma", "Gemma3TextModel", GEMMA)
     case(root, "modernbert", "ModernBertModel", MODERN)
     case(root, "modernbert-masked-lm", "ModernBertForMaskedLM", dict(MODERN, norm_bias=True, attention_bias=True,

@@ -48,7 +48,8 @@ record DetailsReader(JsonObject config) {
         return config.text("hidden_activation", "hidden_act", "activation_function")
                 .orElse(
                         switch (modelType()) {
-                            case "bert", "modernbert", "roberta", "xlm-roberta" -> "gelu";
+                            case "bert", "distilbert", "modernbert", "roberta", "xlm-roberta" ->
+                                    "gelu";
                             case "gpt2" -> "gelu_new";
                             case "gpt_bigcode", "gemma2", "gemma3", "gemma3_text", "starcoder2" ->
                                     "gelu_pytorch_tanh";

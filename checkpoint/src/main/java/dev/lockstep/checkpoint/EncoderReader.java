@@ -24,7 +24,7 @@ record EncoderReader(JsonObject config) {
                 requireKnownNomic();
                 yield Optional.of(new EncoderConfig(tokenTypes(), 0));
             }
-            case "eurobert", "modernbert" -> Optional.of(new EncoderConfig(0, 0));
+            case "distilbert", "eurobert", "modernbert" -> Optional.of(new EncoderConfig(0, 0));
             case "gemma3_text" ->
                     isBidirectionalGemma()
                             ? Optional.of(new EncoderConfig(0, 0))

@@ -10,6 +10,7 @@ import java.util.Optional;
 /// ```
 /// score = w · tanh(pooler(first token)) + b                 BERT
 /// score = w · tanh(dense(first token)) + b                  RoBERTa, XLM-RoBERTa
+/// score = w · relu(pre_classifier(first token)) + b         DistilBERT
 /// score = w · norm(gelu(dense(first token or mean))) + b    ModernBERT
 /// ```
 ///
@@ -25,6 +26,8 @@ record EncoderScore(Checkpoint checkpoint, JsonObject config, SentenceDense.Acti
         return switch (checkpoint.architecture()) {
             case "BertForSequenceClassification" ->
                     score(SentencePooling.CLS, plain("bert.pooler.dense"), "classifier");
+            case "DistilBertForSequenceClassification" ->
+                    score(SentencePooling.CLS, distilled(), "classifier");
             case "RobertaForSequenceClassification", "XLMRobertaForSequenceClassification" ->
                     score(SentencePooling.CLS, plain("classifier.dense"), "classifier.out_proj");
             case "ModernBertForSequenceClassification" ->
@@ -69,6 +72,11 @@ record EncoderScore(Checkpoint checkpoint, JsonObject config, SentenceDense.Acti
 
     private ScoreLayer plain(String name) {
         return new ScoreLayer(dense(name, SentenceDense.Activation.TANH), Optional.empty());
+    }
+
+    private ScoreLayer distilled() {
+        return new ScoreLayer(
+                dense("pre_classifier", SentenceDense.Activation.RELU), Optional.empty());
     }
 
     private ScoreLayer modern() {

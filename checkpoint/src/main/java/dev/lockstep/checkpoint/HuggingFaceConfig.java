@@ -103,6 +103,9 @@ final class HuggingFaceConfig {
         if (FalconKeys.isOf(config)) {
             return new FalconKeys(config).renamed();
         }
+        if (DistilBertKeys.isOf(config)) {
+            return new DistilBertKeys(config).renamed();
+        }
         if (Gemma4Keys.isOf(config)) {
             return new Gemma4Keys(config).supported();
         }

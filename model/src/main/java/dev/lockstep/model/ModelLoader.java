@@ -9,6 +9,7 @@ import dev.lockstep.model.family.Arcee;
 import dev.lockstep.model.family.Bert;
 import dev.lockstep.model.family.Cohere;
 import dev.lockstep.model.family.DeepSeek;
+import dev.lockstep.model.family.DistilBert;
 import dev.lockstep.model.family.Dots1;
 import dev.lockstep.model.family.Ernie45;
 import dev.lockstep.model.family.Ernie45Moe;
@@ -117,6 +118,7 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new ExaoneMoe(),
                     new HunYuan(),
                     new Bert(),
+                    new DistilBert(),
                     new ModernBert(),
                     new NomicBert(),
                     new EuroBert());
