@@ -92,9 +92,10 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
 
 }  // namespace
 
-// Tokens [from, to) of qkv [tokens, (queries + 2 · KV) · head_size]. Token t is stored at offset
-// offsets[t] of block blocks[t], and left as it is where blocks[t] is negative; `layer` is the address of the layer in
-// block 0. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8, 4 fp8. Scales, of fp8 only, are a float for each KV head; null for 1.
+// Tokens [from, to) of qkv [tokens, (queries + 2 · KV) · head_size]; without KV heads queries alone are rotated. Token t is
+// stored at offset offsets[t] of block blocks[t], and left as it is where blocks[t] is negative; `layer` is the address of
+// the layer in block 0. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8, 4 fp8. Scales, of fp8 only, are a float for each KV head; null
+// for 1.
 LOCKSTEP void lockstep_rotate_and_store(float* qkv, int64_t stride, const int32_t* positions,
                                         const float* cosine, const float* sine, int32_t half,
                                         int32_t query_heads, int32_t kv_heads,

@@ -8,11 +8,12 @@
 #include "ls_reduce.cuh"
 
 // logits [tokens, experts] F32. For each token, `per_token` experts ascending, and their weights. `correction` is added to
-// the scores to choose, if it is not null; of `groups` groups of experts, `kept` are chosen from.
+// the scores to choose, if it is not null; `factors` multiply the weights of experts, if it is not null. Of `groups` groups
+// of experts, `kept` are chosen from.
 #define EXPERTS_ROUTE_FIELDS(F)                                                                                              \
-  F(View, logits) F(int32_t*, chosen) F(float*, weights) F(const float*, correction) F(int32_t, per_token) F(int32_t, renormalized) \
+  F(View, logits) F(int32_t*, chosen) F(float*, weights) F(const float*, correction) F(const float*, factors) F(int32_t, per_token) F(int32_t, renormalized) \
       F(int32_t, sigmoid) F(float, scale) F(int32_t, groups) F(int32_t, kept) F(int32_t, best_two) F(int32_t, unused)
-LS_STRUCT(ExpertsRouteParams, EXPERTS_ROUTE_FIELDS, 80)
+LS_STRUCT(ExpertsRouteParams, EXPERTS_ROUTE_FIELDS, 88)
 
 // chosen [pairs]; `starts` gets the first place of each expert and, last, the number of pairs; tokens[place] is the
 // token of a pair, places[pair] its place.
@@ -161,6 +162,7 @@ LS_KERNEL(experts_route, ExpertsRouteParams) {
   for (int k = 0; k < p.per_token; k++) {
     int expert = chosen[k], at = k;
     float weight = (p.renormalized ? weights[k] / total : weights[k]) * p.scale;
+    if (p.factors != nullptr) weight *= p.factors[expert];
     for (; at > 0 && out[at - 1] > expert; at--) {
       out[at] = out[at - 1];
       weights[at] = weights[at - 1];

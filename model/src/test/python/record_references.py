@@ -54,11 +54,13 @@ def build(kind, config):
 def randomize(model, seed, dtype):
     """Sets random weights that `dtype` represents exactly."""
     random = np.random.default_rng(seed)
-    zero_is_one = type(model).__name__.startswith(("Gemma", "NemotronFor"))
+    named = type(model).__name__
+    zero_is_one = named.startswith(("Gemma", "NemotronFor")) and not named.startswith(("Gemma3n", "Gemma4"))
     with torch.no_grad():
         for name, weight in sorted(model.named_parameters()):
             values = random.standard_normal(tuple(weight.shape)).astype(np.float32)
-            norm = name.endswith("weight") and (weight.ndim == 1 or name.endswith(("q_norm.weight", "k_norm.weight")))
+            norm = (name.endswith("weight") and (weight.ndim == 1 or name.endswith(("q_norm.weight", "k_norm.weight")))
+                    or name.endswith(("router.scale", "router.per_expert_scale")))
             if norm:
                 values = 0.1 * values + (0 if zero_is_one else 1)
             else:
@@ -132,7 +134,7 @@ def older(config):
         config["torch_dtype"] = config.pop("dtype")
     if config["model_type"] == "gemma4_text":
         full = next(iter(config.pop("per_layer_config").values()))
-        config.update(global_head_dim=full["head_dim"], num_global_key_value_heads=full["num_key_value_heads"])
+        config.update(global_head_dim=full["head_dim"], num_global_key_value_heads=full.get("num_key_value_heads"))
     if config["model_type"] == "nemotron_h":
         kinds = {"linear_attention": "M", "full_attention": "*", "mlp": "-", "moe": "E"}
         config["hybrid_override_pattern"] = "".join(kinds[kind] for kind in config.pop("layers_block_type"))
@@ -492,6 +494,15 @@ def folders(root):
         SMALL, tie_word_embeddings=True, num_hidden_layers=4, sliding_window=8, layer_types=["sliding_attention", "full_attention"] * 2,
         hidden_size_per_layer_input=0, global_head_dim=32, num_global_key_value_heads=1, attention_k_eq_v=True,
         final_logit_softcapping=3.0))
+    # The layers take turns as in E2B: the last ones read keys and values of earlier ones of their kind.
+    turns = ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention", "full_attention"]
+    gemma4 = dict(SMALL, tie_word_embeddings=True, intermediate_size=32, sliding_window=8, global_head_dim=32)
+    folder_case(root, "gemma4-layer-inputs", "Gemma4", dict(
+        gemma4, hidden_size=24, num_hidden_layers=5, layer_types=turns, num_key_value_heads=1, num_kv_shared_layers=2,
+        use_double_wide_mlp=True, hidden_size_per_layer_input=36, vocab_size_per_layer_input=VOCABULARY, final_logit_softcapping=3.0))
+    folder_case(root, "gemma4-moe", "Gemma4", dict(
+        gemma4, num_hidden_layers=2, layer_types=turns[1:3], hidden_size_per_layer_input=0, num_global_key_value_heads=1,
+        attention_k_eq_v=True, enable_moe_block=True, num_experts=4, top_k_experts=2, moe_intermediate_size=32))
     qwen2 = dict(GROUPED, use_sliding_window=True, sliding_window=8, max_window_layers=1, rope_parameters=plain())
     folder_case(root, "qwen2-window-above", "Qwen2", qwen2)
     moe = dict(SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=False,

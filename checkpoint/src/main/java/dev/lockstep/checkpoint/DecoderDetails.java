@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
@@ -18,6 +19,8 @@ import java.util.Set;
 /// @param encoder empty for models that generate: their tokens attend to none after them
 /// @param feedForwardLayers layers of a feed-forward alone; if there are any, the other layers have
 ///   none
+/// @param feedForwardSizes of layers whose feed-forward has another size than the others
+/// @param layerInputs empty unless every layer has embeddings of its own
 /// @param positions rotated and scaled as in most models, unless the family differs
 public record DecoderDetails(
         String activation,
@@ -30,10 +33,16 @@ public record DecoderDetails(
         Optional<ExpertConfig> experts,
         Optional<EncoderConfig> encoder,
         Set<Integer> feedForwardLayers,
+        Map<Integer, Integer> feedForwardSizes,
+        Optional<LayerInputConfig> layerInputs,
         PositionConfig positions) {
 
     public DecoderDetails {
         feedForwardLayers = Set.copyOf(feedForwardLayers);
+        feedForwardSizes = Map.copyOf(feedForwardSizes);
+        feedForwardSizes
+                .values()
+                .forEach(size -> ModelConfig.requireBetween("feed-forward size", size, 1, 1 << 24));
         requirePositive("embedding multiplier", embeddingMultiplier);
         requirePositive("residual multiplier", residualMultiplier);
         requirePositive("logit divisor", logitDivisor);
@@ -64,6 +73,8 @@ public record DecoderDetails(
                 experts,
                 Optional.empty(),
                 Set.of(),
+                Map.of(),
+                Optional.empty(),
                 positions);
     }
 

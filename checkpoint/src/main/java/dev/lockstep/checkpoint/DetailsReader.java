@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
@@ -23,7 +24,32 @@ record DetailsReader(JsonObject config) {
                 new ExpertReader(config).experts(),
                 new EncoderReader(config).encoder(),
                 feedForwardLayers(),
+                feedForwardSizes(),
+                layerInputs(),
                 positions);
+    }
+
+    /// Returns the sizes of feed-forwards that are twice as wide in layers without keys and values
+    /// of their own.
+    private Map<Integer, Integer> feedForwardSizes() {
+        int layers = config.integer("num_hidden_layers").orElse(0);
+        int readers = config.integer("num_kv_shared_layers").orElse(0);
+        if (!config.flag("use_double_wide_mlp").orElse(false)) {
+            return Map.of();
+        }
+        int wide = Math.multiplyExact(2, config.requireInteger("intermediate_size"));
+        return IntStream.range(layers - readers, layers)
+                .boxed()
+                .collect(Collectors.toMap(layer -> layer, _ -> wide));
+    }
+
+    private Optional<LayerInputConfig> layerInputs() {
+        int size = config.integer("hidden_size_per_layer_input").orElse(0);
+        return size == 0
+                ? Optional.empty()
+                : Optional.of(
+                        new LayerInputConfig(
+                                size, config.requireInteger("vocab_size_per_layer_input")));
     }
 
     private Set<Integer> feedForwardLayers() {

@@ -32,6 +32,7 @@ record ExpertReader(JsonObject config) {
     private static final Set<String> RENORMALIZED =
             Set.of(
                     "ernie4_5_moe",
+                    "gemma4_text",
                     "gpt_oss",
                     "granitemoe",
                     "granitemoehybrid",

@@ -3,6 +3,7 @@ package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 
 /// The keys of Gemma 4's text model that no other family has.
 record Gemma4Keys(JsonObject config) {
@@ -12,24 +13,22 @@ record Gemma4Keys(JsonObject config) {
         return config.text("model_type").orElse("").equals(TYPE);
     }
 
-    /// Returns the configuration; refuses what only some of the models have.
-    JsonObject supported() {
-        refuseAbove("hidden_size_per_layer_input", "embeddings of each layer are not supported");
-        refuseAbove("num_kv_shared_layers", "layers that share keys and values are not supported");
-        config.requireFalse("enable_moe_block");
+    /// Returns the configuration with the names that other families have for experts.
+    JsonObject renamed() {
         ObjectNode node = config.node().deepCopy();
         // Tokens of images attend in both directions, those of text do not.
         if (config.node().path("use_bidirectional_attention").asText().equals("vision")) {
             node.remove("use_bidirectional_attention");
         }
-        return new JsonObject(config.file(), config.prefix(), node);
-    }
-
-    private void refuseAbove(String key, String reason) {
-        int value = config.integer(key).orElse(0);
-        if (value != 0) {
-            throw config.wrong(key, value, "0: " + reason);
+        if (config.flag("enable_moe_block").orElse(false)) {
+            config.requireFalse("use_double_wide_mlp");
+            node.put("num_experts_per_tok", config.requireInteger("top_k_experts"));
+            // Every token uses the feed-forward beside the experts.
+            node.put("shared_intermediate_size", config.requireInteger("intermediate_size"));
+        } else {
+            node.remove(List.of("num_experts", "top_k_experts", "moe_intermediate_size"));
         }
+        return new JsonObject(config.file(), config.prefix(), node);
     }
 
     /// Returns the heads of layers without a window: `global_head_dim`, or what transformers 5

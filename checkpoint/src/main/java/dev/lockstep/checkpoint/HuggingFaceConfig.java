@@ -72,7 +72,7 @@ final class HuggingFaceConfig {
                                 .orElse(
                                         Checkpoint.OUTPUT_HEADS.stream()
                                                 .noneMatch(tensorNames::contains)),
-                types.kvGroups(new StateReader(config).state()),
+                types.kvGroups(new StateReader(config).state(), kvReaders(layers)),
                 specialIds(),
                 weightType,
                 new DetailsReader(config)
@@ -107,7 +107,7 @@ final class HuggingFaceConfig {
             return new DistilBertKeys(config).renamed();
         }
         if (Gemma4Keys.isOf(config)) {
-            return new Gemma4Keys(config).supported();
+            return new Gemma4Keys(config).renamed();
         }
         return Llama4Keys.isOf(config) ? new Llama4Keys(config).renamed() : config;
     }
@@ -190,6 +190,16 @@ final class HuggingFaceConfig {
                         ? Optional.of(new Gemma4Keys(config).fullHeads())
                         : Optional.empty();
         return new AttentionConfig(heads, kvHeads, headDim, bias, unitNorm, full, Optional.empty());
+    }
+
+    /// Returns how many of the last layers read keys and values of earlier ones.
+    private int kvReaders(int layers) {
+        int readers = config.integer("num_kv_shared_layers").orElse(0);
+        if (readers < 0 || readers >= layers) {
+            throw config.wrong(
+                    "num_kv_shared_layers", readers, "less than the %d layers".formatted(layers));
+        }
+        return readers;
     }
 
     private int feedForwardSize(int hidden) {

@@ -99,6 +99,33 @@ record LayerTypes(List<Integer> windows, boolean chunked) {
 
     /// Returns one group per different window, in order of first layers, and then the layers that
     /// keep a state.
+    ///
+    /// @param readers the number of last layers that read the keys and values of earlier ones with
+    ///   the same window
+    List<KvGroup> kvGroups(Optional<StateConfig> state, int readers) {
+        int keepers = windows.size() - readers;
+        List<KvGroup> groups = new LayerTypes(windows.subList(0, keepers), chunked).kvGroups(state);
+        Map<Integer, List<Integer>> readersByWindow = new LinkedHashMap<>();
+        for (int layer = keepers; layer < windows.size(); layer++) {
+            readersByWindow.computeIfAbsent(windows.get(layer), w -> new ArrayList<>()).add(layer);
+        }
+        List<KvGroup> shared = new ArrayList<>();
+        for (KvGroup group : groups) {
+            List<Integer> own = readersByWindow.remove(group.isPaged() ? group.window() : STATE);
+            shared.add(own == null ? group : group.withReaders(own));
+        }
+        if (!readersByWindow.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "the %d last layers read keys and values, but no layer like layer %d keeps some"
+                            .formatted(
+                                    readers,
+                                    readersByWindow.values().iterator().next().getFirst()));
+        }
+        return List.copyOf(shared);
+    }
+
+    /// Returns one group per different window, in order of first layers, and then the layers that
+    /// keep a state.
     List<KvGroup> kvGroups(Optional<StateConfig> state) {
         Map<Integer, List<Integer>> layersByWindow = new LinkedHashMap<>();
         for (int layer = 0; layer < windows.size(); layer++) {

@@ -101,7 +101,7 @@ public record ModelConfig(
         }
         Set<Integer> grouped = new HashSet<>();
         for (KvGroup group : groups) {
-            for (int layer : group.layers()) {
+            for (int layer : group.all()) {
                 if (!grouped.add(layer) && group.isPaged()) {
                     throw new IllegalArgumentException("layer " + layer + " is in two KV groups");
                 }
@@ -126,7 +126,7 @@ public record ModelConfig(
     public int pagedGroup(int layer) {
         List<KvGroup> groups = pagedGroups();
         for (int group = 0; group < groups.size(); group++) {
-            if (groups.get(group).layers().contains(layer)) {
+            if (groups.get(group).has(layer)) {
                 return group;
             }
         }
@@ -136,6 +136,11 @@ public record ModelConfig(
     /// Returns the heads of a layer that has attention.
     public AttentionConfig attention(int layer) {
         return attention.of(pagedGroups().get(pagedGroup(layer)));
+    }
+
+    /// Returns whether a layer attends to keys and values of an earlier layer and keeps none.
+    public boolean readsEarlierKv(int layer) {
+        return pagedGroups().stream().anyMatch(group -> group.readers().contains(layer));
     }
 
     /// Returns the group of the layers that keep a state of each sequence.
@@ -176,7 +181,7 @@ public record ModelConfig(
     /// Returns the sliding window or the chunk of a layer, empty for full attention.
     public OptionalInt window(int layer) {
         for (KvGroup group : kvGroups) {
-            if (group.layers().contains(layer)) {
+            if (group.has(layer)) {
                 return group.window() > 0 ? OptionalInt.of(group.window()) : OptionalInt.empty();
             }
         }
@@ -201,6 +206,11 @@ public record ModelConfig(
     /// Returns whether a layer is a mixture of experts.
     public boolean hasExperts(int layer) {
         return details.experts().filter(each -> !each.dense().layers().contains(layer)).isPresent();
+    }
+
+    /// Returns the size of the feed-forward of a layer without experts.
+    public int feedForwardSize(int layer) {
+        return details.feedForwardSizes().getOrDefault(layer, feedForwardSize);
     }
 
     /// Returns the number of feed-forwards of a layer: its experts, or 1.

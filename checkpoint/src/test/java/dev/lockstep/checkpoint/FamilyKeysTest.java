@@ -103,17 +103,23 @@ class FamilyKeysTest {
     }
 
     @Test
-    void whatOnlySomeModelsOfGemma4HaveIsRefusedByName() {
+    void onlyTheMixturesOfGemma4HaveExperts() {
+        String experts =
+                "\"intermediate_size\": 64, \"num_experts\": 8, \"top_k_experts\": 2, \"moe_intermediate_size\": 32";
+        assertFalse(gemma4(experts).renamed().has("num_experts"));
+        JsonObject mixture = gemma4("\"enable_moe_block\": true, " + experts).renamed();
+        assertEquals(2, mixture.requireInteger("num_experts_per_tok"));
+        assertEquals(64, mixture.requireInteger("shared_intermediate_size"));
         Refused.naming(
-                () -> gemma4("\"hidden_size_per_layer_input\": 256").supported(),
-                "hidden_size_per_layer_input is 256, expected 0: embeddings of each layer");
-        Refused.naming(
-                () -> gemma4("\"num_kv_shared_layers\": 20").supported(),
-                "num_kv_shared_layers is 20, expected 0: layers that share keys and values");
-        Refused.naming(() -> gemma4("\"enable_moe_block\": true").supported(), "enable_moe_block");
+                () ->
+                        gemma4(
+                                        "\"enable_moe_block\": true, \"use_double_wide_mlp\": true, "
+                                                + experts)
+                                .renamed(),
+                "use_double_wide_mlp is true, expected false");
         assertFalse(
                 gemma4("\"use_bidirectional_attention\": \"vision\"")
-                        .supported()
+                        .renamed()
                         .has("use_bidirectional_attention"));
     }
 

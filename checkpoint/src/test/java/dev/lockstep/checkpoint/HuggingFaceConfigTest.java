@@ -28,6 +28,25 @@ class HuggingFaceConfigTest {
             "bos_token_id": 1, "eos_token_id": 2""";
 
     @Test
+    void theLastLayersMayReadKeysAndValuesOfEarlierOnes() {
+        String types =
+                "\"sliding_window\": 16, \"layer_types\": [\"sliding_attention\", \"sliding_attention\", \"full_attention\", \"sliding_attention\"], ";
+        ModelConfig config = read(types + "\"num_kv_shared_layers\": 1");
+        assertEquals(
+                List.of(
+                        KvGroup.window(List.of(0, 1), 16).withReaders(List.of(3)),
+                        KvGroup.full(List.of(2))),
+                config.kvGroups());
+        assertEquals(1, config.pagedGroups().getFirst().keptLayer(3));
+        Refused.naming(
+                () -> read(types + "\"num_kv_shared_layers\": 2"),
+                "the 2 last layers read keys and values, but no layer like layer 2 keeps some");
+        Refused.naming(
+                () -> read(types + "\"num_kv_shared_layers\": 4"),
+                "num_kv_shared_layers is 4, expected less than the 4 layers");
+    }
+
+    @Test
     void theOlderLayoutReadsLikeTheNewer() {
         assertEquals(
                 read("\"rope_theta\": 500000.0, \"rope_scaling\": null"),

@@ -158,6 +158,55 @@ class QuantizationConfigTest {
         }
     }
 
+    /// Column i has the code i − 20 and is in group i mod 2; where the last one is in the first
+    /// group, groups differ in size.
+    @ParameterizedTest
+    @CsvSource({"1, Q8_0", "0, F32"})
+    void columnsInTheOrderOfActivationsArePackedGroupByGroup(int lastGroup, TensorType type)
+            throws IOException {
+        int columns = 64;
+        int[] codes = new int[columns];
+        int[] groups = new int[4 * columns];
+        for (int i = 0; i < columns; i++) {
+            codes[i] = i - 20 + 128;
+            groups[4 * i] = i == columns - 1 ? lastGroup : i % 2;
+        }
+        Map<String, SafetensorsWriter.Content> tensors = new LinkedHashMap<>();
+        tensors.put("a.weight_packed", bytes("I32", List.of(1L, 16L), codes));
+        tensors.put("a.weight_shape", bytes("I32", List.of(2L), 1, 0, 0, 0, columns, 0, 0, 0));
+        tensors.put("a.weight_g_idx", bytes("I32", List.of(64L), groups));
+        tensors.put(
+                "a.weight_scale",
+                SafetensorsWriter.Content.f32(List.of(1L, 2L), new float[] {0.5f, 2}));
+        String config = "{\"quant_method\": \"compressed-tensors\", \"format\": \"pack-quantized\"}";
+        StoredTensor tensor =
+                Objects.requireNonNull(complete(tensors, config, "bfloat16").get("a.weight"));
+        WeightMatrix matrix = tensor.weight("a.weight").exact();
+        assertEquals(type, matrix.type());
+        assertEquals(type, tensor.weight("a.weight").expected().type());
+        try (Arena arena = Arena.ofShared()) {
+            if (type == TensorType.Q8_0) {
+                MemorySegment decoded = matrix.decode(new int[] {0}, 0, columns, arena);
+                int[] order = matrix.columnOrder().orElseThrow();
+                for (int i = 0; i < columns; i++) {
+                    assertEquals(i < 32 ? 2 * i : 2 * i - 63, order[i]);
+                    byte code = decoded.get(ValueLayout.JAVA_BYTE, 34L * (i / 32) + 2 + i % 32);
+                    assertEquals(order[i] - 20, code);
+                }
+                assertEquals(
+                        Float.floatToFloat16(2), decoded.get(ValueLayout.JAVA_SHORT_UNALIGNED, 34));
+            }
+            WeightMatrix part = matrix.cut(32, columns);
+            assertEquals(TensorType.F32, part.type());
+            assertTrue(part.columnOrder().isEmpty());
+            MemorySegment plain = part.decode(new int[] {0}, 0, columns, arena);
+            for (int i = 0; i < columns; i++) {
+                float scale = groups[4 * i] == 0 ? 0.5f : 2;
+                assertEquals((i - 20) * scale, plain.getAtIndex(ValueLayout.JAVA_FLOAT, i));
+            }
+        }
+    }
+
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',

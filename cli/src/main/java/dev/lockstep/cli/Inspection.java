@@ -278,7 +278,11 @@ final class Inspection {
                                                     StateShard.whole(group).floats()
                                                             * (long) Float.BYTES));
                 };
-        return "%s, layers %s".formatted(kind, spans(group.layers()));
+        String readers =
+                group.readers().isEmpty()
+                        ? ""
+                        : "; read by layers %s too".formatted(spans(group.readers()));
+        return "%s, layers %s%s".formatted(kind, spans(group.layers()), readers);
     }
 
     /// Describes the layers of an encoder, which keep nothing.

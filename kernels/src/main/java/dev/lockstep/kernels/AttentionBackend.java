@@ -41,6 +41,13 @@ public interface AttentionBackend {
         rotateAndStore(plan, qkv, rotary, positions, kv, layer, Optional.empty());
     }
 
+    /// Rotates the queries of `qkv` in place and stores nothing, for a layer that attends to keys
+    /// and values of another. Queries of padding rows may be rotated.
+    ///
+    /// @param qkv `[tokens, qkvColumns]`, of which only the query columns are read and written
+    /// @param positions `[1, tokens]`
+    void rotateQueries(AttentionPlan plan, Tensor qkv, RotaryTable rotary, Tensor positions);
+
     /// Computes softmax attention of every token over its sequence, or over its window of the
     /// sequence, the token itself included, and over as many later tokens as the shape says; 0 for
     /// tokens of padding rows.

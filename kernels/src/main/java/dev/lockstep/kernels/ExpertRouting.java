@@ -9,7 +9,7 @@ import java.util.Optional;
 /// score[e]  = softmax(logits)[e] or sigmoid(logits[e])
 /// choice[e] = score[e] + correction[e]
 /// chosen    = the perToken greatest choices of the kept groups, the lower number first among ties
-/// weight[e] = scale · score[e] / (renormalized ? Σ over chosen of score : 1)
+/// weight[e] = factor[e] · scale · score[e] / (renormalized ? Σ over chosen of score : 1)
 /// ```
 ///
 /// A group consists of consecutive experts; the groups with the greatest rank are kept, the lower
@@ -19,6 +19,7 @@ import java.util.Optional;
 /// @param correction `[1, experts]` F32, of finite values
 /// @param groups equally large groups of experts, 1 for no choice among them
 /// @param keptGroups groups that a token chooses its experts from
+/// @param factors `[1, experts]` F32; all are 1 if it is empty
 public record ExpertRouting(
         int perToken,
         Score score,
@@ -27,7 +28,8 @@ public record ExpertRouting(
         Optional<Tensor> correction,
         int groups,
         int keptGroups,
-        GroupRank rank) {
+        GroupRank rank,
+        Optional<Tensor> factors) {
 
     public enum Score {
         SOFTMAX,
@@ -42,6 +44,42 @@ public record ExpertRouting(
         BEST_TWO
     }
 
+    /// Creates a routing without factors of single experts.
+    public ExpertRouting(
+            int perToken,
+            Score score,
+            boolean renormalized,
+            float scale,
+            Optional<Tensor> correction,
+            int groups,
+            int keptGroups,
+            GroupRank rank) {
+        this(
+                perToken,
+                score,
+                renormalized,
+                scale,
+                correction,
+                groups,
+                keptGroups,
+                rank,
+                Optional.empty());
+    }
+
+    /// Returns this routing with a factor for each expert.
+    public ExpertRouting withFactors(Tensor added) {
+        return new ExpertRouting(
+                perToken,
+                score,
+                renormalized,
+                scale,
+                correction,
+                groups,
+                keptGroups,
+                rank,
+                Optional.of(added));
+    }
+
     /// Chooses the greatest shares of the softmax.
     public static ExpertRouting softmax(int perToken, boolean renormalized) {
         return new ExpertRouting(
@@ -51,6 +89,11 @@ public record ExpertRouting(
     /// Returns the bits of the correction's address, 0 for none.
     public long correctionAddress() {
         return correction.map(each -> each.pointer().address()).orElse(0L);
+    }
+
+    /// Returns the bits of the factors' address, 0 for none.
+    public long factorsAddress() {
+        return factors.map(each -> each.pointer().address()).orElse(0L);
     }
 
     void requireFit(int experts) {
@@ -69,5 +112,6 @@ public record ExpertRouting(
                             .formatted(perToken, keptGroups, groups, experts / groups));
         }
         correction.ifPresent(each -> each.require("correction", DType.F32, 1, experts));
+        factors.ifPresent(each -> each.require("factors", DType.F32, 1, experts));
     }
 }

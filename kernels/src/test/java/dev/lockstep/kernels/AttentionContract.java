@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
@@ -30,6 +31,29 @@ public interface AttentionContract extends KernelsContract {
                         run.requireReference(this, 0, position);
                     }
                     run.requireReference(this, 1, 3);
+                }
+            }
+        }
+    }
+
+    @Test
+    default void aLayerOfQueriesReadsWhatAnotherStored() {
+        for (int headSize : new int[] {64, 20}) {
+            for (DType type : kvTypes(headSize)) {
+                try (TestDevice device = device()) {
+                    Chunk[][] steps = {
+                        {new Chunk(0, 0, 33), new Chunk(AttentionRun.PADDING, 0, 2)},
+                        {new Chunk(1, 0, 3), new Chunk(0, 33, 5)}
+                    };
+                    AttentionShape shape = even(6, 2, headSize);
+                    var own = new AttentionRun(device, shape, type, 1, 1);
+                    AttentionRun later = new AttentionRun(device, shape, type, 1, 2).readingLater();
+                    for (Chunk[] step : steps) {
+                        own.step(step);
+                        later.step(step);
+                    }
+                    assertArrayEquals(own.outputs(0, 38), later.outputs(0, 38));
+                    assertArrayEquals(own.outputs(1, 3), later.outputs(1, 3));
                 }
             }
         }

@@ -52,6 +52,7 @@ public final class AttentionRun {
     private float[] sinks = new float[0];
     private Optional<StoredE4m3> scaled = Optional.empty();
     private Optional<KvScales> scales = Optional.empty();
+    private boolean readsLater;
 
     /// Some tokens of a sequence in one step.
     public record Chunk(int sequence, int computed, int count) {}
@@ -89,6 +90,13 @@ public final class AttentionRun {
                 Optional.of(
                         new KvScales(kernels.prepareVector(keys), kernels.prepareVector(values)));
         scaled = Optional.of(new StoredE4m3(shape, keys, values));
+        return this;
+    }
+
+    /// Computes every output by a layer that has queries alone and attends to the keys and values
+    /// that were stored before it.
+    AttentionRun readingLater() {
+        readsLater = true;
         return this;
     }
 
@@ -227,6 +235,14 @@ public final class AttentionRun {
         Arrays.fill(unwritten, Float.NaN);
         Tensor out = device.activations(tokens, outColumns, unwritten);
         backend.rotateAndStore(plan, fused, rotary, positions, kv, layer, scales);
+        if (readsLater) {
+            int queries = shape.queryHeads() * shape.headSize();
+            for (int i = 0; i < qkv.length; i++) {
+                qkv[i] = i % columns < queries ? qkv[i] : Float.NaN;
+            }
+            fused = device.activations(tokens, columns, qkv);
+            backend.rotateQueries(plan, fused, rotary, positions);
+        }
         Optional<Tensor> scores =
                 sinks.length == 0
                         ? Optional.empty()

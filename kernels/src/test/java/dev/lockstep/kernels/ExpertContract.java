@@ -78,6 +78,20 @@ public interface ExpertContract extends KernelsContract {
         }
     }
 
+    @Test
+    default void factorsMultiplyTheWeightsOfSingleExperts() {
+        ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
+        List<Float> factors = List.of(0.5f, 1.25f, 2f, 1f, 0.75f, 1.5f);
+        for (boolean renormalized : new boolean[] {true, false}) {
+            var choice =
+                    new ExpertRun.Choice(
+                            ExpertRouting.softmax(3, renormalized), List.of(), false, factors);
+            try (TestDevice device = device()) {
+                check(device, run.choosing(Activation.GELU_TANH, choice), 20, 5);
+            }
+        }
+    }
+
     @ParameterizedTest
     @EnumSource(names = {"SILU", "CLAMPED_SWIGLU"})
     default void biasesAreAddedToEachProduct(Activation activation) {

@@ -29,29 +29,38 @@ record ExpertRun(
     ///
     /// @param correction empty for none
     /// @param biases whether every product has a bias
-    record Choice(ExpertRouting routing, List<Float> correction, boolean biases) {
+    /// @param factors empty for none
+    record Choice(
+            ExpertRouting routing, List<Float> correction, boolean biases, List<Float> factors) {
+
+        Choice(ExpertRouting routing, List<Float> correction, boolean biases) {
+            this(routing, correction, biases, List.of());
+        }
 
         static Choice softmax(int perToken, boolean renormalized) {
             return new Choice(ExpertRouting.softmax(perToken, renormalized), List.of(), false);
         }
 
         ExpertRouting prepared(Kernels kernels) {
-            if (correction.isEmpty()) {
-                return routing;
+            ExpertRouting corrected =
+                    new ExpertRouting(
+                            routing.perToken(),
+                            routing.score(),
+                            routing.renormalized(),
+                            routing.scale(),
+                            vector(kernels, correction),
+                            routing.groups(),
+                            routing.keptGroups(),
+                            routing.rank());
+            return vector(kernels, factors).map(corrected::withFactors).orElse(corrected);
+        }
+
+        private static Optional<Tensor> vector(Kernels kernels, List<Float> values) {
+            float[] floats = new float[values.size()];
+            for (int i = 0; i < floats.length; i++) {
+                floats[i] = values.get(i);
             }
-            float[] values = new float[correction.size()];
-            for (int i = 0; i < values.length; i++) {
-                values[i] = correction.get(i);
-            }
-            return new ExpertRouting(
-                    routing.perToken(),
-                    routing.score(),
-                    routing.renormalized(),
-                    routing.scale(),
-                    Optional.of(kernels.prepareVector(values)),
-                    routing.groups(),
-                    routing.keptGroups(),
-                    routing.rank());
+            return values.isEmpty() ? Optional.empty() : Optional.of(kernels.prepareVector(floats));
         }
     }
 
@@ -242,7 +251,11 @@ record ExpertRun(
         double total =
                 routing.renormalized() ? chosen.stream().mapToDouble(e -> scores[e]).sum() : 1;
         double[] weights = new double[EXPERTS];
-        chosen.forEach(e -> weights[e] = scores[e] / total * routing.scale());
+        chosen.forEach(
+                e -> {
+                    double factor = choice.factors().isEmpty() ? 1 : choice.factors().get(e);
+                    weights[e] = scores[e] / total * routing.scale() * factor;
+                });
         return weights;
     }
 

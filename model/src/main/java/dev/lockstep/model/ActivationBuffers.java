@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.LatentConfig;
+import dev.lockstep.checkpoint.LayerInputConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
@@ -19,6 +20,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /// The tensors that a step computes in, allocated once for the largest step; closed by the worker
 /// that created it.
@@ -48,6 +50,8 @@ public final class ActivationBuffers implements AutoCloseable {
     private final Views mixer;
     private final Views stateGates;
     private final Tensor states;
+    private final Views layerInputs;
+    private final Views layerProjections;
     private final Views logitInput;
     private final Views logits;
     private final Views partial;
@@ -85,6 +89,8 @@ public final class ActivationBuffers implements AutoCloseable {
         this.mixer = new Views(take(type, maxTokens, sizes.mixer));
         this.stateGates = new Views(take(DType.F32, maxTokens, sizes.stateGates));
         this.states = take(DType.F32, stateLines(maxSequences), sizes.state);
+        this.layerInputs = new Views(take(type, maxTokens, sizes.layerInputs));
+        this.layerProjections = new Views(take(type, maxTokens, sizes.layerInputs));
         this.logitInput = new Views(take(type, maxLogitRows, sizes.hidden));
         this.logits = new Views(take(DType.F32, maxLogitRows, gatheredLogits(config, shard)));
         try {
@@ -99,6 +105,9 @@ public final class ActivationBuffers implements AutoCloseable {
             for (KvLayout layout : model.kvLayouts()) {
                 KvLayout one = layout.ofOneLayer();
                 int blocks = stepKvBlocks(maxTokens, maxSequences, one.blockSize());
+                if (readsEarlierKv(config)) {
+                    pools.clear();
+                }
                 stepKv.add(
                         pools.computeIfAbsent(
                                 one,
@@ -117,7 +126,14 @@ public final class ActivationBuffers implements AutoCloseable {
         return 1 + Math.ceilDiv(maxTokens, blockSize) + Math.min(maxRows, maxTokens);
     }
 
-    /// Returns the bytes of [#stepKv]: KV groups with the same heads share one.
+    /// Returns whether layers read what an earlier layer of their group kept: then no other group
+    /// may overwrite it.
+    private static boolean readsEarlierKv(ModelConfig config) {
+        return config.pagedGroups().stream().anyMatch(group -> !group.readers().isEmpty());
+    }
+
+    /// Returns the bytes of [#stepKv]: KV groups with the same heads share one, unless layers read
+    /// keys and values of earlier ones.
     public static long stepKvBytes(
             ModelConfig config,
             Shard shard,
@@ -125,7 +141,7 @@ public final class ActivationBuffers implements AutoCloseable {
             int blockSize,
             int maxTokens,
             int maxRows) {
-        long bytesPerBlock =
+        List<KvLayout> layouts =
                 heads(config).stream()
                         .map(
                                 each ->
@@ -135,7 +151,9 @@ public final class ActivationBuffers implements AutoCloseable {
                                                 each.headDim(),
                                                 kvType,
                                                 blockSize))
-                        .distinct()
+                        .toList();
+        long bytesPerBlock =
+                (readsEarlierKv(config) ? layouts.stream() : layouts.stream().distinct())
                         .mapToLong(KvLayout::bytesPerBlock)
                         .sum();
         return bytesPerBlock * stepKvBlocks(maxTokens, maxRows, blockSize);
@@ -156,7 +174,15 @@ public final class ActivationBuffers implements AutoCloseable {
             int maxLogitRows,
             int maxSequences) {
         Sizes sizes = Sizes.of(config, shard);
-        int[] tokenColumns = {sizes.hidden, sizes.hidden, sizes.qkv, sizes.attended, sizes.mixer};
+        int[] tokenColumns = {
+            sizes.hidden,
+            sizes.hidden,
+            sizes.qkv,
+            sizes.attended,
+            sizes.mixer,
+            sizes.layerInputs,
+            sizes.layerInputs
+        };
         int[] feedForwardColumns = {
             sizes.gateUp, sizes.feedForward, sizes.expertHidden, sizes.expertHidden
         };
@@ -326,6 +352,17 @@ public final class ActivationBuffers implements AutoCloseable {
         return 2 * sequences;
     }
 
+    /// Returns what each layer has of the tokens' own embeddings, `[T, layers · size]`; no columns
+    /// in models without them.
+    public Tensor layerInputs(int tokens) {
+        return layerInputs.rows(tokens);
+    }
+
+    /// Returns the memory in which [#layerInputs] are computed, of the same shape.
+    public Tensor layerProjections(int tokens) {
+        return layerProjections.rows(tokens);
+    }
+
     /// Returns the rows whose logits are computed, `[N, H]`.
     public Tensor logitInput(int rows) {
         return logitInput.rows(rows);
@@ -398,7 +435,8 @@ public final class ActivationBuffers implements AutoCloseable {
             int expertHidden,
             int mixer,
             int stateGates,
-            int state) {
+            int state,
+            int layerInputs) {
         static Sizes of(ModelConfig config, Shard shard) {
             int queries = shard.queryHeads().size();
             int attended = queries * config.attention().largestHead();
@@ -411,10 +449,15 @@ public final class ActivationBuffers implements AutoCloseable {
                             .max()
                             .orElse(0);
             Optional<ExpertConfig> experts = config.details().experts();
+            Optional<LayerInputConfig> inputs = config.details().layerInputs();
             int feedForward =
-                    Math.max(
-                            shard.feedForward().size(),
-                            experts.map(each -> widest(each, shard)).orElse(0));
+                    IntStream.of(
+                                    shard.feedForward().size(),
+                                    experts.map(each -> widest(each, shard)).orElse(0),
+                                    inputs.map(each -> shard.columns(each.size()).size()).orElse(0),
+                                    widest(config, shard))
+                            .max()
+                            .orElseThrow();
             Optional<StateShard> states = StateShard.of(config, shard);
             // Also for the gate of attention, and for what the state gives beside attention.
             int beside = config.parallelFactors().isPresent() ? config.hiddenSize() : 0;
@@ -434,7 +477,16 @@ public final class ActivationBuffers implements AutoCloseable {
                     experts.isPresent() ? config.hiddenSize() : 0,
                     mixer,
                     states.map(StateShard::gateColumns).orElse(0),
-                    states.map(StateShard::floats).orElse(0));
+                    states.map(StateShard::floats).orElse(0),
+                    inputs.map(each -> each.size() * config.layerCount()).orElse(0));
+        }
+
+        /// Returns the columns of the widest feed-forward of another size than most.
+        private static int widest(ModelConfig config, Shard shard) {
+            return config.details().feedForwardSizes().values().stream()
+                    .mapToInt(each -> shard.columns(each).size())
+                    .max()
+                    .orElse(0);
         }
 
         /// Returns the most columns of a feed-forward that is not an expert chosen by a router.

@@ -407,13 +407,20 @@ public final class Weights {
     public EmbeddingTable embedding(String name, int rows, int first) {
         WeightMatrix whole = matrix(name, rows, config().hiddenSize());
         WeightMatrix part = first == 0 ? whole : whole.part(first, rows - first);
-        WeightMatrix matrix = part.inColumnOrder();
+        return embedding(ChosenRows.of(OutputRows.of(part.inColumnOrder())));
+    }
+
+    /// Returns an embedding table of other columns than the hidden size, whole on every rank.
+    ///
+    /// @param stored the row of each id in the file
+    public EmbeddingTable embedding(String name, int rows, int columns, int[] stored) {
+        return embedding(new ChosenRows(matrix(name, rows, columns), stored));
+    }
+
+    private EmbeddingTable embedding(ChosenRows rows) {
+        WeightMatrix matrix = rows.matrix();
         Arena decoded = Arena.ofShared();
-        WeightRows source =
-                source(
-                        ChosenRows.of(OutputRows.of(matrix)),
-                        new Span(0, matrix.columns()),
-                        decoded);
+        WeightRows source = source(rows, new Span(0, matrix.columns()), decoded);
         EmbeddingTable table = kernels.prepareEmbedding(source);
         bytes += table.bytes();
         if (!table.readsSource()) {

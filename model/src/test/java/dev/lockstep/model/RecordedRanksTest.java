@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import java.net.URISyntaxException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -48,6 +49,10 @@ class RecordedRanksTest {
         "falcon-grouped, 4",
         "gemma4, 3",
         "gemma4, 4",
+        "gemma4-layer-inputs, 3",
+        "gemma4-layer-inputs, 4",
+        "gemma4-moe, 3",
+        "gemma4-moe, 4",
         "phi, 3",
         "phi, 4",
         "gpt-neox, 3",
@@ -93,6 +98,8 @@ class RecordedRanksTest {
                 "llama4",
                 "llama4-vision",
                 "gemma4",
+                "gemma4-layer-inputs",
+                "gemma4-moe",
                 "falcon-grouped",
                 "mistral4",
                 "phi",
@@ -112,6 +119,19 @@ class RecordedRanksTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"gemma4-layer-inputs"})
+    void layersReadKeysAndValuesOfEarlierOnesThatNoSequenceKeeps(String name) throws Exception {
+        Path folder = folder(name);
+        try (TestGroup group = TestGroup.load(folder, 2, "f32", "f32")) {
+            for (int[] prompt : FamilyGoldenTest.goldens(folder).prompts()) {
+                List<TestGroup.Row> row =
+                        List.of(new TestGroup.Row(prompt, 0, TestGroup.blocks(1, prompt.length)));
+                assertArrayEquals(group.hiddenStatesWithKv(row), group.hiddenStates(row));
+            }
+        }
+    }
+
+    @ParameterizedTest
     @ValueSource(
             strings = {
                 "qwen2moe",
@@ -122,6 +142,8 @@ class RecordedRanksTest {
                 "cohere-norms",
                 "llama4",
                 "gemma4",
+                "gemma4-layer-inputs",
+                "gemma4-moe",
                 "phi",
                 "gpt-neox",
                 "internlm2",

@@ -82,6 +82,11 @@ final class TestGroup implements AutoCloseable {
         return onEveryRank(rank -> rank.hiddenStates(rows)).getFirst();
     }
 
+    /// Returns the same of sequences that keep them.
+    float[][] hiddenStatesWithKv(List<Row> rows) throws Exception {
+        return onEveryRank(rank -> rank.hiddenStatesWithKv(rows)).getFirst();
+    }
+
     /// Returns the same by a recording, which is made at the first batch of a shape.
     float[][] replay(List<Row> rows) throws Exception {
         return onEveryRank(rank -> rank.replay(rows)).getFirst();

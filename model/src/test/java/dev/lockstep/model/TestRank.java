@@ -105,7 +105,15 @@ final class TestRank implements AutoCloseable {
 
     /// Returns the hidden states of every token of whole sequences that keep no keys and values.
     float[][] hiddenStates(List<Row> rows) {
-        ForwardBatch batch = withoutKv(upload(rows));
+        return hiddenStates(withoutKv(upload(rows)));
+    }
+
+    /// Returns the same of sequences that keep them.
+    float[][] hiddenStatesWithKv(List<Row> rows) {
+        return hiddenStates(upload(rows));
+    }
+
+    private float[][] hiddenStates(ForwardBatch batch) {
         model.forward(batch, kv, activations);
         return read(model.hiddenStates(batch.tokens(), activations));
     }

@@ -57,6 +57,19 @@ interface AttentionOps {
             int from,
             int to);
 
+    /// Rotates queries of tokens `[from, to)`.
+    ///
+    /// @param positions address of ints, one per token
+    void rotateQueries(
+            CpuAttentionPlan plan,
+            HeadGroups heads,
+            long qkv,
+            long stride,
+            RotaryTable rotary,
+            long positions,
+            int from,
+            int to);
+
     /// Computes one tile: its rows of `out`, or the states of its segment.
     ///
     /// @param next the tile that this thread probably computes next, whose first blocks may be

@@ -114,6 +114,27 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     }
 
     @Override
+    public void rotateQueries(
+            AttentionPlan plan, Tensor qkv, RotaryTable rotary, Tensor positions) {
+        CpuAttentionPlan own = requireOwn(plan, qkv);
+        int tokens = own.batch().tokens();
+        positions.require("positions", DType.I32, 1, tokens);
+        requireRotary(rotary, positions);
+        long address = qkv.pointer().address();
+        long at = positions.pointer().address();
+        team.run(
+                (thread, threads) -> {
+                    int from = ThreadTeam.share(tokens, thread, threads);
+                    int to = ThreadTeam.share(tokens, thread + 1, threads);
+                    if (from < to) {
+                        ops.rotateQueries(own, heads, address, qkv.stride(), rotary, at, from, to);
+                    }
+                },
+                2L * tokens * shape.queryHeads() * shape.headSize());
+        finished.run();
+    }
+
+    @Override
     public void attend(
             AttentionPlan plan,
             Tensor qkv,

@@ -167,6 +167,9 @@ final class CpuRouter implements AutoCloseable {
         for (int k = 0; k < weights.length; k++) {
             float share = routing.renormalized() ? weights[k] / sum : weights[k];
             weights[k] = share * routing.scale();
+            if (routing.factors().isPresent()) {
+                weights[k] *= at(routing.factorsAddress(), chosen[k]);
+            }
         }
     }
 

@@ -118,6 +118,40 @@ final class NativeAttentionOps implements AttentionOps {
         }
     }
 
+    /// Calls the same function as [#rotateAndStore], for a token without KV heads.
+    @Override
+    public void rotateQueries(
+            CpuAttentionPlan plan,
+            HeadGroups heads,
+            long qkv,
+            long stride,
+            RotaryTable rotary,
+            long positions,
+            int from,
+            int to) {
+        try {
+            rotateAndStore.invokeExact(
+                    qkv,
+                    stride,
+                    positions,
+                    rotary.cos().pointer().address(),
+                    rotary.sin().pointer().address(),
+                    rotary.dimensions() / 2,
+                    heads.shape().queryHeads(),
+                    0,
+                    heads.shape().headSize(),
+                    0L,
+                    0L,
+                    0,
+                    plan.tokenBlocks(),
+                    plan.tokenOffsets(),
+                    (long) from,
+                    (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
     @Override
     public void attend(
             AttentionTile tile,

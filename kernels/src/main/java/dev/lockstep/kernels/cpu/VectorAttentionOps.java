@@ -10,6 +10,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
 import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
+import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.RotaryTable;
 import java.lang.foreign.ValueLayout;
@@ -34,19 +35,14 @@ final class VectorAttentionOps implements AttentionOps {
         int headSize = heads.shape().headSize();
         int queryHeads = heads.shape().queryHeads();
         int kvHeads = heads.shape().kvHeads();
-        int half = rotary.dimensions() / 2;
         for (int t = from; t < to; t++) {
             int number = MEMORY.get(INT, plan.tokenBlocks() + t * 4L);
             if (number < 0) {
                 continue;
             }
             long row = qkv + t * stride * 4;
-            long angle = 4L * MEMORY.get(INT, positions + t * 4L) * half;
-            long cosine = rotary.cos().pointer().address() + angle;
-            long sine = rotary.sin().pointer().address() + angle;
-            for (int head = 0; head < queryHeads + kvHeads; head++) {
-                rotate(row + (long) head * headSize * 4, cosine, sine, half);
-            }
+            int position = MEMORY.get(INT, positions + t * 4L);
+            rotateHeads(row, queryHeads + kvHeads, headSize, rotary, position);
             long block = number * kv.blockBytes();
             int offset = MEMORY.get(INT, plan.tokenOffsets() + t * 4L);
             for (int head = 0; head < kvHeads; head++) {
@@ -63,6 +59,37 @@ final class VectorAttentionOps implements AttentionOps {
                     store(key, value, keys, offset, headSize, kv.type());
                 }
             }
+        }
+    }
+
+    @Override
+    public void rotateQueries(
+            CpuAttentionPlan plan,
+            HeadGroups heads,
+            long qkv,
+            long stride,
+            RotaryTable rotary,
+            long positions,
+            int from,
+            int to) {
+        AttentionShape shape = heads.shape();
+        for (int t = from; t < to; t++) {
+            if (MEMORY.get(INT, plan.tokenBlocks() + t * 4L) >= 0) {
+                int position = MEMORY.get(INT, positions + t * 4L);
+                long row = qkv + t * stride * 4;
+                rotateHeads(row, shape.queryHeads(), shape.headSize(), rotary, position);
+            }
+        }
+    }
+
+    private static void rotateHeads(
+            long row, int heads, int headSize, RotaryTable rotary, int position) {
+        int half = rotary.dimensions() / 2;
+        long angle = 4L * position * half;
+        long cosine = rotary.cos().pointer().address() + angle;
+        long sine = rotary.sin().pointer().address() + angle;
+        for (int head = 0; head < heads; head++) {
+            rotate(row + (long) head * headSize * 4, cosine, sine, half);
         }
     }
 

@@ -224,29 +224,54 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
         KvScales.requireFor(scales, kv.layout());
         CudaAttentionPlan own = requireOwn(plan, qkv);
         CudaPagedKv cache = requireCache(kv, layer);
-        int tokens = own.batch().tokens();
-        positions.require("positions", DType.I32, 1, tokens);
-        requireRotary(rotary);
         int heads = shape.queryHeads() + shape.kvHeads();
-        if (tokens > 0 && heads > 0) {
-            CudaOp op =
-                    stored.begin()
-                            .view(qkv)
-                            .pointer(positions)
-                            .pointer(rotary.cos())
-                            .pointer(rotary.sin())
-                            .i32(rotary.positions())
-                            .i32(rotary.dimensions() / 2)
-                            .i32(shape.queryHeads())
-                            .i32(shape.kvHeads())
-                            .i32(shape.headSize())
-                            .i32(layer);
-            cache.put(own.put(op).view(own.batch().blockTable()))
+        if (mayRotate(own, rotary, positions, heads)) {
+            cache.put(rotating(own, qkv, rotary, positions, layer))
                     .report(CheckedIndex.ROTATED_POSITION)
                     .report(CheckedIndex.STORED_BLOCK)
-                    .launch(tokens, heads, 1, STORE_THREADS);
+                    .launch(own.batch().tokens(), heads, 1, STORE_THREADS);
         }
         context.progress().enqueued();
+    }
+
+    /// Launches the same kernel for the query heads alone.
+    @Override
+    public void rotateQueries(
+            AttentionPlan plan, Tensor qkv, RotaryTable rotary, Tensor positions) {
+        CudaAttentionPlan own = requireOwn(plan, qkv);
+        if (mayRotate(own, rotary, positions, shape.queryHeads())) {
+            CudaPagedKv.putNone(rotating(own, qkv, rotary, positions, 0))
+                    .report(CheckedIndex.ROTATED_POSITION)
+                    .report(CheckedIndex.STORED_BLOCK)
+                    .launch(own.batch().tokens(), shape.queryHeads(), 1, STORE_THREADS);
+        }
+        context.progress().enqueued();
+    }
+
+    /// Checks the arguments of a rotation; returns whether there is something to rotate.
+    private boolean mayRotate(
+            CudaAttentionPlan plan, RotaryTable rotary, Tensor positions, int heads) {
+        int tokens = plan.batch().tokens();
+        positions.require("positions", DType.I32, 1, tokens);
+        requireRotary(rotary);
+        return tokens > 0 && heads > 0;
+    }
+
+    private CudaOp rotating(
+            CudaAttentionPlan plan, Tensor qkv, RotaryTable rotary, Tensor positions, int layer) {
+        CudaOp op =
+                stored.begin()
+                        .view(qkv)
+                        .pointer(positions)
+                        .pointer(rotary.cos())
+                        .pointer(rotary.sin())
+                        .i32(rotary.positions())
+                        .i32(rotary.dimensions() / 2)
+                        .i32(shape.queryHeads())
+                        .i32(shape.kvHeads())
+                        .i32(shape.headSize())
+                        .i32(layer);
+        return plan.put(op).view(plan.batch().blockTable());
     }
 
     @Override

@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cuda;
 import dev.lockstep.kernels.BlockCopy;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedKv;
 import java.lang.foreign.MemorySegment;
@@ -101,6 +102,11 @@ final class CudaPagedKv implements PagedKv {
                 .i64(head)
                 .i32(layout.blockSize())
                 .i32(blocks);
+    }
+
+    /// Adds no cache to the parameters of a kernel that reads and writes none.
+    static CudaOp putNone(CudaOp op) {
+        return op.pointer(new DevicePointer(0)).i64(0).i64(0).i64(0).i64(0).i32(1).i32(0);
     }
 
     /// Does copies that were checked, one after the other.

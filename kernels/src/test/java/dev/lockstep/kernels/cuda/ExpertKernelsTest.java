@@ -148,6 +148,7 @@ final class ExpertKernelsTest {
                     .output(chosen)
                     .output(weights)
                     .number(0L)
+                    .number(0L)
                     .number(perToken)
                     .number(renormalized ? 1 : 0)
                     .number(0)

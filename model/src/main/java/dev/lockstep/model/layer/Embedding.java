@@ -17,24 +17,28 @@ import java.util.Optional;
 /// @param multiplier 1 for none
 /// @param firstType the row of the token type that all tokens of a text have
 /// @param types for batches with other token types
+/// @param layerInputs what layers get beside it, in models whose layers have embeddings of their
+///   own
 public record Embedding(
         Kernels kernels,
         EmbeddingTable tokens,
         float multiplier,
         Optional<Tensor> firstType,
         Optional<EmbeddingTable> types,
-        Optional<EmbeddingTable> positions) {
+        Optional<EmbeddingTable> positions,
+        Optional<LayerInputs> layerInputs) {
 
     public static Embedding load(Weights weights, String name) {
         EmbeddingTable tokens =
                 weights.embedding(name + ".weight", weights.config().vocabularySize());
         return new Embedding(
-                weights.kernels(), tokens, 1, Optional.empty(), Optional.empty(), Optional.empty());
+                weights.kernels(), tokens, 1, Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty());
     }
 
     /// Returns this embedding with its token rows multiplied.
     public Embedding times(double factor) {
-        return new Embedding(kernels, tokens, (float) factor, firstType, types, positions);
+        return new Embedding(
+                kernels, tokens, (float) factor, firstType, types, positions, layerInputs);
     }
 
     /// Returns this embedding with a table of token types.
@@ -51,7 +55,8 @@ public record Embedding(
                 count > 1
                         ? Optional.of(weights.embedding(name + ".weight", count))
                         : Optional.empty(),
-                positions);
+                positions,
+                layerInputs);
     }
 
     /// Returns this embedding with a table of learned positions.
@@ -65,7 +70,24 @@ public record Embedding(
         EmbeddingTable table =
                 weights.embedding(
                         name + ".weight", before + weights.config().contextLength(), before);
-        return new Embedding(kernels, tokens, multiplier, firstType, types, Optional.of(table));
+        return new Embedding(
+                kernels, tokens, multiplier, firstType, types, Optional.of(table), layerInputs);
+    }
+
+    /// Returns this embedding with those of each layer if the configuration has some.
+    ///
+    /// @param model the prefix of their tensors
+    public Embedding withLayerInputs(Weights weights, String model) {
+        return weights.config().details().layerInputs().isEmpty()
+                ? this
+                : new Embedding(
+                        kernels,
+                        tokens,
+                        multiplier,
+                        firstType,
+                        types,
+                        positions,
+                        Optional.of(LayerInputs.load(weights, model)));
     }
 
     void forward(ForwardStep step) {
@@ -86,6 +108,7 @@ public record Embedding(
             firstType.ifPresent(each -> kernels.add(residual, each));
         }
         positions.ifPresent(table -> addRows(table, step.batch().positions(), step));
+        layerInputs.ifPresent(each -> each.forward(step));
     }
 
     private void addRows(EmbeddingTable table, Tensor rows, ForwardStep step) {

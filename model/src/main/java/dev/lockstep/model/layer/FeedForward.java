@@ -22,6 +22,7 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
         permits FeedForward.Gated,
                 FeedForward.Plain,
                 FeedForward.Learnt,
+                DenseBesideExperts,
                 MixtureOfExperts,
                 ScaledFeedForward {
 
@@ -130,6 +131,26 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
     static Gated dense(Weights weights, String gate, String up, String down) {
         int width = weights.config().details().experts().orElseThrow().dense().size();
         return gated(weights, gate, up, down, width, weights.shard().columns(width));
+    }
+
+    /// Loads `gate_proj`, `up_proj` and `down_proj` of another size than the model's.
+    static Gated gated(Weights weights, String mlp, int width) {
+        return gated(
+                weights,
+                mlp + ".gate_proj",
+                mlp + ".up_proj",
+                mlp + ".down_proj",
+                width,
+                weights.shard().columns(width));
+    }
+
+    /// Loads `gate_proj`, `up_proj` and `down_proj` of a layer whose feed-forward may have another
+    /// size than those of others.
+    static Gated ofLayer(Weights weights, int layer, String mlp) {
+        int width = weights.config().feedForwardSize(layer);
+        return width == weights.config().feedForwardSize()
+                ? gated(weights, mlp)
+                : gated(weights, mlp, width);
     }
 
     /// Loads a gated feed-forward from matrices of these names.

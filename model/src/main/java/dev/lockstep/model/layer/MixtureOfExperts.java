@@ -25,14 +25,24 @@ public record MixtureOfExperts(
 
     @Override
     public Tensor forward(ForwardStep step) {
+        route(step);
+        return compute(step);
+    }
+
+    /// Writes the logits of the experts for `step.x()`.
+    void route(ForwardStep step) {
+        router.forward(step.x(), step.activations().routerLogits(step.tokens()));
+    }
+
+    /// Returns this rank's partial sum of the experts of `step.x()`, chosen by the logits of
+    /// [#route].
+    Tensor compute(ForwardStep step) {
         ActivationBuffers activations = step.activations();
-        Tensor logits = activations.routerLogits(step.tokens());
         Tensor sum = activations.partial(step.tokens());
-        router.forward(step.x(), logits);
         kernels.experts(
                 experts,
                 step.x(),
-                logits,
+                activations.routerLogits(step.tokens()),
                 activations.expertScratch(experts.layer().columns()),
                 sum);
         shared.ifPresent(each -> each.addTo(sum, step));

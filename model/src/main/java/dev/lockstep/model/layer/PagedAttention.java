@@ -85,7 +85,7 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
     ///
     /// @param firstToken the first token of the rows in the step
     /// @param kept whether the blocks hold every layer of the group; if not, all layers use the
-    ///   place of the first, one after the other
+    ///   place of the first, one after the other, and the last that stores leaves it to the readers
     record Rows(
             AttentionBackend backend,
             AttentionPlan plan,
@@ -129,6 +129,13 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
                     blocks,
                     kept ? kvLayer : 0,
                     scales);
+        }
+
+        /// Rotates queries alone, of a layer that attends to what an earlier one stored.
+        void rotateQueries(Tensor heads, RotaryTable rotary, Tensor positions) {
+            int end = firstToken + plan.batch().tokens();
+            Tensor own = heads.rows(firstToken, end);
+            backend.rotateQueries(plan, own, rotary, positions.columns(firstToken, end));
         }
 
         /// Attends with queries that are rotated, to keys and values that are stored.

@@ -26,12 +26,19 @@ public record ResidualBranch(
                     GatedAttention,
                     LatentAttention,
                     ParallelMixer,
+                    QueryAttention,
+                    LayerInputGate,
                     StateLayer,
                     FeedForward {
 
         /// Returns this rank's partial sum of the output for `step.x()`, `[T, H]` in the
         /// communicator's memory.
         Tensor forward(ForwardStep step);
+
+        /// Returns whether [#forward] has summed over the ranks already.
+        default boolean isSummed() {
+            return false;
+        }
 
         /// Returns the bias of the output, added once after the sum over the ranks.
         Optional<Tensor> bias();
@@ -59,11 +66,14 @@ public record ResidualBranch(
         Communicator communicator = step.activations().communicator();
         Tensor partial = sublayer.forward(step);
         Optional<Tensor> bias = sublayer.bias();
-        if (bias.isEmpty() && postNorm.isEmpty() && multiplier == 1) {
+        boolean summed = sublayer.isSummed();
+        if (bias.isEmpty() && postNorm.isEmpty() && multiplier == 1 && !summed) {
             next.sumThenApply(communicator, partial, step.residual(), step.x());
             return;
         }
-        communicator.allReduceSum(partial);
+        if (!summed) {
+            communicator.allReduceSum(partial);
+        }
         bias.ifPresent(values -> norm.kernels().add(partial, values));
         postNorm.ifPresent(each -> each.apply(partial, partial));
         if (multiplier != 1) {

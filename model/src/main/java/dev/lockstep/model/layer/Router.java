@@ -32,6 +32,19 @@ public record Router(
         return load(weights, name, Optional.of(weights.flatVector(correction, experts)));
     }
 
+    /// Loads a router that multiplies the weights of experts by a factor of each.
+    ///
+    /// @param factors the name of a vector with a value for each expert
+    public static Router withFactors(Weights weights, String name, String factors) {
+        Router plain = load(weights, name);
+        int experts = weights.config().details().experts().orElseThrow().count();
+        return new Router(
+                plain.kernels,
+                plain.weight,
+                plain.bias,
+                plain.routing.withFactors(weights.vector(factors, experts)));
+    }
+
     private static Router load(Weights weights, String name, Optional<Tensor> correction) {
         ExpertConfig experts = weights.config().details().experts().orElseThrow();
         OutputRows logits = weights.linear(name, experts.count(), weights.config().hiddenSize());

@@ -320,7 +320,7 @@ public record SelfAttention(
         int group = weights.config().pagedGroup(layer);
         return new SelfAttention(
                 group,
-                weights.config().pagedGroups().get(group).layers().indexOf(layer),
+                weights.config().pagedGroups().get(group).keptLayer(layer),
                 qkv,
                 Optional.empty(),
                 Optional.empty(),
