@@ -32,8 +32,9 @@ record ExportedTensors(FolderCheckpoint source, String architecture) {
     /// A tensor.
     ///
     /// @param name by which a reader of the file knows it
-    /// @param arranged whether its bytes are others than those of the folder
-    record Exported(String name, WeightMatrix matrix, List<Long> shape, boolean arranged) {}
+    /// @param parts the matrices of the folder that it is made of; none if it is one of the
+    ///   folder's
+    record Exported(String name, WeightMatrix matrix, List<Long> shape, List<WeightMatrix> parts) {}
 
     /// Returns all tensors, apart from those that readers compute themselves.
     List<Exported> all() {
@@ -68,7 +69,7 @@ record ExportedTensors(FolderCheckpoint source, String architecture) {
         List<WeightMatrix> parts = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             parts.add(
-                    source.tensor(
+                    plain(
                             "%s%s.experts.%d.%s.weight"
                                     .formatted(name.group(1), name.group(2), i, name.group(4))));
         }
@@ -80,25 +81,40 @@ record ExportedTensors(FolderCheckpoint source, String architecture) {
         WeightMatrix matrix = StackedRows.of(merged, parts);
         long rows = parts.getFirst().rows();
         return new Exported(
-                merged, matrix, List.of((long) count, rows, (long) matrix.columns()), true);
+                merged, matrix, List.of((long) count, rows, (long) matrix.columns()), parts);
+    }
+
+    /// Returns a matrix whose values can be moved one by one.
+    private WeightMatrix plain(String name) {
+        WeightMatrix matrix = source.tensor(name).exact().plain();
+        if (matrix.type().isQuantized()) {
+            throw new CheckpointException(
+                    "%s: tensor %s has type %s and would have to be rearranged; only plain types can"
+                            .formatted(source.path(), name, matrix.type()));
+        }
+        return matrix;
     }
 
     private Exported one(String name) {
-        WeightMatrix matrix = source.tensor(name);
         if (architecture.equals("gpt2") && TRANSPOSED.matcher(name).matches()) {
-            return transposed(matrix);
+            return transposed(name);
         }
         String known =
                 name.endsWith(MIXTRAL_ROUTER) ? name.replace(".block_sparse_moe.", ".mlp.") : name;
         List<Long> shape = source.tensorInfo(name).orElseThrow().shape();
-        return new Exported(known, matrix, shape, false);
+        return new Exported(known, source.tensor(name), shape, List.of());
     }
 
-    private static Exported transposed(WeightMatrix stored) {
-        StackedRows.requirePlain(stored);
+    private Exported transposed(String name) {
+        WeightMatrix stored = source.tensor(name);
+        if (stored.decoder().isPresent()) {
+            throw new CheckpointException(
+                    "%s: tensor %s is quantized and would have to be transposed; only plain types can"
+                            .formatted(source.path(), name));
+        }
         var matrix =
                 new WeightMatrix(
-                        stored.name(),
+                        name,
                         stored.type(),
                         stored.columns(),
                         stored.rows(),
@@ -106,6 +122,6 @@ record ExportedTensors(FolderCheckpoint source, String architecture) {
                         stored.data(),
                         Optional.of(new TransposedRows(stored)));
         List<Long> shape = List.of((long) stored.columns(), (long) stored.rows());
-        return new Exported(matrix.name(), matrix, shape, true);
+        return new Exported(name, matrix, shape, List.of(stored));
     }
 }

@@ -124,9 +124,7 @@ public final class GgufExport {
                         : new RowOrder.AsIs();
         boolean isVector = exported.shape().size() == 1;
         Optional<TensorType> type =
-                isVector || isExact(stored)
-                        ? Optional.of(TensorType.F32)
-                        : typeOf(matrix, exported.arranged() || !(order instanceof RowOrder.AsIs));
+                isVector || isExact(stored) ? Optional.of(TensorType.F32) : typeOf(exported, order);
         float added = isVector && normsHoldTheSum(name) ? 1 : 0;
         GgufRewrite.Tensor tensor = GgufRewrite.Tensor.of(name, matrix, order, added, type);
         String typeName = type.orElse(matrix.type()).name();
@@ -139,20 +137,24 @@ public final class GgufExport {
         return stored.endsWith(".ffn_gate_inp.weight") || stored.equals("position_embd.weight");
     }
 
-    /// Returns the type that a matrix gets; empty for one whose bytes are copied.
-    ///
-    /// @param arranged whether its rows have other places than in the folder, or other values
-    private Optional<TensorType> typeOf(WeightMatrix matrix, boolean arranged) {
-        Optional<TensorType> type = types.apply(matrix);
+    /// Returns the type that a matrix gets; empty for one whose bytes are copied. One that is made
+    /// of several keeps its type if one of them does.
+    private Optional<TensorType> typeOf(ExportedTensors.Exported exported, RowOrder order) {
+        WeightMatrix matrix = exported.matrix();
+        boolean kept = exported.parts().stream().anyMatch(each -> types.apply(each).isEmpty());
+        Optional<TensorType> type = kept ? Optional.empty() : types.apply(matrix);
         if (type.isPresent()) {
             return type;
         }
-        if (matrix.decoder().isPresent() && !arranged) {
+        if (!exported.parts().isEmpty()) {
+            return Optional.of(matrix.type());
+        }
+        if (matrix.decoder().isPresent()) {
             throw new CheckpointException(
                     "%s: tensor %s is quantized in a way that GGUF has not: convert it to a type"
                             .formatted(source.path(), matrix.name()));
         }
-        return arranged ? Optional.of(matrix.type()) : Optional.empty();
+        return order instanceof RowOrder.AsIs ? Optional.empty() : Optional.of(matrix.type());
     }
 
     /// Returns whether files have the sum 1 + w for a norm that multiplies by it.

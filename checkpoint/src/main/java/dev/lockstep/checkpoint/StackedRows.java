@@ -10,11 +10,10 @@ record StackedRows(List<WeightMatrix> parts) implements WeightDecoder {
 
     /// Returns the matrix of all rows.
     ///
-    /// @param parts plain matrices of one type and shape
+    /// @param parts matrices of one shape and one plain type
     static WeightMatrix of(String name, List<WeightMatrix> parts) {
         WeightMatrix first = parts.getFirst();
         for (WeightMatrix each : parts) {
-            requirePlain(each);
             if (each.type() != first.type()
                     || each.rows() != first.rows()
                     || each.columns() != first.columns()) {
@@ -41,20 +40,17 @@ record StackedRows(List<WeightMatrix> parts) implements WeightDecoder {
                 Optional.of(new StackedRows(List.copyOf(parts))));
     }
 
-    static void requirePlain(WeightMatrix matrix) {
-        if (matrix.decoder().isPresent() || matrix.type().isQuantized()) {
-            throw new CheckpointException(
-                    "tensor %s is quantized and would have to be rearranged; only plain types can"
-                            .formatted(matrix.name()));
-        }
-    }
-
     @Override
     public void decode(int row, int from, int to, MemorySegment target, long offset) {
         int rows = parts.getFirst().rows();
         WeightMatrix part = parts.get(row / rows);
+        int stored = part.storedRow(row % rows);
+        if (part.decoder().isPresent()) {
+            part.decoder().get().decode(stored, from, to, target, offset);
+            return;
+        }
         long width = part.type().blockBytes();
-        long first = ((long) part.storedRow(row % rows) * part.columns() + from) * width;
+        long first = ((long) stored * part.columns() + from) * width;
         MemorySegment.copy(part.data(), first, target, offset, (to - from) * width);
     }
 }

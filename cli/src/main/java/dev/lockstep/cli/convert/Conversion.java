@@ -2,6 +2,7 @@
 package dev.lockstep.cli.convert;
 
 import com.google.common.hash.Hashing;
+import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
@@ -65,6 +67,7 @@ public record Conversion(
                     "%s exists: remove it first".formatted(quantize.complete(target)));
         }
         ModelSource model = ModelSource.open(source).requireLoadable(1);
+        requireMatches();
         Optional<ScaledLinks> links = links(model.config().architecture());
         Optional<CalibrationText> text =
                 calibrate.map(
@@ -225,6 +228,18 @@ public record Conversion(
                 || matrix.rows() == 1
                 || EXACT.matcher(matrix.name()).matches()
                 || keep.stream().anyMatch(pattern -> Pattern.matches(glob(pattern), matrix.name()));
+    }
+
+    /// Refuses patterns of tensors to be kept that name none.
+    private void requireMatches() {
+        Set<String> names = Checkpoint.open(source).tensorNames();
+        for (String pattern : keep) {
+            Pattern glob = Pattern.compile(glob(pattern));
+            if (names.stream().noneMatch(name -> glob.matcher(name).matches())) {
+                throw new UnusableException(
+                        "--keep=%s names no tensor of %s".formatted(pattern, source));
+            }
+        }
     }
 
     private static String glob(String pattern) {

@@ -128,7 +128,7 @@ class ConversionTest {
                         source,
                         target,
                         Quantization.of("int8", 32).orElseThrow(),
-                        List.of(keep),
+                        keep.isEmpty() ? List.of() : List.of(keep),
                         Optional.empty(),
                         512,
                         Method.ROUND);
@@ -403,6 +403,23 @@ class ConversionTest {
         assertEquals(TensorType.F32, read.tensor("lm_head.weight").type());
         assertEquals(TensorType.F32, read.tensor("model.layers.0.self_attn.o_proj.weight").type());
         assertEquals(TensorType.Q4_0, read.tensor("model.layers.0.self_attn.q_proj.weight").type());
+    }
+
+    @Test
+    void aPatternThatNamesNoTensorIsRefused() {
+        Path target = folder.resolve("kept.gguf");
+        assertEquals(
+                "--keep=*.w1.weight names no tensor of " + source(),
+                assertThrows(
+                                UnusableException.class,
+                                () ->
+                                        convert(
+                                                target,
+                                                "q4_0",
+                                                Optional.empty(),
+                                                List.of("lm_head*", "*.w1.weight")))
+                        .getMessage());
+        assertTrue(Files.notExists(folder.resolve("kept.gguf.partial")));
     }
 
     @Test

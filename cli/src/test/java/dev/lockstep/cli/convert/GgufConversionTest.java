@@ -12,6 +12,7 @@ import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.checkpoint.TokenizerSource;
+import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
@@ -19,6 +20,7 @@ import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.LocalModel;
 import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.StoredRows;
 import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
@@ -196,6 +198,45 @@ class GgufConversionTest {
         assertArrayEquals(logits(source), logits(target), 0.5f);
     }
 
+    /// Patterns are those of the folder's names.
+    @Test
+    void expertsOfWhichOneIsKeptStayAsTheyAre() {
+        Path source = Fixtures.require("models/mixtral");
+        Path target = convert(source, "q8_0", List.of("*.1.block_sparse_moe.experts.3.w2.weight"));
+        Checkpoint read = Checkpoint.open(target);
+        String kept = "model.layers.1.mlp.experts.down_proj.weight";
+        assertEquals(TensorType.F32, read.tensor(kept).type());
+        assertEquals(TensorType.Q8_0, read.tensor(kept.replace(".1.", ".0.")).type());
+    }
+
+    /// Their codes are decoded, and rounded to 8 bits of mantissa, some of them after 11.
+    @ParameterizedTest
+    @CsvSource({"fp8", "int8", "mxfp4"})
+    void quantizedExpertsBecomeAnotherType(String type) {
+        Path source = folder.resolve("qwen3-moe");
+        convert(Fixtures.require("models/qwen3-moe"), source, type, List.of());
+        Checkpoint before = Checkpoint.open(source);
+        Checkpoint after = Checkpoint.open(convert(source, "bf16"));
+        String layer = "model.layers.1.mlp.experts.";
+        WeightMatrix merged = after.tensor(layer + "down_proj.weight");
+        assertEquals(TensorType.BF16, merged.type());
+        try (Kernels kernels = kernels()) {
+            var rows = new StoredRows(kernels);
+            for (int expert = 0; expert < 8; expert++) {
+                WeightMatrix own = before.tensor(layer + expert + ".down_proj.weight");
+                assertTrue(own.decoder().isPresent());
+                int first = expert * own.rows();
+                float[] expected = rows.read(own, IntStream.range(0, own.rows()).toArray());
+                float[] actual =
+                        rows.read(merged, IntStream.range(first, first + own.rows()).toArray());
+                for (int i = 0; i < expected.length; i++) {
+                    float bound = Math.abs(expected[i]) * 0x1.3p-8f + Float.MIN_NORMAL;
+                    assertEquals(expected[i], actual[i], bound, own.name());
+                }
+            }
+        }
+    }
+
     /// Published files of GPT-2 name no part above the layers, and have the mask of attention.
     @Test
     void namesWithoutAPrefixAndMasksOfGpt2AreRead() throws IOException {
@@ -356,12 +397,21 @@ class GgufConversionTest {
     }
 
     private Path convert(Path source, String type) {
+        return convert(source, type, List.of());
+    }
+
+    private Path convert(Path source, String type, List<String> keep) {
         Path target = folder.resolve(source.getFileName() + ".gguf");
+        convert(source, target, type, keep);
+        return target;
+    }
+
+    private static void convert(Path source, Path target, String type, List<String> keep) {
         new Conversion(
                         source,
                         target,
                         Quantization.of(type, 32).orElseThrow(),
-                        List.of(),
+                        keep,
                         Optional.empty(),
                         512,
                         Method.ROUND)
@@ -369,7 +419,6 @@ class GgufConversionTest {
                         GgufConversionTest::kernels,
                         1L << 30,
                         new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
-        return target;
     }
 
     private static Kernels kernels() {
