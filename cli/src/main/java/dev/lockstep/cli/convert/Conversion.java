@@ -55,6 +55,14 @@ public record Conversion(
     /// Values that are quantized at once.
     private static final int PIECE = 1 << 22;
 
+    public Conversion {
+        if (quantize instanceof Quantization.Smoothed
+                && (calibrate.isEmpty() || method != Method.ROUND)) {
+            throw new IllegalArgumentException(
+                    "%s needs texts and rounds weights, not %s".formatted(quantize, method));
+        }
+    }
+
     /// Checks everything that can be checked before the target is written, then writes it.
     ///
     /// @param kernels opens the kernels of one model

@@ -147,6 +147,13 @@ class SmoothQuantTest {
         assertTrue(Files.notExists(target));
     }
 
+    @Test
+    void smoothingWithoutTextsIsRefused() {
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> convert(folder.resolve("x"), smoothed(0.5f), Optional.empty()));
+    }
+
     private static Quantization smoothed(float alpha) {
         return new Quantization.Smoothed(new Smoothing(alpha));
     }
