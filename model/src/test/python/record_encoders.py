@@ -14,6 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import gguf
 import numpy as np
 import torch
 import transformers
@@ -134,6 +135,77 @@ def reload(model, folder):
     return states(read)
 
 
+def gguf_case(root, source, architecture, pooling):
+    """Writes the model of a case as the conversion of llama.cpp does, with F16 matrices, beside what was recorded for it."""
+    name = "gguf-" + source
+    if CASES and name not in CASES:
+        return
+    folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for file in ("golden.json", "golden-logits.safetensors"):
+        shutil.copy(root / source / file, folder / file)
+    config = transformers.AutoConfig.from_pretrained(root / source)
+    # The configuration class of EmbeddingGemma halves its window.
+    stated = json.loads((root / source / "config.json").read_text())
+    writer = gguf.GGUFWriter(path=None, arch=architecture)
+    padding = config.pad_token_id + 1 if config.model_type in ("roberta", "xlm-roberta") else 0
+    writer.add_context_length(config.max_position_embeddings - padding)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(getattr(config, "intermediate_size", None) or config.hidden_dim)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(pooling)
+    if architecture == "gemma-embedding":
+        writer.add_head_count_kv(config.num_key_value_heads)
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+        writer.add_key_length(config.head_dim)
+        writer.add_value_length(config.head_dim)
+    else:
+        writer.add_layer_norm_eps(getattr(config, "layer_norm_eps", None) or getattr(config, "norm_eps", None) or 1e-12)
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope:
+        writer.add_rope_freq_base(rope.get("full_attention", rope)["rope_theta"])
+    if "sliding_attention" in rope:
+        writer.add_rope_freq_base_swa(rope["sliding_attention"]["rope_theta"])
+        writer.add_sliding_window(stated.get("local_attention") or stated["sliding_window"])
+    if architecture == "modern-bert":
+        writer.add_sliding_window_pattern(config.layer_types[1:].index("full_attention") + 1)
+        writer.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+    if architecture == "gemma-embedding":
+        writer.add_array(f"{architecture}.attention.sliding_window_pattern",
+                         [kind == "sliding_attention" for kind in config.layer_types])
+    arch = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == architecture)
+    names = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
+    for own, weight in sorted(load_file(root / source / "model.safetensors").items()):
+        values = weight.float().numpy()
+        if own.startswith("pooler."):
+            continue
+        if "position_embeddings" in own:
+            values = values[padding:]
+        if architecture == "gemma-embedding" and own.endswith("norm.weight"):
+            values = values + 1
+        stored = names.get_name(own, try_suffixes=(".weight", ".bias"))
+        assert stored, own
+        plain = values.ndim == 1 or stored in ("token_types.weight", "position_embd.weight")
+        kind = gguf.GGMLQuantizationType.F32 if plain else gguf.GGMLQuantizationType.F16
+        writer.add_tensor(stored, gguf.quants.quantize(np.ascontiguousarray(values), kind), raw_dtype=kind)
+    writer.write_header_to_file(folder / "model.gguf")
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def gguf_files(root):
+    gguf_case(root, "bert", "bert", gguf.PoolingType.CLS)
+    gguf_case(root, "xlm-roberta", "bert", gguf.PoolingType.CLS)
+    gguf_case(root, "distilbert", "bert", gguf.PoolingType.MEAN)
+    gguf_case(root, "nomic-bert", "nomic-bert", gguf.PoolingType.MEAN)
+    gguf_case(root, "modernbert", "modern-bert", gguf.PoolingType.MEAN)
+    gguf_case(root, "embedding-gemma", "gemma-embedding", gguf.PoolingType.MEAN)
+
+
 def published_modernbert(config):
     """The layout of transformers 4."""
     rope = config.pop("rope_parameters")
@@ -188,4 +260,5 @@ if __name__ == "__main__":
         shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True, exist_ok=True)
     cases(target)
+    gguf_files(target)
     cross_encoders(target.parent / "cross-encoders")

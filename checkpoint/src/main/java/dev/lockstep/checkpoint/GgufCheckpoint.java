@@ -62,12 +62,14 @@ final class GgufCheckpoint extends Checkpoint {
         GgufMetadata metadata = metadata();
         String key = architecture() + "." + GgufPooling.KEY;
         int number = metadata.size(key).orElse(0);
-        return number == 0
-                ? SentenceModel.NONE
-                : GgufPooling.of(number)
-                        .map(SentenceModel.NONE::pooled)
+        if (number == 0) {
+            return SentenceModel.NONE;
+        }
+        SentencePooling pooling =
+                GgufPooling.of(number)
                         .orElseThrow(
                                 () -> metadata.wrong(key, number, "1 (mean), 2 (cls) or 3 (last)"));
+        return SentenceModel.NONE.pooled(pooling, GgufPooling.dense(this));
     }
 
     @Override

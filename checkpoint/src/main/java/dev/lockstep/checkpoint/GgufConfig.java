@@ -16,11 +16,19 @@ import java.util.stream.IntStream;
 /// A reader of the model's configuration in GGUF metadata, whose keys begin with the architecture's
 /// name.
 final class GgufConfig {
+    private static final List<String> EMBEDDINGS =
+            List.of(
+                    "model.embed_tokens.weight",
+                    "transformer.wte.weight",
+                    "embeddings.word_embeddings.weight",
+                    "embeddings.tok_embeddings.weight");
+
     private final GgufMetadata metadata;
     private final Map<String, StoredTensor> tensors;
     private final String architecture;
     private final ArchitectureKeys keys;
     private final GgufStateReader states;
+    private final GgufEncoderReader encoders;
 
     private GgufConfig(
             GgufMetadata metadata, Map<String, StoredTensor> tensors, String architecture) {
@@ -29,6 +37,7 @@ final class GgufConfig {
         this.architecture = architecture;
         this.keys = new ArchitectureKeys(metadata, architecture);
         this.states = new GgufStateReader(keys, tensors);
+        this.encoders = new GgufEncoderReader(keys, tensors);
     }
 
     /// @param tensors by their Hugging Face names
@@ -62,7 +71,7 @@ final class GgufConfig {
                 attention,
                 rope,
                 ropes.windowRope(rope),
-                !tensors.containsKey("lm_head.weight"),
+                encoders.encoder().isEmpty() && !tensors.containsKey("lm_head.weight"),
                 layerTypes(layers).kvGroups(states.state(hidden)),
                 specialIds(),
                 Checkpoint.dominantType(tensors.values()),
@@ -90,8 +99,15 @@ final class GgufConfig {
             int hidden, int layers, AttentionConfig attention, RopeConfig rope) {
         return new DecoderDetails(
                 switch (architecture) {
-                    case "gemma", "gemma2", "gemma3", "gpt2", "starcoder", "starcoder2" ->
+                    case "gemma",
+                            "gemma2",
+                            "gemma3",
+                            "gemma-embedding",
+                            "gpt2",
+                            "starcoder",
+                            "starcoder2" ->
                             "gelu_pytorch_tanh";
+                    case "bert", "modern-bert" -> "gelu";
                     case "arcee", "nemotron" -> "relu2";
                     default -> "silu";
                 },
@@ -102,6 +118,8 @@ final class GgufConfig {
                 metadata.number(key("attn_logit_softcapping")),
                 metadata.number(key("final_logit_softcapping")),
                 new GgufExpertReader(keys, tensors).experts(layers),
+                encoders.encoder(),
+                Set.of(),
                 positions(layers));
     }
 
@@ -212,11 +230,11 @@ final class GgufConfig {
 
     /// Returns the number of the embedding's rows, because the vocabulary may be padded there.
     private int vocabularySize() {
-        StoredTensor embedding =
-                tensors.getOrDefault(
-                        "model.embed_tokens.weight", tensors.get("transformer.wte.weight"));
-        if (embedding != null && embedding.shape().size() == 2) {
-            return (int) Math.min(Integer.MAX_VALUE, embedding.shape().getFirst());
+        for (String name : EMBEDDINGS) {
+            StoredTensor embedding = tensors.get(name);
+            if (embedding != null && embedding.shape().size() == 2) {
+                return (int) Math.min(Integer.MAX_VALUE, embedding.shape().getFirst());
+            }
         }
         return requireSize("vocab_size", 1 << 26);
     }
@@ -236,7 +254,7 @@ final class GgufConfig {
     }
 
     private LayerTypes windows(int layers) {
-        int window = size("attention.sliding_window").orElse(0);
+        int window = encoders.window(size("attention.sliding_window").orElse(0));
         String patternKey = key("attention.sliding_window_pattern");
         if (window == 0) {
             return LayerTypes.everywhere(layers, 0);
@@ -256,13 +274,15 @@ final class GgufConfig {
                 switch (architecture) {
                     case "gemma2", "gpt-oss" -> 2;
                     case "cohere2", "exaone4" -> 4;
-                    case "gemma3" -> 6;
+                    case "gemma3", "gemma-embedding" -> 6;
+                    case "modern-bert" -> 3;
                     default -> 0;
                 };
-        period = metadata.size(patternKey).orElse(period);
-        return period == 0
+        int every = metadata.size(patternKey).orElse(period);
+        return every == 0
                 ? LayerTypes.everywhere(layers, window)
-                : LayerTypes.periodic(layers, window, period);
+                : encoders.layerTypes(layers, window, every)
+                        .orElseGet(() -> LayerTypes.periodic(layers, window, every));
     }
 
     private SpecialIds specialIds() {

@@ -40,7 +40,8 @@ record GgufFamilyNames(Map<String, String> parts, Map<String, String> whole) {
                             Map.of(),
                             Map.of("exp_probs_b.bias", "mlp.moe_statics.e_score_correction_bias"));
             case "falcon-h1" -> new GgufFamilyNames(falconH1(), with(MAMBA, FALCON_NORM));
-            case "gemma2", "gemma3" -> parts(Map.of("ffn_norm", "pre_feedforward_layernorm"));
+            case "gemma2", "gemma3", "gemma-embedding" ->
+                    parts(Map.of("ffn_norm", "pre_feedforward_layernorm"));
             case "glm4" ->
                     parts(
                             Map.of(

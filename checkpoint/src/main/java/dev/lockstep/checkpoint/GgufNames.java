@@ -88,6 +88,13 @@ record GgufNames(String architecture) {
         Matcher inBlock = IN_BLOCK.matcher(stored);
         if (inBlock.matches()) {
             String ending = inBlock.group(3) == null ? "" : inBlock.group(3);
+            Optional<GgufEncoderNames> encoder = GgufEncoderNames.of(architecture);
+            if (encoder.isPresent()) {
+                return encoder.get()
+                        .inside(inBlock.group(1), inBlock.group(2))
+                        .map(name -> name + ending)
+                        .orElse(stored);
+            }
             String name = inBlock(inBlock.group(2), ending);
             return name.isEmpty()
                     ? stored
@@ -155,6 +162,12 @@ record GgufNames(String architecture) {
     }
 
     private Map<String, String> outside() {
+        return GgufEncoderNames.of(architecture)
+                .map(GgufEncoderNames::outside)
+                .orElseGet(this::outsideDecoder);
+    }
+
+    private Map<String, String> outsideDecoder() {
         return isGpt()
                 ? GPT_OUTSIDE_NAMES
                 : architecture.equals("falcon-h1") ? FALCON_OUTSIDE_NAMES : OUTSIDE_NAMES;

@@ -3,6 +3,7 @@ package dev.lockstep.checkpoint;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -19,6 +20,7 @@ final class GgufPooling {
     private static final List<SentencePooling> NUMBERED =
             List.of(SentencePooling.MEAN, SentencePooling.CLS, SentencePooling.LAST);
 
+    private static final List<String> DENSE = List.of("dense_2.weight", "dense_3.weight");
     private static final String MODULES = "modules.json";
     private static final String SETTINGS = "config_sentence_transformers.json";
     private static final String TRANSFORMER = "sentence_bert_config.json";
@@ -34,6 +36,26 @@ final class GgufPooling {
         return number >= 1 && number <= NUMBERED.size()
                 ? Optional.of(NUMBERED.get(number - 1))
                 : Optional.empty();
+    }
+
+    /// Returns the linear layers after pooling, which files of EmbeddingGemma may have as tensors.
+    static List<SentenceDense> dense(Checkpoint checkpoint) {
+        List<SentenceDense> layers = new ArrayList<>();
+        int size = checkpoint.config().hiddenSize();
+        for (String name : DENSE) {
+            if (checkpoint.has(name)) {
+                int outputs = checkpoint.tensor(name).rows();
+                layers.add(
+                        new SentenceDense(
+                                size,
+                                outputs,
+                                ScoreHead.values(checkpoint, name, outputs, size),
+                                new float[outputs],
+                                SentenceDense.Activation.IDENTITY));
+                size = outputs;
+            }
+        }
+        return layers;
     }
 
     /// Returns the number for a folder; empty if its files say nothing of embeddings.

@@ -23,11 +23,11 @@ record GgufRopeReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors) 
                 scaling(context));
     }
 
-    /// Returns the rope of windowed layers, which in OLMo 3 is not scaled. Gemma 3 has a separate
-    /// base for them, which older files omit.
+    /// Returns the rope of windowed layers, which in OLMo 3 is not scaled. Gemma 3 and ModernBERT
+    /// have a separate base for them, which older files omit.
     RopeConfig windowRope(RopeConfig rope) {
         return switch (keys.architecture()) {
-            case "gemma3" ->
+            case "gemma3", "gemma-embedding", "modern-bert" ->
                     new RopeConfig(
                             keys.number("rope.freq_base_swa").orElse(DEFAULT_THETA),
                             rope.rotaryDim(),

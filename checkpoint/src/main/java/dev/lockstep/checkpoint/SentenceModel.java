@@ -57,7 +57,11 @@ public record SentenceModel(
         }
 
         static Vectors of(SentencePooling pooling) {
-            return new Vectors(pooling, true, List.of(), true, SentenceSimilarity.COSINE);
+            return of(pooling, List.of());
+        }
+
+        static Vectors of(SentencePooling pooling, List<SentenceDense> dense) {
+            return new Vectors(pooling, true, dense, true, SentenceSimilarity.COSINE);
         }
     }
 
@@ -90,9 +94,10 @@ public record SentenceModel(
         }
     }
 
-    /// Returns this model with the normalised vectors of another pooling.
-    SentenceModel pooled(SentencePooling pooling) {
-        return new SentenceModel(Vectors.of(pooling), prompts, defaultPrompt, maxLength, lowerCase);
+    /// Returns this model with the normalised vectors of another pooling, after linear layers.
+    SentenceModel pooled(SentencePooling pooling, List<SentenceDense> dense) {
+        return new SentenceModel(
+                Vectors.of(pooling, dense), prompts, defaultPrompt, maxLength, lowerCase);
     }
 
     /// Returns the number of components of a vector.

@@ -52,6 +52,47 @@ class GgufArchitecturesTest {
     }
 
     @Test
+    void theDirectionOfAttentionIsThatOfTheArchitecture() throws IOException {
+        refuse(
+                GgufBytes.llama().flag("llama.attention.causal", false).llamaTensors(),
+                "llama.attention.causal is false",
+                "expected true in the architecture llama");
+        refuse(
+                bert().flag("bert.attention.causal", true),
+                "bert.attention.causal is true",
+                "expected false in the architecture bert");
+        assertEquals(
+                Optional.of(new EncoderConfig(2, 0)),
+                open(bert().flag("bert.attention.causal", false)).config().details().encoder());
+    }
+
+    @Test
+    void linearLayersAfterPoolingAreTensors() throws IOException {
+        GgufBytes bytes =
+                bert().number("bert.pooling_type", 1)
+                        .tensor("dense_2.weight", 0, 64, 96)
+                        .tensor("dense_3.weight", 0, 96, 32);
+        var vectors = (SentenceModel.Vectors) open(bytes).sentenceModel().output();
+        assertEquals(SentencePooling.MEAN, vectors.pooling());
+        assertEquals(
+                List.of(96, 32), vectors.dense().stream().map(SentenceDense::outputs).toList());
+        assertEquals(List.of(64, 96), vectors.dense().stream().map(SentenceDense::inputs).toList());
+    }
+
+    private static GgufBytes bert() {
+        return new GgufBytes(3)
+                .text("general.architecture", "bert")
+                .number("bert.block_count", 1)
+                .number("bert.context_length", 32)
+                .number("bert.embedding_length", 64)
+                .number("bert.feed_forward_length", 96)
+                .number("bert.attention.head_count", 4)
+                .real("bert.attention.layer_norm_epsilon", 1e-12f)
+                .tensor("token_embd.weight", 0, 64, 256)
+                .tensor("token_types.weight", 0, 64, 2);
+    }
+
+    @Test
     void keysOfAnotherArchitectureAreRefused() throws IOException {
         for (String key : new String[] {"attention.key_length_mla", "ssm.state_size"}) {
             refuse(glm().number("glm4moe." + key, 8), "glm4moe." + key, "absent");

@@ -63,6 +63,41 @@ class RecordedEncodersTest {
     }
 
     @Test
+    void aGgufFileIsTheSameModelAsItsFolder() throws Exception {
+        for (String name :
+                List.of(
+                        "bert",
+                        "xlm-roberta",
+                        "distilbert",
+                        "nomic-bert",
+                        "modernbert",
+                        "embedding-gemma")) {
+            ModelConfig folder = config(name);
+            ModelConfig file = config("gguf-" + name);
+            assertEquals(folder.contextLength(), file.contextLength(), name);
+            assertEquals(folder.kvGroups(), file.kvGroups(), name);
+            assertEquals(folder.rope(), file.rope(), name);
+            assertEquals(folder.windowRope(), file.windowRope(), name);
+            assertEquals(folder.normEpsilon(), file.normEpsilon(), 1e-12, name);
+            assertEquals(folder.details().activation(), file.details().activation(), name);
+            assertEquals(
+                    folder.details().encoder().orElseThrow().tokenTypes(),
+                    file.details().encoder().orElseThrow().tokenTypes(),
+                    name);
+            assertArrayEquals(
+                    states(folder("gguf-" + name)), states(folder(name)), name + ": the bits");
+        }
+    }
+
+    private static float[] states(Path folder) throws Exception {
+        int[] prompt = FamilyGoldenTest.goldens(folder).cases().getLast().prompt();
+        try (TestGroup group = TestGroup.load(model(folder), 2, "f32", "f32")) {
+            var row = new TestGroup.Row(prompt, 0, TestGroup.blocks(1, prompt.length));
+            return group.hiddenStates(List.of(row))[prompt.length - 1];
+        }
+    }
+
+    @Test
     void aGpuIsRefusedByName() throws Exception {
         Path folder = folder("bert");
         var refusal =
@@ -80,7 +115,7 @@ class RecordedEncodersTest {
 
     private static void check(Path folder, int ranks) throws Exception {
         Goldens goldens = FamilyGoldenTest.goldens(folder);
-        try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32")) {
+        try (TestGroup group = TestGroup.load(model(folder), ranks, "f32", "f32")) {
             List<float[][]> alone = new ArrayList<>();
             List<TestGroup.Row> together = new ArrayList<>();
             int block = 1;
@@ -107,8 +142,13 @@ class RecordedEncodersTest {
         }
     }
 
+    private static Path model(Path folder) {
+        Path file = folder.resolve("model.gguf");
+        return Files.exists(file) ? file : folder;
+    }
+
     private static ModelConfig config(String name) throws Exception {
-        return ModelSource.open(folder(name)).config();
+        return ModelSource.open(model(folder(name))).config();
     }
 
     private static Path folder(String name) throws Exception {

@@ -33,6 +33,7 @@ public final class Bert implements ModelFamily {
     @Override
     public Set<String> architectures() {
         return Set.of(
+                "bert",
                 "BertModel",
                 "BertForMaskedLM",
                 "BertForSequenceClassification",
@@ -58,11 +59,16 @@ public final class Bert implements ModelFamily {
                         .orElse("");
         String embeddings = prefix + "embeddings";
         List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, prefix, i));
+        Embedding words = Embedding.load(weights, prefix + WORDS);
+        // A GGUF file may be a DistilBERT, which has none.
+        boolean typed = weights.config().details().encoder().orElseThrow().tokenTypes() > 0;
+        Embedding embedding =
+                typed
+                        ? words.withTokenTypes(weights, embeddings + ".token_type_embeddings")
+                        : words;
         return Decoder.of(
                 weights,
-                Embedding.load(weights, prefix + WORDS)
-                        .withTokenTypes(weights, embeddings + ".token_type_embeddings")
-                        .withPositions(weights, embeddings + ".position_embeddings"),
+                embedding.withPositions(weights, embeddings + ".position_embeddings"),
                 layers,
                 normBefore(weights, prefix, weights.config().layerCount()),
                 LmHead.none(weights));

@@ -25,17 +25,17 @@ import java.util.Set;
 ///
 /// EmbeddingGemma (Vera et al. 2025) is an encoder of it, whose windows have two sides.
 public final class Gemma3 implements ModelFamily {
-    private static final String GGUF = "gemma3";
+    private static final Set<String> GGUF = Set.of("gemma3", "gemma-embedding");
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Gemma3ForCausalLM", "Gemma3TextModel", GGUF);
+        return Set.of("Gemma3ForCausalLM", "Gemma3TextModel", "gemma3", "gemma-embedding");
     }
 
     @Override
     public Model load(Weights weights) {
         // GGUF files store the sum 1 + w.
-        float added = weights.config().architecture().equals(GGUF) ? 0 : 1;
+        float added = GGUF.contains(weights.config().architecture()) ? 0 : 1;
         List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i, added));
         return Decoder.of(
                 weights,

@@ -33,7 +33,10 @@ public final class ModernBert implements ModelFamily {
     @Override
     public Set<String> architectures() {
         return Set.of(
-                "ModernBertModel", "ModernBertForMaskedLM", "ModernBertForSequenceClassification");
+                "modern-bert",
+                "ModernBertModel",
+                "ModernBertForMaskedLM",
+                "ModernBertForSequenceClassification");
     }
 
     @Override

@@ -27,7 +27,7 @@ public final class NomicBert implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("NomicBertModel");
+        return Set.of("NomicBertModel", "nomic-bert");
     }
 
     @Override
