@@ -540,6 +540,10 @@ def folders(root):
     folder_case(root, "nemotron-h-moe", "NemotronH", dict(
         nemotron, layers_block_type=["linear_attention", "moe", "full_attention", "mlp", "moe"], n_routed_experts=4,
         num_experts_per_tok=2, moe_intermediate_size=48, moe_shared_expert_intermediate_size=40, routed_scaling_factor=1.5))
+    folder_case(root, "nemotron-h-latent", "NemotronH", dict(
+        nemotron, layers_block_type=["linear_attention", "moe", "full_attention", "moe"], n_routed_experts=6, num_experts_per_tok=3,
+        moe_intermediate_size=48, moe_latent_size=20, moe_shared_expert_intermediate_size=40, routed_scaling_factor=1.5,
+        n_group=3, topk_group=2))
     falcon = dict(GROUPED, hidden_size=32, tie_word_embeddings=True, mamba_d_ssm=64, mamba_n_heads=4, mamba_n_groups=2,
                   mamba_d_state=8, mamba_d_head=16, embedding_multiplier=3.0, lm_head_multiplier=1.5, key_multiplier=0.7,
                   attention_in_multiplier=0.8, attention_out_multiplier=0.9, ssm_in_multiplier=1.2, ssm_out_multiplier=0.6,

@@ -10,6 +10,7 @@ package dev.lockstep.checkpoint;
 /// @param groups which groups of experts a token chooses from
 /// @param scale multiplies the weights of a token's experts
 /// @param sharedSize feed-forward size of all experts that every token uses, 0 for none
+/// @param latentSize of the inputs and outputs of experts, 0 for the hidden size
 /// @param dense the layers that have a feed-forward instead
 public record ExpertConfig(
         int count,
@@ -19,6 +20,7 @@ public record ExpertConfig(
         ExpertGroups groups,
         double scale,
         int sharedSize,
+        int latentSize,
         DenseLayers dense) {
 
     /// The function of the router's logits by which a token weights its experts.
@@ -33,6 +35,7 @@ public record ExpertConfig(
         ModelConfig.requireBetween("experts", count, 1, 1 << 16);
         ModelConfig.requireBetween("experts per token", perToken, 1, count);
         ModelConfig.requireBetween("shared expert size", sharedSize, 0, 1 << 24);
+        ModelConfig.requireBetween("expert latent size", latentSize, 0, 1 << 20);
         groups.requireFit(count, perToken);
         if (!(scale > 0) || Double.isInfinite(scale)) {
             throw new IllegalArgumentException(
@@ -50,6 +53,12 @@ public record ExpertConfig(
                 ExpertGroups.one(),
                 1,
                 0,
+                0,
                 DenseLayers.none());
+    }
+
+    /// Returns the size of the inputs and outputs of an expert.
+    public int inputSize(int hiddenSize) {
+        return latentSize > 0 ? latentSize : hiddenSize;
     }
 }

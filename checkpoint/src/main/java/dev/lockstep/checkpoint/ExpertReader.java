@@ -67,6 +67,7 @@ record ExpertReader(JsonObject config) {
                         groups(),
                         config.number("routed_scaling_factor").orElse(1),
                         sharedSize(),
+                        config.integer("moe_latent_size").orElse(0),
                         dense()));
     }
 

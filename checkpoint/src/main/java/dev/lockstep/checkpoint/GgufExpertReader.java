@@ -28,6 +28,7 @@ record GgufExpertReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors
                         groups(score),
                         scale == 0 ? 1 : scale,
                         sharedSize(),
+                        0,
                         dense(layers)));
     }
 

@@ -49,10 +49,7 @@ record NemotronHKeys(JsonObject config) {
                         });
         if (kinds.contains("moe")) {
             if (config.has("moe_latent_size")) {
-                throw config.wrong(
-                        "moe_latent_size",
-                        config.requireInteger("moe_latent_size"),
-                        "null: experts of a latent input are not supported");
+                config.requireFalse("mlp_bias");
             }
         } else {
             node.remove(OF_EXPERTS);

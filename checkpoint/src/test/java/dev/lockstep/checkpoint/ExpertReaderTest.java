@@ -36,6 +36,7 @@ class ExpertReaderTest {
                         new ExpertGroups(4, 2, ExpertGroups.Rank.BEST_TWO),
                         2.5,
                         128,
+                        0,
                         new DenseLayers(Set.of(0, 1), 256)),
                 experts);
     }

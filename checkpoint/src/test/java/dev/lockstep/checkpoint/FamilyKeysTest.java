@@ -40,8 +40,10 @@ class FamilyKeysTest {
     @Test
     void whatNemotronHDoesNotComputeIsRefusedByName() {
         Refused.naming(
-                () -> nemotron("\"hybrid_override_pattern\": \"ME*\", \"moe_latent_size\": 1024"),
-                "moe_latent_size is 1024, expected null: experts of a latent input are not supported");
+                () ->
+                        nemotron(
+                                "\"hybrid_override_pattern\": \"ME*\", \"moe_latent_size\": 1024, \"mlp_bias\": true"),
+                "mlp_bias is true, expected false");
         Refused.naming(
                 () -> nemotron("\"hybrid_override_pattern\": \"MX\""),
                 "hybrid_override_pattern is MX, expected a text of M, *, - and E");

@@ -50,6 +50,7 @@ public final class ActivationBuffers implements AutoCloseable {
     private final Views mixer;
     private final Views stateGates;
     private final Tensor states;
+    private final Views expertLatents;
     private final Views layerInputs;
     private final Views layerProjections;
     private final Views logitInput;
@@ -89,6 +90,7 @@ public final class ActivationBuffers implements AutoCloseable {
         this.mixer = new Views(take(type, maxTokens, sizes.mixer));
         this.stateGates = new Views(take(DType.F32, maxTokens, sizes.stateGates));
         this.states = take(DType.F32, stateLines(maxSequences), sizes.state);
+        this.expertLatents = new Views(take(type, maxTokens, sizes.expertLatents));
         this.layerInputs = new Views(take(type, maxTokens, sizes.layerInputs));
         this.layerProjections = new Views(take(type, maxTokens, sizes.layerInputs));
         this.logitInput = new Views(take(type, maxLogitRows, sizes.hidden));
@@ -180,6 +182,7 @@ public final class ActivationBuffers implements AutoCloseable {
             sizes.qkv,
             sizes.attended,
             sizes.mixer,
+            sizes.expertLatents,
             sizes.layerInputs,
             sizes.layerInputs
         };
@@ -320,12 +323,19 @@ public final class ActivationBuffers implements AutoCloseable {
     /// of [#gateUp] and [#feedForward].
     ///
     /// @param columns I of an expert
-    public ExpertScratch expertScratch(int columns) {
+    /// @param inputs of an expert: the hidden size, or that of a latent
+    public ExpertScratch expertScratch(int columns, int inputs) {
         return new ExpertScratch(
-                expertInput,
+                expertInput.columns(0, inputs),
                 gateUp.whole.columns(0, 2 * columns),
                 feedForward.whole.columns(0, columns),
-                expertOutput.whole);
+                expertOutput.whole.columns(0, inputs));
+    }
+
+    /// Returns the inputs of experts of a latent, then their sums, `[T, 2 · latent]`; no columns
+    /// without such experts.
+    public Tensor expertLatents(int tokens) {
+        return expertLatents.rows(tokens);
     }
 
     /// Returns the memory in which layers compute whose tokens need more columns than attention and
@@ -436,6 +446,7 @@ public final class ActivationBuffers implements AutoCloseable {
             int mixer,
             int stateGates,
             int state,
+            int expertLatents,
             int layerInputs) {
         static Sizes of(ModelConfig config, Shard shard) {
             int queries = shard.queryHeads().size();
@@ -478,6 +489,7 @@ public final class ActivationBuffers implements AutoCloseable {
                     mixer,
                     states.map(StateShard::gateColumns).orElse(0),
                     states.map(StateShard::floats).orElse(0),
+                    2 * experts.map(ExpertConfig::latentSize).orElse(0),
                     inputs.map(each -> each.size() * config.layerCount()).orElse(0));
         }
 

@@ -51,7 +51,7 @@ class ActivationsTest {
             try (var communicator = new SoloCommunicator(kernels);
                     ActivationBuffers activations =
                             new ActivationBuffers(model, kernels, communicator, 1, 1, 1)) {
-                assertEquals(perToken, activations.expertScratch(1).rows());
+                assertEquals(perToken, activations.expertScratch(1, 32).rows());
             }
         }
     }
@@ -190,7 +190,10 @@ class ActivationsTest {
                     boolean experts = source.config().details().experts().isPresent();
                     assertEquals(
                             experts ? source.config().hiddenSize() : 0,
-                            activations.expertScratch(0).input().columns());
+                            activations
+                                    .expertScratch(0, experts ? source.config().hiddenSize() : 0)
+                                    .input()
+                                    .columns());
                 }
             }
             assertEquals(before, kernels.allocatedBytes(), "everything is freed");

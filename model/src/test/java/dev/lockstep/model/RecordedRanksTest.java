@@ -144,6 +144,7 @@ class RecordedRanksTest {
                 "gemma4",
                 "gemma4-layer-inputs",
                 "gemma4-moe",
+                "nemotron-h-latent",
                 "phi",
                 "gpt-neox",
                 "internlm2",

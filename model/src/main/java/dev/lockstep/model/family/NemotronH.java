@@ -7,6 +7,7 @@ import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.Decoder;
 import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.ExpertLatent;
 import dev.lockstep.model.layer.ExpertSource;
 import dev.lockstep.model.layer.FeedForward;
 import dev.lockstep.model.layer.LmHead;
@@ -21,8 +22,9 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
 
-/// Nemotron-H and Nemotron 3 Nano (NVIDIA 2025): layers of one branch each, Mamba-2, attention
-/// without positions, a feed-forward, or a mixture of experts beside a shared one:
+/// Nemotron-H and Nemotron 3 (NVIDIA 2025): layers of one branch each, Mamba-2, attention without
+/// positions, a feed-forward, or a mixture of experts beside a shared one, in large ones of experts
+/// of a latent:
 ///
 /// ```
 /// residual += mamba2(n)                                      or
@@ -85,6 +87,14 @@ public final class NemotronH implements ModelFamily {
         MixtureOfExperts chosen =
                 MixtureOfExperts.load(
                         weights, router, new ExpertSource.Ungated(mixer + ".experts"));
+        if (weights.config().details().experts().get().latentSize() > 0) {
+            chosen =
+                    chosen.with(
+                            ExpertLatent.load(
+                                    weights,
+                                    mixer + ".fc1_latent_proj",
+                                    mixer + ".fc2_latent_proj"));
+        }
         return SharedExpert.isConfigured(weights)
                 ? chosen.with(SharedExpert.ungated(weights, mixer + ".shared_experts"))
                 : chosen;

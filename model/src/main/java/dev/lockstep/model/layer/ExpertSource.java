@@ -64,7 +64,12 @@ public sealed interface ExpertSource {
         @Override
         public ExpertWeights load(Weights weights, int expert) {
             int width = weights.config().feedForwardSize();
-            int hidden = weights.config().hiddenSize();
+            int hidden =
+                    weights.config()
+                            .details()
+                            .experts()
+                            .orElseThrow()
+                            .inputSize(weights.config().hiddenSize());
             Span own = weights.shard().feedForward();
             String name = "%s.%d.".formatted(prefix, expert);
             WeightMatrix up = weights.matrix(name + "up_proj.weight", width, hidden);

@@ -20,7 +20,11 @@ import java.util.Optional;
 /// A token's experts are added in ascending order whatever else is in the batch, the shared ones
 /// last.
 public record MixtureOfExperts(
-        Kernels kernels, Router router, ExpertSet experts, Optional<SharedExpert> shared)
+        Kernels kernels,
+        Router router,
+        ExpertSet experts,
+        Optional<ExpertLatent> latent,
+        Optional<SharedExpert> shared)
         implements FeedForward {
 
     @Override
@@ -39,14 +43,28 @@ public record MixtureOfExperts(
     Tensor compute(ForwardStep step) {
         ActivationBuffers activations = step.activations();
         Tensor sum = activations.partial(step.tokens());
-        kernels.experts(
-                experts,
-                step.x(),
-                activations.routerLogits(step.tokens()),
-                activations.expertScratch(experts.layer().columns()),
-                sum);
+        if (latent.isEmpty()) {
+            compute(step.x(), activations, sum);
+        } else {
+            int size = latent.get().down().rows();
+            Tensor both = activations.expertLatents(step.tokens());
+            Tensor input = both.columns(0, size);
+            Tensor output = both.columns(size, 2 * size);
+            kernels.matmul(step.x(), latent.get().down(), input);
+            compute(input, activations, output);
+            kernels.matmul(output, latent.get().up(), sum);
+        }
         shared.ifPresent(each -> each.addTo(sum, step));
         return sum;
+    }
+
+    private void compute(Tensor input, ActivationBuffers activations, Tensor output) {
+        kernels.experts(
+                experts,
+                input,
+                activations.routerLogits(input.rows()),
+                activations.expertScratch(experts.layer().columns(), input.columns()),
+                output);
     }
 
     @Override
@@ -94,6 +112,7 @@ public record MixtureOfExperts(
                 weights.kernels(),
                 router,
                 weights.kernels().prepareExperts(layer),
+                Optional.empty(),
                 Optional.empty());
     }
 
@@ -106,6 +125,11 @@ public record MixtureOfExperts(
 
     /// Returns this mixture with experts that every token uses.
     public MixtureOfExperts with(SharedExpert added) {
-        return new MixtureOfExperts(kernels, router, experts, Optional.of(added));
+        return new MixtureOfExperts(kernels, router, experts, latent, Optional.of(added));
+    }
+
+    /// Returns this mixture with experts of a latent.
+    public MixtureOfExperts with(ExpertLatent added) {
+        return new MixtureOfExperts(kernels, router, experts, Optional.of(added), shared);
     }
 }
