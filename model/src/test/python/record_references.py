@@ -60,7 +60,7 @@ def randomize(model, seed, dtype):
         for name, weight in sorted(model.named_parameters()):
             values = random.standard_normal(tuple(weight.shape)).astype(np.float32)
             norm = (name.endswith("weight") and (weight.ndim == 1 or name.endswith(("q_norm.weight", "k_norm.weight")))
-                    or name.endswith(("router.scale", "router.per_expert_scale")))
+                    or name.endswith(("router.scale", "router.per_expert_scale", "correct_output_scale")))
             if norm:
                 values = 0.1 * values + (0 if zero_is_one else 1)
             else:
@@ -146,11 +146,11 @@ def older(config):
         config.pop("_sliding_window_pattern", None)
         if config["model_type"] == "lfm2":
             config["full_attn_idxs"] = [i for i, kind in enumerate(types) if kind == "full_attention"]
-        if config["model_type"].startswith("gemma3"):
+        if config["model_type"] in ("gemma3", "gemma3_text"):
             config["sliding_window_pattern"] = types.index("full_attention") + 1
         if config["model_type"] == "exaone4" and config["sliding_window"]:
             config["sliding_window_pattern"] = types.index("full_attention") + 1
-        if config["model_type"] in ("ministral", "lfm2_moe", "gemma4_text") or config.get("sliding_window", 0) is None:
+        if config["model_type"] in ("ministral", "lfm2_moe", "gemma3n_text", "gemma4_text") or config.get("sliding_window", 0) is None:
             config["layer_types"] = types
     if config["model_type"] == "gpt_neox":
         config["rotary_pct"] = config.pop("partial_rotary_factor")
@@ -503,6 +503,11 @@ def folders(root):
     folder_case(root, "gemma4-moe", "Gemma4", dict(
         gemma4, num_hidden_layers=2, layer_types=turns[1:3], hidden_size_per_layer_input=0, num_global_key_value_heads=1,
         attention_k_eq_v=True, enable_moe_block=True, num_experts=4, top_k_experts=2, moe_intermediate_size=32))
+    folder_case(root, "gemma3n", "Gemma3n", dict(
+        SMALL, tie_word_embeddings=True, hidden_size=24, num_hidden_layers=5, sliding_window=8, layer_types=turns,
+        num_kv_shared_layers=2, intermediate_size=[32, 64, 32, 32, 64], activation_sparsity_pattern=[0.8, 0.9, 0.0, 0.0, 0.0],
+        altup_num_inputs=3, altup_active_idx=1, laurel_rank=8, hidden_size_per_layer_input=36,
+        vocab_size_per_layer_input=VOCABULARY, final_logit_softcapping=3.0))
     qwen2 = dict(GROUPED, use_sliding_window=True, sliding_window=8, max_window_layers=1, rope_parameters=plain())
     folder_case(root, "qwen2-window-above", "Qwen2", qwen2)
     moe = dict(SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=False,

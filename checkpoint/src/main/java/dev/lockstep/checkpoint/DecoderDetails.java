@@ -21,6 +21,7 @@ import java.util.Set;
 ///   none
 /// @param feedForwardSizes of layers whose feed-forward has another size than the others
 /// @param layerInputs empty unless every layer has embeddings of its own
+/// @param altUp empty for models with one residual
 /// @param positions rotated and scaled as in most models, unless the family differs
 public record DecoderDetails(
         String activation,
@@ -35,6 +36,7 @@ public record DecoderDetails(
         Set<Integer> feedForwardLayers,
         Map<Integer, Integer> feedForwardSizes,
         Optional<LayerInputConfig> layerInputs,
+        Optional<AltUpConfig> altUp,
         PositionConfig positions) {
 
     public DecoderDetails {
@@ -74,6 +76,7 @@ public record DecoderDetails(
                 Optional.empty(),
                 Set.of(),
                 Map.of(),
+                Optional.empty(),
                 Optional.empty(),
                 positions);
     }

@@ -26,12 +26,16 @@ record DetailsReader(JsonObject config) {
                 feedForwardLayers(),
                 feedForwardSizes(),
                 layerInputs(),
+                Gemma3nKeys.isOf(config) ? new Gemma3nKeys(config).altUp() : Optional.empty(),
                 positions);
     }
 
-    /// Returns the sizes of feed-forwards that are twice as wide in layers without keys and values
-    /// of their own.
+    /// Returns the sizes of feed-forwards that differ: those of Gemma 4 are twice as wide in layers
+    /// without keys and values of their own.
     private Map<Integer, Integer> feedForwardSizes() {
+        if (Gemma3nKeys.isOf(config)) {
+            return new Gemma3nKeys(config).feedForwardSizes();
+        }
         int layers = config.integer("num_hidden_layers").orElse(0);
         int readers = config.integer("num_kv_shared_layers").orElse(0);
         if (!config.flag("use_double_wide_mlp").orElse(false)) {
@@ -97,7 +101,7 @@ record DetailsReader(JsonObject config) {
         if (latent.isPresent()) {
             return OptionalDouble.of(latents.scale(latent.get()));
         }
-        if (Gemma4Keys.isOf(config)) {
+        if (Gemma4Keys.isOf(config) || Gemma3nKeys.isOf(config)) {
             return OptionalDouble.of(1);
         }
         OptionalDouble scalar = config.number("query_pre_attn_scalar");

@@ -109,6 +109,9 @@ final class HuggingFaceConfig {
         if (Gemma4Keys.isOf(config)) {
             return new Gemma4Keys(config).renamed();
         }
+        if (Gemma3nKeys.isOf(config)) {
+            return new Gemma3nKeys(config).renamed();
+        }
         return Llama4Keys.isOf(config) ? new Llama4Keys(config).renamed() : config;
     }
 

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 /// Families whose keys are read under other names.
@@ -123,6 +124,40 @@ class FamilyKeysTest {
                 gemma4("\"use_bidirectional_attention\": \"vision\"")
                         .renamed()
                         .has("use_bidirectional_attention"));
+    }
+
+    @Test
+    void layersOfGemma3nMayHaveSizesAndSparsitiesOfTheirOwn() {
+        String shape =
+                "\"num_hidden_layers\": 3, \"altup_num_inputs\": 4, \"altup_active_idx\": 0, \"laurel_rank\": 64, ";
+        Gemma3nKeys keys = gemma3n(shape + "\"intermediate_size\": [64, 128, 64]");
+        assertEquals(64, keys.config().requireInteger("intermediate_size"));
+        assertEquals(Map.of(1, 128), keys.feedForwardSizes());
+        assertEquals(5, keys.config().requireInteger("sliding_window_pattern"));
+        assertEquals(
+                new AltUpConfig(4, 0, true, 64, List.of(0.0, 0.0, 0.0)),
+                keys.altUp().orElseThrow());
+        List<Double> deep =
+                gemma3n(shape.replace("3,", "12,") + "\"intermediate_size\": 64")
+                        .altUp()
+                        .orElseThrow()
+                        .sparsity();
+        assertEquals(List.of(0.95, 0.0), deep.subList(9, 11));
+        Refused.naming(
+                () -> gemma3n(shape + "\"intermediate_size\": [64, 128]"),
+                "intermediate_size is 2 entries, expected 3, one per layer");
+        Refused.naming(
+                () ->
+                        gemma3n(
+                                        shape
+                                                + "\"intermediate_size\": 64, \"activation_sparsity_pattern\": [0.5]")
+                                .altUp(),
+                "activation_sparsity_pattern is 1 entries, expected 3, one per layer");
+    }
+
+    private static Gemma3nKeys gemma3n(String keys) {
+        String all = "\"model_type\": \"gemma3n_text\", " + keys;
+        return new Gemma3nKeys(new Gemma3nKeys(json(all)).renamed());
     }
 
     private static JsonObject nemotron(String keys) {

@@ -100,6 +100,11 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         return kind == Kind.CPU;
     }
 
+    /// Returns whether its kernels compute models with several residuals.
+    public boolean keepsSeveralResiduals() {
+        return kind == Kind.CPU;
+    }
+
     /// Returns whether its attention computes chunks.
     public boolean attendsInChunks() {
         return kind == Kind.CPU;

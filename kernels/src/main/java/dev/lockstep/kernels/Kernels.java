@@ -264,6 +264,45 @@ public interface Kernels extends Preparation, AutoCloseable {
         throw missing("multiply");
     }
 
+    // Several residuals of a token. Only kernels whose capabilities say so have these ops.
+
+    /// Computes `x[t] = x[t] + y[t] · factors[t]`, in place: a factor for each row.
+    ///
+    /// @param y like `x`
+    /// @param factors `[T, 1]` F32
+    default void addScaledRows(Tensor x, Tensor y, Tensor factors) {
+        throw missing("addScaledRows");
+    }
+
+    /// Computes `x[t][c] = x[t][c] · factors[c]`, in place: a factor for each column.
+    ///
+    /// @param factors `[1, columns]` F32
+    default void scaleColumns(Tensor x, Tensor factors) {
+        throw missing("scaleColumns");
+    }
+
+    /// Computes `x = x · sqrt(mean(like²) / max(mean(x²), least))`, row by row, in place: rows of
+    /// the magnitude of others.
+    ///
+    /// @param like as `x`
+    default void matchMagnitude(Tensor x, Tensor like, float least) {
+        throw missing("matchMagnitude");
+    }
+
+    /// Computes `out = Σ x, Σ x²`, row by row: this rank's partial sums for [#keepAbove].
+    ///
+    /// @param out `[T, 2]` F32
+    default void moments(Tensor x, Tensor out) {
+        throw missing("moments");
+    }
+
+    /// Computes `x = max(0, x − mean − deviations · √variance)`, row by row, in place.
+    ///
+    /// @param moments `[T, 2]` F32: sums of `count` columns and of their squares, over all ranks
+    default void keepAbove(Tensor x, Tensor moments, int count, float deviations) {
+        throw missing("keepAbove");
+    }
+
     private static UnsupportedOperationException missing(String op) {
         return new UnsupportedOperationException("these kernels have no op " + op);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.AltUpConfig;
 import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.LatentConfig;
@@ -51,6 +52,7 @@ public final class ActivationBuffers implements AutoCloseable {
     private final Views stateGates;
     private final Tensor states;
     private final Views expertLatents;
+    private final Views residuals;
     private final Views layerInputs;
     private final Views layerProjections;
     private final Views logitInput;
@@ -91,6 +93,7 @@ public final class ActivationBuffers implements AutoCloseable {
         this.stateGates = new Views(take(DType.F32, maxTokens, sizes.stateGates));
         this.states = take(DType.F32, stateLines(maxSequences), sizes.state);
         this.expertLatents = new Views(take(type, maxTokens, sizes.expertLatents));
+        this.residuals = new Views(take(type, maxTokens, sizes.residuals));
         this.layerInputs = new Views(take(type, maxTokens, sizes.layerInputs));
         this.layerProjections = new Views(take(type, maxTokens, sizes.layerInputs));
         this.logitInput = new Views(take(type, maxLogitRows, sizes.hidden));
@@ -183,6 +186,7 @@ public final class ActivationBuffers implements AutoCloseable {
             sizes.attended,
             sizes.mixer,
             sizes.expertLatents,
+            sizes.residuals,
             sizes.layerInputs,
             sizes.layerInputs
         };
@@ -314,7 +318,8 @@ public final class ActivationBuffers implements AutoCloseable {
         return new Tensor(whole.pointer(), DType.F32, tokens, count, count);
     }
 
-    /// Returns the router's logits, `[T, experts]` F32; no columns in dense models.
+    /// Returns the router's logits, `[T, experts]` F32; the coefficients of several residuals in
+    /// models that have them; no columns in others.
     public Tensor routerLogits(int tokens) {
         return routerLogits.rows(tokens);
     }
@@ -360,6 +365,12 @@ public final class ActivationBuffers implements AutoCloseable {
     /// @param sequences the most that run at once
     public static int stateLines(int sequences) {
         return 2 * sequences;
+    }
+
+    /// Returns the residuals of a model with several, and as many that are predicted, side by side:
+    /// `[T, 2 · count · H]`; no columns in other models.
+    public Tensor residuals(int tokens) {
+        return residuals.rows(tokens);
     }
 
     /// Returns what each layer has of the tokens' own embeddings, `[T, layers · size]`; no columns
@@ -447,6 +458,7 @@ public final class ActivationBuffers implements AutoCloseable {
             int stateGates,
             int state,
             int expertLatents,
+            int residuals,
             int layerInputs) {
         static Sizes of(ModelConfig config, Shard shard) {
             int queries = shard.queryHeads().size();
@@ -461,8 +473,11 @@ public final class ActivationBuffers implements AutoCloseable {
                             .orElse(0);
             Optional<ExpertConfig> experts = config.details().experts();
             Optional<LayerInputConfig> inputs = config.details().layerInputs();
+            Optional<AltUpConfig> altUp = config.details().altUp();
+            int several = altUp.map(AltUpConfig::count).orElse(0);
             int feedForward =
                     IntStream.of(
+                                    altUp.map(AltUpConfig::laurelRank).orElse(0),
                                     shard.feedForward().size(),
                                     experts.map(each -> widest(each, shard)).orElse(0),
                                     inputs.map(each -> shard.columns(each.size()).size()).orElse(0),
@@ -474,7 +489,7 @@ public final class ActivationBuffers implements AutoCloseable {
             int beside = config.parallelFactors().isPresent() ? config.hiddenSize() : 0;
             int mixer =
                     states.map(each -> Math.max(each.mixerColumns(), Math.max(attended, beside)))
-                            .orElse(0);
+                            .orElse(several == 0 ? 0 : config.hiddenSize());
             return new Sizes(
                     config.hiddenSize(),
                     Math.max(
@@ -483,13 +498,14 @@ public final class ActivationBuffers implements AutoCloseable {
                     attended,
                     2 * feedForward,
                     feedForward,
-                    experts.map(ExpertConfig::count).orElse(0),
+                    experts.map(ExpertConfig::count).orElse(several + several * several),
                     experts.map(ExpertConfig::perToken).orElse(0),
                     experts.isPresent() ? config.hiddenSize() : 0,
                     mixer,
                     states.map(StateShard::gateColumns).orElse(0),
                     states.map(StateShard::floats).orElse(0),
                     2 * experts.map(ExpertConfig::latentSize).orElse(0),
+                    2 * several * config.hiddenSize(),
                     inputs.map(each -> each.size() * config.layerCount()).orElse(0));
         }
 

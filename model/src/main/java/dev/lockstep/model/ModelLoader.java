@@ -21,6 +21,7 @@ import dev.lockstep.model.family.FalconH1;
 import dev.lockstep.model.family.Gemma;
 import dev.lockstep.model.family.Gemma2;
 import dev.lockstep.model.family.Gemma3;
+import dev.lockstep.model.family.Gemma3n;
 import dev.lockstep.model.family.Gemma4;
 import dev.lockstep.model.family.GenericDecoder;
 import dev.lockstep.model.family.Glm;
@@ -79,6 +80,7 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new StarCoder2(),
                     new Gemma2(),
                     new Gemma3(),
+                    new Gemma3n(),
                     new Gemma4(),
                     new Olmo2(),
                     new Granite(),

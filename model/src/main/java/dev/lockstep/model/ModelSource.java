@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.AltUpConfig;
 import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
@@ -154,6 +155,11 @@ public final class ModelSource {
         if (config().details().encoder().isPresent() && !capabilities.attendsAhead()) {
             throw new CheckpointException(
                     "%s: tokens of architecture %s attend to later ones, which is computed on a CPU only: use --device cpu"
+                            .formatted(checkpoint.path(), config().architecture()));
+        }
+        if (config().details().altUp().isPresent() && !capabilities.keepsSeveralResiduals()) {
+            throw new CheckpointException(
+                    "%s: architecture %s has several residuals of a token, which are computed on a CPU only: use --device cpu"
                             .formatted(checkpoint.path(), config().architecture()));
         }
         boolean chunks =

@@ -13,8 +13,6 @@ final class RefusedArchitectures {
     private static final String ALIBI = "its scores fall with the distance (ALiBi)";
     private static final String BIAS = "its scores have a bias by distance";
     private static final String ENCODER_DECODER = "it has an encoder beside its decoder";
-    private static final String PER_LAYER =
-            "it has embeddings of its own in each layer and layers that share keys and values";
 
     private static final Map<String, String> REASONS =
             new TreeMap<>(
@@ -24,8 +22,6 @@ final class RefusedArchitectures {
                             Map.entry("BloomForCausalLM", ALIBI),
                             Map.entry("ChatGLMModel", "it is the older form of GlmForCausalLM"),
                             Map.entry("DiffLlamaForCausalLM", "it subtracts two softmaxes"),
-                            Map.entry("Gemma3nForCausalLM", PER_LAYER),
-                            Map.entry("Gemma3nForConditionalGeneration", PER_LAYER),
                             Map.entry("JinaBertForMaskedLM", ALIBI),
                             Map.entry("JinaBertModel", ALIBI),
                             Map.entry("MPNetForMaskedLM", BIAS),

@@ -67,7 +67,7 @@ class ActivationsTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"gemma4-layer-inputs, 96", "gemma4-moe, 128"})
+    @CsvSource({"gemma3n, 96", "gemma4-layer-inputs, 96", "gemma4-moe, 128"})
     void whatGemmaHasBesideItsResidualIsPlanned(String name, long unplanned) throws Exception {
         URL folder = getClass().getResource("/references/" + name);
         ModelSource source = ModelSource.open(Path.of(folder.toURI()));

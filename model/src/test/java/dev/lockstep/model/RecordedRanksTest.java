@@ -2,11 +2,16 @@
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.kernels.DeviceCapabilities;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -51,6 +56,8 @@ class RecordedRanksTest {
         "gemma4, 4",
         "gemma4-layer-inputs, 3",
         "gemma4-layer-inputs, 4",
+        "gemma3n, 3",
+        "gemma3n, 4",
         "gemma4-moe, 3",
         "gemma4-moe, 4",
         "phi, 3",
@@ -100,6 +107,7 @@ class RecordedRanksTest {
                 "gemma4",
                 "gemma4-layer-inputs",
                 "gemma4-moe",
+                "gemma3n",
                 "falcon-grouped",
                 "mistral4",
                 "phi",
@@ -119,7 +127,7 @@ class RecordedRanksTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"gemma4-layer-inputs"})
+    @ValueSource(strings = {"gemma3n", "gemma4-layer-inputs"})
     void layersReadKeysAndValuesOfEarlierOnesThatNoSequenceKeeps(String name) throws Exception {
         Path folder = folder(name);
         try (TestGroup group = TestGroup.load(folder, 2, "f32", "f32")) {
@@ -145,6 +153,7 @@ class RecordedRanksTest {
                 "gemma4-layer-inputs",
                 "gemma4-moe",
                 "nemotron-h-latent",
+                "gemma3n",
                 "phi",
                 "gpt-neox",
                 "internlm2",
@@ -155,6 +164,19 @@ class RecordedRanksTest {
         for (int ranks = 1; ranks <= 4; ranks++) {
             source.requireLoadable(ranks);
         }
+    }
+
+    @Test
+    void severalResidualsAreRefusedOnAGpuByName() throws Exception {
+        ModelSource source = ModelSource.open(folder("gemma3n"));
+        CheckpointException refused =
+                assertThrows(
+                        CheckpointException.class,
+                        () -> source.computeTypes("auto", "auto", DeviceCapabilities.ofCuda(9, 0)));
+        assertEquals(
+                folder("gemma3n")
+                        + ": architecture Gemma3nForCausalLM has several residuals of a token, which are computed on a CPU only: use --device cpu",
+                refused.getMessage());
     }
 
     private static Path folder(String name) throws URISyntaxException {

@@ -62,6 +62,7 @@ public final class CpuKernels implements Kernels {
     private final RowKernels rows;
     private final ElementKernels elements;
     private final StateKernels states;
+    private final ResidualKernels residuals;
     private final CpuExperts experts;
     private final Constants constants;
     private final List<CpuAttention> attentions = new ArrayList<>();
@@ -85,6 +86,7 @@ public final class CpuKernels implements Kernels {
         rows = new RowKernels(ops.rows(), team);
         elements = new ElementKernels(ops.elements(), team);
         states = new StateKernels(ops.states(), team);
+        residuals = new ResidualKernels(team);
         experts = new CpuExperts(matmul, rows, elements, this::finished, memory);
         constants = new Constants(memory);
     }
@@ -420,6 +422,36 @@ public final class CpuKernels implements Kernels {
     @Override
     public void multiply(Tensor x, Tensor y, boolean logistic) {
         states.multiply(x, y, logistic);
+        finished();
+    }
+
+    @Override
+    public void addScaledRows(Tensor x, Tensor y, Tensor factors) {
+        residuals.addScaledRows(x, y, factors);
+        finished();
+    }
+
+    @Override
+    public void scaleColumns(Tensor x, Tensor factors) {
+        residuals.scaleColumns(x, factors);
+        finished();
+    }
+
+    @Override
+    public void matchMagnitude(Tensor x, Tensor like, float least) {
+        residuals.matchMagnitude(x, like, least);
+        finished();
+    }
+
+    @Override
+    public void moments(Tensor x, Tensor out) {
+        residuals.moments(x, out);
+        finished();
+    }
+
+    @Override
+    public void keepAbove(Tensor x, Tensor moments, int count, float deviations) {
+        residuals.keepAbove(x, moments, count, deviations);
         finished();
     }
 

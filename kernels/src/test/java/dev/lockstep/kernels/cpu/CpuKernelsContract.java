@@ -13,6 +13,7 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
 import dev.lockstep.kernels.PaddingContract;
+import dev.lockstep.kernels.ResidualContract;
 import dev.lockstep.kernels.RowContract;
 import dev.lockstep.kernels.SamplerContract;
 import dev.lockstep.kernels.ScatterContract;
@@ -38,6 +39,7 @@ interface CpuKernelsContract
                 AheadContract,
                 PaddingContract,
                 StateContract,
+                ResidualContract,
                 ScatterContract,
                 SamplerContract,
                 DistributionContract,

@@ -24,7 +24,8 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
                 FeedForward.Learnt,
                 DenseBesideExperts,
                 MixtureOfExperts,
-                ScaledFeedForward {
+                ScaledFeedForward,
+                SparseFeedForward {
 
     /// `down(activation(gate(x)) · up(x))` (Shazeer 2020).
     ///
