@@ -66,6 +66,11 @@ public final class CacheScales {
         return new CacheScales(keys, values);
     }
 
+    /// Returns whether no layer has scales.
+    public boolean isEmpty() {
+        return keys.isEmpty() && values.isEmpty();
+    }
+
     /// Throws, naming the tensor, unless every layer of the model can use its scales.
     public void requireUsable(ModelConfig config) {
         for (KvGroup group : config.pagedGroups()) {

@@ -343,8 +343,16 @@ final class Inspection {
                 source.kvCapacity(
                         WorkerConfig.BLOCK_SIZE, source.kvBytesPerToken(shard, types.kv()));
         return capacity.kept()
-                ? "KV %s a token in %s".formatted(StartScreen.tokenBytes(capacity), types.kvName())
+                ? "KV %s a token in %s%s"
+                        .formatted(
+                                StartScreen.tokenBytes(capacity),
+                                types.kvName(),
+                                types.kv() == DType.FP8 ? ", " + scales(source) : "")
                 : "no KV";
+    }
+
+    private static String scales(ModelSource source) {
+        return source.hasCacheScales() ? "with the checkpoint's scales" : "without scales";
     }
 
     private void tensors() {

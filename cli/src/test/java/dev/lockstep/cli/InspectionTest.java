@@ -11,6 +11,7 @@ import dev.lockstep.model.ModelSource;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -123,6 +124,20 @@ class InspectionTest {
         Files.writeString(
                 config, Files.readString(config).replace("LlamaForCausalLM", architecture));
         return Inspection.of(folder, 1, "auto", CPU).text().lines().toList();
+    }
+
+    @Test
+    void scalesOfAnFp8CacheAreReportedAndGpusHaveNone() throws Exception {
+        TinyCheckpoint.write(folder, 1);
+        String without = Inspection.of(folder, 2, "fp8", CPU).text();
+        assertTrue(without.contains("B a token in fp8, without scales"), without);
+        Path calibrated = Path.of("..", "model", "src", "test", "resources", "fp8-cache", "heads");
+        String with = Inspection.of(calibrated, 1, "fp8", CPU).text();
+        assertTrue(with.contains("B a token in fp8, with the checkpoint's scales"), with);
+        assertEquals(
+                Optional.of(
+                        "kv-dtype fp8: compute capability 9.0 stores f32, f16 or bf16; use one of them or auto"),
+                Inspection.of(folder, 1, "fp8", DeviceCapabilities.ofCuda(9, 0)).refusal());
     }
 
     @Test

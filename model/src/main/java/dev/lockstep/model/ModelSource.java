@@ -139,7 +139,7 @@ public final class ModelSource {
                 ComputeTypes.resolve(config().weightType(), dtype, kvDtype, capabilities);
         types.requireHeads(config().attention().headDim());
         types.requireHeads(headSize());
-        if (types.kv() == DType.FP8 && config().attention().latent().isEmpty()) {
+        if (types.kv() == DType.FP8 && hasCacheScales()) {
             checkpoint.cacheScales().requireUsable(config());
         }
         if (headSize() > capabilities.maxHeadSize()) {
@@ -171,6 +171,11 @@ public final class ModelSource {
                             .formatted(checkpoint.path(), config().architecture()));
         }
         return types;
+    }
+
+    /// Returns whether keys and values of FP8 are stored with scales of the checkpoint.
+    public boolean hasCacheScales() {
+        return config().attention().latent().isEmpty() && !checkpoint.cacheScales().isEmpty();
     }
 
     public Model load(Shard shard, Kernels kernels, LoadSettings settings) {

@@ -17,24 +17,41 @@ import org.junit.jupiter.api.Test;
 /// per 32 values.
 @Tag("sweep")
 class DefaultModelGoldenTest {
-    private static final double SURE_MARGIN = 0.5;
-    private static final double MIN_EQUAL_SHARE = 0.96;
-    private static final double TOP_1_MEAN = 0.05;
-    private static final double TOP_1_MAX = 0.8;
-    private static final double TOP_5_MAX = 1.2;
-    private static final double NLL_DIFFERENCE = 0.005;
+    /// How far outputs may be from the recorded ones.
+    ///
+    /// @param sureMargin from which on the recorded id is chosen
+    /// @param equalShare of the ids that are the recorded ones, at least
+    private record Bounds(
+            double sureMargin,
+            double equalShare,
+            double top1Mean,
+            double top1Max,
+            double top5Max,
+            double nllDifference) {}
+
+    private static final Bounds USUAL = new Bounds(0.5, 0.96, 0.05, 0.8, 1.2, 0.005);
+
+    /// Without scales, whose codes have three bits of mantissa: 557 of 576 ids are the recorded
+    /// ones, the first log-probability is off by 0.065 on average, and the mean of a text by
+    /// 0.0014.
+    private static final Bounds FP8 = new Bounds(1, 0.95, 0.08, 1, 2.6, 0.005);
 
     @Test
     void teacherForcedStepsStayWithinTheBounds() throws Exception {
-        requireBounds("auto");
+        requireBounds("auto", USUAL);
     }
 
     @Test
     void keysAndValuesOfQ8StayWithinTheSameBounds() throws Exception {
-        requireBounds("q8");
+        requireBounds("q8", USUAL);
     }
 
-    private static void requireBounds(String kvDtype) throws Exception {
+    @Test
+    void keysAndValuesOfFp8StayWithinTheirOwn() throws Exception {
+        requireBounds("fp8", FP8);
+    }
+
+    private static void requireBounds(String kvDtype, Bounds bounds) throws Exception {
         Path model = Fixtures.requireDefaultModel();
         JsonNode golden = Goldens.json(Fixtures.require("smollm2/golden.json"));
         int steps = 0;
@@ -61,30 +78,33 @@ class DefaultModelGoldenTest {
                     steps++;
                     same += agrees ? 1 : 0;
                     String place = one.get("name").asText() + " step " + step;
-                    assertTrue(agrees || expected.get("margin").asDouble() < SURE_MARGIN, place);
+                    assertTrue(
+                            agrees || expected.get("margin").asDouble() < bounds.sureMargin(),
+                            place);
                     for (int k = 0; k < 5; k++) {
                         JsonNode pair = expected.get("top5").get(k);
                         double difference =
                                 Math.abs(logprobs[pair.get(0).asInt()] - pair.get(1).asDouble());
-                        assertTrue(difference <= (k == 0 ? TOP_1_MAX : TOP_5_MAX), place);
+                        double most = k == 0 ? bounds.top1Max() : bounds.top5Max();
+                        assertTrue(difference <= most, place);
                         top1Sum += k == 0 ? difference : 0;
                     }
                 }
             }
-            assertTrue(same >= MIN_EQUAL_SHARE * steps, same + " of " + steps);
-            assertTrue(top1Sum / steps <= TOP_1_MEAN, "mean " + top1Sum / steps);
-            assertNll(group, golden.get("text_nll"));
+            assertTrue(same >= bounds.equalShare() * steps, same + " of " + steps);
+            assertTrue(top1Sum / steps <= bounds.top1Mean(), "mean " + top1Sum / steps);
+            assertNll(group, golden.get("text_nll"), bounds.nllDifference());
         }
     }
 
-    private static void assertNll(TestGroup group, JsonNode golden) throws Exception {
+    private static void assertNll(TestGroup group, JsonNode golden, double most) throws Exception {
         int[] ids = Goldens.integers(golden.get("ids"));
         float[][] logits = forced(group, ids);
         double sum = 0;
         for (int i = 1; i < ids.length; i++) {
             sum -= LogSoftmax.of(logits[i - 1])[ids[i]];
         }
-        assertEquals(golden.get("nll_mean").asDouble(), sum / (ids.length - 1), NLL_DIFFERENCE);
+        assertEquals(golden.get("nll_mean").asDouble(), sum / (ids.length - 1), most);
     }
 
     /// Returns the logits of every position, computed in chunks that fit a step.
