@@ -109,9 +109,29 @@ class ModelRefusalTest {
                                             model, "LlamaForSequenceClassification", "model."),
                             "tensor score.weight is missing"),
                     broken(
+                            "a cross-encoder of three labels",
+                            ModelRefusalTest::writeThreeLabels,
+                            "tensor classifier.weight is [3, 64], a reranker has one score"),
+                    broken(
                             "a broken tokenizer",
                             model -> Files.writeString(model.resolve("tokenizer.json"), "{}"),
                             "tokenizer.json"));
+
+    private static void writeThreeLabels(Path model) throws IOException {
+        TinyCheckpoint.write(
+                model,
+                1,
+                """
+                {"architectures":["BertForSequenceClassification"],"model_type":"bert","hidden_size":64,
+                 "intermediate_size":64,"num_hidden_layers":1,"num_attention_heads":4,"vocab_size":512,
+                 "max_position_embeddings":64,"layer_norm_eps":1e-12}
+                """,
+                Map.of(
+                        "bert.pooler.dense.weight", List.of(64L, 64L),
+                        "bert.pooler.dense.bias", List.of(64L),
+                        "classifier.weight", List.of(3L, 64L),
+                        "classifier.bias", List.of(3L)));
+    }
 
     @TestFactory
     Stream<DynamicTest> inspectAndServeRefuseWithTheSameLine() {
