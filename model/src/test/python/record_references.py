@@ -500,6 +500,13 @@ def folders(root):
     folder_case(root, "gemma4-layer-inputs", "Gemma4", dict(
         gemma4, hidden_size=24, num_hidden_layers=5, layer_types=turns, num_key_value_heads=1, num_kv_shared_layers=2,
         use_double_wide_mlp=True, hidden_size_per_layer_input=36, vocab_size_per_layer_input=VOCABULARY, final_logit_softcapping=3.0))
+    folder_case(root, "gemma4-vision", "Gemma4ForConditionalGeneration", dict(
+        text_config=dict(
+            gemma4, hidden_size=24, num_hidden_layers=4, layer_types=turns[1:], num_key_value_heads=1, num_kv_shared_layers=2,
+            hidden_size_per_layer_input=20, vocab_size_per_layer_input=VOCABULARY, pad_token_id=0),
+        vision_config=dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
+                           head_dim=8, patch_size=4, position_embedding_size=16),
+        audio_config=None, tie_word_embeddings=True))
     folder_case(root, "gemma4-moe", "Gemma4", dict(
         gemma4, num_hidden_layers=2, layer_types=turns[1:3], hidden_size_per_layer_input=0, num_global_key_value_heads=1,
         attention_k_eq_v=True, enable_moe_block=True, num_experts=4, top_k_experts=2, moe_intermediate_size=32))
