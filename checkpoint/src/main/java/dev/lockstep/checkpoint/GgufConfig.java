@@ -120,6 +120,9 @@ final class GgufConfig {
                 new GgufExpertReader(keys, tensors).experts(layers),
                 encoders.encoder(),
                 Set.of(),
+                Map.of(),
+                Optional.empty(),
+                Optional.empty(),
                 positions(layers));
     }
 

@@ -178,7 +178,8 @@ class QuantizationConfigTest {
         tensors.put(
                 "a.weight_scale",
                 SafetensorsWriter.Content.f32(List.of(1L, 2L), new float[] {0.5f, 2}));
-        String config = "{\"quant_method\": \"compressed-tensors\", \"format\": \"pack-quantized\"}";
+        String config =
+                "{\"quant_method\": \"compressed-tensors\", \"format\": \"pack-quantized\"}";
         StoredTensor tensor =
                 Objects.requireNonNull(complete(tensors, config, "bfloat16").get("a.weight"));
         WeightMatrix matrix = tensor.weight("a.weight").exact();

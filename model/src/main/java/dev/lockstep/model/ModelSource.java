@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
-import dev.lockstep.checkpoint.AltUpConfig;
 import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;

@@ -9,6 +9,7 @@ import dev.lockstep.kernels.cuda.CudaUnderTest;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -101,6 +102,30 @@ final class CudaGoldenTest {
                 FamilyGoldenTest.assertClose(golden.logits(), logits);
                 assertEquals(golden.greedy()[0], TestGroup.argMax(logits[logits.length - 1]));
                 requireContinuation(group::replay, golden);
+            }
+        }
+    }
+
+    /// They are decoded to what their references give, with columns in the order of the inputs.
+    @ParameterizedTest
+    @ValueSource(strings = {"gptq-act-order", "bnb-nf4-64"})
+    void quantizedMatricesGiveTheRecordedLogits(String name) throws Exception {
+        Path folder =
+                Path.of(
+                        Objects.requireNonNull(
+                                        CudaGoldenTest.class.getResource("/quantized/" + name))
+                                .toURI());
+        Goldens goldens =
+                Goldens.of(
+                        Goldens.json(folder.resolve("golden.json")).get("cases"),
+                        folder.resolve("golden-logits.safetensors"),
+                        "");
+        try (TestGroup group = TestGroup.load(folder, 1, "f32", "f32", new CudaRanks())) {
+            for (Goldens.Case golden : goldens.cases()) {
+                int[] blocks = TestGroup.blocks(1, golden.prompt().length);
+                FamilyGoldenTest.assertClose(
+                        golden.logits(),
+                        group.forward(List.of(new TestGroup.Row(golden.prompt(), 0, blocks))));
             }
         }
     }

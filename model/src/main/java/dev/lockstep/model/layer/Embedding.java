@@ -32,7 +32,13 @@ public record Embedding(
         EmbeddingTable tokens =
                 weights.embedding(name + ".weight", weights.config().vocabularySize());
         return new Embedding(
-                weights.kernels(), tokens, 1, Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty());
+                weights.kernels(),
+                tokens,
+                1,
+                Optional.empty(),
+                Optional.empty(),
+                Optional.empty(),
+                Optional.empty());
     }
 
     /// Returns this embedding with its token rows multiplied.

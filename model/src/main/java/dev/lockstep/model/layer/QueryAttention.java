@@ -5,6 +5,7 @@ import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.KvScales;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
@@ -22,11 +23,13 @@ import java.util.Optional;
 ///
 /// @param kvLayer the number of the earlier layer in the KV group
 /// @param columns of a row of queries, keys and values, of which the latter stay unused
+/// @param kvScales of the earlier layer
 /// @param norm of each head of q, `[1, head size]`
 public record QueryAttention(
         int kvGroup,
         int kvLayer,
         int columns,
+        Optional<KvScales> kvScales,
         Kernels kernels,
         Linear.ColumnParallel query,
         Tensor norm,
@@ -42,11 +45,13 @@ public record QueryAttention(
         KvGroup group = config.pagedGroups().get(number);
         AttentionConfig heads = config.attention(layer);
         int size = heads.headDim();
+        int kept = group.keptLayer(layer);
         Span own = weights.shard().queryHeads().times(size);
         return new QueryAttention(
                 number,
-                group.keptLayer(layer),
+                kept,
                 own.size() + 2 * weights.shard().kvHeads(heads).size() * size,
+                weights.kvScales(group.layers().get(kept)),
                 weights.kernels(),
                 Linear.ColumnParallel.load(
                         weights,
@@ -72,7 +77,7 @@ public record QueryAttention(
         Tensor positions = step.batch().positions();
         List<PagedAttention.Rows> all = step.attention().get(kvGroup);
         all.forEach(rows -> rows.rotateQueries(heads, rotary, positions));
-        all.forEach(rows -> rows.attend(kvLayer, heads, Optional.empty(), attended));
+        all.forEach(rows -> rows.attend(kvLayer, heads, kvScales, Optional.empty(), attended));
         return output.forward(attended, activations);
     }
 
