@@ -96,7 +96,7 @@ struct DecodedTiles {
         sum[g].load(out + g * TILE_ROWS, a.out_stride, g + 1 < G ? TILE_ROWS : rows);
       }
     }
-    add_pairs<Times, N, G, false>({a, x}, from / 2, (from + columns) / 2, weights[0], sizeof weights[0], sum);
+    add_pairs<Times, N, G, false>({a, x}, from / 2, (from + columns + 1) / 2, weights[0], sizeof weights[0], sum);
     for (int g = 0; g < G; g++) {
       sum[g].store(out + g * TILE_ROWS, a.out_stride, g + 1 < G ? TILE_ROWS : rows);
     }
@@ -128,7 +128,9 @@ static inline void multiply_decoded(const MatmulArguments& a, int tile) {
   float* out = a.out + tile * (int64_t)TILE_ROWS;
   int rows = rows_of_tile(a.rows, tile + G - 1);
   DecodedTiles<Times, G> decoded;
-  for (int from = 0; from < a.columns; from += DECODED_COLUMNS) {
+  int from = 0;
+  // Once without columns, too: the sums are zero then.
+  do {
     int columns = a.columns - from < DECODED_COLUMNS ? a.columns - from : DECODED_COLUMNS;
     int first = a.skipped + from;
     for (int g = 0; g < G; g++) {
@@ -142,7 +144,8 @@ static inline void multiply_decoded(const MatmulArguments& a, int tile) {
       decoded.template add<vec::TOKENS>(a, a.x + token * a.x_stride, from, columns, rows, out + token * a.out_stride);
     }
     decoded.add_rest(a, token, from, columns, rows, out);
-  }
+    from += DECODED_COLUMNS;
+  } while (from < a.columns);
 }
 
 template <class Format, class Times>

@@ -142,6 +142,8 @@ final class NativeAttentionOps implements AttentionOps {
                     heads.shape().headSize(),
                     0L,
                     0L,
+                    0L,
+                    0L,
                     0,
                     plan.tokenBlocks(),
                     plan.tokenOffsets(),

@@ -209,6 +209,63 @@ interface MatmulBitsContract extends KernelsContract {
                         .getMessage());
     }
 
+    /// A rank's columns may begin and end within a block.
+    @ParameterizedTest
+    @EnumSource(names = {"E4M3", "NVFP4", "NF4"})
+    default void columnsOfACutAreThoseOfADecodedMatrix(TensorType type) {
+        int[] rows = IntStream.range(0, ROWS).toArray();
+        int[][] cuts = {{0, 32}, {32, 64}, {0, 64}, {32, 96}, {64, 128}, {64, 352}};
+        for (DType compute : computeTypes(type)) {
+            for (int[] cut : cuts) {
+                try (TestDevice device = device()) {
+                    StoredMatrix stored = stored(type);
+                    int columns = cut[1] - cut[0];
+                    short[] decoded = new short[ROWS * columns];
+                    for (int i = 0; i < decoded.length; i++) {
+                        double value = stored.at(i / columns, cut[0] + i % columns);
+                        decoded[i] = Rounding.toBf16((float) value);
+                    }
+                    var plain =
+                            new StoredMatrix(
+                                    TensorType.BF16, ROWS, columns, MemorySegment.ofArray(decoded));
+                    PackedWeight expected =
+                            device.kernels().prepare(List.of(plain.whole()), compute);
+                    PackedWeight actual =
+                            device.kernels()
+                                    .prepare(List.of(stored.shard(rows, cut[0], cut[1])), compute);
+                    for (int tokens : new int[] {1, 3, 8, 13}) {
+                        Tensor x = MatmulContract.activations(device, tokens, columns, 5);
+                        assertArrayEquals(
+                                multiply(device, x, expected),
+                                multiply(device, x, actual),
+                                "%s, columns %d to %d, %d tokens"
+                                        .formatted(compute, cut[0], cut[1], tokens));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A rank may have no column of a matrix that is cut at blocks.
+    @ParameterizedTest
+    @EnumSource(TensorType.class)
+    default void theProductOfNoColumnsIsZero(TensorType type) {
+        int[] rows = IntStream.range(0, ROWS).toArray();
+        for (DType compute : computeTypes(type)) {
+            try (TestDevice device = device()) {
+                WeightRows none = stored(type).shard(rows, FIRST, FIRST);
+                PackedWeight weight = device.kernels().prepare(List.of(none), compute);
+                for (int tokens : new int[] {1, 3, 13}) {
+                    float[] before = new float[tokens * ROWS];
+                    Arrays.fill(before, Float.NaN);
+                    Tensor out = device.floats(tokens, ROWS, before);
+                    device.kernels().matmul(device.zeros(DType.F32, tokens, 0), weight, out);
+                    assertArrayEquals(new int[before.length], device.bits(out));
+                }
+            }
+        }
+    }
+
     /// Scales beyond the range of bf16 and E4M3, codes of every kind, and a NaN in one column only.
     @Test
     default void extremesOfFp8AreThoseOfADecodedMatrix() {
