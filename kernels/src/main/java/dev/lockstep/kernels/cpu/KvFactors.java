@@ -14,6 +14,8 @@ record KvFactors(long keys, long values, float unit) {
     /// Kernels read a code of E4M3 as its value · 2^-8.
     private static final float E4M3_UNIT = 0x1p8f;
 
+    static final KvFactors NONE = new KvFactors(0, 0, 1);
+
     static KvFactors of(DType type, Optional<KvScales> scales) {
         return new KvFactors(
                 scales.map(each -> each.keys().pointer().address()).orElse(0L),

@@ -93,29 +93,20 @@ final class NativeAttentionOps implements AttentionOps {
             KvFactors factors,
             int from,
             int to) {
-        try {
-            rotateAndStore.invokeExact(
-                    qkv,
-                    stride,
-                    positions,
-                    rotary.cos().pointer().address(),
-                    rotary.sin().pointer().address(),
-                    rotary.dimensions() / 2,
-                    heads.shape().queryHeads(),
-                    heads.shape().kvHeads(),
-                    heads.shape().headSize(),
-                    factors.keys(),
-                    factors.values(),
-                    kv.address(layer, 0),
-                    kv.blockBytes(),
-                    code(kv.type()),
-                    plan.tokenBlocks(),
-                    plan.tokenOffsets(),
-                    (long) from,
-                    (long) to);
-        } catch (Throwable failure) {
-            throw NativeLibrary.rethrow(failure);
-        }
+        rotate(
+                plan,
+                heads,
+                qkv,
+                stride,
+                rotary,
+                positions,
+                heads.shape().kvHeads(),
+                factors,
+                kv.address(layer, 0),
+                kv.blockBytes(),
+                code(kv.type()),
+                from,
+                to);
     }
 
     /// Calls the same function as [#rotateAndStore], for a token without KV heads.
@@ -129,6 +120,23 @@ final class NativeAttentionOps implements AttentionOps {
             long positions,
             int from,
             int to) {
+        rotate(plan, heads, qkv, stride, rotary, positions, 0, KvFactors.NONE, 0, 0, 0, from, to);
+    }
+
+    private void rotate(
+            CpuAttentionPlan plan,
+            HeadGroups heads,
+            long qkv,
+            long stride,
+            RotaryTable rotary,
+            long positions,
+            int kvHeads,
+            KvFactors factors,
+            long kv,
+            long blockBytes,
+            int kvType,
+            int from,
+            int to) {
         try {
             rotateAndStore.invokeExact(
                     qkv,
@@ -138,13 +146,13 @@ final class NativeAttentionOps implements AttentionOps {
                     rotary.sin().pointer().address(),
                     rotary.dimensions() / 2,
                     heads.shape().queryHeads(),
-                    0,
+                    kvHeads,
                     heads.shape().headSize(),
-                    0L,
-                    0L,
-                    0L,
-                    0L,
-                    0,
+                    factors.keys(),
+                    factors.values(),
+                    kv,
+                    blockBytes,
+                    kvType,
                     plan.tokenBlocks(),
                     plan.tokenOffsets(),
                     (long) from,

@@ -9,8 +9,6 @@ import java.nio.ByteBuffer;
 /// @param bits of a code, 4 or 8
 /// @param columns of a group
 public record GroupFormat(int bits, int columns) implements CodedFormat {
-    private static final int[] NONE = {};
-
     public GroupFormat {
         if ((bits != 4 && bits != 8) || columns < 2 || columns % 2 != 0) {
             throw new IllegalArgumentException(
@@ -37,16 +35,7 @@ public record GroupFormat(int bits, int columns) implements CodedFormat {
         var fit = new ScaleFit();
         fit.symmetric(row, from, columns, weights, low, high);
         short scale = Float.floatToFloat16((float) fit.scale());
-        return new QuantizedBlock(
-                columns,
-                low,
-                high,
-                new float[] {Float.float16ToFloat(scale)},
-                new float[1],
-                NONE,
-                NONE,
-                new short[] {scale},
-                new int[columns]);
+        return new QuantizedBlock(columns, low, high, scale);
     }
 
     @Override

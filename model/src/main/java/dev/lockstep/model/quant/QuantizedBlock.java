@@ -48,6 +48,20 @@ record QuantizedBlock(
                 Optional.empty());
     }
 
+    /// Creates a block of integers with one scale.
+    QuantizedBlock(int columns, int low, int high, short scale) {
+        this(
+                columns,
+                low,
+                high,
+                new float[] {Float.float16ToFloat(scale)},
+                new float[1],
+                new int[0],
+                new int[0],
+                new short[] {scale},
+                new int[columns]);
+    }
+
     /// Creates a block of floats with one scale.
     QuantizedBlock(int columns, float scale, FloatCodes floats) {
         this(

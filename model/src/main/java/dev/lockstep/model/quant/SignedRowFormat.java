@@ -11,8 +11,6 @@ public record SignedRowFormat(int columns) implements CodedFormat {
     /// The code -128 is not used, so that scales are positive.
     private static final int HIGH = Byte.MAX_VALUE;
 
-    private static final int[] NONE = {};
-
     @Override
     public int scaleBytes() {
         return Short.BYTES;
@@ -30,16 +28,7 @@ public record SignedRowFormat(int columns) implements CodedFormat {
             largest = Math.max(largest, Math.abs(row[c]));
         }
         short scale = Float.floatToFloat16(largest / HIGH);
-        return new QuantizedBlock(
-                columns,
-                -HIGH,
-                HIGH,
-                new float[] {Float.float16ToFloat(scale)},
-                new float[1],
-                NONE,
-                NONE,
-                new short[] {scale},
-                new int[columns]);
+        return new QuantizedBlock(columns, -HIGH, HIGH, scale);
     }
 
     @Override
