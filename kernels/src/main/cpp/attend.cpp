@@ -273,11 +273,11 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
 }  // namespace
 
 // Computes one tile. `qkv` and `out` point at its first token, `kv` at the layer and head in block 0, `block_table` at
-// the row's blocks. The last three arguments before `segment` say the same of the tile that this thread probably
-// computes next, from its first block on, for the first of its blocks to be asked for. With segment < 0 the whole sequence is read and the result written to `out`; else `out` receives
-// the states of that segment, [vectors][32 + padded head]. sinks: a score for each query head, or null. kv_type: 0 F32,
-// 1 F16, 2 BF16, 3 q8, 4 fp8. scale, value_scale: of scores and of results, with the factors of fp8. Scratch: vectors ·
-// (3 · padded + 132) floats, which AttentionOps counts.
+// the row's blocks. next_kv, next_table and next_blocks say the same of the tile that this thread probably computes next,
+// from its first block on, so that its first blocks can be asked for. With segment < 0 the whole sequence is read and the
+// result written to `out`; else `out` receives the states of that segment, [vectors][32 + padded head]. sinks: a score for
+// each query head, or null. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8, 4 fp8. scale, value_scale: of scores and of results, with
+// the factors of fp8. Scratch: vectors · (3 · padded + 132) floats, which AttentionOps counts.
 LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
                               int32_t first_position, const int32_t* query_heads, int32_t heads,
                               int32_t head_size, float scale, float value_scale, int32_t window, int32_t ahead,

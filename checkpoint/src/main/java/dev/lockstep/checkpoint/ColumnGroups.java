@@ -3,16 +3,21 @@ package dev.lockstep.checkpoint;
 
 import java.util.Optional;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /// The groups of a matrix whose columns were quantized in the order of their activations, and the
 /// order of columns in which those of a group follow each other. They are read when they are first
-/// needed.
+/// needed. Most files say that every column is in its place; no order is kept then.
 final class ColumnGroups {
+    private static final int[] IN_ORDER = {};
+
     private final RowReader groups;
     private final int columns;
     private final int count;
     private final int size;
-    private Optional<int[]> order = Optional.empty();
+
+    /// The column that each of the ordered ones is, or [#IN_ORDER].
+    private volatile int @Nullable [] order;
 
     /// @param groups the group of each column, equal for all rows
     /// @param count the number of groups
@@ -31,20 +36,24 @@ final class ColumnGroups {
         }
         float[] group = read();
         int[] own = order();
-        return IntStream.range(0, columns).allMatch(i -> (int) group[own[i]] == i / size);
+        return IntStream.range(0, columns)
+                .allMatch(i -> (int) group[own == IN_ORDER ? i : own[i]] == i / size);
     }
 
     /// Returns the column that each of the ordered columns is; empty where all are in their order.
     Optional<int[]> columnOrder() {
         int[] own = order();
-        boolean inOrder = IntStream.range(0, columns).allMatch(i -> own[i] == i);
-        return inOrder ? Optional.empty() : Optional.of(own.clone());
+        return own == IN_ORDER ? Optional.empty() : Optional.of(own.clone());
     }
 
     /// Returns the reader of values in the order of groups.
     RowReader ordered(RowReader values) {
         return (row, from, out) -> {
             int[] own = order();
+            if (own == IN_ORDER) {
+                values.read(row, from, out);
+                return;
+            }
             float[] one = new float[1];
             for (int i = 0; i < out.length; i++) {
                 values.read(row, own[from + i], one);
@@ -60,17 +69,20 @@ final class ColumnGroups {
     }
 
     /// Columns of a group keep their order.
-    private synchronized int[] order() {
-        if (order.isEmpty()) {
+    private int[] order() {
+        int[] known = order;
+        if (known == null) {
             float[] group = read();
-            order =
-                    Optional.of(
-                            IntStream.range(0, columns)
-                                    .boxed()
-                                    .sorted((a, b) -> Float.compare(group[a], group[b]))
-                                    .mapToInt(Integer::intValue)
-                                    .toArray());
+            int[] sorted =
+                    IntStream.range(0, columns)
+                            .boxed()
+                            .sorted((a, b) -> Float.compare(group[a], group[b]))
+                            .mapToInt(Integer::intValue)
+                            .toArray();
+            boolean inOrder = IntStream.range(0, columns).allMatch(i -> sorted[i] == i);
+            known = inOrder ? IN_ORDER : sorted;
+            order = known;
         }
-        return order.get();
+        return known;
     }
 }

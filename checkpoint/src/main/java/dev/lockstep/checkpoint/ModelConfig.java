@@ -89,6 +89,11 @@ public record ModelConfig(
                     "rotary size %d exceeds the head size %d"
                             .formatted(rope.rotaryDim(), attention.largestHead()));
         }
+        details.experts()
+                .ifPresent(
+                        each ->
+                                requireBetween(
+                                        "expert latent size", each.latentSize(), 0, hiddenSize));
         Set<Integer> feedForwards = details.feedForwardLayers();
         requireGroups(kvGroups, layerCount - feedForwards.size(), feedForwards);
     }

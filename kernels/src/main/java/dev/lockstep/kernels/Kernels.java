@@ -87,10 +87,13 @@ public interface Kernels extends Preparation, AutoCloseable {
     long progress();
 
     /// Tells that the ops which follow are those of one step of a group in service. A CPU chooses
-    /// the threads that compute it from the times between such calls.
+    /// the threads that compute it from the times of such calls.
     ///
     /// @param tokens of the step
     default void stepBegins(int tokens) {}
+
+    /// Tells that the ops of the step that began last have been called.
+    default void stepEnds() {}
 
     PagedKv allocateKv(KvLayout layout, int blocks);
 

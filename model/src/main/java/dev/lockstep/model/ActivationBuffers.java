@@ -290,7 +290,7 @@ public final class ActivationBuffers implements AutoCloseable {
         return feedForward.part(tokens, columns);
     }
 
-    /// Returns the output of experts that every token uses, `[T, H]` in the memory of
+    /// Returns the sum of some experts while others are computed, `[T, H]` in the memory of
     /// [#expertScratch].
     public Tensor expertOutput(int tokens) {
         return expertOutput.rows(tokens);
@@ -344,7 +344,8 @@ public final class ActivationBuffers implements AutoCloseable {
     }
 
     /// Returns the memory in which layers compute whose tokens need more columns than attention and
-    /// feed-forward have: those that keep a state, `[T, columns]`; no columns without such layers.
+    /// feed-forward have: those that keep a state or several residuals, `[T, columns]`; no columns
+    /// without such layers.
     public Tensor mixer(int tokens) {
         return mixer.rows(tokens);
     }

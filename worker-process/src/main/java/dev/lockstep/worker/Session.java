@@ -167,6 +167,7 @@ final class Session implements AutoCloseable {
         order.require(step.epoch(), step.number());
         kernels.stepBegins(step.tokens());
         LaunchedStep launched = enqueue(step);
+        kernels.stepEnds();
         order.ran();
         return launched;
     }

@@ -253,6 +253,11 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public void stepEnds() {
+        stepThreads.end(System.nanoTime());
+    }
+
+    @Override
     public PagedKv allocateKv(KvLayout layout, int blocks) {
         return new CpuPagedKv(memory, layout, blocks);
     }

@@ -8,9 +8,9 @@ import java.util.Arrays;
 ///
 /// Which is faster depends on the model and on the host, so it is measured: for each size of a step
 /// both are tried now and then, and the one with the shorter median time from the beginning of a
-/// step to that of the next serves until the next trial. Times in which a group waits for requests
-/// are few enough for a median. Results have the same bits for any number of threads. Allocates
-/// nothing after its creation.
+/// step to that of the next serves until the next trial. A step that begins later after the last
+/// one than that one took has waited for requests: all threads compute it, and neither time counts.
+/// Results have the same bits for any number of threads. Allocates nothing after its creation.
 final class StepThreads {
     /// Steps of each number of threads in a trial.
     static final int TRIAL = 16;
@@ -35,6 +35,7 @@ final class StepThreads {
 
     private Size last = none;
     private long lastBegin;
+    private long lastEnd;
 
     /// @param threads all of them, at least one
     StepThreads(int threads) {
@@ -46,14 +47,22 @@ final class StepThreads {
     ///
     /// @param nanos the time, on a clock of any origin
     int begin(int tokens, long nanos) {
-        last.took(nanos - lastBegin);
+        boolean follows = nanos - lastEnd <= lastEnd - lastBegin;
+        if (follows) {
+            last.took(nanos - lastBegin);
+        }
         lastBegin = nanos;
-        if (threads == 1 || tokens < 1 || tokens > MOST_TOKENS) {
+        if (!follows || threads == 1 || tokens < 1 || tokens > MOST_TOKENS) {
             last = none;
             return threads;
         }
         last = sizes[sizeOf(tokens)];
         return last.spares() ? threads - 1 : threads;
+    }
+
+    /// Ends the step that began last.
+    void end(long nanos) {
+        lastEnd = nanos;
     }
 
     /// Returns the number of the least power of two that is no less.

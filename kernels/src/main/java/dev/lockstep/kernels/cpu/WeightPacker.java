@@ -80,8 +80,10 @@ final class WeightPacker {
             Optional<int[]> columnOrder) {
         int tiles = (source.rows().length + MatmulOps.TILE_ROWS - 1) / MatmulOps.TILE_ROWS;
         long bytes = tiles * ops.tileBytes(format, source.columns(), source.skippedColumns());
+        // A rank may have no column of a matrix; there is nothing to keep then.
         long address =
-                packed.map(
+                packed.filter(_ -> source.columns() > 0)
+                        .map(
                                 cache ->
                                         cache.segment(
                                                 source,

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.family;
 
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.checkpoint.DecoderDetails;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
@@ -29,6 +32,21 @@ public final class Gemma3n implements ModelFamily {
     @Override
     public Set<String> architectures() {
         return Set.of("Gemma3nForCausalLM");
+    }
+
+    @Override
+    public void requireSupported(Checkpoint checkpoint) {
+        DecoderDetails details = checkpoint.config().details();
+        if (details.altUp().isEmpty()) {
+            throw new CheckpointException(
+                    "%s: the text of Gemma 3n has the model_type gemma3n_text"
+                            .formatted(checkpoint.path()));
+        }
+        if (details.layerInputs().isEmpty()) {
+            throw new CheckpointException(
+                    "%s: hidden_size_per_layer_input is 0: Gemma 3n is supported with embeddings of each layer only"
+                            .formatted(checkpoint.path()));
+        }
     }
 
     @Override

@@ -82,6 +82,11 @@ public record AltUpDecoder(
     }
 
     @Override
+    public boolean hasOutputHead() {
+        return head.weight().isPresent();
+    }
+
+    @Override
     public Tensor forward(ForwardBatch batch, List<PagedKv> kv, ActivationBuffers activations) {
         List<List<PagedAttention.Rows>> planned =
                 attention.stream().map(each -> each.plan(batch, kv, activations)).toList();
