@@ -223,9 +223,13 @@ final class ClassParser {
             throw new RegexException("\\p without a property in braces", start);
         }
         return UnicodeProperty.named(name)
-                .orElseThrow(
-                        () ->
-                                new RegexException(
-                                        "the property '" + name + "' is not known", start));
+                .orElseThrow(() -> new RegexException(unknownProperty(name), start));
+    }
+
+    /// A name of other characters than properties have may be of any length and have line breaks.
+    private static String unknownProperty(String name) {
+        return name.matches("[\\w=^ :.-]{1,64}")
+                ? "the property '" + name + "' is not known"
+                : "what is in the braces of \\p is not the name of a property";
     }
 }

@@ -136,6 +136,18 @@ class RegexSyntaxTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"a\nb", "", "\u2028", "'"})
+    void theRefusalOfAPropertyIsOneLine(String name) {
+        RegexException refused =
+                assertThrows(
+                        RegexException.class,
+                        () -> RegexSyntax.whole("\\p{" + name + "}", Dialect.ECMA_262));
+        assertEquals(
+                "what is in the braces of \\p is not the name of a property at position 0 of the regular expression",
+                refused.getMessage());
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = {"\"", "\\", "\n", "é", "😀", "\u0001", "a/b", "\u007f", "漢字"})
     void aTextIsMatchedAsJsonSpellsIt(String text) {
         var any =
