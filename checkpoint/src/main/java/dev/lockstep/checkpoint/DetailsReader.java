@@ -38,7 +38,7 @@ record DetailsReader(JsonObject config) {
         }
         int layers = config.integer("num_hidden_layers").orElse(0);
         int readers = config.integer("num_kv_shared_layers").orElse(0);
-        if (!config.flag("use_double_wide_mlp").orElse(false)) {
+        if (!Gemma4Keys.isOf(config) || !config.flag("use_double_wide_mlp").orElse(false)) {
             return Map.of();
         }
         int wide = Math.multiplyExact(2, config.requireInteger("intermediate_size"));
@@ -48,7 +48,8 @@ record DetailsReader(JsonObject config) {
     }
 
     private Optional<LayerInputConfig> layerInputs() {
-        int size = config.integer("hidden_size_per_layer_input").orElse(0);
+        boolean known = Gemma3nKeys.isOf(config) || Gemma4Keys.isOf(config);
+        int size = known ? config.integer("hidden_size_per_layer_input").orElse(0) : 0;
         return size == 0
                 ? Optional.empty()
                 : Optional.of(

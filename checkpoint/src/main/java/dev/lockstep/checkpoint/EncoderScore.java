@@ -18,7 +18,7 @@ import java.util.Optional;
 record EncoderScore(Checkpoint checkpoint, JsonObject config, SentenceDense.Activation activation) {
     private static final String INPUTS = "model_input_names";
     private static final String TYPED =
-            "(Bert|Electra|Deberta|DebertaV2)(Tokenizer|TokenizerFast|ForSequenceClassification)";
+            "BertForSequenceClassification|(Bert|Electra|Deberta|DebertaV2)Tokenizer(Fast)?";
     private static final String POOLING = "classifier_pooling";
     private static final String FUNCTION = "classifier_activation";
 

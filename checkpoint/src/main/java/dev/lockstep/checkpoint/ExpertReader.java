@@ -67,7 +67,9 @@ record ExpertReader(JsonObject config) {
                         groups(),
                         config.number("routed_scaling_factor").orElse(1),
                         sharedSize(),
-                        config.integer("moe_latent_size").orElse(0),
+                        NemotronHKeys.isOf(config)
+                                ? config.integer("moe_latent_size").orElse(0)
+                                : 0,
                         dense()));
     }
 

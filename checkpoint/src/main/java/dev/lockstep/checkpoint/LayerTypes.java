@@ -111,7 +111,7 @@ record LayerTypes(List<Integer> windows, boolean chunked) {
         }
         List<KvGroup> shared = new ArrayList<>();
         for (KvGroup group : groups) {
-            List<Integer> own = readersByWindow.remove(group.isPaged() ? group.window() : STATE);
+            List<Integer> own = group.isPaged() ? readersByWindow.remove(group.window()) : null;
             shared.add(own == null ? group : group.withReaders(own));
         }
         if (!readersByWindow.isEmpty()) {

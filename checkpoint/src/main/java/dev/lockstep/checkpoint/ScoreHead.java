@@ -4,8 +4,8 @@ package dev.lockstep.checkpoint;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/// A reader of the weights of a model that scores a query and a document by the hidden state of
-/// their last token.
+/// A reader of the weights that follow pooling: those of a score of a query and a document, and
+/// those of linear layers.
 final class ScoreHead {
     private static final String SCORE = "score.weight";
 
@@ -62,7 +62,7 @@ final class ScoreHead {
     private static void requirePlain(Checkpoint checkpoint, String name, WeightMatrix values) {
         if (values.decoder().isPresent() || values.type().isQuantized()) {
             throw new CheckpointException(
-                    "%s: tensor %s is quantized, and the score needs it in F32, F16 or BF16"
+                    "%s: tensor %s is quantized, what follows pooling must be F32, F16 or BF16"
                             .formatted(checkpoint.path(), name));
         }
     }

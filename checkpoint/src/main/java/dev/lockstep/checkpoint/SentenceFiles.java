@@ -168,7 +168,7 @@ final class SentenceFiles {
                                         .orElseThrow(
                                                 () ->
                                                         new CheckpointException(
-                                                                "%s: activation_fn is %s, expected Identity or Sigmoid of torch"
+                                                                "%s: activation_fn is %s, expected Identity, Tanh, ReLU, Sigmoid or GELU of torch"
                                                                         .formatted(folder, each))))
                 .orElse(SentenceDense.Activation.SIGMOID);
     }

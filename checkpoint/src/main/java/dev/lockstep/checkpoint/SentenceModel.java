@@ -4,6 +4,7 @@ package dev.lockstep.checkpoint;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -92,6 +93,11 @@ public record SentenceModel(
             }
             return activation.of(sum);
         }
+    }
+
+    /// Returns a text as it is tokenized.
+    public String cased(String text) {
+        return lowerCase ? text.toLowerCase(Locale.ROOT) : text;
     }
 
     /// Returns this model with the normalised vectors of another pooling, after linear layers.

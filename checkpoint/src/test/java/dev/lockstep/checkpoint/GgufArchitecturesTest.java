@@ -79,6 +79,15 @@ class GgufArchitecturesTest {
         assertEquals(List.of(64, 96), vectors.dense().stream().map(SentenceDense::inputs).toList());
     }
 
+    @Test
+    void quantizedLinearLayersAfterPoolingAreRefused() throws IOException {
+        Checkpoint checkpoint =
+                open(bert().number("bert.pooling_type", 1).tensor("dense_2.weight", 8, 64, 96));
+        Refused.naming(
+                checkpoint::sentenceModel,
+                "tensor dense_2.weight is quantized, what follows pooling must be F32, F16 or BF16");
+    }
+
     private static GgufBytes bert() {
         return new GgufBytes(3)
                 .text("general.architecture", "bert")

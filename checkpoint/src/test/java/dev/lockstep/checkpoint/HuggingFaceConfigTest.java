@@ -44,6 +44,22 @@ class HuggingFaceConfigTest {
         Refused.naming(
                 () -> read(types + "\"num_kv_shared_layers\": 4"),
                 "num_kv_shared_layers is 4, expected less than the 4 layers");
+        Refused.naming(
+                () ->
+                        read(
+                                "\"model_type\": \"qwen3_next\", \"layer_types\": [\"full_attention\", \"linear_attention\", \"linear_attention\", \"linear_attention\"], \"num_kv_shared_layers\": 1"),
+                "the 1 last layers read keys and values, but no layer like layer 3 keeps some");
+    }
+
+    @Test
+    void keysThatOtherFamiliesHaveChangeNothing() {
+        assertEquals(
+                read("\"hidden_act\": \"silu\""),
+                read(
+                        "\"use_double_wide_mlp\": true, \"hidden_size_per_layer_input\": 8, \"vocab_size_per_layer_input\": 16"));
+        String experts =
+                "\"model_type\": \"qwen3_moe\", \"num_experts\": 4, \"num_experts_per_tok\": 2, \"moe_intermediate_size\": 32";
+        assertEquals(read(experts), read(experts + ", \"moe_latent_size\": 16"));
     }
 
     @Test
