@@ -115,7 +115,7 @@ public final class LocalModel implements AutoCloseable {
                         Optional.empty(),
                         none,
                         Optional.of(rows),
-                        upload(new int[] {tokens - 1})),
+                        upload(model.hasOutputHead() ? new int[] {tokens - 1} : new int[0])),
                 kv,
                 activations);
     }

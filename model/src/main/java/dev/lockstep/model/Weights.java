@@ -102,6 +102,18 @@ public final class Weights {
         return bytes;
     }
 
+    /// Returns which paged KV group keeps the keys and values of a layer.
+    ///
+    /// @throws CheckpointException if the layer reads those of an earlier one
+    public int keepingGroup(int layer) {
+        if (config().readsEarlierKv(layer)) {
+            throw new CheckpointException(
+                    "%s: num_kv_shared_layers makes layer %d read keys and values of an earlier one, which %s does not"
+                            .formatted(checkpoint.path(), layer, checkpoint.architecture()));
+        }
+        return config().pagedGroup(layer);
+    }
+
     /// Returns the layout of a block of this KV group on this rank.
     public KvLayout kvLayout(KvGroup group) {
         AttentionConfig heads = config().attention().of(group);

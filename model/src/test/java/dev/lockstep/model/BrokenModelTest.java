@@ -72,6 +72,13 @@ class BrokenModelTest {
     }
 
     @Test
+    void aFamilyWhoseLayersAllKeepKeysAndValuesRefusesToShareThem() throws Exception {
+        TinyModel.llama("LlamaForCausalLM").with("num_kv_shared_layers", 1).write(folder);
+        requireRefused(
+                "num_kv_shared_layers makes layer 2 read keys and values of an earlier one, which LlamaForCausalLM does not");
+    }
+
+    @Test
     void aMissingOutputHeadIsNamed() throws Exception {
         TinyModel.llama("LlamaForCausalLM").without("lm_head.weight").write(folder);
         requireRefused("lm_head.weight is missing");

@@ -82,6 +82,18 @@ class LocalModelTest {
     }
 
     @Test
+    void anObserverSeesTheProductsOfAModelWithoutAnOutputHead() throws Exception {
+        TinyModel.llama("LlamaModel").without("lm_head.weight").write(folder);
+        Kernels target = kernels();
+        List<String> seen = new ArrayList<>();
+        var observed = new ObservedProducts(target, (weights, _) -> seen.add(weights.toString()));
+        try (LocalModel model = load(folder, observed.kernels(), 64)) {
+            model.run(IDS);
+        }
+        assertEquals(4 * TinyModel.LAYERS, seen.size(), seen::toString);
+    }
+
+    @Test
     void anObserverSeesTheInputOfEveryProduct() throws Exception {
         TinyModel.llama("LlamaForCausalLM").write(folder);
         List<String> seen = new ArrayList<>();

@@ -148,7 +148,7 @@ public record LatentAttention(
             absorbed.add(absorbed(weights, attention, head));
             values.add(values(weights, attention, head));
         }
-        int group = weights.config().pagedGroup(layer);
+        int group = weights.keepingGroup(layer);
         return new LatentAttention(
                 group,
                 weights.config().pagedGroups().get(group).layers().indexOf(layer),

@@ -317,10 +317,10 @@ public record SelfAttention(
             Linear.ColumnParallel qkv,
             RotaryTable rotary,
             Linear.RowParallel output) {
-        int group = weights.config().pagedGroup(layer);
+        int group = weights.keepingGroup(layer);
         return new SelfAttention(
                 group,
-                weights.config().pagedGroups().get(group).keptLayer(layer),
+                weights.config().pagedGroups().get(group).layers().indexOf(layer),
                 qkv,
                 Optional.empty(),
                 Optional.empty(),
