@@ -7,7 +7,6 @@ import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
 /// How the inputs of a request become token ids whose hidden states are pooled.
 ///
@@ -71,7 +70,7 @@ record EmbeddingInputs(
     TokenPrompt of(String name, Prompt input, String prompt) {
         int[] ids =
                 input instanceof Prompt.Text(String text)
-                        ? ofText(name, lowered(prompt + text))
+                        ? ofText(name, model.sentence().cased(prompt + text))
                         : input.encode(name, model, special);
         int[] kept = truncation.of(ids, context, Sampling.NO_TOKENS);
         int limit = model.sentence().maxLength().orElse(Integer.MAX_VALUE);
@@ -102,12 +101,8 @@ record EmbeddingInputs(
         if (prompt.isEmpty()) {
             return 0;
         }
-        int[] ids = model.encode(name, lowered(prompt), special);
+        int[] ids = model.encode(name, model.sentence().cased(prompt), special);
         boolean ended = ids.length > 0 && model.isSpecial(ids[ids.length - 1]);
         return ended ? ids.length - 1 : ids.length;
-    }
-
-    private String lowered(String text) {
-        return model.sentence().lowerCase() ? text.toLowerCase(Locale.ROOT) : text;
     }
 }

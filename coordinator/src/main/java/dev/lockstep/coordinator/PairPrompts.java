@@ -99,7 +99,8 @@ record PairPrompts(ServedModel model, SentenceModel.Score head, String instructi
     /// Joins the two by the tokenizer's rule for pairs. A score of the last token is that of the
     /// document's.
     private TokenPair joined(String name, String query, String document) {
-        return model.pair(name, instruction + query, document)
+        SentenceModel sentence = model.sentence();
+        return model.pair(name, sentence.cased(instruction + query), sentence.cased(document))
                 .filter(
                         pair ->
                                 head.pooling() != SentencePooling.LAST

@@ -103,9 +103,15 @@ record ServedModel(
             throw ApiError.invalid(
                     "model",
                     "embeddings_only",
-                    "the model "
-                            + name()
-                            + " is a base model without an output head: it serves embeddings, not text or log-probabilities; use /v1/embeddings");
+                    "the model %s has no output head: it serves %s, not text or log-probabilities"
+                            .formatted(
+                                    name(),
+                                    switch (sentence.output()) {
+                                        case SentenceModel.Vectors _ ->
+                                                "embeddings (/v1/embeddings)";
+                                        case SentenceModel.Score _ ->
+                                                "scores of a query and documents (/v1/rerank, /v1/score)";
+                                    }));
         }
     }
 

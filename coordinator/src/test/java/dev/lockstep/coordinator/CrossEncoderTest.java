@@ -171,12 +171,31 @@ final class CrossEncoderTest {
     }
 
     @Test
+    void aModelOfLowerCaseReadsBothTextsInIt() throws Exception {
+        ServedModel lower =
+                TestCoordinator.tinyModel(
+                        folder -> {
+                            writeFiles(folder);
+                            Files.writeString(
+                                    folder.resolve("sentence_bert_config.json"),
+                                    "{\"do_lower_case\": true}");
+                        },
+                        TextSettings.OF_MODEL);
+        var head = (SentenceModel.Score) lower.sentence().output();
+        int[] ids =
+                new PairPrompts(lower, head, "")
+                        .of("A Query", "documents", "A DOCUMENT", Pooling.POOLING_CLS)
+                        .ids();
+        assertArrayEquals(pair("a query", "a document"), ids);
+    }
+
+    @Test
     void textAndEmbeddingsAreRefused() throws Exception {
         assertEquals(
                 "ranks_only",
                 post(400, "/v1/embeddings", "'input':'a'").at("/error/code").asText());
-        assertEquals(
-                "embeddings_only",
-                post(400, "/v1/completions", "'prompt':'a'").at("/error/code").asText());
+        JsonNode refused = post(400, "/v1/completions", "'prompt':'a'");
+        assertEquals("embeddings_only", refused.at("/error/code").asText());
+        assertTrue(refused.at("/error/message").asText().contains("/v1/rerank"), refused::toString);
     }
 }
