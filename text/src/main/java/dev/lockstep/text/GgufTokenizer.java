@@ -225,14 +225,7 @@ final class GgufTokenizer {
         OptionalInt closing = named.separator().isPresent() ? named.separator() : named.eos();
         List<Integer> prefix = file.flags().addBos() ? list(named.bos()) : List.of();
         List<Integer> suffix = file.flags().addEos() ? list(closing) : List.of();
-        return new Tokenizer.Framing(
-                named.bos(),
-                named.eos(),
-                prefix,
-                suffix,
-                prefix.isEmpty() && suffix.isEmpty()
-                        ? Optional.of(PairFraming.NOTHING)
-                        : Optional.empty());
+        return new Tokenizer.Framing(named.bos(), named.eos(), prefix, suffix, Optional.empty());
     }
 
     private static List<Integer> list(OptionalInt id) {
