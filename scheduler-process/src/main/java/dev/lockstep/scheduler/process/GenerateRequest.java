@@ -142,6 +142,8 @@ record GenerateRequest(
         PromptOutputs outputs = proto.getOutputs();
         Pooling pooling = outputs.getPooling();
         requireWhole("outputs.from", outputs.getFrom(), 0, proto.getPromptIdsCount() - 1);
+        requireWhole(
+                "outputs.second_text", outputs.getSecondText(), 0, proto.getPromptIdsCount() - 1);
         requireWhole("outputs.top_logprobs", outputs.getTopLogprobs(), 0, MAX_TOP_LOGPROBS);
         require(
                 pooling != Pooling.UNRECOGNIZED,

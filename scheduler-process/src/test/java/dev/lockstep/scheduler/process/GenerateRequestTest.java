@@ -3,9 +3,11 @@ package dev.lockstep.scheduler.process;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.scheduler.WantedOutputs;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 final class GenerateRequestTest {
@@ -14,6 +16,26 @@ final class GenerateRequestTest {
     /// Returns the outputs that the workers are requested to compute.
     private static PromptOutputs requested(WantedOutputs wanted) throws Exception {
         return PromptOutputs.parseFrom(wanted.request().bytes());
+    }
+
+    @Test
+    void theSecondTextBeginsInThePrompt() {
+        var request =
+                dev.lockstep.proto.v1.GenerateRequest.newBuilder()
+                        .addAllPromptIds(List.of(1, 2, 3))
+                        .setChoices(1)
+                        .setMaxTokens(1);
+        request.getOutputsBuilder().setSecondText(2);
+        assertEquals(2, GenerateRequest.fromProto(request.build()).outputs().getSecondText());
+        for (int wrong : new int[] {-1, 3}) {
+            request.getOutputsBuilder().setSecondText(wrong);
+            assertEquals(
+                    "outputs.second_text is " + wrong + ", it must lie in [0, 2]",
+                    assertThrows(
+                                    IllegalArgumentException.class,
+                                    () -> GenerateRequest.fromProto(request.build()))
+                            .getMessage());
+        }
     }
 
     @Test
