@@ -153,7 +153,7 @@ final class Rank implements AutoCloseable {
     /// Warms up a new session and returns the budget of a step. Decode steps are recorded on rows
     /// that write nothing; the rest writes to blocks, so a formation that keeps blocks skips it.
     StepBudget warm(Session session, StepRunner.Formation formation) {
-        if (limits.graphs) {
+        if (limits.graphs && session.generates()) {
             SessionLimits steps = session.limits();
             session.record(DecodeSizes.upTo(Math.min(steps.maxSequences(), steps.maxTokens())));
         }

@@ -39,6 +39,8 @@ final class Session implements AutoCloseable {
     private static final int RUNS_BEFORE_RECORDING = 2;
     private static final int CANARY_TOKENS = 8;
     private static final int[] NO_SLOTS = {};
+    private static final String WITHOUT_LOGITS =
+            "the model has no output head and computes no logits";
 
     private final long epoch;
     private final Model model;
@@ -350,8 +352,9 @@ final class Session implements AutoCloseable {
                 filled);
     }
 
-    /// Refuses an admission whose settings have ids outside the vocabulary, or token types that the
-    /// model does not have; the same on all ranks.
+    /// Refuses an admission whose settings have ids outside the vocabulary, or that asks for token
+    /// types or log-probabilities of its prompt that the model does not have; the same on all
+    /// ranks.
     private Step.Admission checked(Step.Admission admission) {
         try {
             admission.settings().requireVocabulary(model.vocabularySize());
@@ -359,6 +362,9 @@ final class Session implements AutoCloseable {
                 throw new IllegalArgumentException(
                         "second_text is %d, and the model has no token types"
                                 .formatted(admission.outputs().secondText()));
+            }
+            if (admission.outputs().logprobs() && !generates()) {
+                throw new IllegalArgumentException(WITHOUT_LOGITS);
             }
             return admission;
         } catch (IllegalArgumentException e) {
@@ -494,9 +500,8 @@ final class Session implements AutoCloseable {
                     "slot %d: an encoder computes a sequence in one step, without KV"
                             .formatted(slot));
         }
-        if (!generates() && (admission.generates() || admission.outputs().logprobs())) {
-            throw new IllegalArgumentException(
-                    "slot %d: the model has no output head and computes no logits".formatted(slot));
+        if (admission.generates() && !generates()) {
+            throw new IllegalArgumentException("slot %d: %s".formatted(slot, WITHOUT_LOGITS));
         }
         var admitted = new Slot(admission, kv.size());
         admitted.named(admission.computed() / limits.blockSize());

@@ -31,8 +31,12 @@ class EncoderSessionTest {
     }
 
     private void open(String... model) {
+        open(false, model);
+    }
+
+    private void open(boolean graphs, String... model) {
         Path resources = Path.of("..", "model", "src", "test", "resources");
-        worker = TestWorker.onModel(resources.resolve(Path.of("", model)), 64);
+        worker = TestWorker.onModel(resources.resolve(Path.of("", model)), 64, graphs);
         session = worker.openWarm(1);
     }
 
@@ -167,15 +171,7 @@ class EncoderSessionTest {
 
     @Test
     void aSecondTextIsRefusedByAModelWithoutTokenTypes() {
-        StepOutcome outcome =
-                session.run(
-                        new Step(
-                                session.epoch(),
-                                session.lastNumber() + 1,
-                                NONE,
-                                List.of(admission(0, PROMPT, second(3), true)),
-                                List.of(),
-                                List.of(new Step.Row(0, 0, PROMPT.length, List.of(), List.of()))));
+        StepOutcome outcome = admitted(admission(0, PROMPT, second(3), true));
         assertEquals(
                 List.of(
                         new StepOutcome.Refused(
@@ -185,7 +181,6 @@ class EncoderSessionTest {
 
     @Test
     void aSequenceThatAsksForLogitsIsRefused() {
-        var logprobs = new OutputSettings(0, true, 0, false, OutputSettings.Pooling.NONE);
         var generates =
                 new Step.Admission(
                         "r",
@@ -197,12 +192,41 @@ class EncoderSessionTest {
                         OutputSettings.NONE,
                         true,
                         true);
-        for (Step.Admission each : List.of(generates, admission(3, PROMPT, logprobs, true))) {
-            var refusal = assertThrows(IllegalArgumentException.class, () -> run(List.of(each)));
-            assertEquals(
-                    "slot 3: the model has no output head and computes no logits",
-                    refusal.getMessage());
-        }
+        var refusal = assertThrows(IllegalArgumentException.class, () -> run(List.of(generates)));
+        assertEquals(
+                "slot 3: the model has no output head and computes no logits",
+                refusal.getMessage());
+    }
+
+    @Test
+    void logprobsOfAPromptAreRefused() {
+        var logprobs = new OutputSettings(0, true, 0, false, OutputSettings.Pooling.NONE);
+        assertEquals(
+                List.of(
+                        new StepOutcome.Refused(
+                                0, "the model has no output head and computes no logits")),
+                admitted(admission(0, PROMPT, logprobs, true)).refused());
+    }
+
+    private StepOutcome admitted(Step.Admission admission) {
+        return session.run(
+                new Step(
+                        session.epoch(),
+                        session.lastNumber() + 1,
+                        NONE,
+                        List.of(admission),
+                        List.of(),
+                        List.of(new Step.Row(0, 0, PROMPT.length, List.of(), List.of()))));
+    }
+
+    @Test
+    void aRankThatRecordsDecodeStepsRecordsNoneOfAnEncoder() {
+        close();
+        open(true, "encoders", "bert");
+        assertEquals(
+                1,
+                run(List.of(admission(0, PROMPT, pooled(OutputSettings.Pooling.CLS), true)))
+                        .size());
     }
 
     @Test

@@ -55,6 +55,19 @@ final class TestWorker implements AutoCloseable {
         return onModel(folder, maxPositions, openKernels());
     }
 
+    /// Opens a CPU, whose decode steps the rank records if `graphs` says so.
+    static TestWorker onModel(Path folder, int maxPositions, boolean graphs) {
+        Kernels kernels = openKernels();
+        return onModel(
+                folder,
+                maxPositions,
+                kernels,
+                new HostConnector(config(folder, List.of()), kernels),
+                List.of(),
+                "auto",
+                graphs);
+    }
+
     /// @param kernels closed with the worker
     static TestWorker onModel(Path folder, int maxPositions, Kernels kernels) {
         return onModel(
