@@ -47,10 +47,15 @@ public record Conversion(
         Method method) {
     private static final Pattern EXACT =
             Pattern.compile(
-                    ".*\\.(gate|router|router\\.layer|wpe|conv1d|conv\\.conv)\\.weight|.*[._]bias");
+                    "(.*\\.)?("
+                            + "gate|router|router\\.layer|router\\.proj|modality_router"
+                            + "|wpe|position_embeddings|token_type_embeddings"
+                            + "|conv1d|conv\\.conv"
+                            + "|dense_[23]|pooler\\.dense|classifier\\.dense|pre_classifier|head\\.dense"
+                            + ")\\.weight|.*[._]bias");
 
     /// What quantizers of other results have another number of.
-    private static final int VERSION = 2;
+    private static final int VERSION = 3;
 
     /// Values that are quantized at once.
     private static final int PIECE = 1 << 22;
@@ -229,8 +234,8 @@ public record Conversion(
         }
     }
 
-    /// Returns whether a tensor stays as it is, as vectors do, the taps of convolutions, and what
-    /// decides about experts and positions.
+    /// Returns whether a tensor stays as it is, as vectors do, the taps of convolutions, what
+    /// decides about experts and positions, and layers after pooling.
     private boolean isKept(WeightMatrix matrix) {
         return matrix.columns() == 1
                 || matrix.rows() == 1

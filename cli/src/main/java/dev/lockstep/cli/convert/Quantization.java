@@ -83,14 +83,6 @@ public sealed interface Quantization {
     /// The name of [Smoothed].
     String SMOOTHED = "smoothquant-w8a8";
 
-    /// Returns the quantization of a name such as `q4_k` or `int4`, with the default settings of
-    /// those that have others.
-    ///
-    /// @param groupSize of integers
-    static Optional<Quantization> of(String word, int groupSize) {
-        return of(word, groupSize, 0.5f);
-    }
-
     /// Returns the quantization of a name such as `q4_k` or `int4`.
     ///
     /// @param groupSize of integers in groups

@@ -38,6 +38,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Tag("sweep")
 class ConversionTest {
@@ -127,7 +128,7 @@ class ConversionTest {
                 new Conversion(
                         source,
                         target,
-                        Quantization.of("int8", 32).orElseThrow(),
+                        Quantization.of("int8", 32, 0.5f).orElseThrow(),
                         keep.isEmpty() ? List.of() : List.of(keep),
                         Optional.empty(),
                         512,
@@ -323,7 +324,7 @@ class ConversionTest {
         new Conversion(
                         source,
                         target,
-                        Quantization.of("q8_0", 32).orElseThrow(),
+                        Quantization.of("q8_0", 32, 0.5f).orElseThrow(),
                         List.of(),
                         Optional.of(text()),
                         512,
@@ -341,7 +342,7 @@ class ConversionTest {
         new Conversion(
                         source(),
                         target,
-                        Quantization.of("q8_0", 32).orElseThrow(),
+                        Quantization.of("q8_0", 32, 0.5f).orElseThrow(),
                         List.of(),
                         Optional.of(text()),
                         512,
@@ -361,7 +362,7 @@ class ConversionTest {
         new Conversion(
                         source,
                         target,
-                        Quantization.of("int8", 32).orElseThrow(),
+                        Quantization.of("int8", 32, 0.5f).orElseThrow(),
                         List.of("*.up_proj.weight"),
                         Optional.of(text()),
                         512,
@@ -470,6 +471,72 @@ class ConversionTest {
         return Fixtures.require("gguf/llama-F32.gguf");
     }
 
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "cross-encoders/bert",
+                "cross-encoders/distilbert",
+                "cross-encoders/modernbert",
+                "cross-encoders/roberta"
+            })
+    void headsOfScoresStayAsTheyAre(String name) {
+        Path source = RECORDED.resolveSibling(name);
+        Path target = folder.resolve("scores");
+        convertFolder(source, target, "int8", 32, Optional.empty());
+        requireQuantized(target);
+        float[] state = new float[Checkpoint.open(target).config().hiddenSize()];
+        for (int i = 0; i < state.length; i++) {
+            state[i] = (i % 7 - 3) / 4f;
+        }
+        assertEquals(score(source, state), score(target, state));
+    }
+
+    private static double score(Path path, float[] state) {
+        return ((SentenceModel.Score) Checkpoint.open(path).sentenceModel().output()).of(state);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "encoders/gguf-bert/model.gguf, q8_0, embeddings.token_type_embeddings.weight",
+        "encoders/gguf-bert/model.gguf, q8_0, embeddings.position_embeddings.weight",
+        "references/gemma4-moe, int8, model.layers.1.router.proj.weight"
+    })
+    void routersPositionsAndTokenTypesStayAsTheyAre(String name, String type, String tensor) {
+        Path source = RECORDED.resolveSibling(name);
+        Path target = folder.resolve("kept." + type);
+        convert(source, target, type, Optional.empty(), List.of(), 1L << 30);
+        requireQuantized(target);
+        assertEquals(
+                Checkpoint.open(source).tensor(tensor).type(),
+                Checkpoint.open(target).tensor(tensor).type());
+        assertTrue(Checkpoint.open(target).tensor(tensor).decoder().isEmpty());
+    }
+
+    /// Requires a model that can be loaded and has quantized matrices.
+    private static void requireQuantized(Path target) {
+        Checkpoint checkpoint = Checkpoint.open(target);
+        ModelSource.open(target).requireLoadable(1);
+        assertTrue(
+                checkpoint.tensorNames().stream()
+                        .anyMatch(
+                                name ->
+                                        name.endsWith("weight_scale")
+                                                || checkpoint.tensor(name).type().isQuantized()));
+    }
+
+    @Test
+    void aModelWithoutAnOutputHeadIsCalibrated() throws Exception {
+        Path source = folder.resolve("base");
+        TinyCheckpoint.write(source, 1);
+        Path config = source.resolve("config.json");
+        Files.writeString(
+                config, Files.readString(config).replace("LlamaForCausalLM", "LlamaModel"));
+        List<String> report =
+                convertFolder(
+                        source, folder.resolve("calibrated"), "int8", 32, Optional.of(text()));
+        assertEquals(1, report.size(), report::toString);
+    }
+
     private List<String> convert(Path target, String type, Optional<Path> text, List<String> keep) {
         return convert(source(), target, type, text, keep, 1L << 30);
     }
@@ -484,7 +551,7 @@ class ConversionTest {
         return new Conversion(
                         source,
                         target,
-                        Quantization.of(type, 32).orElseThrow(),
+                        Quantization.of(type, 32, 0.5f).orElseThrow(),
                         keep,
                         text,
                         512,
@@ -508,7 +575,7 @@ class ConversionTest {
         return new Conversion(
                         source,
                         target,
-                        Quantization.of(type, groupSize).orElseThrow(),
+                        Quantization.of(type, groupSize, 0.5f).orElseThrow(),
                         List.of(),
                         text,
                         512,

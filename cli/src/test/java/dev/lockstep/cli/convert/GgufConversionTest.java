@@ -410,7 +410,7 @@ class GgufConversionTest {
         new Conversion(
                         source,
                         target,
-                        Quantization.of(type, 32).orElseThrow(),
+                        Quantization.of(type, 32, 0.5f).orElseThrow(),
                         keep,
                         Optional.empty(),
                         512,

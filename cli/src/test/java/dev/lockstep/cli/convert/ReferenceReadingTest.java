@@ -146,7 +146,7 @@ class ReferenceReadingTest {
         new Conversion(
                         source,
                         target,
-                        Quantization.of(type, groupSize).orElseThrow(),
+                        Quantization.of(type, groupSize, 0.5f).orElseThrow(),
                         List.of(),
                         texts,
                         512,
