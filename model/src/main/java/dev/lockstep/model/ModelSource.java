@@ -48,8 +48,8 @@ public final class ModelSource {
         return ModelLoader.openFiles(path);
     }
 
-    /// Checks without the bytes of weights that `size` ranks can load the model; throws the refusal with which a
-    /// rank would fail to load it.
+    /// Checks without the bytes of weights that `size` ranks can load the model; throws the refusal
+    /// with which a rank would fail to load it.
     public ModelSource requireLoadable(int size) {
         Shard.cut(config(), size).forEach(this::weights);
         return this;
@@ -234,8 +234,8 @@ public final class ModelSource {
                         config(), shard.size(), type, maxTokens, logitRows);
     }
 
-    /// Returns the bytes of a rank's weights in the memory of these kernels, counted without
-    /// their bytes: of some quantized matrices a few scales and the order of columns are read.
+    /// Returns the bytes of a rank's weights in the memory of these kernels, counted without their
+    /// bytes: of some quantized matrices a few scales and the order of columns are read.
     public long weightBytes(Shard shard, Kernels kernels, DType compute) {
         return weights(shard)
                 .bytes(
