@@ -37,20 +37,20 @@ final class ColumnGroups {
         float[] group = read();
         int[] own = order();
         return IntStream.range(0, columns)
-                .allMatch(i -> (int) group[own == IN_ORDER ? i : own[i]] == i / size);
+                .allMatch(i -> (int) group[own.length == 0 ? i : own[i]] == i / size);
     }
 
     /// Returns the column that each of the ordered columns is; empty where all are in their order.
     Optional<int[]> columnOrder() {
         int[] own = order();
-        return own == IN_ORDER ? Optional.empty() : Optional.of(own.clone());
+        return own.length == 0 ? Optional.empty() : Optional.of(own.clone());
     }
 
     /// Returns the reader of values in the order of groups.
     RowReader ordered(RowReader values) {
         return (row, from, out) -> {
             int[] own = order();
-            if (own == IN_ORDER) {
+            if (own.length == 0) {
                 values.read(row, from, out);
                 return;
             }

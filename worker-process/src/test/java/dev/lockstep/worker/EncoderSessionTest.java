@@ -27,7 +27,8 @@ class EncoderSessionTest {
 
     @BeforeEach
     void open() {
-        open("encoders", "modernbert");
+        worker = opened(false, "encoders", "modernbert");
+        session = worker.openWarm(1);
     }
 
     private void open(String... model) {
@@ -35,9 +36,13 @@ class EncoderSessionTest {
     }
 
     private void open(boolean graphs, String... model) {
-        Path resources = Path.of("..", "model", "src", "test", "resources");
-        worker = TestWorker.onModel(resources.resolve(Path.of("", model)), 64, graphs);
+        worker = opened(graphs, model);
         session = worker.openWarm(1);
+    }
+
+    private static TestWorker opened(boolean graphs, String... model) {
+        Path resources = Path.of("..", "model", "src", "test", "resources");
+        return TestWorker.onModel(resources.resolve(Path.of("", model)), 64, graphs);
     }
 
     @AfterEach
