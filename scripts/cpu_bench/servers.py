@@ -208,13 +208,12 @@ class Lockstep(Server):
         return [entry[str(id)]["logprob"] for entry, id in zip(entries, ids)]
 
     def lead(self, prompt, id):
-        """How much likelier the likeliest next token is than another one, as a difference of log-probabilities; infinite
-        where the other is none of the twenty likeliest."""
+        """How much likelier the likeliest next token is than another one, as a difference of log-probabilities. Ids are
+        compared: the texts of tokens that are bytes are no keys."""
         likely = self.post("/v1/completions", {"model": "model", "prompt": prompt, "max_tokens": 1, "temperature": 0,
-                                               "logprobs": 20, "ignore_eos": True})
+                                               "logprobs": 1, "ignore_eos": True})
         likely = likely["choices"][0]["logprobs"]["top_logprobs"][0]
-        text = self.post("/detokenize", {"model": "model", "tokens": [id]})["prompt"]
-        return max(likely.values()) - likely.get(text, float("-inf"))
+        return max(likely.values()) - self.logprobs(prompt, [id])[0]
 
 
 class LlamaServer(Server):
