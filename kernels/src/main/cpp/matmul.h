@@ -111,9 +111,10 @@ static inline void multiply_tiles(const MatmulArguments& a, int tile_from, int t
 // The exported function of a kernel.
 #define LOCKSTEP_MATMUL(name, Kernel) LOCKSTEP_MATMUL_BY(name, multiply_tiles<Kernel>)
 
-// The exported function that calls multiply(arguments, first tile, end of the tiles).
-#define LOCKSTEP_MATMUL_BY(name, multiply)                                                                          \
+// The exported function that calls a function of arguments, first tile and end of the tiles.
+#define LOCKSTEP_MATMUL_BY(name, ...)                                                                               \
   LOCKSTEP void name(const char* x, int64_t x_stride, int tokens, int columns, int skipped, const char* weight,     \
                      int64_t tile_bytes, int rows, int tile_from, int tile_to, float* out, int64_t out_stride) {    \
-    multiply({x, x_stride, tokens, columns, skipped, weight, tile_bytes, rows, out, out_stride}, tile_from, tile_to); \
+    __VA_ARGS__({x, x_stride, tokens, columns, skipped, weight, tile_bytes, rows, out, out_stride}, tile_from,      \
+                tile_to);                                                                                           \
   }

@@ -108,14 +108,6 @@ static void pack_e4m3(const PackArguments& a, char* out, int tile) {
   }
 }
 
-static inline void multiply_f32(const MatmulArguments& a, int tile_from, int tile_to) {
-  multiply_short<E4m3<TimesF32>, TimesF32>(a, tile_from, tile_to);
-}
-
-static inline void multiply_bf16(const MatmulArguments& a, int tile_from, int tile_to) {
-  multiply_short<E4m3<TimesBf16>, TimesBf16>(a, tile_from, tile_to);
-}
-
-LOCKSTEP_MATMUL_BY(lockstep_matmul_e4m3_f32, multiply_f32)
-LOCKSTEP_MATMUL_BY(lockstep_matmul_e4m3_bf16, multiply_bf16)
+LOCKSTEP_MATMUL_BY(lockstep_matmul_e4m3_f32, multiply_short<E4m3, TimesF32>)
+LOCKSTEP_MATMUL_BY(lockstep_matmul_e4m3_bf16, multiply_short<E4m3, TimesBf16>)
 LOCKSTEP_PACK(lockstep_pack_e4m3, pack_e4m3)

@@ -45,14 +45,6 @@ static void pack_nf4(const PackArguments& a, char* out, int tile) {
   }
 }
 
-static inline void multiply_f32(const MatmulArguments& a, int tile_from, int tile_to) {
-  multiply_short<Nf4<TimesF32>, TimesF32>(a, tile_from, tile_to);
-}
-
-static inline void multiply_bf16(const MatmulArguments& a, int tile_from, int tile_to) {
-  multiply_short<Nf4<TimesBf16>, TimesBf16>(a, tile_from, tile_to);
-}
-
-LOCKSTEP_MATMUL_BY(lockstep_matmul_nf4_f32, multiply_f32)
-LOCKSTEP_MATMUL_BY(lockstep_matmul_nf4_bf16, multiply_bf16)
+LOCKSTEP_MATMUL_BY(lockstep_matmul_nf4_f32, multiply_short<Nf4, TimesF32>)
+LOCKSTEP_MATMUL_BY(lockstep_matmul_nf4_bf16, multiply_short<Nf4, TimesBf16>)
 LOCKSTEP_PACK(lockstep_pack_nf4, pack_nf4)

@@ -148,8 +148,9 @@ static inline void multiply_decoded(const MatmulArguments& a, int tile) {
   } while (from < a.columns);
 }
 
-template <class Format, class Times>
+template <template <class> class FormatOf, class Times>
 static inline void multiply_short(const MatmulArguments& a, int tile_from, int tile_to) {
+  using Format = FormatOf<Times>;
   switch (a.tokens) {
     case 1: return multiply_few<Format, Times, 1>(a, tile_from, tile_to);
     case 2: return multiply_few<Format, Times, 2>(a, tile_from, tile_to);

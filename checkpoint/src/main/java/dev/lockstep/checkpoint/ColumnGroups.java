@@ -73,16 +73,18 @@ final class ColumnGroups {
         int[] known = order;
         if (known == null) {
             float[] group = read();
-            int[] sorted =
-                    IntStream.range(0, columns)
-                            .boxed()
-                            .sorted((a, b) -> Float.compare(group[a], group[b]))
-                            .mapToInt(Integer::intValue)
-                            .toArray();
-            boolean inOrder = IntStream.range(0, columns).allMatch(i -> sorted[i] == i);
-            known = inOrder ? IN_ORDER : sorted;
+            boolean inOrder = IntStream.range(1, columns).allMatch(i -> group[i - 1] <= group[i]);
+            known = inOrder ? IN_ORDER : sorted(group);
             order = known;
         }
         return known;
+    }
+
+    private static int[] sorted(float[] group) {
+        return IntStream.range(0, group.length)
+                .boxed()
+                .sorted((a, b) -> Float.compare(group[a], group[b]))
+                .mapToInt(Integer::intValue)
+                .toArray();
     }
 }

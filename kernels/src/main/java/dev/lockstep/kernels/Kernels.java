@@ -92,7 +92,7 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// @param tokens of the step
     default void stepBegins(int tokens) {}
 
-    /// Tells that the ops of the step that began last have been called.
+    /// Tells that the ops of the step that began last have been called, or that one of them failed.
     default void stepEnds() {}
 
     PagedKv allocateKv(KvLayout layout, int blocks);

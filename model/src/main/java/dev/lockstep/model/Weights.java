@@ -268,6 +268,13 @@ public final class Weights {
         return new OutputRows(matrix, bias, new Span(0, matrix.rows()));
     }
 
+    /// Packs a matrix that every rank has whole.
+    ///
+    /// @param name without `.weight`
+    public PackedWeight packWhole(String name, int rows, int columns) {
+        return packRows(OutputRows.of(matrix(name + ".weight", rows, columns)));
+    }
+
     /// Packs rows of matrices, one below the other: outputs of this rank.
     public PackedWeight packRows(OutputRows... outputs) {
         return packRows(Stream.of(outputs).map(ChosenRows::of).toArray(ChosenRows[]::new));

@@ -168,8 +168,12 @@ final class Session implements AutoCloseable {
     LaunchedStep launch(Step step) {
         order.require(step.epoch(), step.number());
         kernels.stepBegins(step.tokens());
-        LaunchedStep launched = enqueue(step);
-        kernels.stepEnds();
+        LaunchedStep launched;
+        try {
+            launched = enqueue(step);
+        } finally {
+            kernels.stepEnds();
+        }
         order.ran();
         return launched;
     }

@@ -255,6 +255,8 @@ public final class CpuKernels implements Kernels {
     @Override
     public void stepEnds() {
         stepThreads.end(System.nanoTime());
+        // What is no step of a group in service has all threads: warm-up, canary steps.
+        team.use(team.size());
     }
 
     @Override

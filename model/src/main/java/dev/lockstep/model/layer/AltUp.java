@@ -5,7 +5,6 @@ import dev.lockstep.checkpoint.AltUpConfig;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
 import java.util.List;
@@ -49,14 +48,10 @@ record AltUp(
                         weights.kernels(),
                         weights.vector(factors),
                         (float) weights.config().normEpsilon()),
-                matrix(weights, name + ".modality_router", count, hidden),
-                matrix(weights, name + ".prediction_coefs", count * count, count),
-                matrix(weights, name + ".correction_coefs", count, count),
+                weights.packWhole(name + ".modality_router", count, hidden),
+                weights.packWhole(name + ".prediction_coefs", count * count, count),
+                weights.packWhole(name + ".correction_coefs", count, count),
                 weights.ones(count));
-    }
-
-    private static PackedWeight matrix(Weights weights, String name, int rows, int columns) {
-        return weights.packRows(OutputRows.of(weights.matrix(name + ".weight", rows, columns)));
     }
 
     /// Predicts every residual.

@@ -11,7 +11,6 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.ForwardBatch;
 import dev.lockstep.model.Model;
-import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Shard;
 import dev.lockstep.model.Weights;
 import java.util.List;
@@ -75,9 +74,7 @@ public record AltUpDecoder(
         AltUpConfig config = weights.config().details().altUp().orElseThrow();
         int hidden = weights.config().hiddenSize();
         return IntStream.range(0, config.count() - 1)
-                .mapToObj(i -> "%s.%d.weight".formatted(prefix, i))
-                .map(name -> OutputRows.of(weights.matrix(name, hidden, hidden)))
-                .map(each -> weights.packRows(each))
+                .mapToObj(i -> weights.packWhole("%s.%d".formatted(prefix, i), hidden, hidden))
                 .toList();
     }
 

@@ -2,7 +2,6 @@
 package dev.lockstep.model.layer;
 
 import dev.lockstep.kernels.PackedWeight;
-import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Weights;
 
 /// What is before and after experts whose inputs and outputs are a latent of the hidden size
@@ -24,7 +23,6 @@ public record ExpertLatent(PackedWeight down, PackedWeight up) {
         int hidden = weights.config().hiddenSize();
         int latent = weights.config().details().experts().orElseThrow().latentSize();
         return new ExpertLatent(
-                weights.packRows(OutputRows.of(weights.matrix(down + ".weight", latent, hidden))),
-                weights.packRows(OutputRows.of(weights.matrix(up + ".weight", hidden, latent))));
+                weights.packWhole(down, latent, hidden), weights.packWhole(up, hidden, latent));
     }
 }

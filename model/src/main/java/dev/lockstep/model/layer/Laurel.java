@@ -3,7 +3,6 @@ package dev.lockstep.model.layer;
 
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Weights;
 
 /// A learned augmented residual layer of low rank (Menghani et al. 2024), whole on every rank: `out
@@ -18,10 +17,8 @@ record Laurel(PackedWeight left, PackedWeight right, Norm.Rms norm) {
         int rank = weights.config().details().altUp().orElseThrow().laurelRank();
         int hidden = weights.config().hiddenSize();
         return new Laurel(
-                weights.packRows(
-                        OutputRows.of(weights.matrix(name + ".linear_left.weight", rank, hidden))),
-                weights.packRows(
-                        OutputRows.of(weights.matrix(name + ".linear_right.weight", hidden, rank))),
+                weights.packWhole(name + ".linear_left", rank, hidden),
+                weights.packWhole(name + ".linear_right", hidden, rank),
                 Norm.rms(weights, name + ".post_laurel_norm"));
     }
 

@@ -8,7 +8,6 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
-import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
 
@@ -55,12 +54,8 @@ public record LayerInputs(
                         columns,
                         rows),
                 (float) Math.sqrt(0.5 * inputs.size()),
-                weights.packRows(
-                        OutputRows.of(
-                                weights.matrix(
-                                        model + ".per_layer_model_projection.weight",
-                                        columns,
-                                        config.hiddenSize()))),
+                weights.packWhole(
+                        model + ".per_layer_model_projection", columns, config.hiddenSize()),
                 weights.vector(factors),
                 (float) (config.normEpsilon() * config.hiddenSize()));
     }
