@@ -108,27 +108,6 @@ class Fp8CacheTest {
         }
     }
 
-    @Test
-    void greedyTokensOfRecordedModelsMostlyStay() throws Exception {
-        int same = 0;
-        int all = 0;
-        for (String family : List.of("llama", "mistral-swa", "gemma2", "qwen2")) {
-            Path model = Fixtures.require("models/" + family);
-            try (TestGroup group = TestGroup.load(model, 1, "f32", "fp8")) {
-                for (Goldens.Case golden : FamilyGoldenTest.goldens(model).cases()) {
-                    int[] greedy = group.greedy(golden.prompt(), golden.greedy().length, 1);
-                    for (int i = 0; i < greedy.length; i++) {
-                        all++;
-                        same += greedy[i] == golden.greedy()[i] ? 1 : 0;
-                    }
-                }
-            }
-        }
-        // 278 of 384, without scales: a token whose margin is small differs, and what follows it
-        // may.
-        assertTrue(same >= 0.65 * all, same + " of " + all);
-    }
-
     private static Path recorded(String name) throws URISyntaxException {
         return Path.of(
                 Objects.requireNonNull(Fp8CacheTest.class.getResource("/fp8-cache/" + name))

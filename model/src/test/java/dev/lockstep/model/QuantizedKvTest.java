@@ -14,6 +14,8 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// Models whose keys and values are q8. What attention makes of the rounding is bounded by the
 /// kernels' contract; here whole models follow.
@@ -87,13 +89,16 @@ class QuantizedKvTest {
         }
     }
 
-    @Test
-    void greedyTokensOfRecordedModelsMostlyStay() throws Exception {
+    /// 353 of 384 with q8, 278 with fp8 without scales: a token whose margin is small differs, and
+    /// what follows it may.
+    @ParameterizedTest
+    @CsvSource({"q8, 0.8", "fp8, 0.65"})
+    void greedyTokensOfRecordedModelsMostlyStay(String type, double least) throws Exception {
         int same = 0;
         int all = 0;
         for (String family : List.of("llama", "mistral-swa", "gemma2", "qwen2")) {
             Path model = Fixtures.require("models/" + family);
-            try (TestGroup group = TestGroup.load(model, 1, "f32", "q8")) {
+            try (TestGroup group = TestGroup.load(model, 1, "f32", type)) {
                 for (Goldens.Case golden : FamilyGoldenTest.goldens(model).cases()) {
                     int[] greedy = group.greedy(golden.prompt(), golden.greedy().length, 1);
                     for (int i = 0; i < greedy.length; i++) {
@@ -103,8 +108,7 @@ class QuantizedKvTest {
                 }
             }
         }
-        // 353 of 384: a token whose margin is small differs, and what follows it may.
-        assertTrue(same >= 0.8 * all, same + " of " + all);
+        assertTrue(same >= least * all, same + " of " + all);
     }
 
     private static TinyModel headsOf(long size) {
