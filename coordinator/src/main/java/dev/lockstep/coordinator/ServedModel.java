@@ -103,7 +103,7 @@ record ServedModel(
             throw ApiError.invalid(
                     "model",
                     "embeddings_only",
-                    "the model %s has no output head: it serves %s, not text or log-probabilities"
+                    "the model %s is without an output head: it serves %s, not text or log-probabilities"
                             .formatted(
                                     name(),
                                     switch (sentence.output()) {
