@@ -58,10 +58,13 @@ final class EpochErrorTest {
             NativeCall.Counts after = NativeCall.Counts.now();
             long allocated = rank.loaded.kernels().allocatedBytes();
             for (NativeCall call : before.sample(after, 12)) {
-                call.fail(INVALID);
+                long total = call.fail(INVALID);
                 EmulatedRunner.Ending ending = rank.run(epoch += 2);
+                // A slow step ends the warm-up early, so an epoch may have fewer calls than
+                // another.
+                boolean made = call.wasMade(total);
                 call.heal();
-                if (!isHarmless(call) && !isNamed(ending, call, INVALID)) {
+                if (made && !isHarmless(call) && !isNamed(ending, call, INVALID)) {
                     wrong.add(call + " ended with " + ending);
                 }
                 // The reply precedes it.
@@ -93,15 +96,18 @@ final class EpochErrorTest {
                 continue;
             }
             try (var rank = new EmulatedRunner(model, 0, 1)) {
-                call.fail(ILLEGAL_ADDRESS);
+                long total = call.fail(ILLEGAL_ADDRESS);
                 rank.start();
                 EmulatedRunner.Ending ending = rank.run(1);
+                boolean made = call.wasMade(total);
                 call.heal();
                 if (isNamed(ending, ILLEGAL_ADDRESS)) {
                     // The scheduler hears of it first.
                     Throwable failure = rank.unusable.get(HANG_SECONDS, TimeUnit.SECONDS);
                     assertEquals(ExitCode.DEVICE_LOST, WorkerMain.exitCode(failure));
-                } else if (!FOUND_LATER.contains(call.function()) && !isLate(call, ending)) {
+                } else if (made
+                        && !FOUND_LATER.contains(call.function())
+                        && !isLate(call, ending)) {
                     wrong.add(call + " ended with " + ending);
                 }
             }
