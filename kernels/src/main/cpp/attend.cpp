@@ -31,6 +31,7 @@ struct Tile {
   int ahead;           // tokens after itself that a token attends to, at most `length`
   int length;          // tokens of the sequence
   float soft_cap;      // 0 for none
+  bool values_are_keys;
   uint8_t* kv;         // layer and head in block 0
   int64_t block_bytes;
   const int32_t* block_table;
@@ -39,6 +40,7 @@ struct Tile {
   int next_blocks;            // of the next tile, 0 if there is none
   float* weights;  // [vectors][MOST_BLOCKS][16]
   float* factors;  // [vectors][MOST_BLOCKS]
+  T* transposed;   // [STRETCH][16][head], where values are keys
 
   int64_t state_size() const { return VALUES + padded; }
   int last_position() const { return first_position + (vectors - 1) / heads; }
@@ -75,7 +77,10 @@ struct Tile {
     return (block + G) * BLOCK <= seen_end(0) && last_position() + 1 - window <= block * BLOCK;
   }
 
-  KvBlock<T> kv_block(int block) const { return {kv + block_table[block] * block_bytes, head_size}; }
+  KvBlock<T> kv_block(int block) const { return kv_block(kv, block_table[block]); }
+  KvBlock<T> kv_block(uint8_t* null_block, int number) const {
+    return {null_block + number * block_bytes, head_size, values_are_keys};
+  }
 
   // G blocks from `block` on. Those that come next are those of the next tile after `last`.
   template <int G>
@@ -85,10 +90,21 @@ struct Tile {
       int next = block + G + g, after = next - last - 1;
       result.block[g] = kv_block(block + g);
       result.next[g] = next <= last          ? kv_block(next)
-                       : after < next_blocks ? KvBlock<T>{next_kv + next_table[after] * block_bytes, head_size}
+                       : after < next_blocks ? kv_block(next_kv, next_table[after])
                                              : kv_block(last);
     }
     return result;
+  }
+
+  // Writes the values of blocks that hold keys alone.
+  template <int G>
+  void transpose_keys(Blocks<T, G>& blocks) const {
+    if (!values_are_keys) return;
+    for (int g = 0; g < G; g++) {
+      KvBlock<T>& block = blocks.block[g];
+      block.transposed = transposed + g * BLOCK * head_size;
+      transpose(block.keys(), head_size, block.transposed);
+    }
   }
 
   // Adds a block to which some vectors may attend in part, or not at all.
@@ -104,6 +120,7 @@ struct Tile {
       if (begin > 0 || end < BLOCK) s = keep_range(s, begin, end, broadcast(-INFINITY));
       factors[m] = weigh(s, scores, states + m * state_size());
     }
+    transpose_keys(one);
     for (int m = first; m < last;) {
       int begin = seen_from(m, block), end = seen_to(m, block);
       int same = m + 1;
@@ -111,7 +128,7 @@ struct Tile {
              seen_from(same, block) == begin) {
         same++;
       }
-      add_vectors<1>(m, same - m, one, begin, end, m == first, states);
+      add_vectors<1>(m, same - m, one, begin, end, m == first && !values_are_keys, states);
       m = same;
     }
   }
@@ -124,9 +141,10 @@ struct Tile {
     for (int m = 0; m < vectors; m++) {
       weigh_all<G>(weights + m * G * BLOCK, soft_cap, factors + m * G, states + m * state_size());
     }
+    transpose_keys(several);
     for (int m = 0; m < vectors; m += SUM_VECTORS<T>) {
-      int left = vectors - m;
-      add_vectors<G>(m, left < SUM_VECTORS<T> ? left : SUM_VECTORS<T>, several, 0, BLOCK, m == 0, states);
+      int left = vectors - m, count = left < SUM_VECTORS<T> ? left : SUM_VECTORS<T>;
+      add_vectors<G>(m, count, several, 0, BLOCK, m == 0 && !values_are_keys, states);
     }
   }
 
@@ -215,7 +233,7 @@ void finish(const float* state, int head_size, const float* sink, float value_sc
 template <typename T>
 void attend(const float* qkv, int64_t stride, int tokens, int first_position,
             const int32_t* query_heads, int heads, int head_size, float scale, float value_scale, int window,
-            int ahead, int length, float soft_cap, uint8_t* kv, int64_t block_bytes,
+            int ahead, int length, float soft_cap, uint8_t* kv, int64_t block_bytes, bool values_are_keys,
             const int32_t* block_table, uint8_t* next_kv, const int32_t* next_table,
             int next_blocks, int segment, const float* sinks, float* out,
             int64_t out_stride, float* scratch) {
@@ -233,6 +251,7 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
   tile.soft_cap = soft_cap;
   tile.kv = kv;
   tile.block_bytes = block_bytes;
+  tile.values_are_keys = values_are_keys;
   tile.block_table = block_table;
   tile.next_kv = next_kv;
   tile.next_table = next_table;
@@ -242,6 +261,7 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
   tile.weights = queries + vectors * padded;
   tile.factors = tile.weights + vectors * MOST_BLOCKS * BLOCK;
   float* states = tile.factors + vectors * MOST_BLOCKS;
+  tile.transposed = reinterpret_cast<T*>(states + 2 * vectors * tile.state_size());
   for (int t = 0; t < tokens; t++) {
     for (int h = 0; h < heads; h++) {
       const float* from = qkv + t * stride + query_heads[h] * head_size;
@@ -277,13 +297,14 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
 // from its first block on, so that its first blocks can be asked for. With segment < 0 the whole sequence is read and the
 // result written to `out`; else `out` receives the states of that segment, [vectors][32 + padded head]. sinks: a score for
 // each query head, or null. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8, 4 fp8. scale, value_scale: of scores and of results, with
-// the factors of fp8. Scratch: vectors · (3 · padded + 132) floats, which AttentionOps counts.
+// the factors of fp8. Scratch: vectors · (3 · padded + 132) floats, then the values of STRETCH blocks, at most
+// 32 · (padded + 1) floats, where they are keys; AttentionOps counts them.
 LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
                               int32_t first_position, const int32_t* query_heads, int32_t heads,
                               int32_t head_size, float scale, float value_scale, int32_t window, int32_t ahead,
                               int32_t length,
                               float soft_cap,
-                              uint8_t* kv, int64_t block_bytes, int32_t kv_type,
+                              uint8_t* kv, int64_t block_bytes, int32_t kv_type, int32_t values_are_keys,
                               const int32_t* block_table, uint8_t* next_kv,
                               const int32_t* next_table, int32_t next_blocks,
                               int32_t segment, const float* sinks, float* out,
@@ -294,8 +315,8 @@ LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
              : kv_type == 3 ? attend<Code>
                             : attend<Float8>;
   run(qkv, stride, tokens, first_position, query_heads, heads, head_size, scale, value_scale, window, ahead, length,
-      soft_cap, kv, block_bytes, block_table, next_kv, next_table, next_blocks, segment, sinks, out, out_stride,
-      scratch);
+      soft_cap, kv, block_bytes, values_are_keys != 0, block_table, next_kv, next_table, next_blocks, segment, sinks,
+      out, out_stride, scratch);
 }
 
 // Merges the states of `segments` segments, `[segments][tokens · heads]`, and writes the result.

@@ -191,7 +191,7 @@ void add_values(const float* weights, const float* factors, const Blocks<T, G>& 
   }
   for (int g = 0; g < G; g++) {
     const T* v = blocks.block[g].values() + column;
-    const T* next = blocks.next[g].values() + column;
+    const T* next = FETCH ? blocks.next[g].values() + column : nullptr;
     for (int m = 0; m < M; m++) {
       float factor = factors[m * G + g];
       if (factor == 1) continue;

@@ -67,8 +67,8 @@ template <typename T>
 void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, const float* cosine,
                       const float* sine, int half, int query_heads, int kv_heads, int head_size,
                       const float* key_scales, const float* value_scales, uint8_t* layer,
-                      int64_t block_bytes, const int32_t* blocks, const int32_t* offsets, int64_t from,
-                      int64_t to) {
+                      int64_t block_bytes, bool values_are_keys, const int32_t* blocks,
+                      const int32_t* offsets, int64_t from, int64_t to) {
   for (int64_t t = from; t < to; t++) {
     if (blocks[t] < 0) continue;
     float* row = qkv + t * stride;
@@ -80,10 +80,12 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
     const float* keys = row + query_heads * head_size;
     const float* values = keys + kv_heads * head_size;
     for (int head = 0; head < kv_heads; head++) {
-      KvBlock<T> block{layer + blocks[t] * block_bytes + head * KvBlock<T>::bytes(head_size), head_size};
+      KvBlock<T> block{layer + blocks[t] * block_bytes, head_size, values_are_keys};
+      block.at += head * block.bytes();
       const int at = offsets[t];
       store_row(keys + head * head_size, head_size, key_scales ? key_scales[head] : 1, block.keys() + at, KV_TOKENS,
                 block.key_scales() + at);
+      if (values_are_keys) continue;
       store_row(values + head * head_size, head_size, value_scales ? value_scales[head] : 1,
                 block.values() + at * head_size, 1, block.value_scales() + at);
     }
@@ -92,16 +94,16 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
 
 }  // namespace
 
-// Tokens [from, to) of qkv [tokens, (queries + 2 · KV) · head_size]; without KV heads queries alone are rotated. Token t is
-// stored at offset offsets[t] of block blocks[t], and left as it is where blocks[t] is negative; `layer` is the address of
-// the layer in block 0. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8, 4 fp8. Scales, of fp8 only, are a float for each KV head; null
-// for 1.
+// Tokens [from, to) of qkv [tokens, (queries + 2 · KV) · head_size], without values where they are keys; without KV heads
+// queries alone are rotated. Token t is stored at offset offsets[t] of block blocks[t], and left as it is where blocks[t]
+// is negative; `layer` is the address of the layer in block 0. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8, 4 fp8. Scales, of fp8
+// only, are a float for each KV head; null for 1.
 LOCKSTEP void lockstep_rotate_and_store(float* qkv, int64_t stride, const int32_t* positions,
                                         const float* cosine, const float* sine, int32_t half,
                                         int32_t query_heads, int32_t kv_heads,
                                         int32_t head_size, const float* key_scales,
                                         const float* value_scales, uint8_t* layer, int64_t block_bytes,
-                                        int32_t kv_type, const int32_t* blocks,
+                                        int32_t kv_type, int32_t values_are_keys, const int32_t* blocks,
                                         const int32_t* offsets, int64_t from, int64_t to) {
   auto run = kv_type == 0   ? rotate_and_store<float>
              : kv_type == 1 ? rotate_and_store<Half>
@@ -109,5 +111,5 @@ LOCKSTEP void lockstep_rotate_and_store(float* qkv, int64_t stride, const int32_
              : kv_type == 3 ? rotate_and_store<Code>
                             : rotate_and_store<Float8>;
   run(qkv, stride, positions, cosine, sine, half, query_heads, kv_heads, head_size, key_scales, value_scales, layer,
-      block_bytes, blocks, offsets, from, to);
+      block_bytes, values_are_keys != 0, blocks, offsets, from, to);
 }

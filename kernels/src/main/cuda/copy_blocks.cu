@@ -6,7 +6,7 @@
 #define COPY_BLOCKS_FIELDS(F) F(KvCache, kv) F(const int32_t*, copies) F(int32_t, count) F(int32_t, head_size)
 LS_STRUCT(CopyBlocksParams, COPY_BLOCKS_FIELDS, 64)
 
-// Grid: (layers, KV heads, keys and values); any number of threads. A block makes all copies of its part, in order: one
+// Grid: (layers, KV heads, keys and values, or 1 where the values are the keys); any number of threads. A block makes all copies of its part, in order: one
 // may read what another wrote.
 LS_KERNEL(copy_blocks, CopyBlocksParams) {
   int64_t values = blockIdx.z * p.kv.values_stride;

@@ -10,7 +10,7 @@ constexpr int LS_MAX_HEAD = 256;
 constexpr int LS_SPLIT = 256;
 
 // [blocks][layers][keys, values][heads][block_size][head_size] of KV; the strides are in elements, and may say another
-// order. Block 0 is the null block.
+// order. Block 0 is the null block. values_stride 0: the values are the keys, which are stored alone.
 #define KV_CACHE_FIELDS(F)                                                                                  \
   F(void*, data) F(int64_t, block_stride) F(int64_t, layer_stride) F(int64_t, values_stride) F(int64_t, head_stride) \
       F(int32_t, block_size) F(int32_t, blocks)

@@ -2,7 +2,7 @@
 // Rotates the queries and keys of a step, and stores the keys and values of a layer in their blocks.
 #include "ls_kv.cuh"
 
-// qkv [tokens, (query_heads + 2 · kv_heads) · head_size]; cosines and sines F32 [rotary_positions, half]. Padding tokens
+// qkv [tokens, (query_heads + 2 · kv_heads) · head_size], without values where they are the keys; cosines and sines F32 [rotary_positions, half]. Padding tokens
 // are left alone. A token whose rotary position or block is out of range is not stored.
 #define ROTATE_AND_STORE_FIELDS(F)                                                                               \
   F(View, qkv) F(const int32_t*, positions) F(const float*, cosines) F(const float*, sines) F(int32_t, rotary_positions) \
@@ -40,6 +40,6 @@ LS_KERNEL(rotate_and_store, RotateAndStoreParams) {
   KV* values = keys + p.kv.values_stride;
   for (int d = threadIdx.x; d < p.head_size; d += blockDim.x) {
     put(keys + d, to_float(own[d]));
-    put(values + d, to_float(value[d]));
+    if (values != keys) put(values + d, to_float(value[d]));
   }
 }

@@ -18,7 +18,7 @@ public interface AttentionBackend {
     /// Rotates the queries and keys of `qkv` in place and stores the keys and values of `layer` in
     /// the cache. Tokens of padding rows are not stored; their part of `qkv` may be rotated.
     ///
-    /// @param qkv `[tokens, qkvColumns]`
+    /// @param qkv `[tokens, qkvColumns]`, without values where they are the keys
     /// @param positions `[1, tokens]`
     /// @param scales of the layer, where keys and values are FP8; 1 without them
     void rotateAndStore(

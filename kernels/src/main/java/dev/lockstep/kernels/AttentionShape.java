@@ -72,8 +72,11 @@ public record AttentionShape(
         return (int) Math.min((long) position + ahead, length - 1L);
     }
 
-    /// Returns the columns of a fused q, k, v row: queries first, then keys, then values.
-    public int qkvColumns() {
-        return (queryHeads() + 2 * kvHeads) * headSize;
+    /// Returns the columns of a fused q, k, v row: queries first, then keys, then values unless
+    /// they are the keys.
+    ///
+    /// @param layout of the cache
+    public int qkvColumns(KvLayout layout) {
+        return (queryHeads() + layout.rowsPerToken() * kvHeads) * headSize;
     }
 }

@@ -9,7 +9,10 @@ package dev.lockstep.kernels;
 /// @param type I8 for q8: every [#GROUP] dimensions of a row are int8 codes with an f16 scale; FP8
 ///   for codes of E4M3, see [KvScales]
 /// @param blockSize tokens a block holds
-public record KvLayout(int layers, int kvHeads, int headSize, DType type, int blockSize) {
+/// @param valuesAreKeys whether the value of a token is its key, rotated, so that a block holds
+///   keys alone: latent attention
+public record KvLayout(
+        int layers, int kvHeads, int headSize, DType type, int blockSize, boolean valuesAreKeys) {
     /// Dimensions that share a scale in q8.
     public static final int GROUP = 32;
 
@@ -26,13 +29,23 @@ public record KvLayout(int layers, int kvHeads, int headSize, DType type, int bl
         }
     }
 
+    /// Creates a layout of keys and values.
+    public KvLayout(int layers, int kvHeads, int headSize, DType type, int blockSize) {
+        this(layers, kvHeads, headSize, type, blockSize, false);
+    }
+
     /// Returns this layout with a single layer.
     public KvLayout ofOneLayer() {
-        return new KvLayout(1, kvHeads, headSize, type, blockSize);
+        return new KvLayout(1, kvHeads, headSize, type, blockSize, valuesAreKeys);
+    }
+
+    /// Returns the rows of a token in each layer and head: its key and its value, or its key alone.
+    public int rowsPerToken() {
+        return valuesAreKeys ? 1 : 2;
     }
 
     public long bytesPerToken() {
-        return 2L * layers * kvHeads * rowBytes(headSize, type);
+        return (long) rowsPerToken() * layers * kvHeads * rowBytes(headSize, type);
     }
 
     /// Returns the bytes of the key, or of the value, of one token and head.

@@ -20,6 +20,10 @@ public record KvScales(Tensor keys, Tensor values) {
                     "scales of keys and values of type %s, must be %s"
                             .formatted(layout.type(), DType.FP8));
         }
+        if (layout.valuesAreKeys()) {
+            throw new IllegalArgumentException(
+                    "scales of keys and values, whose values are the keys");
+        }
         scales.get().keys().require("scales of keys", DType.F32, 1, layout.kvHeads());
         scales.get().values().require("scales of values", DType.F32, 1, layout.kvHeads());
     }

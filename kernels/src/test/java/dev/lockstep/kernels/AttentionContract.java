@@ -320,7 +320,8 @@ public interface AttentionContract extends KernelsContract {
         return new AttentionShape(new int[] {0, 0, 1, 1, 1}, 2, headSize, 0.14f);
     }
 
-    private List<DType> kvTypes(int headSize) {
+    /// Returns the types in which heads of this size are stored.
+    default List<DType> kvTypes(int headSize) {
         List<DType> types = new ArrayList<>(List.of(DType.F32, DType.F16, DType.BF16));
         if (storesCodes()) {
             types.add(DType.FP8);

@@ -40,7 +40,7 @@ public final class AttentionRun {
     private final KvLayout layout;
     private final AttentionBackend backend;
     private final PagedKv kv;
-    private final RotaryTable rotary;
+    private RotaryTable rotary;
     private final Tensor blockTable;
     private final int[] entries = new int[LINES * COLUMNS];
     private final List<Integer> freeLines = new ArrayList<>();
@@ -53,6 +53,7 @@ public final class AttentionRun {
     private Optional<StoredE4m3> scaled = Optional.empty();
     private Optional<KvScales> scales = Optional.empty();
     private boolean readsLater;
+    private boolean valuesLikeKeys;
 
     /// Some tokens of a sequence in one step.
     public record Chunk(int sequence, int computed, int count) {}
@@ -60,9 +61,18 @@ public final class AttentionRun {
     /// Creates a run; `blockOrder` seeds the order in which blocks are allocated.
     public AttentionRun(
             TestDevice device, AttentionShape shape, DType kvType, int layers, long blockOrder) {
+        this(
+                device,
+                shape,
+                new KvLayout(layers, shape.kvHeads(), shape.headSize(), kvType, BLOCK),
+                blockOrder);
+    }
+
+    /// Creates a run over a cache of this layout, of blocks of [#BLOCK].
+    public AttentionRun(TestDevice device, AttentionShape shape, KvLayout layout, long blockOrder) {
         this.device = device;
         this.shape = shape;
-        layout = new KvLayout(layers, shape.kvHeads(), shape.headSize(), kvType, BLOCK);
+        this.layout = layout;
         backend = device.kernels().attention(shape, layout);
         int blocks = 400;
         kv = device.kernels().allocateKv(layout, blocks);
@@ -97,6 +107,18 @@ public final class AttentionRun {
     /// that were stored before it.
     AttentionRun readingLater() {
         readsLater = true;
+        return this;
+    }
+
+    /// Stores each key once more as its value. Nothing is rotated, as values are not.
+    AttentionRun withValuesLikeKeys() {
+        valuesLikeKeys = true;
+        return withoutRotation();
+    }
+
+    /// Rotates nothing.
+    AttentionRun withoutRotation() {
+        rotary = device.kernels().prepareRotary(new float[POSITIONS][0], new float[POSITIONS][0]);
         return this;
     }
 
@@ -220,7 +242,7 @@ public final class AttentionRun {
 
     private void run(AttentionPlan plan, int layer, Chunk[] chunks, Tensor positions) {
         int tokens = positions.columns();
-        int columns = shape.qkvColumns();
+        int columns = shape.qkvColumns(layout);
         float[] qkv = new float[tokens * columns];
         int token = 0;
         for (Chunk chunk : chunks) {
@@ -353,7 +375,7 @@ public final class AttentionRun {
 
     /// Returns the fused row of a token, before rotation, as the activation type stores it.
     public float[] token(int sequence, int position, int layer) {
-        float[] values = new float[shape.qkvColumns()];
+        float[] values = new float[shape.qkvColumns(layout)];
         if (sequence == POISON || sequence == PADDING) {
             Arrays.fill(values, Float.NaN);
             return values;
@@ -363,6 +385,11 @@ public final class AttentionRun {
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) random.nextGaussian();
         }
+        if (valuesLikeKeys) {
+            int width = shape.kvHeads() * shape.headSize();
+            int keys = shape.queryHeads() * shape.headSize();
+            System.arraycopy(values, keys, values, keys + width, width);
+        }
         return device.stored(values);
     }
 
@@ -371,9 +398,20 @@ public final class AttentionRun {
         int last = shape.lastSeen(position, lengths.getOrDefault(sequence, position + 1));
         double[][] tokens = new double[last + 1][];
         for (int t = 0; t <= last; t++) {
-            tokens[t] = rotated(sequence, t, layer);
+            tokens[t] = withValues(rotated(sequence, t, layer));
         }
         return new AttentionReference(shape, tokens, position, sinks);
+    }
+
+    /// Returns a rotated row with its keys once more as values, where it has none.
+    private double[] withValues(double[] row) {
+        if (!layout.valuesAreKeys()) {
+            return row;
+        }
+        int width = shape.kvHeads() * shape.headSize();
+        double[] whole = Arrays.copyOf(row, row.length + width);
+        System.arraycopy(row, row.length - width, whole, row.length, width);
+        return whole;
     }
 
     /// Frees the blocks that no token from `position` on attends to, and other sequences get them:
@@ -391,7 +429,7 @@ public final class AttentionRun {
         float[] token = token(sequence, position, layer);
         double[] out = new double[token.length];
         int size = shape.headSize();
-        int half = size / 2;
+        int half = rotary.dimensions() / 2;
         for (int i = 0; i < token.length; i++) {
             int head = i / size;
             int d = i % size;

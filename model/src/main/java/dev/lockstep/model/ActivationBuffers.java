@@ -148,14 +148,7 @@ public final class ActivationBuffers implements AutoCloseable {
             int maxRows) {
         List<KvLayout> layouts =
                 heads(config).stream()
-                        .map(
-                                each ->
-                                        new KvLayout(
-                                                1,
-                                                shard.kvHeads(each).size(),
-                                                each.headDim(),
-                                                kvType,
-                                                blockSize))
+                        .map(each -> shard.kvLayout(each, 1, kvType, blockSize))
                         .toList();
         long bytesPerBlock =
                 (readsEarlierKv(config) ? layouts.stream() : layouts.stream().distinct())
@@ -466,10 +459,11 @@ public final class ActivationBuffers implements AutoCloseable {
             int attended = queries * config.attention().largestHead();
             int qkv =
                     heads(config).stream()
+                            .map(each -> shard.kvLayout(each, 1, DType.F32, 1))
                             .mapToInt(
                                     each ->
-                                            (queries + 2 * shard.kvHeads(each).size())
-                                                    * each.headDim())
+                                            (queries + each.rowsPerToken() * each.kvHeads())
+                                                    * each.headSize())
                             .max()
                             .orElse(0);
             Optional<ExpertConfig> experts = config.details().experts();

@@ -56,7 +56,7 @@ public record KvCapacity(
     ///
     /// @param heads of a layer, on all ranks
     public record Extent(int layers, int heads, int headSize) {
-        /// Returns the values of its keys, and as many are those of its values.
+        /// Returns the elements of its keys; its values have as many in every group, or none.
         long width() {
             return (long) layers * heads * headSize;
         }

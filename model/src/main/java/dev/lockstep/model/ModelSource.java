@@ -10,7 +10,6 @@ import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.KvLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -186,11 +185,7 @@ public final class ModelSource {
         long bytes = 0;
         for (KvGroup group : config().pagedGroups()) {
             AttentionConfig heads = config().attention().of(group);
-            bytes +=
-                    2L
-                            * group.layers().size()
-                            * shard.kvHeads(heads).size()
-                            * KvLayout.rowBytes(heads.headDim(), kvType);
+            bytes += shard.kvLayout(heads, group.layers().size(), kvType, 1).bytesPerToken();
         }
         return bytes;
     }

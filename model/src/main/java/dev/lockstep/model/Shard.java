@@ -3,6 +3,8 @@ package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.AttentionConfig;
 import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.KvLayout;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -68,6 +70,18 @@ public record Shard(
     public Span kvHeads(AttentionConfig layer) {
         int group = layer.headCount() / layer.kvHeadCount();
         return new Span(queryHeads.from() / group, (queryHeads.to() - 1) / group + 1);
+    }
+
+    /// Returns what a block of this rank holds of layers with these heads. The value of latent
+    /// attention is the latent part of its key.
+    public KvLayout kvLayout(AttentionConfig heads, int layers, DType type, int blockSize) {
+        return new KvLayout(
+                layers,
+                kvHeads(heads).size(),
+                heads.headDim(),
+                type,
+                blockSize,
+                heads.latent().isPresent());
     }
 
     /// Returns the KV heads that this rank contributes to a sum over all KV heads, counted from

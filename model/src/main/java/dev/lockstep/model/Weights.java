@@ -116,11 +116,9 @@ public final class Weights {
 
     /// Returns the layout of a block of this KV group on this rank.
     public KvLayout kvLayout(KvGroup group) {
-        AttentionConfig heads = config().attention().of(group);
-        return new KvLayout(
+        return shard.kvLayout(
+                config().attention().of(group),
                 group.layers().size(),
-                shard.kvHeads(heads).size(),
-                heads.headDim(),
                 settings.kvType(),
                 settings.blockSize());
     }

@@ -57,6 +57,14 @@ class ActivationsTest {
     }
 
     @Test
+    void theMemoryPlanCountsOneRowOfALatentCache() {
+        ModelSource source = ModelSource.open(Fixtures.require("models/deepseek-v3"));
+        for (int ranks = 1; ranks <= 4; ranks++) {
+            requirePlanned(source, ranks - 1, ranks);
+        }
+    }
+
+    @Test
     void theMemoryPlanCountsStates() {
         ModelSource source = ModelSource.open(Fixtures.require("models/qwen3-next"));
         requirePlanned(source, 0, 1);

@@ -33,6 +33,8 @@ interface AttentionOps {
 
     /// Returns the floats of scratch that a thread needs to attend with `vectors` vectors: queries,
     /// weights, factors, two states for each, and a block of keys and values with their scales.
+    /// Where values are keys it holds those of as many blocks as are computed at once, as they are
+    /// stored.
     static long scratchFloats(int vectors, int headSize) {
         int padded = padded(headSize);
         int weights = BLOCKS_AT_ONCE * (CpuPagedKv.BLOCK + 1);

@@ -45,6 +45,18 @@ final class BlockLoops {
         }
     }
 
+    /// Writes the values of a block whose values are its keys: `[16 tokens][headSize]` of
+    /// `[headSize][16 tokens]`.
+    static void transpose(long keys, long values, int headSize) {
+        for (int t = 0; t < BLOCK; t++) {
+            long key = keys + t * 4L;
+            long value = values + (long) t * headSize * 4;
+            for (int d = 0; d < headSize; d++) {
+                MEMORY.set(FLOAT, value + d * 4L, MEMORY.get(FLOAT, key + (long) d * BLOCK * 4));
+            }
+        }
+    }
+
     /// Adds the scores of one group of dimensions, times the scales of its keys.
     static void addScaled(long scores, long scales, boolean isFirst, long out) {
         for (long i = 0; i < VectorLanes.BYTES; i += STEP * 4L) {

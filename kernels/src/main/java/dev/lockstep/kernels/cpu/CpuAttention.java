@@ -206,7 +206,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         if (!(plan instanceof CpuAttentionPlan own) || own.owner() != this) {
             throw new IllegalArgumentException("the plan was made by another attention backend");
         }
-        qkv.require("qkv", DType.F32, own.batch().tokens(), shape.qkvColumns());
+        qkv.require("qkv", DType.F32, own.batch().tokens(), shape.qkvColumns(layout));
         return own;
     }
 

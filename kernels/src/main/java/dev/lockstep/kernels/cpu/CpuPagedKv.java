@@ -10,8 +10,8 @@ import java.lang.foreign.MemorySegment;
 
 /// A paged cache of blocks of 16 tokens. A block holds, for each layer and KV head, keys as
 /// `[headSize][16 tokens]` (a vector lane is a token, so that scores need no horizontal sum), then
-/// values as `[16 tokens][headSize]`. For q8 these are codes; f16 scales of keys, then of values
-/// follow, both as `[headSize / 32][16 tokens]`.
+/// values as `[16 tokens][headSize]`, unless they are the keys. For q8 these are codes; f16 scales
+/// of keys, then of values follow, both as `[headSize / 32][16 tokens]`.
 final class CpuPagedKv implements PagedKv {
     static final int BLOCK = 16;
 
@@ -78,7 +78,8 @@ final class CpuPagedKv implements PagedKv {
     /// Returns the address of the keys of a layer and head in block 0; those of block b are `b ·
     /// blockBytes` bytes further.
     long address(int layer, int head) {
-        long headBytes = 2L * BLOCK * KvLayout.rowBytes(layout.headSize(), layout.type());
+        long rowBytes = KvLayout.rowBytes(layout.headSize(), layout.type());
+        long headBytes = rowBytes * layout.rowsPerToken() * BLOCK;
         return memory.pointer().address() + ((long) layer * layout.kvHeads() + head) * headBytes;
     }
 
@@ -92,16 +93,18 @@ final class CpuPagedKv implements PagedKv {
 
     private void copyPrefix(BlockCopy copy) {
         int bytes = layout.type().bytes();
+        long rows = (long) BLOCK * layout.headSize() * bytes;
         for (int layer = 0; layer < layout.layers(); layer++) {
             for (int head = 0; head < layout.kvHeads(); head++) {
                 long keys = address(layer, head);
                 for (int d = 0; d < layout.headSize(); d++) {
                     move(keys + (long) d * BLOCK * bytes, copy, (long) copy.tokens() * bytes);
                 }
-                long values = keys + (long) BLOCK * layout.headSize() * bytes;
-                move(values, copy, (long) copy.tokens() * layout.headSize() * bytes);
+                if (!layout.valuesAreKeys()) {
+                    move(keys + rows, copy, (long) copy.tokens() * layout.headSize() * bytes);
+                }
                 if (layout.type() == DType.I8) {
-                    copyScales(values + (long) BLOCK * layout.headSize(), copy);
+                    copyScales(keys + layout.rowsPerToken() * rows, copy);
                 }
             }
         }
@@ -109,7 +112,8 @@ final class CpuPagedKv implements PagedKv {
 
     private void copyScales(long scales, BlockCopy copy) {
         int bytes = DType.F16.bytes();
-        for (int group = 0; group < 2 * (layout.headSize() / KvLayout.GROUP); group++) {
+        int groups = layout.rowsPerToken() * (layout.headSize() / KvLayout.GROUP);
+        for (int group = 0; group < groups; group++) {
             move(scales + (long) group * BLOCK * bytes, copy, (long) copy.tokens() * bytes);
         }
     }

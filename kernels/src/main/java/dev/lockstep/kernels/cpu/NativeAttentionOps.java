@@ -33,6 +33,7 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_INT,
+                        JAVA_INT,
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG,
@@ -55,6 +56,7 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_FLOAT,
                         JAVA_LONG,
                         JAVA_LONG,
+                        JAVA_INT,
                         JAVA_INT,
                         JAVA_LONG,
                         JAVA_LONG,
@@ -105,6 +107,7 @@ final class NativeAttentionOps implements AttentionOps {
                 kv.address(layer, 0),
                 kv.blockBytes(),
                 code(kv.type()),
+                kv.layout().valuesAreKeys(),
                 from,
                 to);
     }
@@ -120,7 +123,21 @@ final class NativeAttentionOps implements AttentionOps {
             long positions,
             int from,
             int to) {
-        rotate(plan, heads, qkv, stride, rotary, positions, 0, KvFactors.NONE, 0, 0, 0, from, to);
+        rotate(
+                plan,
+                heads,
+                qkv,
+                stride,
+                rotary,
+                positions,
+                0,
+                KvFactors.NONE,
+                0,
+                0,
+                0,
+                false,
+                from,
+                to);
     }
 
     private void rotate(
@@ -135,6 +152,7 @@ final class NativeAttentionOps implements AttentionOps {
             long kv,
             long blockBytes,
             int kvType,
+            boolean valuesAreKeys,
             int from,
             int to) {
         try {
@@ -153,6 +171,7 @@ final class NativeAttentionOps implements AttentionOps {
                     kv,
                     blockBytes,
                     kvType,
+                    valuesAreKeys ? 1 : 0,
                     plan.tokenBlocks(),
                     plan.tokenOffsets(),
                     (long) from,
@@ -196,6 +215,7 @@ final class NativeAttentionOps implements AttentionOps {
                     kv.address(layer, tile.kvHead()),
                     kv.blockBytes(),
                     code(kv.type()),
+                    kv.layout().valuesAreKeys() ? 1 : 0,
                     tile.blockTable(),
                     kv.address(layer, next.kvHead()),
                     next.blockTable() + 4L * nextBlock,

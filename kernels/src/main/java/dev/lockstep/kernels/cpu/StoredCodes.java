@@ -21,13 +21,18 @@ final class StoredCodes {
 
     private StoredCodes() {}
 
-    /// Stores a key and a value at `offset` of the block whose keys are at `keys`.
-    static void store(long key, long value, long keys, int offset, int headSize) {
-        long values = keys + (long) BLOCK * headSize;
-        long keyScales = values + (long) BLOCK * headSize;
-        long valueScales = keyScales + (long) headSize / KvLayout.GROUP * BLOCK * 2;
+    /// Stores a key and a value, unless it is the key, at `offset` of the block whose keys are at
+    /// `keys`.
+    static void store(long key, long value, long keys, int offset, KvLayout layout) {
+        int headSize = layout.headSize();
+        long rows = (long) BLOCK * headSize;
+        long keyScales = keys + layout.rowsPerToken() * rows;
         store(key, headSize, keys + offset, BLOCK, keyScales + offset * 2L);
-        store(value, headSize, values + (long) offset * headSize, 1, valueScales + offset * 2L);
+        if (!layout.valuesAreKeys()) {
+            long values = keys + rows + (long) offset * headSize;
+            long valueScales = keyScales + (long) headSize / KvLayout.GROUP * BLOCK * 2;
+            store(value, headSize, values, 1, valueScales + offset * 2L);
+        }
     }
 
     private static void store(long row, int headSize, long codes, int step, long scales) {

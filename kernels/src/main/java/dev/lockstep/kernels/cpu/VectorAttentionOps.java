@@ -12,6 +12,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.RotaryTable;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
@@ -35,6 +36,7 @@ final class VectorAttentionOps implements AttentionOps {
         int headSize = heads.shape().headSize();
         int queryHeads = heads.shape().queryHeads();
         int kvHeads = heads.shape().kvHeads();
+        KvLayout layout = kv.layout();
         for (int t = from; t < to; t++) {
             int number = MEMORY.get(INT, plan.tokenBlocks() + t * 4L);
             if (number < 0) {
@@ -50,13 +52,15 @@ final class VectorAttentionOps implements AttentionOps {
                 long value = key + (long) kvHeads * headSize * 4;
                 long keys = kv.address(layer, head) + block;
                 if (kv.type() == DType.I8) {
-                    StoredCodes.store(key, value, keys, offset, headSize);
-                } else if (kv.type() == DType.FP8) {
-                    float keyScale = factors.keyScale(head);
-                    float valueScale = factors.valueScale(head);
-                    store(key, keyScale, value, valueScale, keys, offset, headSize);
+                    StoredCodes.store(key, value, keys, offset, layout);
                 } else {
-                    store(key, value, keys, offset, headSize, kv.type());
+                    int bytes = kv.type().bytes();
+                    long column = keys + (long) offset * bytes;
+                    store(key, factors.keyScale(head), column, (long) BLOCK * bytes, layout);
+                    if (!layout.valuesAreKeys()) {
+                        long values = keys + (long) (BLOCK + offset) * headSize * bytes;
+                        store(value, factors.valueScale(head), values, bytes, layout);
+                    }
                 }
             }
         }
@@ -189,39 +193,22 @@ final class VectorAttentionOps implements AttentionOps {
         }
     }
 
-    private static void store(
-            long key, long value, long keys, int offset, int headSize, DType type) {
-        int bytes = type.bytes();
-        long values = keys + ((long) BLOCK * headSize + (long) offset * headSize) * bytes;
-        for (int d = 0; d < headSize; d++) {
-            put(keys + ((long) d * BLOCK + offset) * bytes, MEMORY.get(FLOAT, key + d * 4L), type);
-            put(values + (long) d * bytes, MEMORY.get(FLOAT, value + d * 4L), type);
+    /// Stores a row at `to`, its elements `step` bytes apart.
+    ///
+    /// @param scale by which FP8 is divided
+    private static void store(long row, float scale, long to, long step, KvLayout layout) {
+        for (int d = 0; d < layout.headSize(); d++) {
+            put(to + d * step, MEMORY.get(FLOAT, row + d * 4L), scale, layout.type());
         }
     }
 
-    private static void store(
-            long key,
-            float keyScale,
-            long value,
-            float valueScale,
-            long keys,
-            int offset,
-            int headSize) {
-        long values = keys + (long) BLOCK * headSize + (long) offset * headSize;
-        for (int d = 0; d < headSize; d++) {
-            byte ofKey = Float8.nearest(MEMORY.get(FLOAT, key + d * 4L) / keyScale);
-            byte ofValue = Float8.nearest(MEMORY.get(FLOAT, value + d * 4L) / valueScale);
-            MEMORY.set(ValueLayout.JAVA_BYTE, keys + (long) d * BLOCK + offset, ofKey);
-            MEMORY.set(ValueLayout.JAVA_BYTE, values + d, ofValue);
-        }
-    }
-
-    private static void put(long address, float x, DType type) {
+    private static void put(long address, float x, float scale, DType type) {
         switch (type) {
             case F32 -> MEMORY.set(FLOAT, address, x);
             case F16 -> MEMORY.set(SHORT, address, Float.floatToFloat16(x));
             case BF16 -> MEMORY.set(SHORT, address, VectorLanes.floatToBfloat16(x));
-            case I32, I8, FP8 -> throw new IllegalArgumentException("KV type " + type);
+            case FP8 -> MEMORY.set(ValueLayout.JAVA_BYTE, address, Float8.nearest(x / scale));
+            case I32, I8 -> throw new IllegalArgumentException("KV type " + type);
         }
     }
 }

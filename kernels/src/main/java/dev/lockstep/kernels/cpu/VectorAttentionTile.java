@@ -104,7 +104,7 @@ final class VectorAttentionTile {
     private void addBlock(int block, long states) {
         long keys = kvHead + MEMORY.get(INT, tile.blockTable() + block * 4L) * kv.blockBytes();
         if (kv.type() != DType.F32) {
-            int elements = 2 * BLOCK * headSize;
+            int elements = kv.layout().rowsPerToken() * BLOCK * headSize;
             BlockLoops.widen(keys, wide, elements, kv.type());
             if (quantized) {
                 int scales = elements / KvLayout.GROUP;
@@ -113,6 +113,10 @@ final class VectorAttentionTile {
             keys = wide;
         }
         long values = keys + (long) BLOCK * headSize * 4;
+        if (kv.layout().valuesAreKeys()) {
+            values = wide + (long) BLOCK * headSize * 4;
+            BlockLoops.transpose(keys, values, headSize);
+        }
         int first = firstVector(block);
         int end = endVector(block);
         if (quantized) {
@@ -164,8 +168,9 @@ final class VectorAttentionTile {
 
     private void addScaledValues(long values, int block, int first, int end, long states) {
         int groups = headSize / KvLayout.GROUP;
+        int before = kv.layout().valuesAreKeys() ? 0 : groups;
         for (int g = 0; g < groups; g++) {
-            long scales = wideScales + (groups + g) * VectorLanes.BYTES;
+            long scales = wideScales + (before + g) * VectorLanes.BYTES;
             for (int m = first; m < end; m++) {
                 BlockLoops.multiply(weight(m), scales, scaled + m * VectorLanes.BYTES);
             }

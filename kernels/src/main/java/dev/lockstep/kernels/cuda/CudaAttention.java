@@ -333,7 +333,8 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
         if (!(plan instanceof CudaAttentionPlan own) || own.owner() != this) {
             throw new IllegalArgumentException("the plan was made by another attention backend");
         }
-        qkv.require("qkv", context.activationType(), own.batch().tokens(), shape.qkvColumns());
+        qkv.require(
+                "qkv", context.activationType(), own.batch().tokens(), shape.qkvColumns(layout));
         return own;
     }
 

@@ -12,7 +12,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /// A paged cache: `[blocks][layers][keys, values][heads][blockSize][headSize]`, so that a block is
-/// one range of memory and a head's keys of a block are another.
+/// one range of memory and a head's keys of a block are another. Values that are the keys are read
+/// from there: they are no elements further.
 final class CudaPagedKv implements PagedKv {
     /// A cache as kernels see it: `KvCache` of `ls_kv.cuh`.
     static final KernelStruct CACHE =
@@ -94,11 +95,12 @@ final class CudaPagedKv implements PagedKv {
     /// Adds this cache to the parameters of a kernel.
     CudaOp put(CudaOp op) {
         long head = (long) layout.blockSize() * layout.headSize();
-        long values = layout.kvHeads() * head;
+        long keys = layout.kvHeads() * head;
+        long layer = layout.rowsPerToken() * keys;
         return op.pointer(memory.pointer())
-                .i64(2L * layout.layers() * values)
-                .i64(2 * values)
-                .i64(values)
+                .i64(layout.layers() * layer)
+                .i64(layer)
+                .i64(layout.valuesAreKeys() ? 0 : keys)
                 .i64(head)
                 .i32(layout.blockSize())
                 .i32(blocks);
@@ -133,7 +135,7 @@ final class CudaPagedKv implements PagedKv {
                 .pointer(copies.pointer())
                 .i32(some.size())
                 .i32(layout.headSize())
-                .launch(layout.layers(), layout.kvHeads(), 2, THREADS);
+                .launch(layout.layers(), layout.kvHeads(), layout.rowsPerToken(), THREADS);
     }
 
     @Override

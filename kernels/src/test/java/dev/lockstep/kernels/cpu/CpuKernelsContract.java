@@ -10,6 +10,7 @@ import dev.lockstep.kernels.ExpertContract;
 import dev.lockstep.kernels.FurtherRowContract;
 import dev.lockstep.kernels.IndexContract;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.LatentCacheContract;
 import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
 import dev.lockstep.kernels.PaddingContract;
@@ -36,6 +37,7 @@ interface CpuKernelsContract
                 WindowContract,
                 ChunkContract,
                 AttentionContract,
+                LatentCacheContract,
                 AheadContract,
                 PaddingContract,
                 StateContract,

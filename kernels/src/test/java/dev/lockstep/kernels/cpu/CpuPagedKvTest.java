@@ -66,6 +66,16 @@ final class CpuPagedKvTest {
     }
 
     @Test
+    void valuesThatAreKeysTakeNoBytes() {
+        for (DType type : new DType[] {DType.F32, DType.F16, DType.FP8, DType.I8}) {
+            var both = new KvLayout(3, 2, 64, type, 16);
+            var keys = new KvLayout(3, 2, 64, type, 16, true);
+            assertEquals(both.bytesPerBlock(), 2 * keys.bytesPerBlock());
+            assertEquals(keys.bytesPerBlock(), 3 * keys.ofOneLayer().bytesPerBlock());
+        }
+    }
+
+    @Test
     void anElementOfQ8TakesEightAndAHalfBits() {
         var layout = new KvLayout(3, 2, 64, DType.I8, 16);
         assertEquals(3 * 2 * 16 * 2 * 64 * 17 / 16, layout.bytesPerBlock());

@@ -40,7 +40,7 @@ final class StoredBlock {
         float[] zeros = {0};
         backend.rotateAndStore(
                 backend.plan(batch),
-                device.floats(TOKENS, shape.qkvColumns(), rows),
+                device.floats(TOKENS, shape.qkvColumns(layout), rows),
                 device.kernels().prepareRotary(new float[][] {ones}, new float[][] {zeros}),
                 device.zeros(DType.I32, 1, TOKENS),
                 kv,

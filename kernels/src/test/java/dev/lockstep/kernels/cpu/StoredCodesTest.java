@@ -25,7 +25,7 @@ class StoredCodesTest {
     @Test
     void anElementIsOffByHalfAStepAtMost() {
         for (float factor : new float[] {1, 1e-3f, 1e-6f, 3e4f}) {
-            float[] rows = TestValues.normal(new Random(3), TOKENS * SHAPE.qkvColumns());
+            float[] rows = TestValues.normal(new Random(3), TOKENS * SHAPE.qkvColumns(LAYOUT));
             for (int i = 0; i < rows.length; i++) {
                 rows[i] *= factor * (i % 7 == 0 ? 20 : 1);
             }
@@ -44,7 +44,7 @@ class StoredCodesTest {
 
     @Test
     void zerosStayZeroAndWhatIsNotFiniteStaysVisible() {
-        float[] rows = new float[TOKENS * SHAPE.qkvColumns()];
+        float[] rows = new float[TOKENS * SHAPE.qkvColumns(LAYOUT)];
         rows[SIZE + 3] = Float.NaN;
         rows[2 * SIZE + 40] = Float.NEGATIVE_INFINITY;
         double[][] stored = read(stored(InstructionSet.VECTOR_API, rows));
@@ -57,7 +57,7 @@ class StoredCodesTest {
     @Test
     void bothKernelsStoreTheSameBytes() {
         for (float factor : new float[] {0, 1, 1e-6f, 1e6f}) {
-            float[] rows = TestValues.normal(new Random(4), TOKENS * SHAPE.qkvColumns());
+            float[] rows = TestValues.normal(new Random(4), TOKENS * SHAPE.qkvColumns(LAYOUT));
             for (int i = 0; i < rows.length; i++) {
                 rows[i] *= factor;
             }
@@ -69,7 +69,7 @@ class StoredCodesTest {
     }
 
     private static double[] token(float[] rows, int t) {
-        double[] token = new double[SHAPE.qkvColumns()];
+        double[] token = new double[SHAPE.qkvColumns(LAYOUT)];
         for (int i = 0; i < token.length; i++) {
             token[i] = rows[t * token.length + i];
         }

@@ -30,7 +30,7 @@ class StoredFp8Test {
             byte[] block = stored(InstructionSet.VECTOR_API, rows);
             for (int t = 0; t < StoredBlock.TOKENS; t++) {
                 for (int d = 0; d < SIZE; d++) {
-                    int row = t * SHAPE.qkvColumns();
+                    int row = t * SHAPE.qkvColumns(LAYOUT);
                     float key = rows[row + SIZE + d] / KEYS;
                     float value = rows[row + 2 * SIZE + d] / VALUES;
                     byte storedKey = block[d * CpuPagedKv.BLOCK + t];
@@ -59,7 +59,8 @@ class StoredFp8Test {
     }
 
     private static float[] rows(float factor) {
-        float[] rows = TestValues.normal(new Random(3), StoredBlock.TOKENS * SHAPE.qkvColumns());
+        float[] rows =
+                TestValues.normal(new Random(3), StoredBlock.TOKENS * SHAPE.qkvColumns(LAYOUT));
         for (int i = 0; i < rows.length; i++) {
             rows[i] *= factor * (i % 7 == 0 ? 20 : 1);
         }

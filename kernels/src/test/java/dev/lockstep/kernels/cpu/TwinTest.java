@@ -12,6 +12,7 @@ import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.FurtherRowContract;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.LinearAttentionHeads;
 import dev.lockstep.kernels.StateContract;
 import dev.lockstep.kernels.Tensor;
@@ -190,6 +191,28 @@ final class TwinTest {
 
     private static void requireSameAttention(int headSize, DType type, int length) {
         requireSame(set -> attention(set, headSize, type, length), headSize + " of " + type);
+    }
+
+    @Test
+    void attentionOverKeysAloneHasTheSameBits() {
+        for (int headSize : new int[] {96, 36}) {
+            var shape = new AttentionShape(new int[6], 1, headSize, 0.3f);
+            for (DType type : DType.values()) {
+                if (type != DType.I32 && (type != DType.I8 || headSize % KvLayout.GROUP == 0)) {
+                    requireSame(set -> keysAlone(set, shape, type), headSize + " of " + type);
+                }
+            }
+        }
+    }
+
+    private static int[] keysAlone(InstructionSet set, AttentionShape shape, DType type) {
+        try (var device = new TestDevice(OpenKernels.of(set, 2))) {
+            var layout = new KvLayout(2, 1, shape.headSize(), type, CpuPagedKv.BLOCK, true);
+            var run = new AttentionRun(device, shape, layout, 5);
+            run.step(new Chunk(0, 0, 140), new Chunk(1, 0, 19));
+            run.step(new Chunk(0, 140, 1), new Chunk(1, 19, 1));
+            return run.outputs(0, 141);
+        }
     }
 
     @Test

@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cuda;
 import dev.lockstep.kernels.AttentionContract;
 import dev.lockstep.kernels.ExpertContract;
 import dev.lockstep.kernels.IndexContract;
+import dev.lockstep.kernels.LatentCacheContract;
 import dev.lockstep.kernels.PaddingContract;
 import dev.lockstep.kernels.WindowContract;
 
@@ -12,6 +13,7 @@ import dev.lockstep.kernels.WindowContract;
 interface CudaAttentionContract
         extends CudaContract,
                 AttentionContract,
+                LatentCacheContract,
                 WindowContract,
                 PaddingContract,
                 IndexContract,

@@ -211,8 +211,9 @@ final class RecordedAttentionTest {
                                     device.ints(1, ROWS, 0, 1, 2, 3),
                                     table));
             int[] all = IntStream.range(0, tokens).map(t -> t % POSITIONS).toArray();
-            float[] values = TestValues.normal(new Random(1), tokens * shape.qkvColumns());
-            Tensor tokensOfAll = device.activations(tokens, shape.qkvColumns(), values);
+            float[] values =
+                    TestValues.normal(new Random(1), tokens * shape.qkvColumns(kv.layout()));
+            Tensor tokensOfAll = device.activations(tokens, shape.qkvColumns(kv.layout()), values);
             backend.rotateAndStore(plan, tokensOfAll, rotary, device.ints(1, tokens, all), kv, 0);
             kernels.synchronize();
         }
@@ -222,7 +223,8 @@ final class RecordedAttentionTest {
             kernels.copyToDevice(MemorySegment.ofArray(computedTokens), computed);
             kernels.copyToDevice(MemorySegment.ofArray(computedTokens), positions);
             kernels.copyToDevice(MemorySegment.ofArray(ofLines), lines);
-            device.write(qkv, TestValues.normal(new Random(seed), ROWS * shape.qkvColumns()));
+            device.write(
+                    qkv, TestValues.normal(new Random(seed), ROWS * shape.qkvColumns(kv.layout())));
         }
 
         /// Lets lines 0 and 3 exchange their blocks.

@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.Optional;
 
 /// Multi-head latent attention (DeepSeek-AI 2024), cut by heads. All heads and all ranks share what
-/// the cache has of a token: the rotated part of the key, then the latent c. It is stored as the
-/// key and once more as the value. Keys and values of a head are `Wk · c` and `Wv · c`; these
+/// the cache has of a token: the rotated part of the key, then the latent c. It is stored once, as
+/// a key whose latent part is the value. Keys and values of a head are `Wk · c` and `Wv · c`; these
 /// matrices are absorbed by the query and by the output:
 ///
 /// ```
@@ -65,12 +65,12 @@ public record LatentAttention(
         ActivationBuffers activations = step.activations();
         int size = config.cachedDim();
         Tensor all = activations.qkv(step.tokens());
-        Tensor rows = all.columns(0, (heads + 2) * size);
+        Tensor rows = all.columns(0, (heads + 1) * size);
         Tensor attended = activations.attended(step.tokens());
         Tensor queries = queries(step, all, attended);
         queryScale.ifPresent(each -> each.apply(queries, step.batch().positions()));
         absorbQueries(queries, rows);
-        storeLatent(step, rows.columns(heads * size, rows.columns()));
+        writeKey(step, rows.columns(heads * size, rows.columns()));
         for (PagedAttention.Rows each : step.attention().get(kvGroup)) {
             each.attend(
                     kvLayer, rows, rotary, step.batch().positions(), Optional.empty(), attended);
@@ -113,14 +113,11 @@ public record LatentAttention(
         }
     }
 
-    /// Writes what the cache keeps of each token as its key, and once more as its value.
-    private void storeLatent(ForwardStep step, Tensor keyAndValue) {
-        int size = config.cachedDim();
-        Tensor own = keyAndValue.columns(0, size);
+    /// Writes what the cache keeps of each token.
+    private void writeKey(ForwardStep step, Tensor own) {
         key.forward(step.x(), own);
-        Tensor latent = own.columns(config.rotaryDim(), size);
+        Tensor latent = own.columns(config.rotaryDim(), config.cachedDim());
         keyNorm.apply(latent, latent);
-        kernels.copy(own, keyAndValue.columns(size, 2 * size));
     }
 
     /// Returns each head's value, in the memory of the queries.

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.KvLayout;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// The cache of latent attention, which holds for each token the rotated part of its key and its
+/// latent vector, once.
+class LatentCacheTest {
+    private static final long RANK = 48;
+    private static final long ROTATED = 16;
+    private static final long PLAIN = 24;
+    private static final long VALUE = 20;
+
+    @TempDir Path folder;
+
+    @ParameterizedTest
+    @CsvSource({"F32, 64", "F16, 32", "BF16, 32", "FP8, 16", "I8, 17"})
+    void theBillIsThatOfOneRowForEachTokenAndLayer(DType type, int sixteenths) throws Exception {
+        write();
+        ModelSource source = ModelSource.open(folder);
+        long expected = TinyModel.LAYERS * (RANK + ROTATED) * sixteenths / 16;
+        for (int ranks = 1; ranks <= 4; ranks++) {
+            for (int rank = 0; rank < ranks; rank++) {
+                assertEquals(expected, source.kvBytesPerToken(source.shard(rank, ranks), type));
+            }
+        }
+        // All ranks hold the same cache.
+        KvCapacity capacity = source.kvCapacity(16, 2 * expected);
+        assertEquals(9 * 16, capacity.maxTokens(10 * 16 * 2 * expected));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "f32, 1", "f32, 3", "f16, 1", "f16, 2", "f16, 3", "f16, 4", "bf16, 2", "fp8, 1", "fp8, 3",
+        "q8, 1", "q8, 2", "q8, 3", "q8, 4"
+    })
+    void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String type, int ranks)
+            throws Exception {
+        write();
+        ModelSource source = ModelSource.open(folder);
+        source.requireLoadable(ranks);
+        int[] ids = new Random(5).ints(100, 0, (int) TinyModel.VOCABULARY).toArray();
+        try (TestGroup group = TestGroup.load(folder, ranks, "f32", type)) {
+            List<KvLayout> layouts = group.model().kvLayouts();
+            assertEquals(
+                    source.kvBytesPerToken(source.shard(0, ranks), layouts.getFirst().type()),
+                    layouts.stream().mapToLong(KvLayout::bytesPerToken).sum());
+            AnyBatch.requireSameBits(group, List.of(new int[] {3, 1, 4}, ids));
+        }
+    }
+
+    /// The recorded logits, moved by the rounding of the cache alone.
+    @ParameterizedTest
+    @CsvSource({"f16, 1, 0.01", "f16, 4, 0.01"})
+    void logitsOfAShorterTypeAreNearTheRecordedOnes(String type, int ranks, float tolerance)
+            throws Exception {
+        Path model = Fixtures.require("models/deepseek-v3");
+        try (TestGroup group = TestGroup.load(model, ranks, "f32", type)) {
+            AnyBatch.requireRecorded(group, FamilyGoldenTest.goldens(model), tolerance);
+        }
+    }
+
+    @Test
+    void rowsWithoutKvHaveTheSameHiddenStates() throws Exception {
+        write();
+        int[] ids = new Random(6).ints(40, 0, (int) TinyModel.VOCABULARY).toArray();
+        try (TestGroup group = TestGroup.load(folder, 2, "f32", "f16")) {
+            assertTrue(group.model().kvLayouts().getFirst().valuesAreKeys());
+            var row = List.of(new TestGroup.Row(ids, 0, TestGroup.blocks(1, ids.length)));
+            float[][] kept = group.hiddenStatesWithKv(row);
+            float[][] none = group.hiddenStates(row);
+            for (int t = 0; t < ids.length; t++) {
+                assertArrayEquals(kept[t], none[t]);
+            }
+        }
+    }
+
+    /// Writes a dense model whose rows q8 can divide into groups.
+    private void write() throws IOException {
+        long heads = TinyModel.HEADS;
+        long hidden = TinyModel.HIDDEN;
+        TinyModel.llama("YoutuForCausalLM")
+                .with("model_type", "\"youtu\"")
+                .with("num_key_value_heads", heads)
+                .with("kv_lora_rank", RANK)
+                .with("qk_nope_head_dim", PLAIN)
+                .with("qk_rope_head_dim", ROTATED)
+                .with("v_head_dim", VALUE)
+                .with("q_lora_rank", "null")
+                .without("self_attn.k_proj.weight")
+                .without("self_attn.v_proj.weight")
+                .everyLayer("self_attn.q_proj.weight", heads * (PLAIN + ROTATED), hidden)
+                .everyLayer("self_attn.kv_a_proj_with_mqa.weight", RANK + ROTATED, hidden)
+                .everyLayer("self_attn.kv_a_layernorm.weight", RANK)
+                .everyLayer("self_attn.kv_b_proj.weight", heads * (PLAIN + VALUE), RANK)
+                .everyLayer("self_attn.o_proj.weight", hidden, heads * VALUE)
+                .write(folder);
+    }
+}
