@@ -24,6 +24,11 @@ public interface Preparation {
     /// Prepares a vector of at least one value, such as the weight of a norm: one row, as F32.
     Tensor prepareVector(float[] values);
 
+    /// Prepares a value for every position that is served.
+    default Tensor preparePositions(float[] values) {
+        return prepareVector(values);
+    }
+
     /// Prepares tables of `[positions][dimensions / 2]`.
     RotaryTable prepareRotary(float[][] cos, float[][] sin);
 

@@ -32,6 +32,7 @@ final class HeaderPreparation implements Preparation {
     private final Map<ShardWeights.Segment, Integer> matrices = new HashMap<>();
     private final List<ShardWeights.Table> tables = new ArrayList<>();
     private long vectorBytes;
+    private long positionBytes;
 
     /// @param decoded whether the file keeps the matrix of this name in another form
     HeaderPreparation(Predicate<String> decoded) {
@@ -40,7 +41,7 @@ final class HeaderPreparation implements Preparation {
 
     /// Returns what was prepared until now.
     ShardWeights counted() {
-        return new ShardWeights(matrices, tables, vectorBytes);
+        return new ShardWeights(matrices, tables, vectorBytes, positionBytes);
     }
 
     private record Nothing(int rows, int columns) implements PackedWeight, EmbeddingTable {
@@ -110,8 +111,15 @@ final class HeaderPreparation implements Preparation {
     }
 
     @Override
+    public Tensor preparePositions(float[] values) {
+        positionBytes += DType.F32.bytes();
+        return new Tensor(NOWHERE, DType.F32, 1, values.length, values.length);
+    }
+
+    @Override
     public RotaryTable prepareRotary(float[][] cos, float[][] sin) {
         int pairs = cos[0].length;
+        positionBytes += 2L * pairs * DType.F32.bytes();
         var table = new Tensor(NOWHERE, DType.F32, cos.length, pairs, pairs);
         return new RotaryTable(table, table, 2 * pairs);
     }

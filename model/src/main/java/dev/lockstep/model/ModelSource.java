@@ -229,8 +229,15 @@ public final class ModelSource {
                         config(), shard.size(), type, maxTokens, logitRows);
     }
 
-    /// Returns the bytes of a rank's weights in the memory of these kernels, counted without their
-    /// bytes: of some quantized matrices a few scales and the order of columns are read.
+    /// Returns the bytes of a rank's tables for each position that is served: those of ropes, and
+    /// factors of queries.
+    public long positionBytes(Shard shard) {
+        return weights(shard).positionBytes();
+    }
+
+    /// Returns the bytes of a rank's weights in the memory of these kernels, without those of
+    /// [#positionBytes], counted without their bytes: of some quantized matrices a few scales and
+    /// the order of columns are read.
     public long weightBytes(Shard shard, Kernels kernels, DType compute) {
         return weights(shard)
                 .bytes(

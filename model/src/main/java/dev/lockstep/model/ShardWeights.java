@@ -13,7 +13,10 @@ import java.util.Map;
 /// @param matrices packed segments, each with the number of times that the family packs it
 /// @param tables embeddings
 /// @param vectorBytes of norms, biases and the like, in F32
-record ShardWeights(Map<Segment, Integer> matrices, List<Table> tables, long vectorBytes) {
+/// @param positionBytes of each position that is served: cosines and sines of every rope, and
+///   factors of queries
+record ShardWeights(
+        Map<Segment, Integer> matrices, List<Table> tables, long vectorBytes, long positionBytes) {
 
     /// Columns of a matrix that stands for all: whole blocks of every type.
     private static final int ESTIMATED_COLUMNS = 4096;
@@ -58,7 +61,7 @@ record ShardWeights(Map<Segment, Integer> matrices, List<Table> tables, long vec
                                     new Segment(type, Math.toIntExact(rows), ESTIMATED_COLUMNS, 0);
                             matrices.put(all, 1);
                         });
-        return new ShardWeights(matrices, List.of(), 0);
+        return new ShardWeights(matrices, List.of(), 0, 0);
     }
 
     /// Returns the bytes of all matrices.
@@ -69,8 +72,9 @@ record ShardWeights(Map<Segment, Integer> matrices, List<Table> tables, long vec
                         .sum();
     }
 
-    /// Returns the bytes of matrices, embeddings and vectors in the memory of a device. An
-    /// embedding that is read in its mapped file takes none, only a row number for each token.
+    /// Returns the bytes of matrices, embeddings and vectors, without those of positions, in the
+    /// memory of a device. An embedding that is read in its mapped file takes none, only a row
+    /// number for each token.
     long bytes(DeviceCapabilities device, SegmentBytes each) {
         long bytes = matrixBytes(each) + vectorBytes;
         for (Table table : tables) {

@@ -97,7 +97,7 @@ public final class Weights {
         return kernels;
     }
 
-    /// Returns the device bytes of all weights packed so far.
+    /// Returns the device bytes of all weights packed so far, and of tables by position.
     public long bytes() {
         return bytes;
     }
@@ -354,7 +354,9 @@ public final class Weights {
         for (int position = 0; position < values.length; position++) {
             values[position] = (float) value.applyAsDouble(position);
         }
-        return vector(values);
+        Tensor all = kernels.preparePositions(values);
+        bytes += all.bytes();
+        return all;
     }
 
     /// Returns a vector of ones: the factors of a norm that has none.
@@ -456,8 +458,11 @@ public final class Weights {
                 rope,
                 each -> {
                     RotaryFrequencies frequencies = RotaryFrequencies.of(each, positions);
-                    return kernels.prepareRotary(
-                            frequencies.cos(positions), frequencies.sin(positions));
+                    RotaryTable table =
+                            kernels.prepareRotary(
+                                    frequencies.cos(positions), frequencies.sin(positions));
+                    bytes += table.cos().bytes() + table.sin().bytes();
+                    return table;
                 });
     }
 

@@ -13,10 +13,13 @@ import java.nio.file.Path;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// The bytes that are counted from headers against those of the loaded model.
 class ShardWeightsTest {
+    private static final int POSITIONS = 64;
+
     /// A model of each kind: gated feed-forwards and others, experts, states, latent attention,
     /// encoders, and quantized matrices that stay packed or are decoded.
     @ParameterizedTest
@@ -30,6 +33,8 @@ class ShardWeightsTest {
                 "references/falcon-h1",
                 "references/gemma4",
                 "references/gguf-gpt2",
+                "references/ministral3",
+                "references/mistral4",
                 "references/gguf-llama-quantized-mixed",
                 "references/gguf-qwen3next",
                 "references/gpt-neox",
@@ -61,18 +66,46 @@ class ShardWeightsTest {
             ComputeTypes types = source.computeTypes("auto", "f32", kernels.capabilities());
             var settings =
                     new LoadSettings(
-                            types.compute(), types.kv(), 16, 64, LoadSettings.Progress.none());
+                            types.compute(),
+                            types.kv(),
+                            16,
+                            POSITIONS,
+                            LoadSettings.Progress.none());
             for (int size = 1; size <= 2; size++) {
                 for (Shard shard : Shard.cut(source.config(), size)) {
                     String rank = "rank %d of %d".formatted(shard.rank(), size);
                     long loaded = source.load(shard, kernels, settings).weightBytes();
-                    assertEquals(loaded, source.weightBytes(shard, kernels, types.compute()), rank);
+                    long tables = POSITIONS * source.positionBytes(shard);
+                    assertEquals(
+                            loaded,
+                            source.weightBytes(shard, kernels, types.compute()) + tables,
+                            rank);
                     // Known before kernels are opened, without the padding of small matrices.
                     long expected =
                             source.expectedWeightBytes(shard, types, kernels.capabilities());
-                    assertEquals((double) loaded, (double) expected, 0.4 * loaded, rank);
+                    assertEquals((double) loaded - tables, (double) expected, 0.4 * loaded, rank);
                 }
             }
+        }
+    }
+
+    /// A cosine and a sine in F32 for each pair of dimensions, once for all layers of equal rope,
+    /// and a factor of the queries where they grow with the position.
+    @ParameterizedTest
+    @CsvSource({
+        "references/llama-f16-sharded, 8, 0", // heads of 16
+        "references/deepseek-v3, 4, 0", // 8 rotated dimensions
+        "references/gemma4, 24, 0", // heads of 16 with a window, of 32 without
+        "references/falcon, 4, 0", // heads of 8
+        "references/ministral3, 8, 1",
+        "references/mistral4, 4, 1",
+        "references/gguf-gpt2, 0, 0"
+    })
+    void layersOfEqualRopeShareATable(String name, int pairs, int factors) throws Exception {
+        ModelSource source = source(name);
+        long bytes = (2L * pairs + factors) * Float.BYTES;
+        for (int ranks = 1; ranks <= 2; ranks++) {
+            assertEquals(bytes, source.positionBytes(source.shard(ranks - 1, ranks)));
         }
     }
 

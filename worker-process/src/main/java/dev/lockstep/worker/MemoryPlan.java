@@ -40,9 +40,22 @@ public record MemoryPlan(
 
     /// The memory that one rank needs.
     ///
+    /// @param positionBytes bytes of tables for each position that is served, such as those of
+    ///   ropes
     /// @param activations bytes of activations by the number of running sequences
     /// @param kvBytesPerToken bytes of KV per token; ranks divide the KV memory in proportion to it
-    public record Rank(long weights, IntToLongFunction activations, long kvBytesPerToken) {
+    public record Rank(
+            long weights, long positionBytes, IntToLongFunction activations, long kvBytesPerToken) {
+
+        /// Creates the needs of a rank without tables.
+        Rank(long weights, IntToLongFunction activations, long kvBytesPerToken) {
+            this(weights, 0, activations, kvBytesPerToken);
+        }
+
+        /// Returns the bytes of weights, and of the tables of so many positions.
+        private long weights(int positions) {
+            return weights + positionBytes * positions;
+        }
 
         /// Computes the needs of a rank from the model.
         ///
@@ -51,6 +64,7 @@ public record MemoryPlan(
                 ModelSource source, Shard shard, long weights, ComputeTypes types, int maxTokens) {
             return new Rank(
                     weights,
+                    source.positionBytes(shard),
                     sequences ->
                             source.activationBytes(
                                     shard, types, WorkerConfig.BLOCK_SIZE, maxTokens, sequences),
@@ -93,6 +107,7 @@ public record MemoryPlan(
             var largest =
                     new Rank(
                             weights,
+                            ranks.stream().mapToLong(Rank::positionBytes).max().orElseThrow(),
                             sequences ->
                                     ranks.stream()
                                             .mapToLong(
@@ -109,8 +124,8 @@ public record MemoryPlan(
                     states);
         }
 
-        private long weights() {
-            return ranks.stream().mapToLong(Rank::weights).sum();
+        private long weights(int positions) {
+            return ranks.stream().mapToLong(rank -> rank.weights(positions)).sum();
         }
 
         private long activations(int sequences) {
@@ -169,29 +184,24 @@ public record MemoryPlan(
     private static MemoryPlan of(Needs needs, Asked asked, Room memory) {
         long available = memory.bytes();
         int sequences = sequences(needs, asked, available);
-        long room = available - needs.weights() - needs.activations(sequences);
-        int length = asked.maxModelLen().orElse(needs.context());
-        long kv =
-                asked.kvMemory()
-                        .orElseGet(
-                                () ->
-                                        memory.onGpus()
-                                                ? Math.max(0, room)
-                                                : defaultKv(
-                                                        needs, asked, sequences, room, available));
+        int wanted = asked.maxModelLen().orElse(needs.context());
+        int positions = positions(needs, asked, memory, sequences);
+        long room = room(needs, memory, positions, sequences);
+        long kv = kv(needs, asked, memory, sequences, room);
         if (room < 0 || kv > room || (asked.kvMemory().isEmpty() && kv < minKv(needs, asked))) {
-            throw tooMuch(needs, asked, memory, sequences);
+            throw tooMuch(needs, asked, memory, positions, sequences);
         }
         int holds = needs.kv().maxTokens(kv);
-        if (holds < (asked.maxModelLen().isPresent() ? length : Math.min(2, length))) {
+        if (holds < (asked.maxModelLen().isPresent() ? wanted : Math.min(2, wanted))) {
             throw tooLittleKv(needs, kv, holds, Math.max(2, asked.maxModelLen().orElse(2)));
         }
         List<String> lowered = new ArrayList<>();
-        if (holds < length) {
+        int length = Math.min(positions, holds);
+        if (length < wanted) {
+            String limit =
+                    holds < wanted ? mebibytes(kv) + " of KV memory" : "the memory for rope tables";
             lowered.add(
-                    "--max-model-len %,d to %,d: limited by %s of KV memory"
-                            .formatted(length, holds, mebibytes(kv)));
-            length = holds;
+                    "--max-model-len %,d to %,d: limited by %s".formatted(wanted, length, limit));
         }
         int running =
                 asked.maxNumSeqs()
@@ -212,7 +222,8 @@ public record MemoryPlan(
                                             : "limited by the memory for "
                                                     + needs.activationsByName()));
         }
-        return new MemoryPlan(bills(needs, running, kv), needs.kv(), length, running, lowered);
+        return new MemoryPlan(
+                bills(needs, length, running, kv), needs.kv(), length, running, lowered);
     }
 
     /// Returns the KV memory of all ranks.
@@ -220,11 +231,45 @@ public record MemoryPlan(
         return ranks.stream().mapToLong(MemoryBill::kv).sum();
     }
 
+    /// Returns the bytes that weights, the tables of so many positions, and activations leave.
+    private static long room(Needs needs, Room memory, int positions, int sequences) {
+        return memory.bytes() - needs.weights(positions) - needs.activations(sequences);
+    }
+
+    private static long kv(Needs needs, Asked asked, Room memory, int sequences, long room) {
+        return asked.kvMemory()
+                .orElseGet(
+                        () ->
+                                memory.onGpus()
+                                        ? Math.max(0, room)
+                                        : defaultKv(needs, asked, sequences, room, memory.bytes()));
+    }
+
+    /// Returns for how many positions there are tables: the requested length; without one, the
+    /// longest that has room for both its tables and its KV memory.
+    private static int positions(Needs needs, Asked asked, Room memory, int sequences) {
+        int low = leastLength(needs, asked);
+        int high = asked.maxModelLen().orElse(needs.context());
+        while (low < high) {
+            int middle = high - (high - low) / 2;
+            long room = room(needs, memory, middle, sequences);
+            long kv = kv(needs, asked, memory, sequences, room);
+            if (kv <= room && needs.kv().maxTokens(kv) >= middle) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        return low;
+    }
+
     /// Returns the requested number of sequences; without one, halves the default until the
     /// smallest useful KV memory fits too.
     private static int sequences(Needs needs, Asked asked, long available) {
         int sequences = asked.maxNumSeqs().orElse(DEFAULT_SEQUENCES);
-        long others = needs.weights() + asked.kvMemory().orElse(minKv(needs, asked));
+        long others =
+                needs.weights(leastLength(needs, asked))
+                        + asked.kvMemory().orElse(minKv(needs, asked));
         while (asked.maxNumSeqs().isEmpty()
                 && sequences > 1
                 && others + needs.activations(sequences) > available) {
@@ -235,8 +280,12 @@ public record MemoryPlan(
 
     /// Returns the smallest useful KV memory.
     private static long minKv(Needs needs, Asked asked) {
-        int length = Math.min(needs.context(), USEFUL_LENGTH);
-        return needs.kv().bytesFor(asked.maxModelLen().orElse(length));
+        return needs.kv().bytesFor(leastLength(needs, asked));
+    }
+
+    /// Returns the requested length; without one, the smallest useful one.
+    private static int leastLength(Needs needs, Asked asked) {
+        return asked.maxModelLen().orElse(Math.min(needs.context(), USEFUL_LENGTH));
     }
 
     /// Returns the default KV memory: the need of all sequences, at most half of the free memory,
@@ -251,12 +300,12 @@ public record MemoryPlan(
                 Math.min(needs.kvFor(sequences, length), max), Math.max(0, Math.min(half, room)));
     }
 
-    private static List<MemoryBill> bills(Needs needs, int sequences, long kv) {
+    private static List<MemoryBill> bills(Needs needs, int length, int sequences, long kv) {
         List<MemoryBill> bills = new ArrayList<>();
         for (Rank rank : needs.ranks()) {
             bills.add(
                     new MemoryBill(
-                            rank.weights(),
+                            rank.weights(length),
                             kv / needs.kv().bytesPerToken() * rank.kvBytesPerToken(),
                             rank.activations().applyAsLong(sequences)));
         }
@@ -276,12 +325,12 @@ public record MemoryPlan(
     }
 
     private static TooLittleMemoryException tooMuch(
-            Needs needs, Asked asked, Room memory, int sequences) {
+            Needs needs, Asked asked, Room memory, int positions, int sequences) {
         long kv = asked.kvMemory().orElse(minKv(needs, asked));
         String numbers =
                 "weights take %s, %s of %d sequences %s, KV memory %s %s; %s %s"
                         .formatted(
-                                mebibytes(needs.weights()),
+                                mebibytes(needs.weights(positions)),
                                 needs.activationsByName(),
                                 sequences,
                                 mebibytes(needs.activations(sequences)),
@@ -303,7 +352,7 @@ public record MemoryPlan(
         long fittingKv = Math.min(asked.kvMemory().orElse(Long.MAX_VALUE), fits.kvBytes());
         int length =
                 Math.min(
-                        asked.maxModelLen().orElse(needs.context()),
+                        Math.min(asked.maxModelLen().orElse(needs.context()), fits.maxModelLen()),
                         needs.kv().maxTokens(fittingKv));
         return new TooLittleMemoryException(
                 "%s: --max-model-len=%d --max-num-seqs=%d%s would fit"

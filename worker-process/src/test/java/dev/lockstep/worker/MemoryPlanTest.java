@@ -259,6 +259,59 @@ class MemoryPlanTest {
     }
 
     @Test
+    void tablesOfRopesAreCountedForTheLengthThatIsServed() {
+        long table = 512;
+        MemoryPlan.Needs needs = withTables(table);
+        MemoryPlan plan = MemoryPlan.of(needs, asked(0, 0, 0), 100 * GIB);
+        assertEquals(
+                new MemoryBill(GIB + CONTEXT * table, 2 * GIB, 64 * MIB), plan.ranks().getFirst());
+        MemoryPlan shorter = MemoryPlan.of(needs, asked(100, 3, 0), 100 * GIB);
+        assertEquals(GIB + 100 * table, shorter.ranks().getFirst().weights());
+        MemoryPlan gpu = MemoryPlan.ofGpus(needs, asked(0, 0, 0), 100 * GIB);
+        assertEquals(95 * GIB - GIB - 64 * MIB - CONTEXT * table, gpu.kvBytes());
+        // What the tables of 672 positions take is no whole block.
+        MemoryPlan little = MemoryPlan.of(needs, asked(0, 0, 0), GIB + 60 * MIB);
+        assertEquals(16, little.maxNumSeqs());
+        assertEquals(672, little.maxModelLen());
+        assertEquals(GIB + 672 * table, little.ranks().getFirst().weights());
+    }
+
+    @Test
+    void aLengthHasRoomForItsTablesAndItsKvMemory() {
+        MemoryPlan.Needs needs = withTables(TOKEN);
+        long available = GIB + 300 * MIB;
+        MemoryPlan plan = MemoryPlan.of(needs, asked(0, 0, 0), available);
+        // 300 MiB are 64 of activations, 117 of tables, 118 blocks of 1 MiB with the null block.
+        assertEquals(117 * 16, plan.maxModelLen());
+        assertTrue(plan.ranks().getFirst().total() <= available);
+        String refusal =
+                assertThrows(
+                                TooLittleMemoryException.class,
+                                () -> MemoryPlan.of(needs, asked(8192, 0, 0), available))
+                        .toString();
+        assertTrue(refusal.contains("weights take 1,536 MiB"), refusal);
+        assertEquals(117 * 16, suggested(refusal, "max-model-len"));
+        assertEquals(
+                117 * 16, MemoryPlan.of(needs, asked(117 * 16, 0, 0), available).maxModelLen());
+        MemoryPlan given =
+                MemoryPlan.of(needs, asked(0, 64, 513 * MIB), GIB + (64 + 513 + 256) * MIB);
+        assertEquals(
+                List.of("--max-model-len 8,192 to 4,096: limited by the memory for rope tables"),
+                given.lowered());
+    }
+
+    private static MemoryPlan.Needs withTables(long positionBytes) {
+        MemoryPlan.Needs plain = needs(GIB);
+        MemoryPlan.Rank rank = plain.ranks().getFirst();
+        return new MemoryPlan.Needs(
+                CONTEXT,
+                List.of(
+                        new MemoryPlan.Rank(
+                                GIB, positionBytes, rank.activations(), rank.kvBytesPerToken())),
+                plain.kv());
+    }
+
+    @Test
     void theLargestLimitsDoNotOverflow() {
         assertEquals(2 * GIB, plan(GIB, asked(0, 65536, 0), 1L << 42).kvBytes());
     }
