@@ -117,6 +117,19 @@ def cross_encoder(root, name, kind, config):
     print(name, [each["score"] for each in golden])
 
 
+def gguf_cross_encoder(root, source, architecture, base):
+    """A GGUF file names no function of the score, so it is the sigmoid of what was recorded for the folder."""
+    name = f"gguf-{source}-ranking"
+    gguf_case(root, source, architecture, None, name, {f"{base}.": "", "classifier.weight": "classifier.out_proj.weight",
+                                                       "classifier.bias": "classifier.out_proj.bias"})
+    path = root / name / "golden.json"
+    if not CASES or name in CASES:
+        golden = json.loads(path.read_text())
+        for each in golden:
+            each["score"] = torch.sigmoid(torch.tensor(each["score"], dtype=torch.float64)).item()
+        path.write_text(json.dumps(golden) + "\n")
+
+
 def cross_encoders(root):
     cross_encoder(root, "bert", "BertForSequenceClassification", BERT)
     cross_encoder(root, "distilbert", "DistilBertForSequenceClassification", DISTILLED)
@@ -128,6 +141,9 @@ def cross_encoders(root):
     cross_encoder(root, "modernbert", "ModernBertForSequenceClassification", dict(MODERN, classifier_pooling="cls"))
     cross_encoder(root, "modernbert-mean", "ModernBertForSequenceClassification",
                   dict(MODERN, classifier_pooling="mean", classifier_bias=True, norm_bias=True, classifier_activation="tanh"))
+    gguf_cross_encoder(root, "xlm-roberta", "bert", "roberta")
+    gguf_cross_encoder(root, "distilbert", "bert", "distilbert")
+    gguf_cross_encoder(root, "modernbert", "modern-bert", "model")
 
 
 def reload(model, folder):
@@ -135,16 +151,17 @@ def reload(model, folder):
     return states(read)
 
 
-def gguf_case(root, source, architecture, pooling):
+def gguf_case(root, source, architecture, pooling, name=None, renamed={}):
     """Writes the model of a case as the conversion of llama.cpp does, with F16 matrices, beside what was recorded for it."""
-    name = "gguf-" + source
+    name = name or "gguf-" + source
     if CASES and name not in CASES:
         return
     folder = root / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for file in ("golden.json", "golden-logits.safetensors"):
-        shutil.copy(root / source / file, folder / file)
+        if (root / source / file).exists():
+            shutil.copy(root / source / file, folder / file)
     config = transformers.AutoConfig.from_pretrained(root / source)
     # The configuration class of EmbeddingGemma halves its window.
     stated = json.loads((root / source / "config.json").read_text())
@@ -156,7 +173,8 @@ def gguf_case(root, source, architecture, pooling):
     writer.add_feed_forward_length(getattr(config, "intermediate_size", None) or config.hidden_dim)
     writer.add_head_count(config.num_attention_heads)
     writer.add_causal_attention(False)
-    writer.add_pooling_type(pooling)
+    if pooling is not None:
+        writer.add_pooling_type(pooling)
     if architecture == "gemma-embedding":
         writer.add_head_count_kv(config.num_key_value_heads)
         writer.add_layer_norm_rms_eps(config.rms_norm_eps)
@@ -186,11 +204,16 @@ def gguf_case(root, source, architecture, pooling):
             values = values[padding:]
         if architecture == "gemma-embedding" and own.endswith("norm.weight"):
             values = values + 1
+        for before, after in renamed.items():
+            own = after + own.removeprefix(before) if own.startswith(before) else own
         stored = names.get_name(own, try_suffixes=(".weight", ".bias"))
         assert stored, own
         plain = values.ndim == 1 or stored in ("token_types.weight", "position_embd.weight")
         kind = gguf.GGMLQuantizationType.F32 if plain else gguf.GGMLQuantizationType.F16
         writer.add_tensor(stored, gguf.quants.quantize(np.ascontiguousarray(values), kind), raw_dtype=kind)
+    if "classifier_pooling" in stated:
+        pooling_type = dict(cls=gguf.PoolingType.CLS, mean=gguf.PoolingType.MEAN)[stated["classifier_pooling"]]
+        writer.add_uint32(f"{architecture}.classifier.pooling_type", pooling_type)
     writer.write_header_to_file(folder / "model.gguf")
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -107,7 +107,7 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
 
     /// Returns whether the model ends in scores of a whole text instead of logits.
     public final boolean isClassifier() {
-        return architecture().endsWith("ForSequenceClassification");
+        return architecture().endsWith("ForSequenceClassification") || GgufScore.isIn(this);
     }
 
     /// Returns whether the model computes logits: by a head of its own, or by its embedding.

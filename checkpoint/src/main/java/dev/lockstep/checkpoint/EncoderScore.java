@@ -47,7 +47,7 @@ record EncoderScore(Checkpoint checkpoint, JsonObject config, SentenceDense.Acti
                 ScoreHead.row(checkpoint, name + ".weight"),
                 vector(name + ".bias", 1)[0],
                 activation,
-                false,
+                new PairForm.TokenizerRule(),
                 hasTokenTypes());
     }
 

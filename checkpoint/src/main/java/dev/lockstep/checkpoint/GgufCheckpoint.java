@@ -7,6 +7,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -58,10 +60,23 @@ final class GgufCheckpoint extends Checkpoint {
     }
 
     @Override
+    public boolean isBaseModel() {
+        return isClassifier();
+    }
+
+    @Override
     public SentenceModel sentenceModel() {
         GgufMetadata metadata = metadata();
         String key = architecture() + "." + GgufPooling.KEY;
         int number = metadata.size(key).orElse(0);
+        if (number == GgufScore.RANK || GgufScore.isIn(this)) {
+            return new SentenceModel(
+                    new GgufScore(this, new ArchitectureKeys(metadata, architecture())).read(),
+                    Map.of(),
+                    Optional.empty(),
+                    OptionalInt.empty(),
+                    false);
+        }
         if (number == 0) {
             return SentenceModel.NONE;
         }

@@ -3,6 +3,7 @@ package dev.lockstep.checkpoint;
 
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.Stream;
 
 /// A reader of the weights that follow pooling: those of a score of a query and a document, and
 /// those of linear layers.
@@ -13,14 +14,14 @@ final class ScoreHead {
 
     /// Returns the one linear layer of a `…ForSequenceClassification`.
     static SentenceModel.Score ofClassifier(
-            Checkpoint checkpoint, SentenceDense.Activation activation, boolean chat) {
-        return ofDecoder(row(checkpoint, SCORE), activation, chat);
+            Checkpoint checkpoint, SentenceDense.Activation activation, PairForm form) {
+        return ofDecoder(row(checkpoint, SCORE), activation, form);
     }
 
     private static SentenceModel.Score ofDecoder(
-            float[] weight, SentenceDense.Activation activation, boolean chat) {
+            float[] weight, SentenceDense.Activation activation, PairForm form) {
         return new SentenceModel.Score(
-                SentencePooling.LAST, Optional.empty(), weight, 0, activation, chat, false);
+                SentencePooling.LAST, Optional.empty(), weight, 0, activation, form, false);
     }
 
     /// Returns the weights of a single score.
@@ -55,16 +56,20 @@ final class ScoreHead {
                                     rows,
                                     columns));
         }
-        requirePlain(checkpoint, name, values);
-        return values.floats(0, rows * columns);
+        return values(checkpoint, values);
     }
 
-    private static void requirePlain(Checkpoint checkpoint, String name, WeightMatrix values) {
-        if (values.decoder().isPresent() || values.type().isQuantized()) {
-            throw new CheckpointException(
-                    "%s: tensor %s is quantized, what follows pooling must be F32, F16 or BF16"
-                            .formatted(checkpoint.path(), name));
+    /// Returns the values of a matrix that is plain, or of the type that GGUF files have for all.
+    static float[] values(Checkpoint checkpoint, WeightMatrix matrix) {
+        if (matrix.decoder().isEmpty() && matrix.type() == TensorType.Q8_0) {
+            return Q8Values.of(matrix);
         }
+        if (matrix.decoder().isPresent() || matrix.type().isQuantized()) {
+            throw new CheckpointException(
+                    "%s: tensor %s is quantized, what follows pooling must be F32, F16, BF16 or Q8_0"
+                            .formatted(checkpoint.path(), matrix.name()));
+        }
+        return matrix.floats(0, matrix.rows() * matrix.columns());
     }
 
     /// Returns the score of a `LogitScore` module: the logit of one token, or by how much it
@@ -73,15 +78,24 @@ final class ScoreHead {
             JsonObject config,
             Checkpoint checkpoint,
             SentenceDense.Activation activation,
-            boolean chat) {
+            PairForm form) {
         OptionalInt trueId = id(config, "true_token_id", checkpoint);
-        return ofDecoder(
-                weight(
-                        checkpoint,
-                        trueId.orElseThrow(() -> config.missing("true_token_id")),
-                        id(config, "false_token_id", checkpoint)),
+        return ofTokens(
+                checkpoint,
+                trueId.orElseThrow(() -> config.missing("true_token_id")),
+                id(config, "false_token_id", checkpoint),
                 activation,
-                chat);
+                form);
+    }
+
+    /// Returns the score of the logit of one token, or by how much it exceeds that of another.
+    static SentenceModel.Score ofTokens(
+            Checkpoint checkpoint,
+            int trueId,
+            OptionalInt falseId,
+            SentenceDense.Activation activation,
+            PairForm form) {
+        return ofDecoder(weight(checkpoint, trueId, falseId), activation, form);
     }
 
     private static OptionalInt id(JsonObject config, String key, Checkpoint checkpoint) {
@@ -95,7 +109,7 @@ final class ScoreHead {
 
     private static float[] weight(Checkpoint checkpoint, int trueId, OptionalInt falseId) {
         DecoderDetails details = checkpoint.config().details();
-        if (!checkpoint.hasOutputHead() || details.logitCap().isPresent()) {
+        if (headName(checkpoint).isEmpty() || details.logitCap().isPresent()) {
             throw new CheckpointException(
                     "%s: scores by the logits of tokens need an output head, and logits without a cap"
                             .formatted(checkpoint.path()));
@@ -113,13 +127,19 @@ final class ScoreHead {
         return weight;
     }
 
+    /// Returns the tensor of the logits, which a classifier that is made of tokens has too.
+    private static Optional<String> headName(Checkpoint checkpoint) {
+        boolean decodes = checkpoint.config().details().encoder().isEmpty();
+        return Stream.of(
+                        "lm_head.weight",
+                        checkpoint.config().tiedEmbeddings() ? "model.embed_tokens.weight" : "")
+                .filter(name -> decodes && checkpoint.has(name))
+                .findFirst();
+    }
+
     private static float[] tokenRow(Checkpoint checkpoint, int id) {
-        ModelConfig config = checkpoint.config();
-        String name =
-                checkpoint.has("lm_head.weight") ? "lm_head.weight" : "model.embed_tokens.weight";
+        String name = headName(checkpoint).orElseThrow();
         WeightMatrix head = checkpoint.tensor(name);
-        requirePlain(checkpoint, name, head);
-        int hidden = config.hiddenSize();
-        return head.part(id, 1).floats(0, hidden);
+        return values(checkpoint, head.part(id, 1));
     }
 }

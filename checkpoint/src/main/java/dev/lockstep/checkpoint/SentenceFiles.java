@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.regex.Pattern;
 
 /// A reader of a folder's sentence-transformers files.
 final class SentenceFiles {
+    /// What a chat template has that tells the messages of a query and a document apart.
+    private static final Pattern PAIRED =
+            Pattern.compile("(?s)(['\"])query\\1.*(['\"])document\\2");
+
     private final Path folder;
     private final Checkpoint checkpoint;
     private final Optional<JsonObject> settings;
@@ -27,6 +34,16 @@ final class SentenceFiles {
     /// @throws CheckpointException naming what is not supported
     static SentenceModel read(Path folder, Checkpoint checkpoint) {
         var files = new SentenceFiles(folder, checkpoint);
+        Path described = folder.resolve(RerankerFile.NAME);
+        if (Files.exists(described)) {
+            return RerankerFile.read(described).of(checkpoint, files.activation());
+        }
+        Optional<JsonObject> tokens =
+                JsonObject.readIfPresent(files.configFile())
+                        .filter(each -> each.has(RerankerFile.TOKENS));
+        if (tokens.isPresent()) {
+            return files.scoredBy(tokens.get());
+        }
         Optional<SentenceModules> modules = SentenceModules.of(folder);
         if (checkpoint.isClassifier()) {
             if (modules.isPresent() && !modules.get().isTransformerAlone()) {
@@ -43,7 +60,7 @@ final class SentenceFiles {
     private SentenceModel.Score classifier() {
         return checkpoint.config().details().encoder().isPresent()
                 ? new EncoderScore(checkpoint, JsonObject.read(configFile()), activation()).read()
-                : ScoreHead.ofClassifier(checkpoint, activation(), readsChats());
+                : ScoreHead.ofClassifier(checkpoint, activation(), form());
     }
 
     private Path configFile() {
@@ -58,7 +75,7 @@ final class SentenceFiles {
         }
         Optional<JsonObject> scored = modules.tokenScore();
         if (scored.isPresent()) {
-            return model(ScoreHead.ofTokens(scored.get(), checkpoint, activation(), readsChats()));
+            return model(ScoreHead.ofTokens(scored.get(), checkpoint, activation(), form()));
         }
         if (readsChats()) {
             throw transformer
@@ -66,6 +83,33 @@ final class SentenceFiles {
                     .wrong("modality_config.message", "given", "text alone: no vectors of chats");
         }
         return model(modules.vectors(checkpoint.config().hiddenSize(), similarity()));
+    }
+
+    /// Returns the model of a configuration that names the tokens whose logits are the score, as
+    /// vLLM's overrides do.
+    private SentenceModel scoredBy(JsonObject config) {
+        if (config.flag("is_original_qwen3_reranker").orElse(false)) {
+            return RerankerFile.QWEN3.of(checkpoint, activation());
+        }
+        List<String> tokens = RerankerFile.tokens(config);
+        String method = tokens.size() == 2 ? "from_2_way_softmax" : "no_post_processing";
+        String given = config.text("method").orElse(method);
+        if (!given.equals(method)) {
+            throw config.wrong("method", given, method + " for " + tokens);
+        }
+        return model(
+                RerankerFile.score(
+                        checkpoint, config.file().toString(), tokens, activation(), form()));
+    }
+
+    private PairForm form() {
+        return readsChats() || PAIRED.matcher(chatTemplate()).find()
+                ? new PairForm.Chat()
+                : new PairForm.TokenizerRule();
+    }
+
+    private String chatTemplate() {
+        return checkpoint.tokenizer().chatTemplate().map(TokenizerSource.Template::text).orElse("");
     }
 
     /// Whether the transformer reads conversations; files before there was the key: texts.

@@ -73,8 +73,7 @@ public record SentenceModel(
     /// @param weight the last product is that with this vector
     /// @param bias added to it
     /// @param activation of the score
-    /// @param chat whether the chat template joins the two, as messages of roles `query` and
-    ///   `document`; otherwise the tokenizer's rule for pairs does
+    /// @param form how the two become a prompt
     /// @param tokenTypes whether the tokens of the document have token type 1
     public record Score(
             SentencePooling pooling,
@@ -82,7 +81,7 @@ public record SentenceModel(
             float[] weight,
             float bias,
             SentenceDense.Activation activation,
-            boolean chat,
+            PairForm form,
             boolean tokenTypes)
             implements Output {
         public double of(float[] pooled) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -8,6 +9,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeSet;
 
 /// The tokenizer and chat template of a model.
@@ -48,6 +50,9 @@ public sealed interface TokenizerSource {
             }
         }
     }
+
+    /// Returns the id of a token as the tokenizer's files write it.
+    OptionalInt idOf(String piece);
 
     /// Returns a hex digest of everything that decides which ids a text becomes: equal for equal
     /// tokenizers, for any weights.
@@ -111,6 +116,22 @@ public sealed interface TokenizerSource {
             return Optional.empty();
         }
 
+        /// Finds added tokens and those of a vocabulary by name, which all models but Unigram have.
+        @Override
+        public OptionalInt idOf(String piece) {
+            Optional<JsonNode> file = tokenizerJson().map(each -> JsonObject.read(each).node());
+            if (file.isEmpty()) {
+                return OptionalInt.empty();
+            }
+            for (JsonNode added : file.get().path("added_tokens")) {
+                if (added.path("content").asText().equals(piece) && added.path("id").isInt()) {
+                    return OptionalInt.of(added.path("id").intValue());
+                }
+            }
+            JsonNode id = file.get().path("model").path("vocab").path(piece);
+            return id.isInt() ? OptionalInt.of(id.intValue()) : OptionalInt.empty();
+        }
+
         @Override
         public String digest() {
             var digest = new ModelDigest("tokenizer");
@@ -143,6 +164,12 @@ public sealed interface TokenizerSource {
         public Optional<Template> chatTemplate() {
             return metadata.text(TEMPLATE)
                     .map(text -> new Template(metadata.path() + ": " + TEMPLATE, text));
+        }
+
+        @Override
+        public OptionalInt idOf(String piece) {
+            int id = metadata.texts("tokenizer.ggml.tokens").orElse(List.of()).indexOf(piece);
+            return id < 0 ? OptionalInt.empty() : OptionalInt.of(id);
         }
 
         @Override

@@ -82,10 +82,54 @@ class GgufArchitecturesTest {
     @Test
     void quantizedLinearLayersAfterPoolingAreRefused() throws IOException {
         Checkpoint checkpoint =
-                open(bert().number("bert.pooling_type", 1).tensor("dense_2.weight", 8, 64, 96));
+                open(bert().number("bert.pooling_type", 1).tensor("dense_2.weight", 2, 64, 96));
         Refused.naming(
                 checkpoint::sentenceModel,
-                "tensor dense_2.weight is quantized, what follows pooling must be F32, F16 or BF16");
+                "tensor dense_2.weight is quantized, what follows pooling must be F32, F16, BF16 or Q8_0");
+    }
+
+    @Test
+    void aHeadWithoutThePoolerOfBertIsRefused() throws IOException {
+        Checkpoint checkpoint =
+                open(bert().tensor("cls.output.weight", 0, 64, 1).tensor("cls.output.bias", 0, 1));
+        Refused.naming(
+                checkpoint::sentenceModel, "tensor cls.weight is missing", "the pooler of BERT");
+    }
+
+    private static GgufBytes reranker(String... labels) {
+        return GgufBytes.llama()
+                .number("llama.pooling_type", 4)
+                .texts("llama.classifier.output_labels", List.of(labels));
+    }
+
+    @Test
+    void aDecoderRanksByTheRowsOfYesAndNo() throws IOException {
+        GgufBytes bytes =
+                reranker("yes", "no")
+                        .text("tokenizer.chat_template.rerank", "{query} or {document}")
+                        .llamaTensors()
+                        .tensor("cls.output.weight", 8, 64, 2);
+        Checkpoint checkpoint = open(bytes);
+        var score = (SentenceModel.Score) checkpoint.sentenceModel().output();
+        assertEquals(SentencePooling.LAST, score.pooling());
+        assertEquals(new PairForm.Template("{query} or {document}"), score.form());
+        assertEquals(64, score.weight().length);
+        assertFalse(checkpoint.hasOutputHead());
+        Refused.naming(
+                open(
+                                reranker("LABEL_0", "LABEL_1")
+                                        .llamaTensors()
+                                        .tensor("cls.output.weight", 0, 64, 2))
+                        ::sentenceModel,
+                "cls.output.weight is [2, 64] with the labels [LABEL_0, LABEL_1]");
+        Refused.naming(
+                open(
+                                reranker("yes", "no")
+                                        .text("tokenizer.chat_template.rerank", "{query}")
+                                        .llamaTensors()
+                                        .tensor("cls.output.weight", 0, 64, 2))
+                        ::sentenceModel,
+                "tokenizer.chat_template.rerank is {query}");
     }
 
     private static GgufBytes bert() {

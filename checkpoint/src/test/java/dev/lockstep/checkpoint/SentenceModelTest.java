@@ -152,11 +152,81 @@ final class SentenceModelTest {
         state[1] = 1;
         double logit = (double) head[5 * 64 + 1] - head[9 * 64 + 1];
         assertEquals(1 / (1 + Math.exp(-logit)), score.of(state), 1e-6);
-        assertFalse(score.chat());
+        assertEquals(new PairForm.TokenizerRule(), score.form());
         write("1_LogitScore/config.json", "{'true_token_id':512}");
         assertRefused("true_token_id is 512", "below 512");
         write("1_LogitScore/config.json", "{'false_token_id':1}");
         assertRefused("true_token_id is missing");
+    }
+
+    private static float[] one(int component) {
+        float[] state = new float[64];
+        state[component] = 1;
+        return state;
+    }
+
+    private SentenceModel.Score score() {
+        return assertInstanceOf(SentenceModel.Score.class, read().output());
+    }
+
+    /// Asserts that the score is the probability of a token against another.
+    private void assertScores(String token, String other) {
+        Checkpoint checkpoint = Checkpoint.open(folder);
+        float[] head = checkpoint.tensor("lm_head.weight").floats(0, 512 * 64);
+        int first = checkpoint.tokenizer().idOf(token).getAsInt();
+        int second = checkpoint.tokenizer().idOf(other).getAsInt();
+        double logit = (double) head[first * 64 + 7] - head[second * 64 + 7];
+        assertEquals(1 / (1 + Math.exp(-logit)), score().of(one(7)), 1e-6);
+    }
+
+    @Test
+    void aFileBesideTheModelNamesTokensTemplateAndInstruction() throws IOException {
+        String tokens = "'classifier_from_token':['a','b']";
+        write(
+                "reranker.json",
+                "{" + tokens + ",'template':'{instruction}|{query}|{document}','instruction':'i'}");
+        assertScores("b", "a");
+        assertEquals(Map.of("instruction", "i"), read().prompts());
+        assertEquals(Optional.of("instruction"), read().defaultPrompt());
+        var form = assertInstanceOf(PairForm.Template.class, score().form());
+        assertEquals("i|{document}$1|d", form.of("i", "{document}$1", "d"));
+        assertTrue(form.hasInstruction());
+        write("reranker.json", "{" + tokens + ",'template':'{query}'}");
+        assertRefused("template is {query}", "{query} and {document}");
+        write("reranker.json", "{" + tokens + "}");
+        assertRefused("template is missing");
+        write("reranker.json", "{'template':'{query}{document}'}");
+        assertRefused("classifier_from_token is []");
+        write("reranker.json", "{'classifier_from_token':['å?'],'template':'{query}{document}'}");
+        assertRefused("classifier_from_token is å?", "no token of the tokenizer");
+    }
+
+    @Test
+    void aConfigurationNamesTheTokensOfAClassifier() throws IOException {
+        String config = Files.readString(folder.resolve("config.json")).strip();
+        String keys = config.substring(0, config.length() - 1);
+        write("config.json", keys + ",'classifier_from_token':['a','b']}");
+        assertScores("b", "a");
+        assertEquals(new PairForm.TokenizerRule(), score().form());
+        Files.writeString(
+                folder.resolve("chat_template.jinja"),
+                "{{ messages | selectattr('role', 'eq', 'query') }} {{ messages | selectattr('role', 'eq', \"document\") }}");
+        assertEquals(new PairForm.Chat(), score().form());
+        write(
+                "config.json",
+                keys + ",'classifier_from_token':['b'],'method':'no_post_processing'}");
+        Checkpoint checkpoint = Checkpoint.open(folder);
+        int id = checkpoint.tokenizer().idOf("b").getAsInt();
+        float row = checkpoint.tensor("lm_head.weight").part(id, 1).floats(7, 1)[0];
+        assertEquals(1 / (1 + Math.exp(-row)), score().of(one(7)), 1e-6);
+        write(
+                "config.json",
+                keys + ",'classifier_from_token':['b'],'method':'from_2_way_softmax'}");
+        assertRefused("method is from_2_way_softmax", "no_post_processing");
+        write(
+                "config.json",
+                keys + ",'classifier_from_token':['a','b'],'is_original_qwen3_reranker':true}");
+        assertRefused("classifier_from_token is yes", "no token");
     }
 
     @ParameterizedTest

@@ -5,6 +5,7 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.PairForm;
 import dev.lockstep.checkpoint.RopeConfig;
 import dev.lockstep.checkpoint.RopeScaling;
 import dev.lockstep.checkpoint.SentenceModel;
@@ -156,9 +157,14 @@ final class Inspection {
             case SentenceModel.Score score ->
                     "a score of a query and a document, %s"
                                     .formatted(
-                                            score.chat()
-                                                    ? "joined by the chat template"
-                                                    : "joined by the tokenizer")
+                                            switch (score.form()) {
+                                                case PairForm.Chat() ->
+                                                        "joined by the chat template";
+                                                case PairForm.TokenizerRule() ->
+                                                        "joined by the tokenizer";
+                                                case PairForm.Template _ ->
+                                                        "joined by a template of its own";
+                                            })
                             + prompts
                             + limit;
         };

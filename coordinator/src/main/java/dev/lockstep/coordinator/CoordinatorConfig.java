@@ -72,6 +72,7 @@ public record CoordinatorConfig(
                             ProcessKeys.SERVED_MODEL_NAME,
                             ProcessKeys.CHAT_TEMPLATE,
                             TextSettings.TOOL_FORMAT,
+                            TextSettings.RERANKER,
                             TextSettings.REASONING,
                             ProcessKeys.GENERATION_CONFIG,
                             MAX_BODY,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import dev.lockstep.checkpoint.PairForm;
 import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.SentencePooling;
 import dev.lockstep.coordinator.engine.RequestedOutputs;
@@ -16,7 +17,8 @@ import java.util.Optional;
 /// How a query and a document become the prompt of a reranker.
 ///
 /// @param head its score of a pooled hidden state
-/// @param instruction before the two: the system message of a chat, else the beginning of the query
+/// @param instruction of the task: the system message of a chat, at its place in a template, else
+///   the beginning of the query
 record PairPrompts(ServedModel model, SentenceModel.Score head, String instruction) {
     private static final String INSTRUCT = "instruct";
     private static final String ROLE = "role";
@@ -51,8 +53,14 @@ record PairPrompts(ServedModel model, SentenceModel.Score head, String instructi
                 throw ApiError.invalid(field, field + " and instruct are given, give one");
             }
         }
-        return new PairPrompts(
-                model, head, instruct.orElseGet(() -> InputPrompts.of(fields, model)));
+        String instruction = instruct.orElseGet(() -> InputPrompts.of(fields, model));
+        if (!instruction.isEmpty()
+                && head.form() instanceof PairForm.Template template
+                && !template.hasInstruction()) {
+            throw ApiError.unserved(
+                    INSTRUCT, "the text around the model's pairs has no place for an instruction");
+        }
+        return new PairPrompts(model, head, instruction);
     }
 
     /// Refuses an instruction for a model that compares vectors.
@@ -68,7 +76,13 @@ record PairPrompts(ServedModel model, SentenceModel.Score head, String instructi
     ///
     /// @param name of the document in error messages
     TokenPrompt of(String query, String name, String document, Pooling pooling) {
-        TokenPair pair = head.chat() ? chat(name, query, document) : joined(name, query, document);
+        TokenPair pair =
+                switch (head.form()) {
+                    case PairForm.Chat() -> chat(name, query, document);
+                    case PairForm.TokenizerRule() -> joined(name, query, document);
+                    case PairForm.Template template ->
+                            whole(name, template.of(instruction, query, document));
+                };
         int[] ids = pair.ids();
         int limit = model.sentence().maxLength().orElse(Integer.MAX_VALUE);
         if (ids.length > limit) {
@@ -92,7 +106,11 @@ record PairPrompts(ServedModel model, SentenceModel.Score head, String instructi
         }
         messages.add(Map.of(ROLE, "query", CONTENT, query));
         messages.add(Map.of(ROLE, "document", CONTENT, document));
-        int[] ids = model.encode(name, model.render(ChatVariables.of(messages, false)), false);
+        return whole(name, model.render(ChatVariables.of(messages, false)));
+    }
+
+    private TokenPair whole(String name, String prompt) {
+        int[] ids = model.encode(name, prompt, false);
         return new TokenPair(ids, ids.length, ids.length);
     }
 

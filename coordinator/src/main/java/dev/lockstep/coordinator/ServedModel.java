@@ -77,7 +77,7 @@ record ServedModel(
                 config.contextLength(),
                 config.hiddenSize(),
                 checkpoint.hasOutputHead(),
-                checkpoint.sentenceModel(),
+                settings.sentenceModel(checkpoint),
                 tokenizer,
                 template,
                 EndTokens.of(config.specialIds(), config.vocabularySize(), tokenizer),

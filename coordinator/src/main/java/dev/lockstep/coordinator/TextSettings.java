@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.GenerationDefaults;
+import dev.lockstep.checkpoint.RerankerFile;
+import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.ProcessKeys;
@@ -18,11 +21,13 @@ import java.util.Optional;
 /// @param chatTemplate a file that replaces the model's chat template
 /// @param generationDefaults whether the model's sampling values are the defaults of requests
 /// @param toolFormat a file that replaces what the template shows of the model's answers
+/// @param reranker `qwen3`, or a file that says how a decoder ranks
 /// @param reasoning where clients find reasoning if a request does not say
 public record TextSettings(
         Optional<Path> chatTemplate,
         boolean generationDefaults,
         Optional<Path> toolFormat,
+        Optional<String> reranker,
         ReasoningPlace reasoning) {
     public static final Key<String> TOOL_FORMAT =
             Key.text("tool-format", "FILE", "a description of how the model writes answers")
@@ -35,15 +40,28 @@ public record TextSettings(
                             "where chats have what the model thought: nowhere, in a field of its own, or in the content")
                     .orElse("separate");
 
+    public static final Key<String> RERANKER =
+            Key.text(
+                            "reranker",
+                            "FILE",
+                            "how a decoder ranks by tokens: qwen3, or a file of tokens and template")
+                    .orElseComputed("as the model's files say");
+
     /// Replaces nothing.
     static final TextSettings OF_MODEL =
-            new TextSettings(Optional.empty(), true, Optional.empty(), ReasoningPlace.SEPARATE);
+            new TextSettings(
+                    Optional.empty(),
+                    true,
+                    Optional.empty(),
+                    Optional.empty(),
+                    ReasoningPlace.SEPARATE);
 
     public static TextSettings of(Settings settings) {
         return new TextSettings(
                 settings.find(ProcessKeys.CHAT_TEMPLATE).map(Path::of),
                 settings.value(ProcessKeys.GENERATION_CONFIG) == ProcessKeys.GenerationConfig.AUTO,
                 settings.find(TOOL_FORMAT).map(Path::of),
+                settings.find(RERANKER),
                 settings.value(REASONING));
     }
 
@@ -55,6 +73,19 @@ public record TextSettings(
         } catch (IllegalArgumentException e) {
             throw new SettingsException("--tool-format: " + e.getMessage());
         }
+    }
+
+    /// Returns how a model is used for embeddings or ranking.
+    ///
+    /// @throws dev.lockstep.checkpoint.CheckpointException naming what is not supported
+    public SentenceModel sentenceModel(Checkpoint checkpoint) {
+        return reranker.map(
+                        name ->
+                                name.equals(RerankerFile.QWEN3.place())
+                                        ? RerankerFile.QWEN3
+                                        : RerankerFile.read(Path.of(name)))
+                .map(each -> each.of(checkpoint))
+                .orElseGet(checkpoint::sentenceModel);
     }
 
     /// Returns the sampling values of requests that have none of their own.

@@ -102,6 +102,7 @@ final class ModelFilesTest {
                                 Optional.empty(),
                                 false,
                                 Optional.empty(),
+                                Optional.empty(),
                                 ReasoningPlace.SEPARATE));
         assertEquals(GenerationDefaults.NONE, model.defaults());
     }
@@ -134,7 +135,11 @@ final class ModelFilesTest {
                 TestCoordinator.tinyModel(
                         ModelFilesTest::breakTemplate,
                         new TextSettings(
-                                Optional.of(own), true, Optional.empty(), ReasoningPlace.SEPARATE));
+                                Optional.of(own),
+                                true,
+                                Optional.empty(),
+                                Optional.empty(),
+                                ReasoningPlace.SEPARATE));
         try (TestCoordinator server = TestCoordinator.start(model)) {
             HttpResponse<String> rendered =
                     server.post("/apply-template", TestCoordinator.chatBody(""));
@@ -164,7 +169,12 @@ final class ModelFilesTest {
                         _ -> {
                             // as it is
                         },
-                        new TextSettings(Optional.empty(), true, Optional.of(description), place));
+                        new TextSettings(
+                                Optional.empty(),
+                                true,
+                                Optional.of(description),
+                                Optional.empty(),
+                                place));
         try (TestCoordinator server = TestCoordinator.start(model)) {
             server.scheduler.behave(
                     call -> {

@@ -83,6 +83,39 @@ final class PairPromptsTest {
         assertEquals(0, prompt.outputs().secondText());
     }
 
+    private static ServedModel described(String template) throws IOException {
+        return TestCoordinator.tinyModel(
+                folder ->
+                        Files.writeString(
+                                folder.resolve("reranker.json"),
+                                json(
+                                        "{'classifier_from_token':['a','b'],'instruction':'Find it.','template':'"
+                                                + template
+                                                + "'}")),
+                TextSettings.OF_MODEL);
+    }
+
+    @Test
+    void aTemplateOfItsOwnHasPlacesForInstructionQueryAndDocument() throws Exception {
+        ServedModel model =
+                described("<|im_start|>{instruction} Q: {query} D: {document}<|im_end|>");
+        TokenPrompt prompt = prompt(model);
+        assertArrayEquals(
+                model.encode(
+                        "query", "<|im_start|>Find it. Q: a cat D: it sleeps<|im_end|>", false),
+                prompt.ids());
+        assertEquals(prompt.ids().length - 1, prompt.outputs().from());
+    }
+
+    @Test
+    void anInstructionWithoutAPlaceIsRefused() throws Exception {
+        ServedModel model = described("{query} {document}");
+        ApiError refusal = assertThrows(ApiError.class, () -> prompt(model));
+        assertTrue(
+                String.valueOf(refusal.getMessage()).contains("no place for an instruction"),
+                refusal.getMessage());
+    }
+
     @Test
     void aPairThatEndsWithOtherTokensThanTheDocumentIsRefused() throws Exception {
         ServedModel model = model(String.join(",", text("A"), text("B"), token()));

@@ -12,13 +12,16 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.client.CompletionRequest;
 import dev.lockstep.client.LockstepClient;
 import java.net.URISyntaxException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -137,6 +140,72 @@ final class SentenceModelsIT {
             assertEquals("ranks_only", vector.errorCode());
             Api.Response text = cluster.api().post("/v1/completions", body().put("prompt", "a"));
             assertTrue(text.status() == (name.equals("qwen3-reranker") ? 200 : 400));
+        }
+    }
+
+    /// A decoder without any file of sentence-transformers ranks by the tokens and the template of
+    /// a setting.
+    @Test
+    void aDecoderRanksByAFileOfTheSettings(@TempDir Path plain) throws Exception {
+        Path published = folder("qwen3-reranker");
+        for (String name :
+                List.of(
+                        "config.json",
+                        "model.safetensors",
+                        "tokenizer.json",
+                        "tokenizer_config.json")) {
+            Files.copy(published.resolve(name), plain.resolve(name));
+        }
+        Path file = plain.resolveSibling(plain.getFileName() + ".json");
+        ObjectNode description = JsonNodeFactory.instance.objectNode();
+        JsonNode vocabulary = JsonNodes.read(plain.resolve("tokenizer.json")).at("/model/vocab");
+        ArrayNode tokens = description.putArray("classifier_from_token");
+        JsonNode ids = JsonNodes.read(published.resolve("1_LogitScore/config.json"));
+        for (String key : List.of("false_token_id", "true_token_id")) {
+            vocabulary
+                    .properties()
+                    .forEach(
+                            each -> {
+                                if (each.getValue().equals(ids.get(key))) {
+                                    tokens.add(each.getKey());
+                                }
+                            });
+        }
+        description.put("instruction", "Given a web search query, find its answers.");
+        description.put(
+                "template",
+                """
+                <|im_start|>system
+                Answer yes or no.<|im_end|>
+                <|im_start|>user
+                <Instruct>: {instruction}
+                <Query>: {query}
+                <Document>: {document}<|im_end|>
+                <|im_start|>assistant
+                <think>
+
+                </think>
+
+                """);
+        Files.writeString(file, description.toString());
+        JsonNode golden = golden("qwen3-reranker");
+        float[] expected = numbers(golden.get("scores"));
+        try (ServedCluster cluster =
+                ServedCluster.start(
+                        Sandbox.quick(),
+                        plain,
+                        "--dtype=f32",
+                        "--kv-dtype=f32",
+                        "--reranker=" + file)) {
+            ObjectNode pairs = body().put("text_1", golden.get("query").asText());
+            pairs.set("text_2", golden.get("documents"));
+            JsonNode data = cluster.api().post("/v1/score", pairs).ok().get("data");
+            for (int i = 0; i < expected.length; i++) {
+                assertEquals(expected[i], data.get(i).get("score").asDouble(), TOLERANCE);
+            }
+            cluster.api().post("/v1/completions", body().put("prompt", "a")).ok();
+        } finally {
+            Files.delete(file);
         }
     }
 

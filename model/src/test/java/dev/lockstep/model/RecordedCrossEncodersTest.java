@@ -42,7 +42,7 @@ class RecordedCrossEncodersTest {
     Stream<DynamicTest> scoresAreTheRecordedOnes() throws Exception {
         List<DynamicTest> tests = new ArrayList<>();
         for (Path folder : folders()) {
-            int heads = ModelSource.open(folder).config().attention().headCount();
+            int heads = ModelSource.open(model(folder)).config().attention().headCount();
             for (int ranks = 1; ranks <= heads; ranks++) {
                 int size = ranks;
                 tests.add(
@@ -58,7 +58,7 @@ class RecordedCrossEncodersTest {
         SentenceModel.Score head = head(folder);
         List<Golden> goldens =
                 JSON.readValue(folder.resolve("golden.json").toFile(), new TypeReference<>() {});
-        try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32")) {
+        try (TestGroup group = TestGroup.load(model(folder), ranks, "f32", "f32")) {
             List<TestGroup.Row> rows = new ArrayList<>();
             List<float[][]> alone = new ArrayList<>();
             int block = 1;
@@ -177,7 +177,13 @@ class RecordedCrossEncodersTest {
 
     private static SentenceModel.Score head(Path folder) {
         return assertInstanceOf(
-                SentenceModel.Score.class, Checkpoint.open(folder).sentenceModel().output());
+                SentenceModel.Score.class, Checkpoint.open(model(folder)).sentenceModel().output());
+    }
+
+    /// Returns the GGUF file of a case that has one, else its folder.
+    private static Path model(Path folder) {
+        Path file = folder.resolve("model.gguf");
+        return Files.exists(file) ? file : folder;
     }
 
     private static Path folder(String name) throws Exception {

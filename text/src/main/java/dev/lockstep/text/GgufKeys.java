@@ -49,7 +49,19 @@ final class GgufKeys {
                         flag("add_eos_token", defaults.addEos()),
                         flag("add_space_prefix", defaults.addSpacePrefix()),
                         flag("remove_extra_whitespaces", defaults.removeExtraSpaces())),
-                GgufStrips.of(metadata, model));
+                GgufStrips.of(metadata, model),
+                pairs(model));
+    }
+
+    private GgufVocabulary.Pairs pairs(String model) {
+        return switch (metadata.text("general.architecture").orElse("")) {
+            case "bert" ->
+                    !model.equals("bert") && flag("add_sep_token", true)
+                            ? GgufVocabulary.Pairs.ROBERTA
+                            : GgufVocabulary.Pairs.BERT;
+            case "modern-bert" -> GgufVocabulary.Pairs.BERT;
+            default -> GgufVocabulary.Pairs.UNKNOWN;
+        };
     }
 
     private OptionalInt id(String name, int tokens) {

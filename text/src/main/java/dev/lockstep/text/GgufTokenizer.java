@@ -225,7 +225,21 @@ final class GgufTokenizer {
         OptionalInt closing = named.separator().isPresent() ? named.separator() : named.eos();
         List<Integer> prefix = file.flags().addBos() ? list(named.bos()) : List.of();
         List<Integer> suffix = file.flags().addEos() ? list(closing) : List.of();
-        return new Tokenizer.Framing(named.bos(), named.eos(), prefix, suffix, Optional.empty());
+        return new Tokenizer.Framing(
+                named.bos(), named.eos(), prefix, suffix, pair(named.bos(), closing));
+    }
+
+    private Optional<PairFraming> pair(OptionalInt first, OptionalInt closing) {
+        if (first.isEmpty() || closing.isEmpty()) {
+            return Optional.empty();
+        }
+        int cls = first.getAsInt();
+        int sep = closing.getAsInt();
+        return switch (file.pairs()) {
+            case UNKNOWN -> Optional.empty();
+            case BERT -> Optional.of(PairFraming.ofBert(cls, sep));
+            case ROBERTA -> Optional.of(PairFraming.ofRoberta(cls, sep));
+        };
     }
 
     private static List<Integer> list(OptionalInt id) {

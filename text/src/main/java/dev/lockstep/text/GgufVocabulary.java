@@ -23,7 +23,18 @@ public record GgufVocabulary(
         List<Integer> characterMap,
         SpecialIds specialIds,
         Flags flags,
-        GgufStrips strips) {
+        GgufStrips strips,
+        Pairs pairs) {
+    /// How two texts are read together, which the architecture decides.
+    public enum Pairs {
+        /// The file does not say it.
+        UNKNOWN,
+        /// `cls A sep B sep`.
+        BERT,
+        /// `cls A sep sep B sep`.
+        ROBERTA
+    }
+
     /// The special token ids of the file; [#NONE] has none.
     public record SpecialIds(
             OptionalInt bos, OptionalInt eos, OptionalInt unknown, OptionalInt separator) {
@@ -49,7 +60,7 @@ public record GgufVocabulary(
         }
     }
 
-    /// Creates a vocabulary whose tokens take no white space.
+    /// Creates a vocabulary whose tokens take no white space, without a rule for pairs.
     public GgufVocabulary(
             String model,
             String pre,
@@ -70,7 +81,8 @@ public record GgufVocabulary(
                 characterMap,
                 specialIds,
                 flags,
-                GgufStrips.NONE);
+                GgufStrips.NONE,
+                Pairs.UNKNOWN);
     }
 
     public GgufVocabulary {

@@ -48,6 +48,7 @@ public record LauncherConfig(
                             ProcessKeys.SERVED_MODEL_NAME,
                             ProcessKeys.CHAT_TEMPLATE,
                             TextSettings.TOOL_FORMAT,
+                            TextSettings.RERANKER,
                             TextSettings.REASONING,
                             ProcessKeys.GENERATION_CONFIG,
                             ProcessKeys.HOST,
