@@ -79,7 +79,13 @@ record DetailsReader(JsonObject config) {
         return config.text("hidden_activation", "hidden_act", "activation_function")
                 .orElse(
                         switch (modelType()) {
-                            case "bert", "distilbert", "modernbert", "roberta", "xlm-roberta" ->
+                            case "bert",
+                                    "distilbert",
+                                    "gte",
+                                    "modernbert",
+                                    "new",
+                                    "roberta",
+                                    "xlm-roberta" ->
                                     "gelu";
                             case "gpt2" -> "gelu_new";
                             case "gpt_bigcode", "gemma2", "gemma3", "gemma3_text", "starcoder2" ->

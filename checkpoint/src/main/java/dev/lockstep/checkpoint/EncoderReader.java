@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
@@ -23,6 +24,11 @@ record EncoderReader(JsonObject config) {
             case "nomic_bert" -> {
                 requireKnownNomic();
                 yield Optional.of(new EncoderConfig(tokenTypes(), 0));
+            }
+            case "new", "gte" -> {
+                requireKnownGte();
+                yield Optional.of(
+                        new EncoderConfig(config.integer("type_vocab_size").orElse(1), 0));
             }
             case "distilbert", "eurobert", "modernbert" -> Optional.of(new EncoderConfig(0, 0));
             case "gemma3_text" ->
@@ -92,6 +98,23 @@ record EncoderReader(JsonObject config) {
         if (experts > 0) {
             throw config.wrong("num_experts", experts, "0: its mixtures are not known");
         }
+    }
+
+    /// Refuses what the code that is published with gte models may do beside rope and LayerNorm.
+    private void requireKnownGte() {
+        config.requireFalse("logn_attention_scale");
+        for (Map.Entry<String, String> each :
+                Map.of(POSITION_TYPE, "rope", "layer_norm_type", "layer_norm").entrySet()) {
+            String given = config.text(each.getKey()).orElse(each.getValue());
+            if (!given.equals(each.getValue())) {
+                throw config.wrong(each.getKey(), given, each.getValue());
+            }
+        }
+    }
+
+    /// Whether a model type is one of the gte models with code of their own.
+    static boolean isGte(JsonObject config) {
+        return config.text("model_type").orElse("").matches("new|gte");
     }
 
     private int tokenTypes() {

@@ -8,7 +8,7 @@ import java.util.Optional;
 /// `…ForSequenceClassification` with one label.
 ///
 /// ```
-/// score = w · tanh(pooler(first token)) + b                 BERT
+/// score = w · tanh(pooler(first token)) + b                 BERT, gte
 /// score = w · tanh(dense(first token)) + b                  RoBERTa, XLM-RoBERTa
 /// score = w · relu(pre_classifier(first token)) + b         DistilBERT
 /// score = w · norm(gelu(dense(first token or mean))) + b    ModernBERT
@@ -26,6 +26,8 @@ record EncoderScore(Checkpoint checkpoint, JsonObject config, SentenceDense.Acti
         return switch (checkpoint.architecture()) {
             case "BertForSequenceClassification" ->
                     score(SentencePooling.CLS, plain("bert.pooler.dense"), "classifier");
+            case "NewForSequenceClassification" ->
+                    score(SentencePooling.CLS, plain("new.pooler.dense"), "classifier");
             case "DistilBertForSequenceClassification" ->
                     score(SentencePooling.CLS, distilled(), "classifier");
             case "RobertaForSequenceClassification", "XLMRobertaForSequenceClassification" ->

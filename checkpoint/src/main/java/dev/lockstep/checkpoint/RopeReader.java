@@ -97,11 +97,22 @@ record RopeReader(JsonObject config, int headDim, int context) {
     }
 
     /// Returns the base of the frequencies; Hunyuan's `alpha` multiplies it by `alpha^(d / (d -
-    /// 2))` for heads of d dimensions, whatever the length, and its `dynamic` means that.
+    /// 2))` for heads of d dimensions, whatever the length, and its `dynamic` means that. That of
+    /// `ntk` grows by the factor.
     private double stretched(JsonObject source, double theta) {
+        if (isNtk(source)) {
+            return theta * source.requireNumber("factor");
+        }
         return isStretching() && source.has("alpha")
                 ? theta * Math.pow(source.requireNumber("alpha"), (double) headDim / (headDim - 2))
                 : theta;
+    }
+
+    /// Whether frequencies are those of NTK scaling with a base (Su 2023): `(factor · base)^(-2i/d)
+    /// / factor^(2/d)`, for pair i of heads of d dimensions.
+    private boolean isNtk(JsonObject source) {
+        return EncoderReader.isGte(config)
+                && source.text("rope_type", "type").orElse("").equals("ntk");
     }
 
     /// Returns the part of `rope_parameters` that applies to layers of a type.
@@ -194,6 +205,9 @@ record RopeReader(JsonObject config, int headDim, int context) {
 
     private RopeScaling scaling(JsonObject source) {
         String type = source.text("rope_type", "type").orElse("default");
+        if (isNtk(source)) {
+            return new RopeScaling.Linear(Math.pow(source.requireNumber("factor"), 2.0 / headDim));
+        }
         return switch (type) {
             case "default" -> new RopeScaling.None();
             case "linear" -> new RopeScaling.Linear(source.requireNumber("factor"));

@@ -38,7 +38,9 @@ class EncoderReaderTest {
         "roberta, '\"type_vocab_size\": 1', 1, 2, 512",
         "xlm-roberta, '\"pad_token_id\": 3', 2, 4, 510",
         "modernbert, '\"local_attention\": 128', 0, 0, 514",
-        "nomic_bert, '', 2, 0, 514"
+        "nomic_bert, '', 2, 0, 514",
+        "new, '', 1, 0, 514",
+        "gte, '\"type_vocab_size\": 0', 0, 0, 514"
     })
     void positionsAndTokenTypesAreThoseOfTheModelType(
             String type, String more, int tokenTypes, int firstPosition, int context) {
@@ -48,6 +50,35 @@ class EncoderReaderTest {
                 config.details().encoder());
         assertEquals(context, config.contextLength());
         assertFalse(config.tiedEmbeddings());
+    }
+
+    @Test
+    void ropeOfGteIsScaledWithItsBase() {
+        RopeConfig rope =
+                read(
+                                "new",
+                                "\"rope_theta\": 20000, \"rope_scaling\": {\"type\": \"ntk\", \"factor\": 8}")
+                        .rope();
+        assertEquals(160_000, rope.theta());
+        assertEquals(new RopeScaling.Linear(Math.pow(8, 2.0 / 16)), rope.scaling());
+        for (String[] refused :
+                new String[][] {
+                    {
+                        "\"rope_scaling\": {\"type\": \"ntk\", \"factor\": 8, \"mixed_b\": 0.5}",
+                        "mixed_b"
+                    },
+                    {"\"logn_attention_scale\": true", "logn_attention_scale is true"},
+                    {"\"layer_norm_type\": \"rms_norm\"", "layer_norm_type is rms_norm"},
+                    {
+                        "\"position_embedding_type\": \"absolute\"",
+                        "position_embedding_type is absolute"
+                    }
+                }) {
+            Refused.naming(() -> read("new", refused[0]), refused[1]);
+        }
+        Refused.naming(
+                () -> read("bert", "\"rope_scaling\": {\"type\": \"ntk\", \"factor\": 8}"),
+                "type is ntk");
     }
 
     @Test

@@ -33,6 +33,7 @@ import dev.lockstep.model.family.GptOss;
 import dev.lockstep.model.family.Granite;
 import dev.lockstep.model.family.GraniteHybrid;
 import dev.lockstep.model.family.GraniteMoe;
+import dev.lockstep.model.family.Gte;
 import dev.lockstep.model.family.HunYuan;
 import dev.lockstep.model.family.InternLm2;
 import dev.lockstep.model.family.Lfm2;
@@ -123,7 +124,8 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
                     new DistilBert(),
                     new ModernBert(),
                     new NomicBert(),
-                    new EuroBert());
+                    new EuroBert(),
+                    new Gte());
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
 

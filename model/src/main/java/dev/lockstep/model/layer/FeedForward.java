@@ -197,6 +197,15 @@ public sealed interface FeedForward extends ResidualBranch.Sublayer
         return Linear.ColumnParallel.load(weights, merged.cut(own), merged.cut(own.plus(width)));
     }
 
+    /// Loads one matrix of all up rows, then all gate rows.
+    static Linear.ColumnParallel mergedUpGate(Weights weights, String name) {
+        ModelConfig config = weights.config();
+        int width = config.feedForwardSize();
+        Span own = weights.shard().feedForward();
+        OutputRows merged = weights.linear(name, 2 * width, config.hiddenSize());
+        return Linear.ColumnParallel.load(weights, merged.cut(own.plus(width)), merged.cut(own));
+    }
+
     /// Loads the last matrix.
     static Linear.RowParallel down(Weights weights, String name) {
         ModelConfig config = weights.config();
