@@ -17,6 +17,7 @@ import java.util.Optional;
 /// @param readBack the batch, if positions are read back: then the step completes before the next
 ///   one is launched
 /// @param residual on its way to the host, if the step reports a checksum
+/// @param answers tokens of refused rows that sample nothing
 /// @param filled the blocks that get names when the step completes
 record LaunchedStep(
         long epoch,
@@ -27,12 +28,14 @@ record LaunchedStep(
         List<StepOutcome.Refused> refused,
         Optional<SampleReader.Coming> sampled,
         Map<Integer, Constraint> constraints,
+        List<StepOutcome.Sampled> answers,
         Optional<BatchBuilder.Batch> readBack,
         Optional<ResidualReader.Coming> residual,
         List<HeldBlocks.Filled> filled) {
     LaunchedStep {
         refused = List.copyOf(refused);
         constraints = Map.copyOf(constraints);
+        answers = List.copyOf(answers);
         filled = List.copyOf(filled);
     }
 }

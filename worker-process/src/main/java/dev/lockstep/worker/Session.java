@@ -54,6 +54,7 @@ final class Session implements AutoCloseable {
     private final Sampler sampler;
     private final BatchBuilder batches;
     private final SlotTable slots;
+    private final UnservedSlots unserved = new UnservedSlots();
     private final ConstrainedSlots constrained;
     private final SampleReader samples;
     private final PositionReader positions;
@@ -185,8 +186,12 @@ final class Session implements AutoCloseable {
         communicator.requireRunning();
         List<StepOutcome.Refused> refused = new ArrayList<>(step.refused());
         List<StepOutcome.Sampled> sampled =
-                constrained.follow(
-                        step, step.sampled().map(samples::read).orElse(List.of()), refused);
+                new ArrayList<>(
+                        constrained.follow(
+                                step,
+                                step.sampled().map(samples::read).orElse(List.of()),
+                                refused));
+        sampled.addAll(step.answers());
         List<StepOutcome.Outputs> outputs = step.readBack().map(positions::read).orElse(List.of());
         blocks.named(step.filled());
         OptionalInt checksum = step.residual().stream().mapToInt(ResidualReader::read).findFirst();
@@ -329,17 +334,18 @@ final class Session implements AutoCloseable {
         Optional<BatchBuilder.Batch> readBack = Optional.empty();
         Optional<ResidualReader.Coming> residual = Optional.empty();
         List<HeldBlocks.Filled> filled = List.of();
-        if (!step.rows().isEmpty()) {
-            requireFits(step);
-            OptionalInt recorded = recorded(step.rows());
-            BatchBuilder.Batch batch = batch(step, recorded);
+        requireFits(step);
+        List<Step.Row> rows = unserved.computed(step.rows());
+        if (!rows.isEmpty()) {
+            OptionalInt recorded = recorded(rows);
+            BatchBuilder.Batch batch = batch(rows, recorded);
             constraints = constrained.mask(batch.samplingSlots(), refused);
             sampled = forward(batch, recorded);
             readBack = Optional.of(batch).filter(positions::reads);
             if (checks.due(step.number())) {
-                residual = Optional.of(residuals.later(step.tokens(), step.number()));
+                residual = Optional.of(residuals.later(batch.forward().tokens(), step.number()));
             }
-            filled = blocks.filled(step.rows(), slots);
+            filled = blocks.filled(rows, slots);
         }
         Mark mark = kernels.mark();
         return new LaunchedStep(
@@ -351,14 +357,15 @@ final class Session implements AutoCloseable {
                 refused,
                 sampled,
                 constraints,
+                communicator.rank() == 0 ? unserved.answers(step.rows()) : List.of(),
                 readBack,
                 residual,
                 filled);
     }
 
     /// Refuses an admission whose settings have ids outside the vocabulary, or that asks for token
-    /// types or log-probabilities of its prompt that the model does not have; the same on all
-    /// ranks.
+    /// types, for tokens or log-probabilities, or for kept keys and values that the model does not
+    /// have; the same on all ranks.
     private Step.Admission checked(Step.Admission admission) {
         try {
             admission.settings().requireVocabulary(model.vocabularySize());
@@ -367,13 +374,21 @@ final class Session implements AutoCloseable {
                         "second_text is %d, and the model has no token types"
                                 .formatted(admission.outputs().secondText()));
             }
-            if (admission.outputs().logprobs() && !generates()) {
+            if (!computes(admission)) {
+                throw new IllegalArgumentException(
+                        "an encoder computes a sequence in one step, without KV");
+            }
+            if ((admission.generates() || admission.outputs().logprobs()) && !generates()) {
                 throw new IllegalArgumentException(WITHOUT_LOGITS);
             }
             return admission;
         } catch (IllegalArgumentException e) {
             return admission.refused(e.getMessage() + "");
         }
+    }
+
+    private boolean computes(Step.Admission admission) {
+        return !model.isEncoder() || admission.withoutKv();
     }
 
     private int tokenTypes() {
@@ -429,8 +444,8 @@ final class Session implements AutoCloseable {
         return graphs.size(rows.size());
     }
 
-    private BatchBuilder.Batch batch(Step step, OptionalInt recorded) {
-        for (Step.Row row : step.rows()) {
+    private BatchBuilder.Batch batch(List<Step.Row> rows, OptionalInt recorded) {
+        for (Step.Row row : rows) {
             Slot slot = slots.at(row.slot());
             slot.advance(row, limits);
             if (row.ids().length > 1) {
@@ -441,8 +456,8 @@ final class Session implements AutoCloseable {
             }
         }
         return recorded.isPresent()
-                ? batches.decode(step.rows(), slots, recorded.getAsInt())
-                : batches.build(step.rows(), slots);
+                ? batches.decode(rows, slots, recorded.getAsInt())
+                : batches.build(rows, slots);
     }
 
     private Optional<SampleReader.Coming> forward(BatchBuilder.Batch batch, OptionalInt recorded) {
@@ -499,15 +514,11 @@ final class Session implements AutoCloseable {
     private void admit(Step.Admission admission) {
         int slot = admission.slot();
         LOG.debug("request {} gets slot {}", admission.requestId(), slot);
-        if (model.isEncoder() && !admission.withoutKv()) {
-            throw new IllegalArgumentException(
-                    "slot %d: an encoder computes a sequence in one step, without KV"
-                            .formatted(slot));
+        boolean silent = admission.generates() && !generates();
+        if (silent || !computes(admission)) {
+            unserved.add(admission, computes(admission));
         }
-        if (admission.generates() && !generates()) {
-            throw new IllegalArgumentException("slot %d: %s".formatted(slot, WITHOUT_LOGITS));
-        }
-        var admitted = new Slot(admission, kv.size());
+        var admitted = new Slot(silent ? admission.withoutTokens() : admission, kv.size());
         admitted.named(admission.computed() / limits.blockSize());
         slots.put(slot, admitted);
         sampler.admit(slot, admission.settings(), admission.promptIds(), admission.outputIds());
@@ -518,6 +529,7 @@ final class Session implements AutoCloseable {
 
     private void release(int slot) {
         slots.clear(slot);
+        unserved.release(slot);
         sampler.release(slot);
     }
 

@@ -112,6 +112,22 @@ record Step(
             return with(settings, outputs, Optional.of(grammar), Optional.empty());
         }
 
+        /// Returns the admission without tokens to sample.
+        Admission withoutTokens() {
+            return new Admission(
+                    requestId,
+                    slot,
+                    promptIds,
+                    outputIds,
+                    settings,
+                    computed,
+                    outputs,
+                    false,
+                    withoutKv,
+                    constraint,
+                    refusal);
+        }
+
         Admission refused(String reason) {
             return with(
                     SamplingSettings.greedy(),

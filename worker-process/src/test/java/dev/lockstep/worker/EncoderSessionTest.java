@@ -3,7 +3,6 @@ package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.kernels.SamplingSettings;
@@ -133,22 +132,66 @@ class EncoderSessionTest {
         assertTrue(!Arrays.equals(before, after));
     }
 
+    /// Runs a step of one refused sequence beside one that is served, then the row that a scheduler
+    /// may have planned before it knows of the refusal.
+    private void assertRefusedAlone(Step.Admission refused, boolean answered, String reason) {
+        Step.Admission served = admission(0, OTHER, pooled(OutputSettings.Pooling.CLS), true);
+        float[] expected = run(List.of(served)).getFirst().pooled();
+        int slot = refused.slot();
+        StepOutcome outcome =
+                session.run(
+                        new Step(
+                                session.epoch(),
+                                session.lastNumber() + 1,
+                                NONE,
+                                List.of(refused, served),
+                                List.of(),
+                                List.of(row(slot, 0, PROMPT.length), row(0, 0, OTHER.length))));
+        assertEquals(List.of(new StepOutcome.Refused(slot, reason)), outcome.refused());
+        assertArrayEquals(expected, outcome.outputs().getLast().pooled());
+        assertAnswered(answered, slot, outcome);
+        StepOutcome next =
+                session.run(
+                        TestWorker.step(
+                                session, new int[] {0}, List.of(), row(slot, PROMPT.length, 1)));
+        assertAnswered(answered, slot, next);
+        session.run(TestWorker.step(session, new int[] {slot}, List.of()));
+        assertArrayEquals(expected, run(List.of(served)).getFirst().pooled());
+    }
+
+    private static Step.Row row(int slot, int computed, int count) {
+        return new Step.Row(slot, computed, count, List.of(), List.of());
+    }
+
+    private static void assertAnswered(boolean answered, int slot, StepOutcome outcome) {
+        assertEquals(
+                answered ? List.of(slot) : List.of(),
+                outcome.sampled().stream().map(StepOutcome.Sampled::slot).toList());
+    }
+
     @Test
     void aSequenceThatWouldKeepKeysAndValuesIsRefused() {
-        var refusal =
-                assertThrows(
-                        IllegalArgumentException.class,
-                        () ->
-                                run(
-                                        List.of(
-                                                admission(
-                                                        3,
-                                                        PROMPT,
-                                                        pooled(OutputSettings.Pooling.LAST),
-                                                        false))));
-        assertEquals(
-                "slot 3: an encoder computes a sequence in one step, without KV",
-                refusal.getMessage());
+        assertRefusedAlone(
+                admission(3, PROMPT, pooled(OutputSettings.Pooling.LAST), false),
+                false,
+                "an encoder computes a sequence in one step, without KV");
+        assertRefusedAlone(
+                generating(3, false),
+                true,
+                "an encoder computes a sequence in one step, without KV");
+    }
+
+    private static Step.Admission generating(int slot, boolean withoutKv) {
+        return new Step.Admission(
+                "r",
+                slot,
+                PROMPT,
+                NONE,
+                SamplingSettings.greedy(),
+                0,
+                OutputSettings.NONE,
+                true,
+                withoutKv);
     }
 
     private static OutputSettings second(int position) {
@@ -186,21 +229,41 @@ class EncoderSessionTest {
 
     @Test
     void aSequenceThatAsksForLogitsIsRefused() {
-        var generates =
-                new Step.Admission(
-                        "r",
-                        3,
-                        PROMPT,
-                        NONE,
-                        SamplingSettings.greedy(),
-                        0,
-                        OutputSettings.NONE,
-                        true,
-                        true);
-        var refusal = assertThrows(IllegalArgumentException.class, () -> run(List.of(generates)));
+        assertRefusedAlone(
+                generating(3, true), true, "the model has no output head and computes no logits");
+    }
+
+    /// Blocks of a decoder may have names, so what a refused sequence knows is computed.
+    @Test
+    void aDecoderWithoutAHeadComputesThePromptAndAnswersWithoutTokens() {
+        close();
+        open("../../../../integration-tests/src/test/resources/sentences/e5-mistral");
+        StepOutcome outcome =
+                session.run(
+                        TestWorker.step(
+                                session,
+                                NONE,
+                                List.of(generating(2, false)),
+                                new Step.Row(
+                                        2, 0, PROMPT.length, List.of(new int[] {1}), List.of())));
         assertEquals(
-                "slot 3: the model has no output head and computes no logits",
-                refusal.getMessage());
+                List.of(
+                        new StepOutcome.Refused(
+                                2, "the model has no output head and computes no logits")),
+                outcome.refused());
+        assertAnswered(true, 2, outcome);
+        StepOutcome next =
+                session.run(
+                        TestWorker.step(
+                                session,
+                                NONE,
+                                List.of(),
+                                new Step.Row(2, PROMPT.length, 1, List.of(NONE), List.of())));
+        assertAnswered(true, 2, next);
+        assertEquals(
+                1,
+                run(List.of(admission(0, PROMPT, pooled(OutputSettings.Pooling.LAST), true)))
+                        .size());
     }
 
     @Test
