@@ -32,7 +32,9 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /// What `inspect` prints of a model: configuration, KV groups, ranks, tensors. A model that `serve`
@@ -175,15 +177,23 @@ final class Inspection {
         checkpoint.otherModalities().ifPresent(line -> row("modalities", line));
         row(
                 "shape",
-                "%d layers, hidden %d, FFN %d, vocabulary %d, %s output"
+                "%d layers, hidden %d, FFN %s, vocabulary %d, %s output"
                         .formatted(
                                 config.layerCount(),
                                 config.hiddenSize(),
-                                config.feedForwardSize(),
+                                feedForward(config),
                                 config.vocabularySize(),
                                 config.tiedEmbeddings()
                                         ? "tied"
                                         : checkpoint.hasOutputHead() ? "untied" : "no"));
+        config.details()
+                .layerInputs()
+                .ifPresent(
+                        inputs ->
+                                row(
+                                        "layer inputs",
+                                        "%d for each token and layer, of the first %,d ids"
+                                                .formatted(inputs.size(), inputs.vocabulary())));
         row(
                 "attention",
                 "%d heads, %d KV heads of %d%s%s"
@@ -232,6 +242,25 @@ final class Inspection {
             KvGroup group = config.kvGroups().get(i);
             row(encodes ? "attends to" : "KV group " + i, encodes ? sides(group) : group(group));
         }
+    }
+
+    /// Formats the sizes of feed-forwards, such as `64, 128 in layers 2-3`.
+    private static String feedForward(ModelConfig config) {
+        Map<Integer, List<Integer>> others = new TreeMap<>();
+        config.details()
+                .feedForwardSizes()
+                .forEach(
+                        (layer, size) -> {
+                            if (size != config.feedForwardSize()) {
+                                others.computeIfAbsent(size, _ -> new ArrayList<>()).add(layer);
+                            }
+                        });
+        var sizes = new StringBuilder().append(config.feedForwardSize());
+        others.forEach(
+                (size, layers) ->
+                        sizes.append(", %d in layers ".formatted(size))
+                                .append(spans(layers.stream().sorted().toList())));
+        return sizes.toString();
     }
 
     /// Formats the end tokens, such as `2 "</s>", 4 "<|im_end|>"`.

@@ -56,6 +56,16 @@ class InspectionTest {
     }
 
     @Test
+    void layerInputsAndFeedForwardsOfSeveralSizesAreReported() {
+        Path model = Path.of("..", "model", "src", "test", "resources", "references", "gemma3n");
+        List<String> lines = Inspection.of(model, 1, "auto", CPU).text().lines().toList();
+        assertHas(
+                lines,
+                "shape         5 layers, hidden 24, FFN 32, 64 in layers 1, 4, vocabulary 96, ");
+        assertHas(lines, "layer inputs  36 for each token and layer, of the first 96 ids");
+    }
+
+    @Test
     void whatTheTemplateShowsOfAnswersIsPrinted() throws Exception {
         TinyCheckpoint.write(folder, 1);
         Path template = Fixtures.require("chat-templates").resolve("Qwen3-Coder.jinja");
