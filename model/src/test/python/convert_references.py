@@ -62,7 +62,12 @@ CASES = {
     "olmo3": ("f16", {}),
     "qwen2-5-vl": ("f16", {}),
     "qwen3-vl": ("f16", {}),
+    "gemma4": ("f16", {}),
+    "gemma4-layer-inputs": ("f16", {}),
 }
+
+# Models that are converted once more, with gate and up of experts in one matrix.
+FUSED = {"qwen3-5-moe", "qwen3next"}
 
 # Models of which no recorded folder can be converted.
 MADE = {
@@ -75,19 +80,40 @@ MADE = {
     "lfm2": ("Lfm2", dict(
         rr.GROUPED, num_hidden_layers=3, tie_word_embeddings=True, layer_types=["conv", "full_attention", "conv"], conv_L_cache=3,
         conv_bias=False, intermediate_size=36, block_multiple_of=32, rope_parameters=rr.plain(1e6))),
+    # Files have no factor for the weights of experts.
+    "lfm2-moe": ("Lfm2Moe", dict(
+        rr.GROUPED, tie_word_embeddings=True, layer_types=["conv", "full_attention"], conv_L_cache=3, conv_bias=False,
+        intermediate_size=32, moe_intermediate_size=48, num_experts=3, num_experts_per_tok=2, num_dense_layers=1,
+        routed_scaling_factor=1.0, norm_topk_prob=True, use_expert_bias=True, rope_parameters=rr.plain(1e6))),
     "qwen3next": ("Qwen3Next", DELTA),
     "qwen3vlmoe": ("Qwen3VLMoeForConditionalGeneration", dict(vision_config=VISION, text_config=dict(
         rr.SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32,
         rope_parameters=rr.plain(1e6, mrope_section=[2, 3, 3], mrope_interleaved=True)))),
     "falcon-h1": ("FalconH1", dict(FALCON, mamba_rms_norm=False)),
     "falcon-h1-norm": ("FalconH1", dict(FALCON, mamba_rms_norm=True, mamba_norm_before_gate=False)),
+    # Files have four residuals.
+    "gemma3n": ("Gemma3n", dict(
+        rr.SMALL, tie_word_embeddings=True, hidden_size=24, num_hidden_layers=4, sliding_window=8,
+        layer_types=["sliding_attention", "full_attention"] * 2, num_kv_shared_layers=2, intermediate_size=[32, 64, 32, 32],
+        activation_sparsity_pattern=[0.8, 0.9, 0.0, 0.0], altup_num_inputs=4, altup_active_idx=1, laurel_rank=8,
+        hidden_size_per_layer_input=36, vocab_size_per_layer_input=rr.VOCABULARY, final_logit_softcapping=3.0)),
+    "gemma4-moe": ("Gemma4", dict(
+        rr.SMALL, tie_word_embeddings=True, intermediate_size=48, sliding_window=8, global_head_dim=32, num_hidden_layers=2,
+        layer_types=["sliding_attention", "full_attention"], hidden_size_per_layer_input=0, num_global_key_value_heads=1,
+        attention_k_eq_v=True, enable_moe_block=True, num_experts=4, top_k_experts=2, moe_intermediate_size=32)),
     "deepseek-v2": ("DeepseekV2", dict(
         LATENT, q_lora_rank=None, norm_topk_prob=False, topk_method="group_limited_greedy", n_group=2, topk_group=1)),
     "deepseek-v3": ("DeepseekV3", dict(LATENT, q_lora_rank=24, norm_topk_prob=True, n_group=2, topk_group=2)),
 }
 
 
-def convert(source, target, kind):
+def vocabulary(source):
+    """Writes as many tokens as models have: the conversion of Gemma counts them."""
+    words = {str(i): i for i in range(rr.VOCABULARY)}
+    (source / "tokenizer.json").write_text(json.dumps({"model": {"vocab": words}, "added_tokens": []}))
+
+
+def convert(source, target, kind, **options):
     types = {"f32": gguf.LlamaFileType.ALL_F32, "f16": gguf.LlamaFileType.MOSTLY_F16, "bf16": gguf.LlamaFileType.MOSTLY_BF16}
     with torch.inference_mode():
         keys = ModelBase.load_hparams(source, False)
@@ -95,7 +121,7 @@ def convert(source, target, kind):
         if converter.supports_mtp_export:
             converter.no_mtp = True
         converter.set_vocab = lambda self: None
-        converter(source, types[kind], target).write()
+        converter(source, types[kind], target, **options).write()
 
 
 def recorded(references, name, added, source):
@@ -170,7 +196,12 @@ def main(references, names):
             for file in ("golden.json", "golden-logits.safetensors"):
                 shutil.copy(golden / file, folder)
             (source / "golden-logits.safetensors").unlink(missing_ok=True)
+            vocabulary(source)
             convert(source, folder / "model.gguf", kind)
+            if name in FUSED:
+                other = references / f"gguf-{name}-fused"
+                shutil.copytree(folder, other, dirs_exist_ok=True)
+                convert(source, other / "model.gguf", kind, fuse_gate_up_exps=True)
         if name == "deepseek-v2":
             other = references / "gguf-deepseek-v2-unsplit"
             shutil.copytree(folder, other, dirs_exist_ok=True)

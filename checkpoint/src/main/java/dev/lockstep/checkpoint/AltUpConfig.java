@@ -10,20 +10,20 @@ import java.util.List;
 /// @param active the one that layers compute
 /// @param scaled whether the active one is multiplied by factors before a layer's own embeddings
 /// @param laurelRank columns of the matrices beside attention
-/// @param sparsity of each layer: the part of the gate's outputs that becomes 0
+/// @param deviations of each layer: outputs of the gate become 0 that are not as many standard
+///   deviations above their mean; −∞ in layers that keep all
 public record AltUpConfig(
-        int count, int active, boolean scaled, int laurelRank, List<Double> sparsity) {
+        int count, int active, boolean scaled, int laurelRank, List<Double> deviations) {
 
     public AltUpConfig {
-        sparsity = List.copyOf(sparsity);
+        deviations = List.copyOf(deviations);
         ModelConfig.requireBetween("altup_num_inputs", count, 2, 64);
         ModelConfig.requireBetween("altup_active_idx", active, 0, count - 1);
         ModelConfig.requireBetween("laurel_rank", laurelRank, 1, 1 << 16);
-        for (double each : sparsity) {
-            if (!(each >= 0 && each < 1)) {
+        for (double each : deviations) {
+            if (Double.isNaN(each) || each == Double.POSITIVE_INFINITY) {
                 throw new IllegalArgumentException(
-                        "activation_sparsity_pattern has %s, expected numbers from 0 to below 1"
-                                .formatted(each));
+                        "a gate cannot be %s standard deviations above its mean".formatted(each));
             }
         }
     }

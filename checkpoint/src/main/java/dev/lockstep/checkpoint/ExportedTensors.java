@@ -9,9 +9,11 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /// The tensors of a folder in the shapes of a GGUF file: the experts of a layer one below the other
-/// in one matrix of each projection, and the matrices of GPT-2 as `[outputs, inputs]`.
+/// in one matrix of each projection, the matrices of GPT-2 as `[outputs, inputs]`, and those of
+/// Gemma 3n's residuals one below the other.
 ///
 /// @param architecture GGUF's name of it
 record ExportedTensors(FolderCheckpoint source, String architecture) {
@@ -22,6 +24,17 @@ record ExportedTensors(FolderCheckpoint source, String architecture) {
 
     private static final Map<String, String> PROJECTIONS =
             Map.of("w1", "gate_proj", "w2", "down_proj", "w3", "up_proj");
+
+    /// The matrices of Gemma 3n's residuals but the first.
+    private static final Pattern RESIDUAL =
+            Pattern.compile(
+                    "(model\\.altup_(?:projections|unembed_projections))\\.\\d{1,2}\\.weight");
+
+    /// Experts of Gemma 4 in one tensor, whose name has no ending.
+    private static final Pattern MERGED =
+            Pattern.compile("model\\.layers\\.\\d{1,5}\\.experts\\.(gate_up_proj|down_proj)");
+
+    private static final String LAYER_INPUTS = "model.embed_tokens_per_layer.weight";
 
     private static final String MIXTRAL_ROUTER = ".block_sparse_moe.gate.weight";
 
@@ -42,6 +55,7 @@ record ExportedTensors(FolderCheckpoint source, String architecture) {
         Set<String> stacked = new HashSet<>();
         for (String name : source.tensorNames()) {
             Matcher expert = EXPERT.matcher(name);
+            Matcher residual = RESIDUAL.matcher(name);
             if (isComputed(name)) {
                 continue;
             }
@@ -50,6 +64,10 @@ record ExportedTensors(FolderCheckpoint source, String architecture) {
                 String merged = "%smlp.experts.%s.weight".formatted(expert.group(1), projection);
                 if (stacked.add(merged)) {
                     all.add(experts(merged, expert));
+                }
+            } else if (residual.matches()) {
+                if (stacked.add(residual.group(1))) {
+                    all.add(residuals(residual.group(1)));
                 }
             } else {
                 all.add(one(name));
@@ -78,10 +96,34 @@ record ExportedTensors(FolderCheckpoint source, String architecture) {
                     "%s: tensor %s is one of an expert, and the configuration has none"
                             .formatted(source.path(), name.group()));
         }
-        WeightMatrix matrix = StackedRows.of(merged, parts);
+        return stacked(merged, parts);
+    }
+
+    private Exported residuals(String prefix) {
+        int count = source.config().details().altUp().map(AltUpConfig::count).orElse(1);
+        List<WeightMatrix> parts =
+                IntStream.range(0, count - 1)
+                        .mapToObj(i -> plain("%s.%d.weight".formatted(prefix, i)))
+                        .toList();
+        return stacked(prefix + ".weight", parts);
+    }
+
+    private static Exported stacked(String name, List<WeightMatrix> parts) {
+        WeightMatrix matrix = StackedRows.of(name, parts);
         long rows = parts.getFirst().rows();
         return new Exported(
-                merged, matrix, List.of((long) count, rows, (long) matrix.columns()), parts);
+                name, matrix, List.of((long) parts.size(), rows, (long) matrix.columns()), parts);
+    }
+
+    /// Returns the embeddings of each layer with a row for every id: ids without one have the
+    /// first.
+    private Exported layerInputs(WeightMatrix stored) {
+        WeightMatrix matrix = ExtendedRows.of(stored, source.config().vocabularySize());
+        return new Exported(
+                LAYER_INPUTS,
+                matrix,
+                List.of((long) matrix.rows(), (long) matrix.columns()),
+                List.of(stored));
     }
 
     /// Returns a matrix whose values can be moved one by one.
@@ -101,6 +143,13 @@ record ExportedTensors(FolderCheckpoint source, String architecture) {
         }
         String known =
                 name.endsWith(MIXTRAL_ROUTER) ? name.replace(".block_sparse_moe.", ".mlp.") : name;
+        if (name.equals(LAYER_INPUTS)
+                && source.tensor(name).rows() < source.config().vocabularySize()) {
+            return layerInputs(plain(name));
+        }
+        if (MERGED.matcher(name).matches()) {
+            known = name + ".weight";
+        }
         List<Long> shape = source.tensorInfo(name).orElseThrow().shape();
         return new Exported(known, source.tensor(name), shape, List.of());
     }

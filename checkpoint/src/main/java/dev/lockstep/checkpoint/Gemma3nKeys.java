@@ -56,7 +56,9 @@ record Gemma3nKeys(JsonObject config) {
                         config.requireInteger("altup_active_idx"),
                         config.flag("altup_correct_scale").orElse(true),
                         config.requireInteger("laurel_rank"),
-                        sparsity(config.requireInteger("num_hidden_layers"))));
+                        sparsity(config.requireInteger("num_hidden_layers")).stream()
+                                .map(this::deviations)
+                                .toList()));
     }
 
     /// The first ten layers of a model with more are sparse if no key says it.
@@ -71,6 +73,18 @@ record Gemma3nKeys(JsonObject config) {
             Collections.fill(usual.subList(0, 10), 0.95);
         }
         return usual;
+    }
+
+    /// Returns how many standard deviations above their mean gates are kept, if they are normally
+    /// distributed.
+    ///
+    /// @param sparsity the part of the gates that becomes 0
+    private double deviations(double sparsity) {
+        if (!(sparsity >= 0 && sparsity < 1)) {
+            throw config.wrong(
+                    "activation_sparsity_pattern", sparsity, "numbers from 0 to below 1");
+        }
+        return sparsity == 0 ? Double.NEGATIVE_INFINITY : NormalQuantile.of(sparsity);
     }
 
     private void requireOnePerLayer(String key, int count, int layers) {

@@ -29,6 +29,7 @@ final class GgufConfig {
     private final ArchitectureKeys keys;
     private final GgufStateReader states;
     private final GgufEncoderReader encoders;
+    private final GgufGemmaReader gemma;
 
     private GgufConfig(
             GgufMetadata metadata, Map<String, StoredTensor> tensors, String architecture) {
@@ -38,6 +39,7 @@ final class GgufConfig {
         this.keys = new ArchitectureKeys(metadata, architecture);
         this.states = new GgufStateReader(keys, tensors);
         this.encoders = new GgufEncoderReader(keys, tensors);
+        this.gemma = new GgufGemmaReader(keys, tensors);
     }
 
     /// @param tensors by their Hugging Face names
@@ -57,22 +59,27 @@ final class GgufConfig {
         int layers = layers();
         int hidden = requireSize("embedding_length", 1 << 20);
         int context = requireSize("context_length", 1 << 30);
-        AttentionConfig attention = attention(hidden);
+        AttentionConfig attention = attention(hidden, layers);
         var ropes = new GgufRopeReader(keys, tensors);
-        RopeConfig rope = ropes.rope(attention.rotatedHeadDim(), context);
+        int fullHead =
+                attention
+                        .full()
+                        .map(AttentionConfig.FullHeads::headDim)
+                        .orElse(attention.rotatedHeadDim());
+        RopeConfig rope = ropes.rope(fullHead, context);
         return new ModelConfig(
                 architecture,
                 hidden,
                 layers,
-                feedForwardSize(),
+                feedForwardSize(layers),
                 vocabularySize(),
                 context,
                 normEpsilon(),
                 attention,
                 rope,
-                ropes.windowRope(rope),
+                ropes.windowRope(rope, attention.rotatedHeadDim()),
                 encoders.encoder().isEmpty() && !tensors.containsKey("lm_head.weight"),
-                layerTypes(layers).kvGroups(states.state(hidden)),
+                layerTypes(layers).kvGroups(states.state(hidden), gemma.kvReaders(layers)),
                 specialIds(),
                 Checkpoint.dominantType(tensors.values()),
                 details(hidden, layers, attention, rope));
@@ -89,10 +96,13 @@ final class GgufConfig {
         return blocks - further;
     }
 
-    private int feedForwardSize() {
+    /// Returns the size of an expert, or of the first layer's feed-forward.
+    private int feedForwardSize(int layers) {
         return size("expert_feed_forward_length").orElse(0) > 0
                 ? requireSize("expert_feed_forward_length", 1 << 24)
-                : requireSize("feed_forward_length", 1 << 24);
+                : gemma.applies()
+                        ? gemma.feedForwards(layers).getFirst()
+                        : requireSize("feed_forward_length", 1 << 24);
     }
 
     private DecoderDetails details(
@@ -102,6 +112,8 @@ final class GgufConfig {
                     case "gemma",
                             "gemma2",
                             "gemma3",
+                            "gemma3n",
+                            "gemma4",
                             "gemma-embedding",
                             "gpt2",
                             "starcoder",
@@ -120,9 +132,9 @@ final class GgufConfig {
                 new GgufExpertReader(keys, tensors).experts(layers),
                 encoders.encoder(),
                 Set.of(),
-                Map.of(),
-                Optional.empty(),
-                Optional.empty(),
+                gemma.applies() ? gemma.feedForwardSizes(layers) : Map.of(),
+                gemma.layerInputs(),
+                gemma.altUp(layers),
                 positions(layers));
     }
 
@@ -173,6 +185,9 @@ final class GgufConfig {
             return OptionalDouble.of(
                     new GgufLatentReader(keys).scale(attention.latent().get(), rope));
         }
+        if (gemma.applies()) {
+            return OptionalDouble.of(1);
+        }
         boolean scalesByHiddenSize =
                 (architecture.equals("gemma2") && layers == 46)
                         || (architecture.equals("gemma3") && layers == 62);
@@ -185,11 +200,15 @@ final class GgufConfig {
         return keys.number(name, absent);
     }
 
-    private AttentionConfig attention(int hidden) {
+    private AttentionConfig attention(int hidden, int layers) {
         int heads = requireSize("attention.head_count", 1 << 16);
         Optional<LatentConfig> latent = new GgufLatentReader(keys).latent();
         if (latent.isPresent()) {
             return AttentionConfig.latent(heads, latent.get());
+        }
+        Optional<AttentionConfig> ofGemma4 = gemma.attention(heads, windows(layers).windows());
+        if (ofGemma4.isPresent()) {
+            return ofGemma4.get();
         }
         int kvHeads = kvHeads(heads);
         if (kvHeads < 1 || heads % kvHeads != 0) {
@@ -277,6 +296,7 @@ final class GgufConfig {
                 switch (architecture) {
                     case "gemma2", "gpt-oss" -> 2;
                     case "cohere2", "exaone4" -> 4;
+                    case "gemma3n" -> 5;
                     case "gemma3", "gemma-embedding" -> 6;
                     case "modern-bert" -> 3;
                     default -> 0;

@@ -23,6 +23,8 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
                     Map.entry("GemmaForCausalLM", "gemma"),
                     Map.entry("Gemma2ForCausalLM", "gemma2"),
                     Map.entry("Gemma3ForCausalLM", "gemma3"),
+                    Map.entry("Gemma3nForCausalLM", "gemma3n"),
+                    Map.entry("Gemma4ForCausalLM", "gemma4"),
                     Map.entry("Glm4ForCausalLM", "glm4"),
                     Map.entry("GraniteForCausalLM", "granite"),
                     Map.entry("LlamaForCausalLM", "llama"),
@@ -41,7 +43,7 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
                     Map.entry("Starcoder2ForCausalLM", "starcoder2"));
 
     private static final Set<String> WITH_WINDOWS =
-            Set.of("cohere2", "exaone4", "gemma2", "gemma3", "phi3");
+            Set.of("cohere2", "exaone4", "gemma2", "gemma3", "gemma3n", "gemma4", "phi3");
 
     private static final Set<String> WITH_LAYER_NORM =
             Set.of("cohere2", "command-r", "gpt2", "nemotron", "starcoder", "starcoder2");
@@ -71,12 +73,16 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
         put("context_length", config.contextLength());
         put("embedding_length", config.hiddenSize());
         put("block_count", config.layerCount());
-        put("feed_forward_length", config.feedForwardSize());
         put("vocab_size", config.vocabularySize());
-        put("attention.head_count", config.attention().headCount());
-        put("attention.head_count_kv", config.attention().kvHeadCount());
-        put("attention.key_length", config.attention().headDim());
-        put("attention.value_length", config.attention().headDim());
+        if (GgufGemmaWriter.isOf(architecture)) {
+            new GgufGemmaWriter(header, architecture).write(config);
+        } else {
+            put("feed_forward_length", config.feedForwardSize());
+            put("attention.head_count", config.attention().headCount());
+            put("attention.head_count_kv", config.attention().kvHeadCount());
+            put("attention.key_length", config.attention().headDim());
+            put("attention.value_length", config.attention().headDim());
+        }
         put(
                 WITH_LAYER_NORM.contains(architecture)
                         ? "attention.layer_norm_epsilon"
@@ -101,7 +107,7 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
     private void experts(ExpertConfig experts, int size) {
         put("expert_count", experts.count());
         put("expert_used_count", experts.perToken());
-        if (architecture.equals("qwen3moe")) {
+        if (architecture.equals("gemma4") || architecture.equals("qwen3moe")) {
             put("expert_feed_forward_length", size);
         }
     }

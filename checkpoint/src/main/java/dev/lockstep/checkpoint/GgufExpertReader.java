@@ -27,7 +27,7 @@ record GgufExpertReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors
                         score,
                         groups(score),
                         scale == 0 ? 1 : scale,
-                        sharedSize(),
+                        sharedSize(layers),
                         0,
                         dense(layers)));
     }
@@ -36,7 +36,7 @@ record GgufExpertReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors
     private ExpertConfig.Score score() {
         ExpertConfig.Score usual =
                 switch (keys.architecture()) {
-                    case "dots1", "glm4moe", "minimax-m2" -> ExpertConfig.Score.SIGMOID;
+                    case "dots1", "glm4moe", "lfm2moe", "minimax-m2" -> ExpertConfig.Score.SIGMOID;
                     case "deepseek2" ->
                             stores("exp_probs_b.bias")
                                     ? ExpertConfig.Score.SIGMOID
@@ -78,7 +78,11 @@ record GgufExpertReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors
                         : ExpertGroups.Rank.BEST_TWO);
     }
 
-    private int sharedSize() {
+    /// Returns the size of what every token uses: in Gemma 4 the feed-forward beside the experts.
+    private int sharedSize(int layers) {
+        if (keys.architecture().equals("gemma4")) {
+            return new GgufGemmaReader(keys, tensors).feedForwards(layers).getFirst();
+        }
         return tensors.values().stream()
                 .filter(each -> each.storedName().endsWith(".ffn_up_shexp.weight"))
                 .findFirst()

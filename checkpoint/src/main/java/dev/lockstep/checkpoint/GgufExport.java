@@ -122,19 +122,24 @@ public final class GgufExport {
                 names.hasAdjacentPairs(name)
                         ? new RowOrder.AdjacentPairs(config.attention().headDim())
                         : new RowOrder.AsIs();
-        boolean isVector = exported.shape().size() == 1;
+        boolean isVector = exported.shape().size() <= 1;
         Optional<TensorType> type =
                 isVector || isExact(stored) ? Optional.of(TensorType.F32) : typeOf(exported, order);
         float added = isVector && normsHoldTheSum(name) ? 1 : 0;
         GgufRewrite.Tensor tensor = GgufRewrite.Tensor.of(name, matrix, order, added, type);
         String typeName = type.orElse(matrix.type()).name();
-        plan.add(stored, typeName, exported.shape(), tensor);
-        put(read, stored, typeName, exported.shape(), matrix.data());
+        List<Long> shape = exported.shape().isEmpty() ? List.of(1L) : exported.shape();
+        plan.add(stored, typeName, shape, tensor);
+        put(read, stored, typeName, shape, matrix.data());
     }
 
-    /// Returns whether readers expect a matrix to be F32: a router, and learned positions.
+    /// Returns whether readers expect a matrix to be F32: a router, the coefficients of several
+    /// residuals, and learned positions.
     private static boolean isExact(String stored) {
-        return stored.endsWith(".ffn_gate_inp.weight") || stored.equals("position_embd.weight");
+        return stored.endsWith(".ffn_gate_inp.weight")
+                || stored.endsWith(".altup_correct_coef.weight")
+                || stored.endsWith(".altup_predict_coef.weight")
+                || stored.equals("position_embd.weight");
     }
 
     /// Returns the type that a matrix gets; empty for one whose bytes are copied. One that is made
@@ -258,8 +263,8 @@ public final class GgufExport {
                 withScale(each.details()));
     }
 
-    /// Returns the details with the usual scale of attention in place of none, and one name for the
-    /// approximation of GELU by tanh.
+    /// Returns the details with the usual scale of attention in place of none, one name for the
+    /// approximation of GELU by tanh, and embeddings of each layer for all ids.
     private DecoderDetails withScale(DecoderDetails details) {
         return new DecoderDetails(
                 details.activation().equals("gelu_new")
@@ -274,6 +279,18 @@ public final class GgufExport {
                 details.attentionCap(),
                 details.logitCap(),
                 details.experts(),
+                details.encoder(),
+                details.feedForwardLayers(),
+                details.feedForwardSizes(),
+                details.layerInputs()
+                        .map(
+                                each ->
+                                        new LayerInputConfig(
+                                                each.size(),
+                                                Math.max(
+                                                        each.vocabulary(),
+                                                        config.vocabularySize()))),
+                details.altUp(),
                 details.positions());
     }
 }

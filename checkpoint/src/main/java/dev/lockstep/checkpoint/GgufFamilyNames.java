@@ -42,6 +42,17 @@ record GgufFamilyNames(Map<String, String> parts, Map<String, String> whole) {
             case "falcon-h1" -> new GgufFamilyNames(falconH1(), with(MAMBA, FALCON_NORM));
             case "gemma2", "gemma3", "gemma-embedding" ->
                     parts(Map.of("ffn_norm", "pre_feedforward_layernorm"));
+            case "gemma3n" ->
+                    new GgufFamilyNames(
+                            gemma3n(),
+                            Map.of("altup_correct_scale.weight", "altup.correct_output_scale"));
+            case "gemma4" ->
+                    new GgufFamilyNames(
+                            gemma4(),
+                            Map.of(
+                                    "layer_output_scale.weight", "layer_scalar",
+                                    "ffn_gate_inp.scale", "router.scale",
+                                    "ffn_down_exps.scale", "router.per_expert_scale"));
             case "glm4" ->
                     parts(
                             Map.of(
@@ -60,6 +71,10 @@ record GgufFamilyNames(Map<String, String> parts, Map<String, String> whole) {
                                     "attn_q_norm", "self_attn.query_layernorm",
                                     "attn_k_norm", "self_attn.key_layernorm"));
             case "lfm2" -> parts(lfm2());
+            case "lfm2moe" ->
+                    new GgufFamilyNames(
+                            with(lfm2(), lfm2Experts()),
+                            Map.of("exp_probs_b.bias", "feed_forward.expert_bias"));
             case "minimax-m2" -> new GgufFamilyNames(miniMax(), miniMaxCorrection());
             case "phi3" -> parts(Map.of("ffn_up", "mlp.gate_up_proj"));
             case "qwen2moe" -> parts(sharedExpert("mlp.shared_expert"));
@@ -127,6 +142,50 @@ record GgufFamilyNames(Map<String, String> parts, Map<String, String> whole) {
                 Map.entry("shortconv.out_proj", "conv.out_proj"));
     }
 
+    private static Map<String, String> lfm2Experts() {
+        return Map.of(
+                "ffn_gate_inp", "feed_forward.gate",
+                "ffn_gate_exps", "feed_forward.experts.w1",
+                "ffn_up_exps", "feed_forward.experts.w3",
+                "ffn_down_exps", "feed_forward.experts.w2",
+                "ffn_gate_up_exps", "feed_forward.experts.gate_up_proj");
+    }
+
+    private static Map<String, String> layerInputs() {
+        return Map.of(
+                "ffn_norm", "pre_feedforward_layernorm",
+                "inp_gate", "per_layer_input_gate",
+                "proj", "per_layer_projection",
+                "post_norm", "post_per_layer_input_norm");
+    }
+
+    private static Map<String, String> gemma3n() {
+        return with(
+                layerInputs(),
+                Map.of(
+                        "altup_correct_coef", "altup.correction_coefs",
+                        "altup_predict_coef", "altup.prediction_coefs",
+                        "altup_router", "altup.modality_router",
+                        "altup_router_norm", "altup.router_norm",
+                        "laurel_l", "laurel.linear_left",
+                        "laurel_r", "laurel.linear_right",
+                        "laurel_post_norm", "laurel.post_laurel_norm"));
+    }
+
+    private static Map<String, String> gemma4() {
+        return with(
+                layerInputs(),
+                Map.of(
+                        "ffn_gate_inp", "router.proj",
+                        "ffn_gate_exps", "experts.gate_proj",
+                        "ffn_up_exps", "experts.up_proj",
+                        "ffn_gate_up_exps", "experts.gate_up_proj",
+                        "ffn_down_exps", "experts.down_proj",
+                        "pre_ffw_norm_2", "pre_feedforward_layernorm_2",
+                        "post_ffw_norm_1", "post_feedforward_layernorm_1",
+                        "post_ffw_norm_2", "post_feedforward_layernorm_2"));
+    }
+
     /// Older files have the projections of a delta net, or of keys and values, in one matrix.
     private static Map<String, String> deltaNet() {
         return Map.of(
@@ -159,7 +218,8 @@ record GgufFamilyNames(Map<String, String> parts, Map<String, String> whole) {
                 "ffn_gate_inp", block + ".gate",
                 "ffn_gate_exps", block + ".experts.w1",
                 "ffn_up_exps", block + ".experts.w3",
-                "ffn_down_exps", block + ".experts.w2");
+                "ffn_down_exps", block + ".experts.w2",
+                "ffn_gate_up_exps", block + ".experts.gate_up_proj");
     }
 
     private static Map<String, String> miniMaxCorrection() {

@@ -65,6 +65,11 @@ public final class GgufHeader {
         values.forEach(value -> integer(keys, value));
     }
 
+    public void putFlags(String key, List<Boolean> values) {
+        beginList(key, BOOL, values.size());
+        values.forEach(value -> keys.write(value ? 1 : 0));
+    }
+
     public void putFloats(String key, List<Float> values) {
         beginList(key, FLOAT32, values.size());
         values.forEach(value -> integer(keys, Float.floatToIntBits(value)));

@@ -81,7 +81,13 @@ record GgufKnownKeys(ArchitectureKeys keys) {
                     "attention.q_lora_rank",
                     "attention.value_length_mla" ->
                     keys.architecture().equals("deepseek2");
+            case "attention.key_length_swa",
+                    "attention.value_length_swa",
+                    "rope.dimension_count_swa" ->
+                    keys.architecture().equals("gemma4");
             case "attention.recurrent_layers" -> isDelta();
+            case "attention.shared_kv_layers" ->
+                    keys.architecture().equals("gemma3n") || keys.architecture().equals("gemma4");
             case "expert_shared_count", "expert_shared_feed_forward_length" ->
                     WITH_SHARED_EXPERTS.contains(keys.architecture());
             case "rope.dimension_sections" ->

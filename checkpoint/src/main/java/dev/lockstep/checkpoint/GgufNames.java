@@ -26,6 +26,11 @@ record GgufNames(String architecture) {
                     "token_embd", "model.embed_tokens",
                     "output_norm", "model.norm",
                     "token_embd_norm", "model.embedding_norm",
+                    "per_layer_token_embd", "model.embed_tokens_per_layer",
+                    "per_layer_model_proj", "model.per_layer_model_projection",
+                    "per_layer_proj_norm", "model.per_layer_projection_norm",
+                    "altup_proj", "model.altup_projections",
+                    "altup_unembd_proj", "model.altup_unembed_projections",
                     "output", "lm_head");
 
     private static final Map<String, String> BLOCK_NAMES =
@@ -47,6 +52,7 @@ record GgufNames(String architecture) {
                     Map.entry("ffn_gate_inp", "mlp.gate"),
                     Map.entry("ffn_gate_exps", "mlp.experts.gate_proj"),
                     Map.entry("ffn_up_exps", "mlp.experts.up_proj"),
+                    Map.entry("ffn_gate_up_exps", "mlp.experts.gate_up_proj"),
                     Map.entry("ffn_down_exps", "mlp.experts.down_proj"),
                     Map.entry("ffn_gate_shexp", "mlp.shared_experts.gate_proj"),
                     Map.entry("ffn_up_shexp", "mlp.shared_experts.up_proj"),
@@ -113,6 +119,14 @@ record GgufNames(String architecture) {
 
     /// Returns the name that a tensor has in a GGUF file; empty if none stands for it.
     Optional<String> stored(String huggingFace) {
+        Matcher whole = IN_LAYER.matcher(huggingFace);
+        if (whole.matches()) {
+            Optional<String> part =
+                    keysOf(GgufFamilyNames.of(architecture).whole(), whole.group(2)).findFirst();
+            if (part.isPresent()) {
+                return Optional.of("blk.%s.%s".formatted(whole.group(1), part.get()));
+            }
+        }
         Matcher name = ENDING.matcher(huggingFace);
         if (!name.matches()) {
             return Optional.empty();

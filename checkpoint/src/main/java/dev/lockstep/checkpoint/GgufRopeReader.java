@@ -13,6 +13,11 @@ import java.util.OptionalDouble;
 /// @param tensors by their Hugging Face names
 record GgufRopeReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors) {
     private static final double DEFAULT_THETA = 10_000;
+    private static final String DIVISORS = "rope_freqs.weight";
+
+    /// The divisor of a frequency with which no position of a text rotates.
+    static final float NOT_ROTATED = 1e30f;
+
     private static final ValueLayout.OfFloat FLOAT =
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -25,12 +30,19 @@ record GgufRopeReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors) 
 
     /// Returns the rope of windowed layers, which in OLMo 3 is not scaled. Gemma 3 and ModernBERT
     /// have a separate base for them, which older files omit.
-    RopeConfig windowRope(RopeConfig rope) {
+    ///
+    /// @param headDim of windowed layers
+    RopeConfig windowRope(RopeConfig rope, int headDim) {
         return switch (keys.architecture()) {
-            case "gemma3", "gemma-embedding", "modern-bert" ->
+            case "gemma3", "gemma3n", "gemma-embedding", "modern-bert" ->
                     new RopeConfig(
                             keys.number("rope.freq_base_swa").orElse(DEFAULT_THETA),
                             rope.rotaryDim(),
+                            new RopeScaling.None());
+            case "gemma4" ->
+                    new RopeConfig(
+                            keys.number("rope.freq_base_swa").orElse(DEFAULT_THETA),
+                            keys.size("rope.dimension_count_swa").orElse(headDim),
                             new RopeScaling.None());
             case "olmo2" -> new RopeConfig(rope.theta(), rope.rotaryDim(), new RopeScaling.None());
             default -> rope;
@@ -42,9 +54,32 @@ record GgufRopeReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors) 
     private RopeScaling scaling(int context) {
         int original = keys.size("rope.scaling.original_context_length").orElse(context);
         RopeScaling scaling = scaling(original, context);
-        return tensors.containsKey("rope_freqs.weight")
-                ? new RopeScaling.Divisors(values("rope_freqs.weight"), scaling)
-                : scaling;
+        if (!tensors.containsKey(DIVISORS)) {
+            return scaling;
+        }
+        List<Double> divisors = values(DIVISORS);
+        return keys.architecture().equals("gemma4") && scaling instanceof RopeScaling.None
+                ? proportional(divisors)
+                : new RopeScaling.Divisors(divisors, scaling);
+    }
+
+    /// Returns the rope of a part of the pairs: in files of Gemma 4 the others have the divisor
+    /// 1e30.
+    private RopeScaling proportional(List<Double> divisors) {
+        int rotated = (int) divisors.stream().filter(each -> each < NOT_ROTATED).count();
+        double factor = divisors.getFirst();
+        for (int i = 0; i < divisors.size(); i++) {
+            if (i < rotated ? divisors.get(i) != factor : divisors.get(i) < NOT_ROTATED) {
+                throw new CheckpointException(
+                        "%s: tensor %s has %s after %s: one divisor and then 1e30 is known in gemma4"
+                                .formatted(
+                                        keys.metadata().path(),
+                                        DIVISORS,
+                                        divisors.get(i),
+                                        divisors.subList(0, i)));
+            }
+        }
+        return new RopeScaling.Proportional(rotated, factor);
     }
 
     private RopeScaling scaling(int original, int context) {

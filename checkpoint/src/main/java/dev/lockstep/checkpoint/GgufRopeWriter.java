@@ -41,7 +41,10 @@ record GgufRopeWriter(GgufHeader header, String architecture) {
                     }
                     case RopeScaling.Divisors divisors -> divisors;
                     case RopeScaling.Dynamic dynamic -> dynamic;
-                    case RopeScaling.Proportional proportional -> proportional;
+                    case RopeScaling.Proportional proportional -> {
+                        tensors.put("rope_freqs.weight", divisors(rope, proportional));
+                        yield proportional;
+                    }
                 };
         return new Written(new RopeConfig(rope.theta(), rope.rotaryDim(), scaling), tensors);
     }
@@ -111,6 +114,18 @@ record GgufRopeWriter(GgufHeader header, String architecture) {
             double turns = scaling.originalContext() * frequency / (2 * Math.PI);
             double keep = Math.clamp((turns - low) / (high - low), 0, 1);
             divisors.add((float) (1 / (keep + (1 - keep) / scaling.factor())));
+        }
+        return divisors;
+    }
+
+    /// Returns what each frequency is divided by, so that pairs that are not rotated stay.
+    private static List<Float> divisors(RopeConfig rope, RopeScaling.Proportional scaling) {
+        List<Float> divisors = new ArrayList<>();
+        for (int pair = 0; pair < rope.rotaryDim() / 2; pair++) {
+            divisors.add(
+                    pair < scaling.rotated()
+                            ? (float) scaling.factor()
+                            : GgufRopeReader.NOT_ROTATED);
         }
         return divisors;
     }

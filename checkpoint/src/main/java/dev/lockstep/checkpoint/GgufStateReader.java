@@ -15,7 +15,7 @@ record GgufStateReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors)
     Optional<StateConfig> state(int hidden) {
         return switch (keys.architecture()) {
             case "falcon-h1", "granitehybrid" -> Optional.of(mamba2());
-            case "lfm2" ->
+            case "lfm2", "lfm2moe" ->
                     Optional.of(
                             new StateConfig.ShortConvolution(
                                     hidden, keys.requireSize("shortconv.l_cache", 8)));
@@ -64,7 +64,7 @@ record GgufStateReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors)
     /// Returns the layers that keep a state in place of keys and values.
     Set<Integer> layers(int layers) {
         return switch (keys.architecture()) {
-            case "granitehybrid", "lfm2" -> withoutKvHeads(layers);
+            case "granitehybrid", "lfm2", "lfm2moe" -> withoutKvHeads(layers);
             case "qwen3next", "qwen35", "qwen35moe" -> recurrent(layers);
             default -> Set.of();
         };

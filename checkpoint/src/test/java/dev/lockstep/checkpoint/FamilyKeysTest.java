@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -135,14 +136,15 @@ class FamilyKeysTest {
         assertEquals(Map.of(1, 128), keys.feedForwardSizes());
         assertEquals(5, keys.config().requireInteger("sliding_window_pattern"));
         assertEquals(
-                new AltUpConfig(4, 0, true, 64, List.of(0.0, 0.0, 0.0)),
+                new AltUpConfig(4, 0, true, 64, Collections.nCopies(3, Double.NEGATIVE_INFINITY)),
                 keys.altUp().orElseThrow());
         List<Double> deep =
                 gemma3n(shape.replace("3,", "12,") + "\"intermediate_size\": 64")
                         .altUp()
                         .orElseThrow()
-                        .sparsity();
-        assertEquals(List.of(0.95, 0.0), deep.subList(9, 11));
+                        .deviations();
+        assertEquals(1.6448536269514722, deep.get(9), 1e-12);
+        assertEquals(Double.NEGATIVE_INFINITY, deep.get(10));
         Refused.naming(
                 () -> gemma3n(shape + "\"intermediate_size\": [64, 128]"),
                 "intermediate_size is 2 entries, expected 3, one per layer");
@@ -153,6 +155,13 @@ class FamilyKeysTest {
                                                 + "\"intermediate_size\": 64, \"activation_sparsity_pattern\": [0.5]")
                                 .altUp(),
                 "activation_sparsity_pattern is 1 entries, expected 3, one per layer");
+        Refused.naming(
+                () ->
+                        gemma3n(
+                                        shape
+                                                + "\"intermediate_size\": 64, \"activation_sparsity_pattern\": [0.5, 1, 0]")
+                                .altUp(),
+                "activation_sparsity_pattern is 1.0, expected numbers from 0 to below 1");
     }
 
     private static Gemma3nKeys gemma3n(String keys) {

@@ -107,6 +107,11 @@ class GgufConversionTest {
                 "ernie4-5",
                 "exaone4",
                 "gemma",
+                "gemma3n",
+                "gemma4",
+                "gemma4-layer-inputs",
+                "gemma4-moe",
+                "gemma4-vision",
                 "glm4",
                 "gptbigcode",
                 "llama-bf16-sharded",
@@ -156,6 +161,30 @@ class GgufConversionTest {
                 """;
         TinyCheckpoint.write(source, 3, config, shapes);
         assertArrayEquals(logits(source), logits(convert(source, "none")));
+    }
+
+    /// The table of a file has a row for every id.
+    @Test
+    void anIdWithoutEmbeddingsOfLayersHasThoseOfTheFirst() throws IOException {
+        Path recorded = RECORDED.resolve("gemma4-layer-inputs");
+        Checkpoint from = Checkpoint.open(recorded);
+        Map<String, List<Long>> shapes = new LinkedHashMap<>();
+        for (String name : from.tensorNames()) {
+            shapes.put(name, from.tensorInfo(name).orElseThrow().shape());
+        }
+        String table = "model.embed_tokens_per_layer.weight";
+        List<Long> shape = shapes.replace(table, List.of(90L, 180L));
+        assertEquals(List.of(96L, 180L), shape);
+        Path source = folder.resolve("gemma4-fewer");
+        String config =
+                Files.readString(recorded.resolve("config.json"))
+                        .replace(
+                                "\"vocab_size_per_layer_input\": 96",
+                                "\"vocab_size_per_layer_input\": 90");
+        TinyCheckpoint.write(source, 3, config, shapes);
+        Path target = convert(source, "none");
+        assertEquals(96, Checkpoint.open(target).tensor(table).rows());
+        assertArrayEquals(logits(source), logits(target));
     }
 
     /// Divisors of frequencies are stored as 32-bit floats.

@@ -31,7 +31,7 @@ public final class Gemma3n implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Gemma3nForCausalLM");
+        return Set.of("Gemma3nForCausalLM", "gemma3n");
     }
 
     @Override
@@ -68,13 +68,13 @@ public final class Gemma3n implements ModelFamily {
     private static AltUpLayer layer(Weights weights, int i) {
         ModelConfig config = weights.config();
         String layer = "model.layers." + i;
-        double sparsity = config.details().altUp().orElseThrow().sparsity().get(i);
+        double deviations = config.details().altUp().orElseThrow().deviations().get(i);
         FeedForward.Gated gated = FeedForward.ofLayer(weights, i, layer + ".mlp");
         return AltUpLayer.load(
                 weights,
                 i,
                 attention(weights, i, layer + ".self_attn"),
-                SparseFeedForward.of(gated, config.feedForwardSize(i), sparsity));
+                SparseFeedForward.of(gated, config.feedForwardSize(i), deviations));
     }
 
     private static ResidualBranch.Sublayer attention(Weights weights, int i, String attention) {

@@ -37,7 +37,7 @@ public final class Gemma4 implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Gemma4ForCausalLM");
+        return Set.of("Gemma4ForCausalLM", "gemma4");
     }
 
     @Override

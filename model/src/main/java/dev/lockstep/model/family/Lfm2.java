@@ -25,7 +25,7 @@ public final class Lfm2 implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("Lfm2ForCausalLM", "Lfm2MoeForCausalLM", "lfm2");
+        return Set.of("Lfm2ForCausalLM", "Lfm2MoeForCausalLM", "lfm2", "lfm2moe");
     }
 
     @Override

@@ -11,6 +11,7 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.ForwardBatch;
 import dev.lockstep.model.Model;
+import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Shard;
 import dev.lockstep.model.Weights;
 import java.util.List;
@@ -47,7 +48,8 @@ public record AltUpDecoder(
         end = List.copyOf(end);
     }
 
-    /// Loads `altup_projections` and `altup_unembed_projections` beside what was loaded.
+    /// Loads `altup_projections` and `altup_unembed_projections` beside what was loaded: a matrix
+    /// for each residual but the first, or as in GGUF files all in one tensor.
     public static AltUpDecoder load(
             Weights weights,
             Embedding embedding,
@@ -73,8 +75,18 @@ public record AltUpDecoder(
     private static List<PackedWeight> projections(Weights weights, String prefix) {
         AltUpConfig config = weights.config().details().altUp().orElseThrow();
         int hidden = weights.config().hiddenSize();
-        return IntStream.range(0, config.count() - 1)
-                .mapToObj(i -> weights.packWhole("%s.%d".formatted(prefix, i), hidden, hidden))
+        int count = config.count() - 1;
+        String all = prefix + ".weight";
+        return IntStream.range(0, count)
+                .mapToObj(
+                        i ->
+                                weights.has(all)
+                                        ? weights.packRows(
+                                                OutputRows.of(
+                                                        weights.part(
+                                                                all, count, i, hidden, hidden)))
+                                        : weights.packWhole(
+                                                "%s.%d".formatted(prefix, i), hidden, hidden))
                 .toList();
     }
 

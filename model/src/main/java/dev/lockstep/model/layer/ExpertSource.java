@@ -18,13 +18,14 @@ public sealed interface ExpertSource {
     /// are such tensors, or else a matrix for each.
     static ExpertSource mergedOrSeparate(Weights weights, String prefix) {
         String gateUp = prefix + ".gate_up_proj";
-        return weights.has(gateUp)
+        return weights.has(gateUp) || weights.has(gateUp + ".weight")
                 ? new Merged(gateUp, prefix + ".down_proj")
                 : Separate.of(prefix);
     }
 
     /// A matrix for each expert and projection, `prefix.5.gate.weight`; or, as in GGUF files, all
-    /// experts of a projection one below the other, `prefix.gate.weight`, maybe with a bias.
+    /// experts of a projection one below the other, `prefix.gate.weight`, maybe with a bias. GGUF
+    /// files may have gate and up in one matrix, as in [Merged].
     record Separate(String prefix, String gate, String up, String down) implements ExpertSource {
 
         /// Returns the names that most families use.
@@ -34,6 +35,10 @@ public sealed interface ExpertSource {
 
         @Override
         public ExpertWeights load(Weights weights, int expert) {
+            String gateUp = prefix + ".gate_up_proj";
+            if (weights.has(gateUp + ".weight")) {
+                return new Merged(gateUp, "%s.%s".formatted(prefix, down)).load(weights, expert);
+            }
             int width = weights.config().feedForwardSize();
             int hidden = weights.config().hiddenSize();
             Span own = weights.shard().feedForward();
@@ -81,7 +86,7 @@ public sealed interface ExpertSource {
     }
 
     /// All experts one below the other: in one matrix the gate rows of each, then its up rows, in
-    /// another the rows of `down`.
+    /// another the rows of `down`, both maybe with a bias.
     record Merged(String gateUp, String down) implements ExpertSource {
 
         @Override
@@ -90,9 +95,14 @@ public sealed interface ExpertSource {
             int hidden = weights.config().hiddenSize();
             Span own = weights.shard().feedForward();
             OutputRows both = ofAll(weights, gateUp, expert, 2 * width, hidden);
+            OutputRows gate = both.cut(own);
+            OutputRows up = both.cut(own.plus(width));
+            OutputRows downRows = ofAll(weights, down, expert, hidden, width);
             return new ExpertWeights(
-                    weights.packRows(both.cut(own), both.cut(own.plus(width))),
-                    weights.packColumns(ofAll(weights, down, expert, hidden, width), own));
+                    weights.packRows(gate, up),
+                    weights.packColumns(downRows, own),
+                    weights.bias(gate, up),
+                    weights.shard().rank() == 0 ? weights.bias(downRows) : Optional.empty());
         }
     }
 

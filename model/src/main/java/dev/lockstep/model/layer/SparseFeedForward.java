@@ -17,11 +17,12 @@ import java.util.Optional;
 public record SparseFeedForward(FeedForward.Gated gated, int width, float deviations)
         implements FeedForward {
 
-    /// Creates a feed-forward of which a part of the gates becomes zero.
-    public static FeedForward of(FeedForward.Gated gated, int width, double sparsity) {
-        return sparsity == 0
+    /// Creates a feed-forward whose gates become zero below a number of standard deviations above
+    /// their mean; −∞ keeps all.
+    public static FeedForward of(FeedForward.Gated gated, int width, double deviations) {
+        return deviations == Double.NEGATIVE_INFINITY
                 ? gated
-                : new SparseFeedForward(gated, width, (float) NormalQuantile.of(sparsity));
+                : new SparseFeedForward(gated, width, (float) deviations);
     }
 
     @Override

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.lockstep.model.layer;
+package dev.lockstep.checkpoint;
 
 /// The quantile function of the standard normal distribution.
 final class NormalQuantile {

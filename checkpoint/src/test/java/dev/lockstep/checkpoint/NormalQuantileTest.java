@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.lockstep.model.layer;
+package dev.lockstep.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
