@@ -67,8 +67,7 @@ class GgufGemmaReaderTest {
                         reader(
                                         "gemma3n",
                                         header ->
-                                                header.put(
-                                                        "gemma3n.attention.shared_kv_layers", 5))
+                                                header.put("gemma3n.attention.shared_kv_layers", 5))
                                 .kvReaders(5),
                 "gemma3n.attention.shared_kv_layers is 5, expected less than the 5 layers");
     }
