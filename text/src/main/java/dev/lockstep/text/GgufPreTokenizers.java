@@ -15,6 +15,35 @@ final class GgufPreTokenizers {
                     + "ὐ-ὗὙὛὝὟ-\u1F7Dᾀ-ᾴᾶ-ᾼ\u1FBEῂ-ῄῆ-ῌῐ-\u1FD3ῖ-\u1FDBῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212A-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛ"
                     + "Ꜣ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
 
+    private static final String CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
+    private static final String LINES = "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+    /// Seed-OSS: cl100k with single digits, whose symbols take no line breaks.
+    private static final String SEED =
+            CONTRACTIONS
+                    + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+"
+                    + LINES;
+
+    private static final String KIMI_UPPER = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]";
+    private static final String KIMI_LOWER = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]";
+
+    /// Kimi K2: o200k with runs of Han apart from other letters.
+    private static final String KIMI =
+            "[\\p{Han}]+|[^\\r\\n\\p{L}\\p{N}]?"
+                    + KIMI_UPPER
+                    + "*"
+                    + KIMI_LOWER
+                    + "+"
+                    + CONTRACTIONS
+                    + "?|[^\\r\\n\\p{L}\\p{N}]?"
+                    + KIMI_UPPER
+                    + "+"
+                    + KIMI_LOWER
+                    + "*"
+                    + CONTRACTIONS
+                    + "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+                    + LINES;
+
     private GgufPreTokenizers() {}
 
     /// Returns the pre-tokenizers of a name; refuses an unknown name, because other rules would
@@ -37,6 +66,8 @@ final class GgufPreTokenizers {
                 "deepseek-v3",
                 "deepseek-llm",
                 "deepseek-coder",
+                "seed-coder",
+                "kimi-k2",
                 "falcon");
     }
 
@@ -129,6 +160,8 @@ final class GgufPreTokenizers {
             case "qwen35" -> List.of(new Cl100kPattern(1, true, true));
             case "gpt-4o", "llama4", "kanana2", "minimax-m2" -> List.of(new O200kPattern(3, true));
             case "tekken" -> List.of(new O200kPattern(1, false));
+            case "seed-coder" -> List.of(new RegexPattern(SEED));
+            case "kimi-k2" -> List.of(new RegexPattern(KIMI));
             case "deepseek-v3", "hunyuan-dense", "joyai-llm" ->
                     List.of(
                             digits(1, 3),

@@ -38,13 +38,14 @@ final class GgufTokenizer {
         return switch (file.model()) {
             case "gpt2" -> builder.byteLevel();
             case "llama" -> builder.sentencePiece();
+            case "gemma4" -> builder.spacedMerges();
             case "t5" -> builder.unigram();
             case "bert" -> builder.wordPiece();
             default ->
                     throw new IllegalArgumentException(
                             "tokenizer.ggml.model is '"
                                     + file.model()
-                                    + "', which is not supported; supported: gpt2, llama, t5, bert");
+                                    + "', which is not supported; supported: gpt2, llama, gemma4, t5, bert");
         };
     }
 
@@ -73,20 +74,25 @@ final class GgufTokenizer {
     private Tokenizer sentencePiece() {
         requireScores();
         var symbols = new Symbols(vocabulary, "", "");
+        return spaced(symbols, SentencePiece.merges(vocabulary, symbols, file.scores()), true);
+    }
+
+    /// Returns the tokenizer of a file of Gemma 4, which lists the merges that the scores of others
+    /// stand for.
+    private Tokenizer spacedMerges() {
+        return spaced(new Symbols(vocabulary, "", ""), merges(), false);
+    }
+
+    private Tokenizer spaced(Symbols symbols, MergeTable merges, boolean mergesUnknown) {
         var rules =
                 new BytePairModel.Rules(
                         false,
                         true,
                         file.specialIds().unknown().orElse(Vocabulary.NONE),
                         false,
-                        true,
+                        mergesUnknown,
                         SentencePiece.wordStart(vocabulary));
-        var model =
-                new BytePairModel(
-                        vocabulary,
-                        symbols,
-                        SentencePiece.merges(vocabulary, symbols, file.scores()),
-                        rules);
+        var model = new BytePairModel(vocabulary, symbols, merges, rules);
         Normalizer spaces = Normalizer.replace(" ", SentencePiece.SPACE);
         boolean prefix = file.flags().addSpacePrefix();
         Normalizer normalizer =

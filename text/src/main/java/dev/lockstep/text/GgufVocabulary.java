@@ -53,6 +53,7 @@ public record GgufVocabulary(
         public static Flags defaults(String model, String pre) {
             return switch (model) {
                 case "llama" -> new Flags(true, false, true, false);
+                case "gemma4" -> new Flags(true, false, false, false);
                 case "t5" -> new Flags(false, true, true, false);
                 case "bert" -> new Flags(true, true, false, false);
                 default -> new Flags(GgufPreTokenizers.addsBos(pre), false, false, false);

@@ -42,6 +42,16 @@ public final class TinyVocabularies {
     /// Returns a tokenizer with `<unk>` 0, `<s>` 1, `</s>` 2, the bytes 3 to 258, then these pieces
     /// by decreasing score.
     static Tokenizer sentencePiece(boolean spacePrefix, String... pieces) {
+        return spaced("llama", spacePrefix, List.of(), pieces);
+    }
+
+    /// Returns a tokenizer of the same ids whose merges are listed, as Gemma 4's are.
+    static Tokenizer spacedMerges(List<String> merges, String... pieces) {
+        return spaced("gemma4", false, merges, pieces);
+    }
+
+    private static Tokenizer spaced(
+            String model, boolean spacePrefix, List<String> merges, String... pieces) {
         List<String> tokens = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
         List<Integer> types = new ArrayList<>(List.of(2, 3, 3));
         List<Float> scores = new ArrayList<>(List.of(0f, 0f, 0f));
@@ -57,12 +67,12 @@ public final class TinyVocabularies {
         }
         return Tokenizers.of(
                 new GgufVocabulary(
-                        "llama",
+                        model,
                         "",
                         tokens,
                         scores,
                         types,
-                        List.of(),
+                        merges,
                         List.of(),
                         new GgufVocabulary.SpecialIds(
                                 OptionalInt.of(1),

@@ -35,6 +35,8 @@ final class TokenizerJsonOracleTest {
     private static final String CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
     private static final String UPPER = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]";
     private static final String LOWER = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
+    private static final String KIMI_UPPER = UPPER.replace("]", "&&[^\\p{Han}]]");
+    private static final String KIMI_LOWER = LOWER.replace("]", "&&[^\\p{Han}]]");
 
     @Test
     void theUnchangedFixture() {
@@ -102,6 +104,23 @@ final class TokenizerJsonOracleTest {
                     + "+"
                     + LOWER
                     + "*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*"
+                    + LINES,
+            CONTRACTIONS
+                    + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+"
+                    + LINES,
+            "[\\p{Han}]+|[^\\r\\n\\p{L}\\p{N}]?"
+                    + KIMI_UPPER
+                    + "*"
+                    + KIMI_LOWER
+                    + "+"
+                    + CONTRACTIONS
+                    + "?|[^\\r\\n\\p{L}\\p{N}]?"
+                    + KIMI_UPPER
+                    + "+"
+                    + KIMI_LOWER
+                    + "*"
+                    + CONTRACTIONS
+                    + "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
                     + LINES,
             "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
                     + "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
@@ -280,6 +299,51 @@ final class TokenizerJsonOracleTest {
                                         .put(
                                                 "precompiled_charsmap",
                                                 Base64.getEncoder().encodeToString(map))));
+    }
+
+    /// A GGUF file of Gemma 4 has the merges of its `tokenizer.json`.
+    @Test
+    void spacedMergesOfAGgufFile() {
+        String[] pieces =
+                "▁ t h e i n g a s d o 1 2 \n th he in ng ▁t ▁th ▁the ing ▁a an ▁▁ \n\n ▁in the 12"
+                        .split(" ", -1);
+        List<String> merges =
+                List.of(
+                        "t h", "h e", "i n", "n g", "▁ t", "▁ th", "▁t h", "▁th e", "in g", "i ng",
+                        "▁ a", "a n", "▁ ▁", "\n \n", "▁ in", "th e", "t he", "1 2");
+        Tokenizer tokenizer = TinyVocabularies.spacedMerges(merges, pieces);
+        ObjectNode model =
+                MAPPER.createObjectNode()
+                        .put("type", "BPE")
+                        .put("unk_token", "<unk>")
+                        .put("fuse_unk", true)
+                        .put("byte_fallback", true);
+        ObjectNode vocabulary = model.putObject("vocab");
+        for (int id = 0; id < tokenizer.vocabularySize(); id++) {
+            vocabulary.put(tokenizer.piece(id), id);
+        }
+        ArrayNode listed = model.putArray("merges");
+        for (String merge : merges) {
+            String[] halves = merge.split(" ", -1);
+            listed.addArray().add(halves[0]).add(halves[1]);
+        }
+        ObjectNode root = fixture();
+        root.set("model", model);
+        root.putArray("added_tokens");
+        root.putNull("pre_tokenizer");
+        root.putNull("decoder");
+        root.set(
+                "normalizer",
+                parse("{'type':'Replace','pattern':{'String':' '},'content':'\u2581'}"));
+        var texts = new RandomText(13);
+        try (var reference =
+                new ReferenceTokenizer(root.toString().getBytes(StandardCharsets.UTF_8))) {
+            for (int i = 0; i < TEXTS; i++) {
+                String text = texts.next() + " the thing in\n\n\n  12 and " + i;
+                assertArrayEquals(
+                        reference.encode(text, false), tokenizer.encode(text, false), text);
+            }
+        }
     }
 
     @Test

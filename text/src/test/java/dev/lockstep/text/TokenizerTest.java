@@ -56,6 +56,30 @@ final class TokenizerTest {
     }
 
     @Test
+    void aVocabularyOfGemma4AppliesItsMergesInTheirOrder() {
+        Tokenizer tokenizer =
+                TinyVocabularies.spacedMerges(
+                        List.of("b c", "▁ a", "a b", "\n \n", "\n\n \n"),
+                        "▁",
+                        "a",
+                        "b",
+                        "c",
+                        "\n",
+                        "bc",
+                        "▁a",
+                        "ab",
+                        "\n\n",
+                        "\n\n\n");
+        assertEquals(
+                List.of("ab", "▁a", "bc", "\n\n\n"),
+                pieces(tokenizer, tokenizer.encode("ab abc\n\n\n", false)));
+        assertEquals(
+                List.of("<s>", "<0xC3>", "<0xA9>"),
+                pieces(tokenizer, tokenizer.encode("é", new EncodeOptions(false, true))));
+        assertEquals("ab abc\n", tokenizer.decode(tokenizer.encode("ab abc\n", false), false));
+    }
+
+    @Test
     void aSentencePieceMergeMayUseCharactersThatAreNotTokens() {
         Tokenizer tokenizer = TinyVocabularies.sentencePiece(false, "ab", "abc");
         assertEquals(List.of("abc", "<0x61>"), pieces(tokenizer, tokenizer.encode("abca", false)));
