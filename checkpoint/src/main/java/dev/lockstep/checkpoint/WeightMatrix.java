@@ -3,6 +3,7 @@ package dev.lockstep.checkpoint;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
@@ -53,6 +54,14 @@ public record WeightMatrix(
                     "%s: its rows are in the order %s already".formatted(name, order));
         }
         return new WeightMatrix(name, type, rows, columns, other, data, decoder);
+    }
+
+    /// Returns the names of the tensors that it has one below the other; none if it is one of a
+    /// file.
+    public List<String> stackedNames() {
+        return decoder.orElse(null) instanceof StackedRows stacked
+                ? stacked.parts().stream().map(WeightMatrix::name).toList()
+                : List.of();
     }
 
     /// Returns the row of `data` that holds row `row`.

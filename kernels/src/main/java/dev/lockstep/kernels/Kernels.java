@@ -205,6 +205,10 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// @param out `[T, H]`, overwritten; shares no memory with `x`
     void experts(ExpertSet set, Tensor x, Tensor routerLogits, ExpertScratch scratch, Tensor out);
 
+    /// Sets what sees the products within [#experts], for tools; kernels that compute all experts
+    /// at once show none.
+    default void observeExperts(ExpertObserver observer) {}
+
     /// Computes `out[i] = x[rows[i]]`, of the same type.
     ///
     /// @param rows `[1, n]` I32

@@ -2,6 +2,8 @@
 package dev.lockstep.model;
 
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.ExpertLayer;
+import dev.lockstep.kernels.ExpertWeights;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
@@ -20,12 +22,18 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /// Shows the inputs of a model's matrix products to an observer, by the names of the tensors that
-/// they are multiplied by. Products within an op of several, such as those of experts, are not
-/// seen.
+/// they are multiplied by. The inputs of an expert are those of the tokens that chose it.
+///
+/// Of a tensor that has all experts of a layer, the rows of one have the name that a tensor of
+/// their own would have: see [#ofExpert].
 ///
 /// A model that is loaded with [#kernels] is observed without knowing it.
 public final class ObservedProducts {
     private static final Pattern LAYER = Pattern.compile("\\.(?:layers|h)\\.(\\d+)\\.");
+
+    private static final Pattern ALL_EXPERTS = Pattern.compile("\\.experts\\.(?!\\d)");
+
+    private static final Pattern EXPERT = Pattern.compile("\\.experts\\.(\\d{1,5})\\.");
 
     private final Kernels target;
     private final Observer observer;
@@ -52,6 +60,7 @@ public final class ObservedProducts {
                                 Kernels.class.getClassLoader(),
                                 new Class<?>[] {Kernels.class},
                                 (_, method, arguments) -> call(method, arguments));
+        target.observeExperts((x, weight) -> observe(weight, x));
     }
 
     /// Returns kernels that compute what the observed ones compute.
@@ -65,6 +74,25 @@ public final class ObservedProducts {
         return layer.find()
                 ? OptionalInt.of(Integer.parseInt(layer.group(1)))
                 : OptionalInt.empty();
+    }
+
+    /// Returns the expert of a matrix by its name; empty for one that belongs to none.
+    public static OptionalInt expert(String name) {
+        Matcher expert = EXPERT.matcher(name);
+        return expert.find()
+                ? OptionalInt.of(Integer.parseInt(expert.group(1)))
+                : OptionalInt.empty();
+    }
+
+    /// Returns whether a tensor has the rows of all experts of a layer by its name.
+    public static boolean hasAllExperts(String name) {
+        return ALL_EXPERTS.matcher(name).find();
+    }
+
+    /// Returns the name of the rows of one expert in a tensor that has those of all:
+    /// `experts.5.up_proj.weight` in `experts.up_proj.weight`. Other names stay as they are.
+    public static String ofExpert(String name, int expert) {
+        return ALL_EXPERTS.matcher(name).replaceFirst(".experts." + expert + ".");
     }
 
     /// Returns a copy of an input.
@@ -82,10 +110,9 @@ public final class ObservedProducts {
 
     private @Nullable Object call(Method method, Object @Nullable [] arguments) throws Throwable {
         if (method.getName().equals("matmul") && arguments != null) {
-            List<String> weights = names.get((PackedWeight) arguments[1]);
-            if (weights != null) {
-                observer.product(weights, (Tensor) arguments[0]);
-            }
+            observe((PackedWeight) arguments[1], (Tensor) arguments[0]);
+        } else if (method.getName().equals("prepareExperts") && arguments != null) {
+            nameExperts((ExpertLayer) arguments[0]);
         }
         try {
             Object result = method.invoke(target, arguments);
@@ -95,6 +122,25 @@ public final class ObservedProducts {
             return result;
         } catch (InvocationTargetException e) {
             throw e.getCause();
+        }
+    }
+
+    private void observe(PackedWeight weight, Tensor x) {
+        List<String> weights = names.get(weight);
+        if (weights != null) {
+            observer.product(weights, x);
+        }
+    }
+
+    private void nameExperts(ExpertLayer layer) {
+        for (int i = 0; i < layer.experts().size(); i++) {
+            int expert = i;
+            ExpertWeights weights = layer.experts().get(i);
+            for (PackedWeight each : List.of(weights.gateUp(), weights.down())) {
+                names.computeIfPresent(
+                        each,
+                        (_, all) -> all.stream().map(name -> ofExpert(name, expert)).toList());
+            }
         }
     }
 

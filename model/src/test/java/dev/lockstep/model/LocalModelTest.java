@@ -4,15 +4,22 @@ package dev.lockstep.model;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -126,6 +133,94 @@ class LocalModelTest {
         expected.add("[lm_head.weight] 1 x 64");
         expected.add("[lm_head.weight] 6 x 64");
         assertEquals(expected, seen);
+    }
+
+    /// The inputs of an expert are those of the tokens that chose it, and those of its last matrix
+    /// are what its first ones give.
+    @ParameterizedTest
+    @ValueSource(strings = {"models/mixtral", "models/qwen3-moe"})
+    void anObserverSeesTheInputsOfExperts(String name) {
+        Path path = Fixtures.require(name);
+        Kernels target = kernels();
+        Map<String, float[]> inputs = new TreeMap<>();
+        var observed =
+                new ObservedProducts(
+                        target,
+                        (weights, x) ->
+                                weights.forEach(
+                                        each ->
+                                                inputs.put(
+                                                        each, ObservedProducts.values(target, x))));
+        try (LocalModel model = load(path, observed.kernels(), 64)) {
+            model.run(IDS);
+        }
+        Checkpoint checkpoint = Checkpoint.open(path);
+        int hidden = checkpoint.config().hiddenSize();
+        int products = 0;
+        int tokens = 0;
+        String router = "";
+        for (String layer : List.of("model.layers.0.", "model.layers.2.")) {
+            for (String weight : inputs.keySet()) {
+                if (weight.startsWith(layer) && weight.matches(".*(mlp|moe)\\.gate\\.weight")) {
+                    router = weight;
+                }
+            }
+            float[] all = Objects.requireNonNull(inputs.get(router));
+            for (String gate : List.copyOf(inputs.keySet())) {
+                if (!gate.startsWith(layer)
+                        || !gate.matches(".*experts\\.\\d\\.(gate_proj|w1)\\.weight")) {
+                    continue;
+                }
+                String up = gate.replace("gate_proj", "up_proj").replace("w1", "w3");
+                String down = gate.replace("gate_proj", "down_proj").replace("w1", "w2");
+                float[] x = Objects.requireNonNull(inputs.get(gate));
+                float[] inner = Objects.requireNonNull(inputs.get(down));
+                assertArrayEquals(x, inputs.get(up));
+                tokens += x.length / hidden;
+                for (int t = 0; t < x.length / hidden; t++) {
+                    float[] row = Arrays.copyOfRange(x, t * hidden, (t + 1) * hidden);
+                    assertTrue(isRowOf(all, row), () -> gate + " has an input of its own");
+                    products += checkProduct(checkpoint, gate, up, row, inner, t);
+                }
+            }
+        }
+        assertEquals(2 * 2 * IDS.length, tokens);
+        assertTrue(products > 0);
+    }
+
+    private static boolean isRowOf(float[] all, float[] row) {
+        for (int i = 0; i < all.length; i += row.length) {
+            if (Arrays.equals(all, i, i + row.length, row, 0, row.length)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// Compares row t of the input of `down` with what gate and up give; returns its columns.
+    private static int checkProduct(
+            Checkpoint checkpoint, String gate, String up, float[] x, float[] down, int t) {
+        WeightMatrix gateRows = checkpoint.tensor(gate);
+        WeightMatrix upRows = checkpoint.tensor(up);
+        for (int i = 0; i < gateRows.rows(); i++) {
+            double g = dot(gateRows, i, x);
+            double expected = g / (1 + Math.exp(-g)) * dot(upRows, i, x);
+            assertEquals(expected, down[t * gateRows.rows() + i], 1e-4);
+        }
+        return gateRows.rows();
+    }
+
+    private static double dot(WeightMatrix matrix, int row, float[] x) {
+        double sum = 0;
+        for (int c = 0; c < x.length; c++) {
+            sum +=
+                    (double) x[c]
+                            * matrix.data()
+                                    .get(
+                                            ValueLayout.JAVA_FLOAT_UNALIGNED,
+                                            4L * ((long) row * x.length + c));
+        }
+        return sum;
     }
 
     private static Kernels kernels() {

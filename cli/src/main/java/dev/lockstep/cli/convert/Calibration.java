@@ -18,11 +18,15 @@ import java.util.Optional;
 /// The inputs that a model's matrices have for some texts.
 ///
 /// Their products take memory by the square of a layer's width, so they are taken for some layers
-/// at a time; for the next ones the texts are computed again. Inputs are those of the model as it
-/// is, not of the quantized layers before.
+/// and experts at a time; for the next ones the texts are computed again. Inputs are those of the
+/// model as it is, not of the quantized layers before, and of an expert those of the tokens that
+/// chose it.
 final class Calibration implements AutoCloseable {
     /// The layer of what comes after all layers.
     private static final int HEAD = Integer.MAX_VALUE;
+
+    /// More than the places of a layer: its experts, and what is not of one.
+    private static final long PLACES = 1 << 20;
 
     private final CalibrationText text;
     private final long maxBytes;
@@ -30,17 +34,16 @@ final class Calibration implements AutoCloseable {
     private final Kernels kernels;
     private final LocalModel model;
 
-    /// The products of the layers `[firstLayer, endLayer)` by the name of each of their matrices.
+    /// The products of the places `[first, end)` by the name of each of their matrices.
     private final Map<String, InputProducts> products = new HashMap<>();
 
     private final Map<InputProducts, ErrorFeedback> feedbacks = new HashMap<>();
-    private int firstLayer;
-    private long endLayer;
-    private boolean firstWindow;
+    private long first;
+    private long end;
 
     /// Loads the model.
     ///
-    /// @param maxBytes of products that are kept at a time, unless one layer takes more
+    /// @param maxBytes of products that are kept at a time, unless those of one place take more
     Calibration(
             ModelSource source,
             CalibrationText text,
@@ -60,30 +63,29 @@ final class Calibration implements AutoCloseable {
                         LoadSettings.Progress.none());
     }
 
-    /// Returns the feedback for a matrix; empty if its inputs are not seen, as those of experts.
+    /// Returns the feedback for a matrix; empty if it has no inputs.
     Optional<ErrorFeedback> of(String name) {
         return products(name).map(each -> feedbacks.computeIfAbsent(each, ErrorFeedback::of));
     }
 
-    /// Returns the products of a matrix's inputs; empty if they are not seen.
+    /// Returns the products of a matrix's inputs; empty if it has none, as an expert that no token
+    /// chose.
     Optional<InputProducts> products(String name) {
-        int layer = layer(name);
-        if (layer < firstLayer || layer >= endLayer) {
-            take(layer);
+        long place = place(name);
+        if (place < first || place >= end) {
+            take(place, layer(name));
         }
         return Optional.ofNullable(products.get(name));
     }
 
-    private void take(int layer) {
+    private void take(long place, int layer) {
         products.clear();
         feedbacks.clear();
-        firstLayer = layer;
-        endLayer = (long) HEAD + 1;
-        firstWindow = true;
+        first = place;
+        end = Long.MAX_VALUE;
         int done = 0;
         for (int[] window : text.windows()) {
             model.run(window);
-            firstWindow = false;
             terminal.progress(
                     "calibrating from " + (layer == HEAD ? "the head" : "layer " + layer),
                     ++done,
@@ -92,18 +94,15 @@ final class Calibration implements AutoCloseable {
     }
 
     private void observe(List<String> weights, Tensor x) {
-        int layer = layer(weights.getFirst());
-        if (layer < firstLayer || layer >= endLayer) {
+        long place = place(weights.getFirst());
+        if (place < first || place >= end) {
             return;
         }
         InputProducts found = products.get(weights.getFirst());
         if (found == null) {
-            if (!firstWindow) {
-                return;
-            }
-            if (layer > firstLayer && keptBytes() + needed(x.columns()) > maxBytes) {
-                endLayer = layer;
-                products.keySet().removeIf(name -> layer(name) >= endLayer);
+            if (place > first && keptBytes() + needed(x.columns()) > maxBytes) {
+                end = place;
+                products.keySet().removeIf(name -> place(name) >= end);
                 return;
             }
             var added = new InputProducts(x.columns());
@@ -123,6 +122,11 @@ final class Calibration implements AutoCloseable {
     /// Returns the bytes of products and of the feedback made from them.
     private static long needed(int columns) {
         return 2 * InputProducts.bytes(columns);
+    }
+
+    /// Returns the place of a matrix among all: by its layer, and there by its expert.
+    private static long place(String name) {
+        return layer(name) * PLACES + ObservedProducts.expert(name).orElse(-1) + 1;
     }
 
     private static int layer(String name) {

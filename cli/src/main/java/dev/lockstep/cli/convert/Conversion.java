@@ -3,15 +3,16 @@ package dev.lockstep.cli.convert;
 
 import com.google.common.hash.Hashing;
 import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Owned;
 import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.ObservedProducts;
 import dev.lockstep.model.StoredRows;
 import dev.lockstep.model.quant.BlockFormat;
-import dev.lockstep.model.quant.ErrorFeedback;
 import dev.lockstep.model.quant.MatrixQuantizer;
 import dev.lockstep.model.quant.PlainFormat;
 import dev.lockstep.model.quant.RowFormat;
@@ -55,7 +56,7 @@ public record Conversion(
                             + ")\\.weight|.*[._]bias");
 
     /// What quantizers of other results have another number of.
-    private static final int VERSION = 3;
+    private static final int VERSION = 4;
 
     /// Values that are quantized at once.
     private static final int PIECE = 1 << 22;
@@ -81,13 +82,14 @@ public record Conversion(
         }
         ModelSource model = ModelSource.open(source).requireLoadable(1);
         requireMatches();
-        Optional<ScaledLinks> links = links(model.config().architecture());
+        int experts = model.config().details().experts().map(ExpertConfig::count).orElse(0);
+        Optional<ScaledLinks> links = links(model.config().architecture(), experts);
         Optional<CalibrationText> text =
                 calibrate.map(
                         file ->
                                 CalibrationText.read(
                                         file, Tokenizers.of(model.tokenizer()), calibrationTokens));
-        List<String> uncalibrated = new ArrayList<>();
+        var uncalibrated = new Uncalibrated();
         String summary;
         var owned = new Owned();
         try {
@@ -120,46 +122,36 @@ public record Conversion(
                                                     smoothed.smoothing(),
                                                     rows))
                             : calibration.map(each -> new AwqRule(each, rows));
+            List<List<TensorPart>> parts =
+                    tensors.stream().map(each -> TensorPart.of(each, experts)).toList();
+            List<TensorPart> all = parts.stream().flatMap(List::stream).toList();
             Optional<InputScales> scales =
-                    links.flatMap(
-                            each -> rule.map(chosen -> new InputScales(tensors, each, chosen)));
+                    links.flatMap(each -> rule.map(chosen -> new InputScales(all, each, chosen)));
             for (int i = converted.done(); i < tensors.size(); i++) {
                 ConvertedModel.Tensor tensor = tensors.get(i);
                 terminal.progress("writing " + target.getFileName(), i, tensors.size());
-                Factors factors =
-                        new Factors(
-                                scales.flatMap(each -> each.ofColumns(tensor.name())),
-                                scales.flatMap(each -> each.ofRows(tensor.name())),
-                                scales.map(each -> each.offset(tensor.name())).orElse(0f));
+                List<Factors> factors =
+                        parts.get(i).stream()
+                                .map(part -> scales.map(each -> each.of(part)).orElse(Factors.NONE))
+                                .toList();
                 Optional<RowFormat> format =
-                        tensor.format().isEmpty() && factors.rows().isPresent()
+                        tensor.format().isEmpty() && factors.stream().anyMatch(Factors::isPresent)
                                 ? Optional.of(RowFormat.of(tensor.source().type()))
                                 : tensor.format();
                 if (format.isEmpty()) {
                     converted.copy(i);
                     continue;
                 }
-                switch (format.get()) {
-                    case PlainFormat plain ->
-                            write(tensor, factors, plain::encode, rows, converted.begin(i));
-                    case BlockFormat blocks -> {
-                        Optional<ErrorFeedback> feedback =
-                                method == Method.GPTQ
-                                        ? calibration.flatMap(each -> each.of(tensor.name()))
-                                        : Optional.empty();
-                        if (text.isPresent() && feedback.isEmpty() && factors.columns().isEmpty()) {
-                            uncalibrated.add(tensor.name());
-                        }
-                        var quantizer = new MatrixQuantizer(blocks, feedback);
-                        int columns = tensor.source().columns();
-                        write(
-                                tensor,
-                                factors,
-                                values -> quantizer.quantize(values, columns),
-                                rows,
-                                converted.begin(i));
+                ConvertedModel.Blocks blocks = converted.begin(i);
+                for (int p = 0; p < factors.size(); p++) {
+                    TensorPart part = parts.get(i).get(p);
+                    Function<float[], byte[]> encoder = encoder(part, format.get(), calibration);
+                    if (text.isPresent() && format.get() instanceof BlockFormat) {
+                        uncalibrated.add(part.name(), reason(part, factors.get(p), calibration));
                     }
+                    write(part, factors.get(p), encoder, rows, blocks);
                 }
+                blocks.end();
             }
             converted.finish();
             summary = converted.summary();
@@ -169,42 +161,82 @@ public record Conversion(
             terminal.endLine();
         }
         owned.close();
-        return report(summary, uncalibrated);
+        List<String> report = new ArrayList<>(List.of(summary));
+        report.addAll(uncalibrated.lines());
+        return report;
+    }
+
+    private Function<float[], byte[]> encoder(
+            TensorPart part, RowFormat format, Optional<Calibration> calibration) {
+        return switch (format) {
+            case PlainFormat plain -> plain::encode;
+            case BlockFormat blocks -> {
+                var quantizer =
+                        new MatrixQuantizer(
+                                blocks,
+                                method == Method.GPTQ
+                                        ? calibration.flatMap(each -> each.of(part.name()))
+                                        : Optional.empty());
+                yield values -> quantizer.quantize(values, part.columns());
+            }
+        };
+    }
+
+    /// Returns why the texts do not decide how a matrix is quantized; empty if they do.
+    private Optional<String> reason(
+            TensorPart part, Factors factors, Optional<Calibration> calibration) {
+        if (factors.columns().isPresent()) {
+            return Optional.empty();
+        }
+        if (quantize instanceof Quantization.Smoothed) {
+            return Optional.of("their inputs come from no norm");
+        }
+        boolean seen = calibration.flatMap(each -> each.products(part.name())).isPresent();
+        if (seen) {
+            return method == Method.AWQ
+                    ? Optional.of("nothing before them takes their scales")
+                    : Optional.empty();
+        }
+        return Optional.of(
+                ObservedProducts.expert(part.name()).isPresent()
+                        ? "no token of the texts chose their expert"
+                        : "their inputs are not observed");
     }
 
     /// Returns which tensors take the divisors of inputs, if any are scaled.
-    private Optional<ScaledLinks> links(String architecture) {
+    private Optional<ScaledLinks> links(String architecture, int experts) {
         if (quantize instanceof Quantization.Smoothed) {
             return Optional.of(
-                    ScaledLinks.of(architecture, "--quantize=" + Quantization.SMOOTHED).ofNorms());
+                    ScaledLinks.of(architecture, experts, "--quantize=" + Quantization.SMOOTHED)
+                            .ofNorms());
         }
         return method == Method.AWQ
-                ? Optional.of(ScaledLinks.of(architecture, "--method=awq"))
+                ? Optional.of(ScaledLinks.of(architecture, experts, "--method=awq"))
                 : Optional.empty();
     }
 
     private static void write(
-            ConvertedModel.Tensor tensor,
+            TensorPart part,
             Factors factors,
             Function<float[], byte[]> encoder,
             StoredRows rows,
             ConvertedModel.Blocks blocks) {
-        WeightMatrix matrix = tensor.source();
+        WeightMatrix matrix = part.tensor().source();
         int atOnce = Math.max(1, PIECE / matrix.columns());
-        for (int from = 0; from < matrix.rows(); from += atOnce) {
-            int to = Math.min(matrix.rows(), from + atOnce);
-            int[] sources = IntStream.range(from, to).map(tensor.order()::row).toArray();
+        for (int from = 0; from < part.rows(); from += atOnce) {
+            int to = Math.min(part.rows(), from + atOnce);
+            int[] sources = IntStream.range(from, to).map(part::sourceRow).toArray();
             float[] values =
                     matrix.columns() == 1 ? vector(matrix, sources) : rows.read(matrix, sources);
-            factors.apply(values, sources, matrix.columns());
-            if (tensor.added() != 0) {
+            int[] numbers = IntStream.of(sources).map(row -> row - part.first()).toArray();
+            factors.apply(values, numbers, matrix.columns());
+            if (part.tensor().added() != 0) {
                 for (int i = 0; i < values.length; i++) {
-                    values[i] += tensor.added();
+                    values[i] += part.tensor().added();
                 }
             }
             blocks.add(encoder.apply(values));
         }
-        blocks.end();
     }
 
     private static float[] vector(WeightMatrix matrix, int[] sources) {
@@ -214,24 +246,6 @@ public record Conversion(
             values[i] = all[sources[i]];
         }
         return values;
-    }
-
-    /// What a tensor is scaled by.
-    ///
-    /// @param columns factors of its columns
-    /// @param rows divisors of its rows
-    /// @param offset added to its values before they are divided, and subtracted afterwards
-    private record Factors(Optional<float[]> columns, Optional<float[]> rows, float offset) {
-        void apply(float[] values, int[] sources, int width) {
-            for (int i = 0; i < values.length; i++) {
-                if (columns.isPresent()) {
-                    values[i] *= columns.get()[i % width];
-                }
-                if (rows.isPresent()) {
-                    values[i] = (values[i] + offset) / rows.get()[sources[i / width]] - offset;
-                }
-            }
-        }
     }
 
     /// Returns whether a tensor stays as it is, as vectors do, the taps of convolutions, what
@@ -277,21 +291,5 @@ public record Conversion(
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-    }
-
-    private List<String> report(String summary, List<String> uncalibrated) {
-        if (uncalibrated.isEmpty()) {
-            return List.of(summary);
-        }
-        String reason =
-                quantize instanceof Quantization.Smoothed
-                        ? "their inputs come from no norm"
-                        : method == Method.AWQ
-                                ? "nothing before them takes their scales"
-                                : "their inputs are not observed";
-        return List.of(
-                summary,
-                "%d matrices, such as %s, were rounded without calibration: %s"
-                        .formatted(uncalibrated.size(), uncalibrated.getFirst(), reason));
     }
 }

@@ -15,13 +15,34 @@ import java.util.stream.Stream;
 /// their inputs divided: a norm for q, k and v and for gate and up, v for o, and up for down.
 ///
 /// The scales of a norm follow from its stored values, which are rounded: their product is exact.
+/// Scales of what also decides about experts are powers of two.
 final class InputScales {
     /// How the scales of matrices with the same inputs are chosen; empty if they are not scaled.
     interface Rule {
-        Optional<float[]> scales(List<ConvertedModel.Tensor> consumers);
+        Optional<float[]> scales(Readers readers);
     }
 
-    private final Map<String, ConvertedModel.Tensor> tensors = new HashMap<>();
+    /// Matrices that read what one tensor makes.
+    ///
+    /// @param consumers that are quantized, at least one
+    /// @param exact those that are not
+    record Readers(List<TensorPart> consumers, List<TensorPart> exact) {
+
+        /// Returns the name of a matrix whose inputs are those of all of them.
+        String input() {
+            return (exact.isEmpty() ? consumers : exact).getFirst().name();
+        }
+
+        int columns() {
+            return consumers.getFirst().columns();
+        }
+
+        boolean needPowersOfTwo() {
+            return !exact.isEmpty();
+        }
+    }
+
+    private final Map<String, TensorPart> parts = new HashMap<>();
     private final ScaledLinks links;
     private final Rule rule;
 
@@ -30,18 +51,23 @@ final class InputScales {
 
     private String layer = "";
 
-    InputScales(List<ConvertedModel.Tensor> tensors, ScaledLinks links, Rule rule) {
-        tensors.forEach(each -> this.tensors.put(each.name(), each));
+    InputScales(List<TensorPart> parts, ScaledLinks links, Rule rule) {
+        parts.forEach(each -> this.parts.put(each.name(), each));
         this.links = links;
         this.rule = rule;
     }
 
+    /// Returns what a part of a tensor is scaled by.
+    Factors of(TensorPart part) {
+        return new Factors(ofColumns(part.name()), ofRows(part.name()), offset(part.name()));
+    }
+
     /// Returns what the columns of a matrix are multiplied by.
-    Optional<float[]> ofColumns(String name) {
+    private Optional<float[]> ofColumns(String name) {
         return links.links().stream()
                 .flatMap(
                         link ->
-                                link.consumers().stream()
+                                link.readers()
                                         .filter(each -> name.endsWith("." + each + ".weight"))
                                         .flatMap(
                                                 each ->
@@ -52,7 +78,7 @@ final class InputScales {
 
     /// Returns what the rows of a tensor are divided by: values of a norm or a bias, rows of v or
     /// up.
-    Optional<float[]> ofRows(String name) {
+    private Optional<float[]> ofRows(String name) {
         return links.links().stream()
                 .flatMap(
                         link ->
@@ -69,7 +95,7 @@ final class InputScales {
 
     /// Returns what is added to the values of a tensor before they are scaled, and subtracted
     /// afterwards: 1 for a norm whose stored weights are smaller by 1 than its factors.
-    float offset(String name) {
+    private float offset(String name) {
         boolean isNorm =
                 links.links().stream()
                         .anyMatch(
@@ -98,30 +124,35 @@ final class InputScales {
     }
 
     private Optional<float[]> search(String prefix, ScaledLinks.Link link) {
-        ConvertedModel.Tensor producer = tensors.get(prefix + link.producer() + ".weight");
-        List<ConvertedModel.Tensor> consumers =
-                link.consumers().stream()
-                        .map(each -> tensors.get(prefix + each + ".weight"))
-                        .filter(each -> each != null)
-                        .toList();
+        TensorPart producer = parts.get(prefix + link.producer() + ".weight");
+        var readers = new Readers(find(prefix, link.consumers()), find(prefix, link.exact()));
         // With grouped queries several heads of o read the same rows of v.
         if (producer == null
-                || consumers.isEmpty()
+                || readers.consumers().isEmpty()
                 || isKeptMatrix(producer)
-                || producer.source().rows() != consumers.getFirst().source().columns()) {
+                || producer.rows() != readers.columns()) {
             return Optional.empty();
         }
-        Optional<RowFormat> format = consumers.getFirst().format();
+        Optional<RowFormat> format = readers.consumers().getFirst().format();
         if (!(format.orElse(null) instanceof BlockFormat)
-                || !consumers.stream().allMatch(each -> each.format().equals(format))) {
+                || !readers.consumers().stream().allMatch(each -> each.format().equals(format))
+                || readers.exact().stream()
+                        .anyMatch(each -> each.tensor().source().type().isQuantized())) {
             return Optional.empty();
         }
-        Optional<float[]> scales = rule.scales(consumers);
-        return link.isNorm() ? scales.map(each -> stored(producer, each)) : scales;
+        Optional<float[]> scales = rule.scales(readers);
+        return link.isNorm() ? scales.map(each -> stored(producer.tensor(), each)) : scales;
     }
 
-    private static boolean isKeptMatrix(ConvertedModel.Tensor producer) {
-        return producer.source().columns() > 1 && producer.format().isEmpty();
+    private List<TensorPart> find(String prefix, List<String> names) {
+        return names.stream()
+                .map(each -> parts.get(prefix + each + ".weight"))
+                .filter(each -> each != null)
+                .toList();
+    }
+
+    private static boolean isKeptMatrix(TensorPart producer) {
+        return producer.columns() > 1 && producer.format().isEmpty();
     }
 
     /// Returns the scales that the rounded weights of a norm have.

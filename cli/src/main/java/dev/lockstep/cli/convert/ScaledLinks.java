@@ -2,6 +2,7 @@
 package dev.lockstep.cli.convert;
 
 import dev.lockstep.cli.console.UnusableException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -18,17 +19,25 @@ record ScaledLinks(List<Link> links, float normOffset) {
                     "GraniteForCausalLM",
                     "LlamaForCausalLM",
                     "MistralForCausalLM",
+                    "MixtralForCausalLM",
+                    "OlmoeForCausalLM",
                     "Phi3ForCausalLM",
                     "Qwen2ForCausalLM",
+                    "Qwen2MoeForCausalLM",
                     "Qwen3ForCausalLM",
+                    "Qwen3MoeForCausalLM",
                     "SeedOssForCausalLM",
                     "SmolLM3ForCausalLM",
                     "gemma",
                     "granite",
                     "llama",
+                    "mixtral",
+                    "olmoe",
                     "phi3",
                     "qwen2",
+                    "qwen2moe",
                     "qwen3",
+                    "qwen3moe",
                     "seed_oss",
                     "smollm3");
 
@@ -41,18 +50,45 @@ record ScaledLinks(List<Link> links, float normOffset) {
     private static final Set<String> ONE_PLUS_SANDWICH =
             Set.of("Gemma2ForCausalLM", "Gemma3ForCausalLM");
 
+    /// Matrices that decide about experts, which read what the experts read and are not quantized.
+    private static final List<String> ROUTERS =
+            List.of("mlp.gate", "block_sparse_moe.gate", "mlp.shared_expert_gate");
+
+    /// The gate, up and down projections of an expert, by the number of the expert.
+    private static final List<List<String>> EXPERTS =
+            List.of(
+                    List.of(
+                            "mlp.experts.%d.gate_proj",
+                            "mlp.experts.%d.up_proj", "mlp.experts.%d.down_proj"),
+                    List.of(
+                            "block_sparse_moe.experts.%d.w1",
+                            "block_sparse_moe.experts.%d.w3", "block_sparse_moe.experts.%d.w2"));
+
     /// A tensor and the matrices that multiply what it makes, by their names in a layer.
-    record Link(String producer, List<String> consumers) {
+    ///
+    /// @param consumers that are quantized
+    /// @param exact those that are not; scales are powers of two then, so that they stay exact
+    record Link(String producer, List<String> consumers, List<String> exact) {
+        Link(String producer, List<String> consumers) {
+            this(producer, consumers, List.of());
+        }
+
         boolean isNorm() {
             return producer.endsWith("norm");
+        }
+
+        /// Returns all matrices that are multiplied.
+        Stream<String> readers() {
+            return Stream.concat(consumers.stream(), exact.stream());
         }
     }
 
     /// Returns the links of an architecture.
     ///
+    /// @param experts of a layer
     /// @param setting what asks for scales, such as `--method=awq`
     /// @throws UnusableException if its models are not scaled
-    static ScaledLinks of(String architecture, String setting) {
+    static ScaledLinks of(String architecture, int experts, String setting) {
         boolean sandwich =
                 PLAIN_SANDWICH.contains(architecture) || ONE_PLUS_SANDWICH.contains(architecture);
         boolean onePlus =
@@ -64,21 +100,49 @@ record ScaledLinks(List<Link> links, float normOffset) {
                     "%s: %s is none of %s"
                             .formatted(setting, architecture, String.join(", ", known)));
         }
-        return new ScaledLinks(
-                List.of(
-                        new Link(
-                                "input_layernorm",
-                                List.of(
-                                        "self_attn.q_proj",
-                                        "self_attn.k_proj",
-                                        "self_attn.v_proj",
-                                        "self_attn.qkv_proj")),
-                        new Link("self_attn.v_proj", List.of("self_attn.o_proj")),
-                        new Link(
-                                sandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm",
-                                List.of("mlp.gate_proj", "mlp.up_proj", "mlp.gate_up_proj")),
-                        new Link("mlp.up_proj", List.of("mlp.down_proj"))),
-                onePlus ? 1 : 0);
+        String norm = sandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+        List<Link> links = new ArrayList<>();
+        links.add(
+                new Link(
+                        "input_layernorm",
+                        List.of(
+                                "self_attn.q_proj",
+                                "self_attn.k_proj",
+                                "self_attn.v_proj",
+                                "self_attn.qkv_proj")));
+        links.add(new Link("self_attn.v_proj", List.of("self_attn.o_proj")));
+        links.add(new Link(norm, feedForward(experts), experts > 0 ? ROUTERS : List.of()));
+        links.add(new Link("mlp.up_proj", List.of("mlp.down_proj")));
+        if (experts > 0) {
+            links.add(
+                    new Link("mlp.shared_expert.up_proj", List.of("mlp.shared_expert.down_proj")));
+        }
+        for (int i = 0; i < experts; i++) {
+            int expert = i;
+            EXPERTS.forEach(
+                    names ->
+                            links.add(
+                                    new Link(
+                                            names.get(1).formatted(expert),
+                                            List.of(names.get(2).formatted(expert)))));
+        }
+        return new ScaledLinks(List.copyOf(links), onePlus ? 1 : 0);
+    }
+
+    /// Returns the first matrices of feed-forwards and experts.
+    private static List<String> feedForward(int experts) {
+        List<String> all =
+                new ArrayList<>(List.of("mlp.gate_proj", "mlp.up_proj", "mlp.gate_up_proj"));
+        if (experts > 0) {
+            all.addAll(List.of("mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj"));
+        }
+        for (List<String> names : EXPERTS) {
+            for (int expert = 0; expert < experts; expert++) {
+                all.add(names.get(0).formatted(expert));
+                all.add(names.get(1).formatted(expert));
+            }
+        }
+        return all;
     }
 
     /// Returns the links from norms alone.

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.convert;
 
-import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.model.StoredRows;
 import dev.lockstep.model.quant.Smoothing;
-import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
@@ -15,19 +13,27 @@ record SmoothQuantRule(InputMaxima inputs, Smoothing smoothing, StoredRows rows)
     private static final int PIECE = 1 << 22;
 
     @Override
-    public Optional<float[]> scales(List<ConvertedModel.Tensor> consumers) {
-        return inputs.of(consumers.getFirst().name())
-                .map(maxima -> smoothing.scales(maxima, weights(consumers, maxima.length)));
+    public Optional<float[]> scales(InputScales.Readers readers) {
+        return inputs.of(readers.input())
+                .map(
+                        maxima -> {
+                            float[] scales =
+                                    smoothing.scales(maxima, weights(readers, maxima.length));
+                            if (readers.needPowersOfTwo()) {
+                                Smoothing.roundToPowersOfTwo(scales);
+                            }
+                            return scales;
+                        });
     }
 
-    private float[] weights(List<ConvertedModel.Tensor> consumers, int columns) {
+    private float[] weights(InputScales.Readers readers, int columns) {
         float[] largest = new float[columns];
-        for (ConvertedModel.Tensor each : consumers) {
-            WeightMatrix matrix = each.source();
+        for (TensorPart each : readers.consumers()) {
             int atOnce = Math.max(1, PIECE / columns);
-            for (int from = 0; from < matrix.rows(); from += atOnce) {
-                int to = Math.min(matrix.rows(), from + atOnce);
-                float[] values = rows.read(matrix, IntStream.range(from, to).toArray());
+            for (int from = 0; from < each.rows(); from += atOnce) {
+                int to = Math.min(each.rows(), from + atOnce);
+                int[] chosen = IntStream.range(from, to).map(each::sourceRow).toArray();
+                float[] values = rows.read(each.tensor().source(), chosen);
                 for (int i = 0; i < values.length; i++) {
                     int column = i % columns;
                     largest[column] = Math.max(largest[column], Math.abs(values[i]));

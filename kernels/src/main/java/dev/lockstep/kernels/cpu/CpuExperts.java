@@ -6,6 +6,7 @@ import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.ExpertLayer;
+import dev.lockstep.kernels.ExpertObserver;
 import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.ExpertWeights;
@@ -22,6 +23,7 @@ final class CpuExperts implements AutoCloseable {
     private final ElementKernels elements;
     private final Runnable finished;
     private final CpuRouter router;
+    private ExpertObserver observer = (_, _) -> {};
     private int mostPerToken;
 
     /// Creates the driver; `finished` runs after each part of an op, which may be most of a step.
@@ -47,6 +49,10 @@ final class CpuExperts implements AutoCloseable {
         }
         mostPerToken = Math.max(mostPerToken, layer.perToken());
         return new Prepared(this, layer);
+    }
+
+    void observe(ExpertObserver seeing) {
+        observer = seeing;
     }
 
     /// Returns what the experts prepared until now need besides the products of their matrices.
@@ -96,6 +102,7 @@ final class CpuExperts implements AutoCloseable {
             }
         }
         finished.run();
+        observer.product(input, weights.gateUp());
         matmul.run(input, weights.gateUp(), gateUp);
         weights.gateUpBias().ifPresent(bias -> elements.add(gateUp, bias));
         finished.run();
@@ -105,6 +112,7 @@ final class CpuExperts implements AutoCloseable {
             elements.activate(layer.activation(), gateUp, product);
         }
         finished.run();
+        observer.product(product, weights.down());
         matmul.run(product, weights.down(), output);
         weights.downBias().ifPresent(bias -> elements.add(output, bias));
         finished.run();

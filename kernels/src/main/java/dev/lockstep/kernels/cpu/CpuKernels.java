@@ -12,6 +12,7 @@ import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.ExpertLayer;
+import dev.lockstep.kernels.ExpertObserver;
 import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.Kernels;
@@ -386,6 +387,11 @@ public final class CpuKernels implements Kernels {
     public void experts(
             ExpertSet set, Tensor x, Tensor routerLogits, ExpertScratch scratch, Tensor out) {
         experts.run(set, x, routerLogits, scratch, out);
+    }
+
+    @Override
+    public void observeExperts(ExpertObserver observer) {
+        experts.observe(observer);
     }
 
     @Override

@@ -21,14 +21,19 @@ public final class ScaleSearch {
     /// Returns the scales for matrices that have the same inputs.
     ///
     /// @param rows of the matrices, or samples of them
+    /// @param powersOfTwo whether only such scales are tried
     /// @return all 1 where no other scales are better
-    public static float[] best(InputProducts products, BlockFormat format, List<float[]> rows) {
+    public static float[] best(
+            InputProducts products, BlockFormat format, List<float[]> rows, boolean powersOfTwo) {
         var quantizer = new MatrixQuantizer(format, Optional.empty());
         return IntStream.rangeClosed(0, TRIALS)
                 .parallel()
                 .mapToObj(
                         trial -> {
                             float[] scales = scales(products, (double) trial / TRIALS);
+                            if (powersOfTwo) {
+                                Smoothing.roundToPowersOfTwo(scales);
+                            }
                             return new Trial(scales, error(products, quantizer, rows, scales));
                         })
                 // Of equal ones the first, with the smaller exponent.

@@ -35,4 +35,12 @@ public record Smoothing(float alpha) {
         }
         return scales;
     }
+
+    /// Rounds positive scales to the nearest powers of two, by which plain types are multiplied
+    /// exactly.
+    public static void roundToPowersOfTwo(float[] scales) {
+        for (int c = 0; c < scales.length; c++) {
+            scales[c] = Math.scalb(1f, (int) Math.rint(Math.log(scales[c]) / Math.log(2)));
+        }
+    }
 }

@@ -29,7 +29,7 @@ class ScaleSearchTest {
         for (int i = 0; i < 16; i++) {
             rows.add(normal(random, COLUMNS));
         }
-        float[] scales = ScaleSearch.best(products, FORMAT, rows);
+        float[] scales = ScaleSearch.best(products, FORMAT, rows, false);
         for (int c = 0; c < COLUMNS; c++) {
             assertTrue(c == 5 || scales[c] < scales[5], "column " + c);
         }
@@ -38,6 +38,12 @@ class ScaleSearchTest {
         double plain = outputError(inputs, rows, ones);
         double scaled = outputError(inputs, rows, scales);
         assertTrue(scaled < 0.6 * plain, scaled + " of " + plain);
+        float[] powers = ScaleSearch.best(products, FORMAT, rows, true);
+        double exact = outputError(inputs, rows, powers);
+        assertTrue(exact < 0.7 * plain, exact + " of " + plain);
+        for (float each : powers) {
+            assertEquals(Math.scalb(1f, Math.getExponent(each)), each);
+        }
     }
 
     @Test
@@ -46,9 +52,9 @@ class ScaleSearchTest {
         Arrays.fill(ones, 1);
         var products = new InputProducts(COLUMNS);
         List<float[]> rows = List.of(normal(new Random(3), COLUMNS));
-        assertArrayEquals(ones, ScaleSearch.best(products, FORMAT, rows));
+        assertArrayEquals(ones, ScaleSearch.best(products, FORMAT, rows, false));
         products.add(ones);
-        assertArrayEquals(ones, ScaleSearch.best(products, FORMAT, rows));
+        assertArrayEquals(ones, ScaleSearch.best(products, FORMAT, rows, false));
     }
 
     @Test

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli.convert;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CompressedLayout;
+import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.checkpoint.WeightMatrix;
+import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cli.evaluate.Evaluating;
+import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.model.StoredRows;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// The experts of a mixture are calibrated with the inputs of the tokens that chose them.
+@Tag("sweep")
+class MixtureConversionTest {
+    private static final String SENTENCE =
+            "A rank that stood still and wakes up is refused; the others have gone on. ";
+
+    @TempDir Path folder;
+
+    @ParameterizedTest
+    @CsvSource({"mixtral, GPTQ", "mixtral, AWQ", "qwen3-moe, GPTQ", "qwen3-moe, AWQ"})
+    void calibratedExpertsLoseLessThanRoundedOnes(String name, Method method) throws Exception {
+        Path source = Fixtures.require("models/" + name);
+        Path rounded = folder.resolve("rounded");
+        convert(source, rounded, "int4", Optional.empty(), Method.ROUND);
+        Path calibrated = folder.resolve("calibrated");
+        List<String> report = convert(source, calibrated, "int4", Optional.of(texts()), method);
+        assertFalse(report.toString().contains("not observed"), report::toString);
+        double before = divergence(source, rounded);
+        double after = divergence(source, calibrated);
+        assertTrue(after < before, "%s after %s".formatted(after, before));
+    }
+
+    /// What decides about experts reads the norm too: it is multiplied by powers of two, so that it
+    /// stays exact.
+    @ParameterizedTest
+    @CsvSource({
+        "mixtral, block_sparse_moe, w1, w3, int4, AWQ",
+        "qwen3-moe, mlp, gate_proj, up_proj, int4, AWQ",
+        "mixtral, block_sparse_moe, w1, w3, smoothquant-w8a8, ROUND"
+    })
+    void theRouterTakesTheScalesOfItsNormExactly(
+            String name, String block, String gate, String up, String type, Method method)
+            throws Exception {
+        Path source = withOutliers(name, block, gate, up);
+        Path target = folder.resolve("scaled");
+        convert(source, target, type, Optional.of(texts()), method);
+        String matrix = "model.layers.1.%s.gate.weight".formatted(block);
+        String norm = "model.layers.1.post_attention_layernorm.weight";
+        float[] before = values(source, matrix);
+        float[] after = values(target, matrix);
+        float[] normBefore = values(source, norm);
+        float[] normAfter = values(target, norm);
+        int other = 0;
+        for (int i = 0; i < before.length; i++) {
+            int column = i % normBefore.length;
+            float scale = normBefore[column] / normAfter[column];
+            assertEquals(Math.scalb(1f, Math.getExponent(scale)), scale);
+            assertEquals(before[i] * scale, after[i]);
+            other += scale == 1 ? 0 : 1;
+        }
+        assertTrue(other > 0);
+        Path rounded = folder.resolve("rounded");
+        Quantization plain =
+                method == Method.AWQ
+                        ? Quantization.of(type, 32, 0.5f).orElseThrow()
+                        : new Quantization.Folder(new CompressedLayout.Int8Rows());
+        new Conversion(source, rounded, plain, List.of(), Optional.empty(), 512, Method.ROUND)
+                .run(MixtureConversionTest::kernels, 1L << 30, quiet());
+        double without = divergence(source, rounded);
+        double with = divergence(source, target);
+        assertTrue(with < without, () -> "%s after %s".formatted(with, without));
+    }
+
+    /// Two channels of the inputs of experts are 40 times as large as others.
+    private Path withOutliers(String name, String block, String gate, String up) throws Exception {
+        Path source = Files.createDirectory(folder.resolve("source"));
+        try (Stream<Path> files = Files.list(Fixtures.require("models/" + name))) {
+            for (Path each : files.toList()) {
+                Files.write(source.resolve(each.getFileName()), Files.readAllBytes(each));
+            }
+        }
+        List<String> readers = new ArrayList<>(List.of(block + ".gate"));
+        for (int expert = 0; expert < 8; expert++) {
+            readers.add("%s.experts.%d.%s".formatted(block, expert, gate));
+            readers.add("%s.experts.%d.%s".formatted(block, expert, up));
+        }
+        for (int channel : new int[] {3, 70}) {
+            OutlierChannel.add(
+                    source, "model.layers.1.", "post_attention_layernorm", readers, channel, 40);
+        }
+        return source;
+    }
+
+    @Test
+    void theDownProjectionsOfExpertsAreNotSmoothed() throws Exception {
+        Path source = Fixtures.require("models/mixtral");
+        Path target = folder.resolve("smooth");
+        List<String> report =
+                convert(source, target, Quantization.SMOOTHED, Optional.of(texts()), Method.ROUND);
+        // One output and 8 down projections in each of 3 layers.
+        assertTrue(report.getLast().startsWith("27 matrices, such as "), report::toString);
+        assertEquals(2, report.size());
+    }
+
+    @Test
+    void expertsThatNoTokenChoseAreRoundedAndNamed() throws Exception {
+        Path source = Fixtures.require("models/mixtral");
+        Path text = Files.writeString(folder.resolve("short.jsonl"), "{\"text\": \"a\"}\n");
+        List<String> report =
+                new Conversion(
+                                source,
+                                folder.resolve("short"),
+                                Quantization.of("int4", 32, 0.5f).orElseThrow(),
+                                List.of(),
+                                Optional.of(text),
+                                1,
+                                Method.GPTQ)
+                        .run(MixtureConversionTest::kernels, 1L << 30, quiet());
+        // One token chooses 2 of 8 experts in each of 3 layers; an expert has 3 matrices.
+        assertTrue(report.getLast().startsWith("54 matrices, such as model."), report::toString);
+        assertTrue(
+                report.getLast().endsWith(": no token of the texts chose their expert"),
+                report::toString);
+        assertEquals(2, report.size());
+    }
+
+    @Test
+    void expertsAreWrittenEquallyByAnyPasses() throws Exception {
+        Path source = Fixtures.require("models/qwen3-moe");
+        Path once = folder.resolve("once");
+        Path passes = folder.resolve("passes");
+        convert(source, once, "int4", Optional.of(texts()), Method.GPTQ);
+        convert(source, passes, "int4", Optional.of(texts()), Method.GPTQ, 1 << 20);
+        assertArrayEquals(
+                Files.readAllBytes(once.resolve("model.safetensors")),
+                Files.readAllBytes(passes.resolve("model.safetensors")));
+    }
+
+    /// A file has all experts of a layer in one tensor: each is quantized with its own inputs.
+    @ParameterizedTest
+    @CsvSource({"GPTQ", "AWQ"})
+    void aFileOfAFileHasTheExpertsOfAFileOfItsFolder(Method method) throws Exception {
+        Path source = Fixtures.require("models/qwen3-moe");
+        Path plain = folder.resolve("plain.gguf");
+        convert(source, plain, "none", Optional.empty(), Method.ROUND);
+        Path ofFolder = folder.resolve("folder.gguf");
+        convert(source, ofFolder, "q4_0", Optional.of(texts()), method);
+        Path ofFile = folder.resolve("file.gguf");
+        List<String> report = convert(plain, ofFile, "q4_0", Optional.of(texts()), method);
+        assertFalse(report.toString().contains(".experts."), report::toString);
+        Path rounded = folder.resolve("rounded.gguf");
+        convert(source, rounded, "q4_0", Optional.empty(), Method.ROUND);
+        int experts = 0;
+        int changed = 0;
+        for (String name : Checkpoint.open(ofFile).tensorNames()) {
+            if (name.contains(".experts.")) {
+                byte[] expected = bytes(ofFolder, name);
+                assertArrayEquals(expected, bytes(ofFile, name), name);
+                changed += Arrays.equals(expected, bytes(rounded, name)) ? 0 : 1;
+                experts++;
+            }
+        }
+        assertEquals(9, experts);
+        // Scales of gate and up may all be 1, as no channel is much larger than others.
+        assertTrue(changed >= (method == Method.GPTQ ? 9 : 3));
+        assertTrue(divergence(source, ofFile) < divergence(source, rounded));
+    }
+
+    private static byte[] bytes(Path path, String name) {
+        return Checkpoint.open(path).tensor(name).data().toArray(ValueLayout.JAVA_BYTE);
+    }
+
+    private static float[] values(Path path, String name) {
+        WeightMatrix matrix = Checkpoint.open(path).tensor(name);
+        if (matrix.columns() == 1) {
+            return matrix.floats(0, matrix.rows());
+        }
+        try (Kernels kernels = kernels()) {
+            return new StoredRows(kernels)
+                    .read(matrix, IntStream.range(0, matrix.rows()).toArray());
+        }
+    }
+
+    private Path texts() throws Exception {
+        return Files.writeString(
+                folder.resolve("texts.jsonl"),
+                "{\"text\": \"%s\"}%n".formatted(SENTENCE.repeat(20)));
+    }
+
+    private static List<String> convert(
+            Path source, Path target, String type, Optional<Path> texts, Method method) {
+        return convert(source, target, type, texts, method, 1L << 30);
+    }
+
+    private static List<String> convert(
+            Path source,
+            Path target,
+            String type,
+            Optional<Path> texts,
+            Method method,
+            long maxBytes) {
+        return new Conversion(
+                        source,
+                        target,
+                        Quantization.of(type, 32, 0.5f).orElseThrow(),
+                        List.of(),
+                        texts,
+                        512,
+                        method)
+                .run(MixtureConversionTest::kernels, maxBytes, quiet());
+    }
+
+    private double divergence(Path source, Path target) throws Exception {
+        Path text = Files.writeString(folder.resolve("text.txt"), SENTENCE.repeat(20));
+        String report =
+                new Evaluating(
+                                new ModelChoice(target, "target"),
+                                Optional.of(new ModelChoice(source, "source")),
+                                text,
+                                64,
+                                3,
+                                false)
+                        .run(MixtureConversionTest::kernels, quiet())
+                        .json();
+        return new ObjectMapper().readTree(report).at("/kl_divergence/mean").doubleValue();
+    }
+
+    private static Kernels kernels() {
+        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+    }
+
+    private static Terminal quiet() {
+        return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
+    }
+}
