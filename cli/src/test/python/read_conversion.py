@@ -3,10 +3,13 @@
 
     pip install -r ../../../../model/src/test/python/requirements-quantized.txt
     python read_conversion.py TARGET MODEL...
+    python read_conversion.py --maxima TARGET MODEL IDS
 
 A model NAME becomes TARGET/NAME/model.safetensors. gguf reads files; transformers with compressed-tensors loads folders, so that it reads their configuration too.
+With --maxima, TARGET/NAME/model.safetensors gets the largest magnitude of each matrix's inputs and of each layer's keys and values for one text.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -27,13 +30,48 @@ def of_folder(path):
     from transformers.utils.quantization_config import CompressedTensorsConfig
     model = AutoModelForCausalLM.from_pretrained(
         path, dtype="auto", quantization_config=CompressedTensorsConfig(dequantize=True))
-    return model.state_dict()
+    return model.state_dict() | fixed_scales(path)
+
+
+def fixed_scales(path):
+    """Returns the scales of activations, keys and values, which decoding drops."""
+    from transformers import AutoModelForCausalLM
+    config = json.loads((Path(path) / "config.json").read_text())["quantization_config"]
+    inputs = config["config_groups"]["group_0"].get("input_activations") or {"dynamic": True}
+    if inputs["dynamic"] and "kv_cache_scheme" not in config:
+        return {}
+    state = AutoModelForCausalLM.from_pretrained(path, dtype="auto").state_dict()
+    return {name: tensor for name, tensor in state.items() if name.endswith((".input_scale", ".k_scale", ".v_scale"))}
+
+
+def maxima(path, ids):
+    from compressed_tensors.modeling.kvcache import initialize_hooked_kv_cache, register_key_hook, register_value_hook
+    from transformers import AutoModelForCausalLM
+    model = AutoModelForCausalLM.from_pretrained(path, dtype="auto")
+    found = {}
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_pre_hook(
+                lambda _, inputs, name=name: found.__setitem__(name + ".input", inputs[0].abs().amax().reshape(1)))
+        elif name.endswith("self_attn"):
+            initialize_hooked_kv_cache(model, module)
+            register_key_hook(module, lambda _, keys, name=name: found.__setitem__(name + ".k", keys.abs().amax().reshape(1)))
+            register_value_hook(
+                module, lambda _, values, name=name: found.__setitem__(name + ".v", values.abs().amax().reshape(1)))
+    with torch.no_grad():
+        model(torch.tensor([ids]))
+    return found
 
 
 if __name__ == "__main__":
-    target, *sources = sys.argv[1:]
-    for source in sources:
-        tensors = (of_file if source.endswith(".gguf") else of_folder)(source)
+    arguments = sys.argv[1:]
+    if arguments[0] == "--maxima":
+        _, target, source, ids = arguments
+        read = [(source, maxima(source, [int(each) for each in ids.split(",")]))]
+    else:
+        target, *sources = arguments
+        read = ((each, (of_file if each.endswith(".gguf") else of_folder)(each)) for each in sources)
+    for source, tensors in read:
         folder = Path(target) / Path(source).name
         folder.mkdir()
         save_file({name: tensor.float().contiguous().clone() for name, tensor in tensors.items()}, folder / "model.safetensors")

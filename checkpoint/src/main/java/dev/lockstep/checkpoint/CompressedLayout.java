@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
 import java.util.List;
 
 /// How compressed-tensors stores a quantized matrix: codes, and scales that multiply them.
@@ -23,6 +24,11 @@ public sealed interface CompressedLayout {
 
     /// Describes the weights, and the activations where the format quantizes them.
     void describe(ObjectNode group);
+
+    /// Returns whether each matrix has a scale of its inputs.
+    default boolean hasFixedInputs() {
+        return false;
+    }
 
     /// Returns the type of the scales of a matrix.
     TensorType scaleType(WeightMatrix matrix);
@@ -113,11 +119,27 @@ public sealed interface CompressedLayout {
     }
 
     /// FP8 in E4M3 with a scale for each row in the type of the matrix; activations are rounded to
-    /// it as they come, with a scale for each token.
-    record Fp8() implements CompressedLayout {
+    /// it as they come, with a scale for each token, or with one for each matrix that is fixed.
+    ///
+    /// @param fixedInputs whether each matrix has the scale of its inputs
+    record Fp8(boolean fixedInputs) implements CompressedLayout {
+        public Fp8() {
+            this(false);
+        }
+
+        @Override
+        public boolean hasFixedInputs() {
+            return fixedInputs;
+        }
+
         @Override
         public List<Part> parts(WeightMatrix matrix) {
-            return rows(matrix, "F8_E4M3", scaleType(matrix));
+            TensorType type = scaleType(matrix);
+            List<Part> parts = new ArrayList<>(rows(matrix, "F8_E4M3", type));
+            if (fixedInputs) {
+                parts.add(new Part(".input_scale", type.name(), List.of(1L), type.blockBytes()));
+            }
+            return parts;
         }
 
         @Override
@@ -133,7 +155,11 @@ public sealed interface CompressedLayout {
         @Override
         public void describe(ObjectNode group) {
             weights(group, 8, "float", "channel");
-            activations(group, "float");
+            if (fixedInputs) {
+                fixedFloats(group.putObject("input_activations"));
+            } else {
+                activations(group, "float");
+            }
         }
 
         @Override
@@ -143,7 +169,8 @@ public sealed interface CompressedLayout {
 
         @Override
         public String toString() {
-            return "fp8 with a scale for each row";
+            return "fp8 with a scale for each row"
+                    + (fixedInputs ? " and a fixed one for inputs" : "");
         }
     }
 
@@ -217,5 +244,14 @@ public sealed interface CompressedLayout {
                 .put("symmetric", true)
                 .put("strategy", "token")
                 .put("dynamic", true);
+    }
+
+    /// Describes values of FP8 with one scale that is fixed.
+    static void fixedFloats(ObjectNode values) {
+        values.put("num_bits", 8)
+                .put("type", "float")
+                .put("symmetric", true)
+                .put("strategy", "tensor")
+                .put("dynamic", false);
     }
 }

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 
@@ -32,6 +33,7 @@ public final class FolderRewrite implements AutoCloseable {
     private final Path target;
     private final CompressedLayout layout;
     private final List<Tensor> tensors;
+    private final List<byte[]> cacheScales;
     private final PartialFile file;
 
     /// A tensor of the source.
@@ -46,11 +48,13 @@ public final class FolderRewrite implements AutoCloseable {
             Path target,
             CompressedLayout layout,
             List<Tensor> tensors,
+            List<byte[]> cacheScales,
             PartialFile file) {
         this.source = source;
         this.target = target;
         this.layout = layout;
         this.tensors = tensors;
+        this.cacheScales = cacheScales;
         this.file = file;
     }
 
@@ -58,12 +62,15 @@ public final class FolderRewrite implements AutoCloseable {
     ///
     /// @param quantized chooses matrices whose names end with `.weight` and whose columns are whole
     ///   groups
+    /// @param cacheScales the scales of keys and values, by the names of their tensors; none for a
+    ///   cache that is not calibrated
     /// @param origin everything else that the data depends on, such as settings
     public static FolderRewrite open(
             Path source,
             Path target,
             CompressedLayout layout,
             Predicate<WeightMatrix> quantized,
+            Map<String, Float> cacheScales,
             String origin) {
         FolderCheckpoint checkpoint = FolderCheckpoint.openFolder(source);
         checkpoint
@@ -99,6 +106,15 @@ public final class FolderRewrite implements AutoCloseable {
                     "%s: no matrix would be quantized as %s: all are kept, or no row of a layer's matrices is whole groups"
                             .formatted(source, layout));
         }
+        TensorType type = plain(checkpoint.config().weightType());
+        List<byte[]> scales = new ArrayList<>();
+        cacheScales.forEach(
+                (name, scale) -> {
+                    byte[] stored = stored(type, scale);
+                    header.add(
+                            storedName(checkpoint, name), type.name(), List.of(1L), stored.length);
+                    scales.add(stored);
+                });
         try {
             Files.createDirectories(target);
         } catch (IOException e) {
@@ -111,6 +127,7 @@ public final class FolderRewrite implements AutoCloseable {
                 target,
                 layout,
                 tensors,
+                scales,
                 PartialFile.open(target.resolve(WEIGHTS), start, bytes, 1));
     }
 
@@ -171,10 +188,12 @@ public final class FolderRewrite implements AutoCloseable {
 
     /// Ends the next tensor, whose codes are written.
     ///
-    /// @param scales of all groups, row by row
-    public void end(Tensor tensor, byte[] scales) {
-        file.write(tensor.piece + 1, 0, MemorySegment.ofArray(scales));
-        if (tensor.pieces == 2) {
+    /// @param rest of its parts in the order of the layout, without the shape
+    public void end(Tensor tensor, byte[]... rest) {
+        for (int i = 0; i < rest.length; i++) {
+            file.write(tensor.piece + 1 + i, 0, MemorySegment.ofArray(rest[i]));
+        }
+        if (tensor.pieces == rest.length + 1) {
             return;
         }
         ByteBuffer shape =
@@ -182,12 +201,52 @@ public final class FolderRewrite implements AutoCloseable {
                         .order(ByteOrder.LITTLE_ENDIAN)
                         .putLong(tensor.source.rows())
                         .putLong(tensor.source.columns());
-        file.write(tensor.piece + 2, 0, MemorySegment.ofArray(shape.array()));
+        file.write(tensor.piece + tensor.pieces - 1, 0, MemorySegment.ofArray(shape.array()));
+    }
+
+    /// Returns the name in the file of what belongs to a module, such as `self_attn.k_scale`: its
+    /// matrices may have a prefix less, or one more.
+    private static String storedName(FolderCheckpoint checkpoint, String name) {
+        String module = name.substring(0, name.lastIndexOf('.') + 1);
+        return checkpoint.tensorNames().stream()
+                .filter(each -> each.startsWith(module))
+                .findFirst()
+                .map(
+                        each -> {
+                            String stored = checkpoint.tensorInfo(each).orElseThrow().storedName();
+                            String part = each.substring(module.length());
+                            return stored.endsWith(part)
+                                    ? stored.substring(0, stored.length() - part.length())
+                                            + name.substring(module.length())
+                                    : name;
+                        })
+                .orElse(name);
+    }
+
+    /// Returns a scale as a file has it.
+    ///
+    /// @param type one of F32, F16, BF16
+    public static byte[] stored(TensorType type, float scale) {
+        ByteBuffer out = ByteBuffer.allocate(type.blockBytes()).order(ByteOrder.LITTLE_ENDIAN);
+        switch (type) {
+            case F16 -> out.putShort(Float.floatToFloat16(scale));
+            case BF16 -> out.putShort(Bfloat16.of(scale));
+            default -> out.putFloat(scale);
+        }
+        return out.array();
+    }
+
+    private static TensorType plain(TensorType type) {
+        return type.isQuantized() ? TensorType.BF16 : type;
     }
 
     /// Writes the configuration, copies the other files of the source and the folders that
     /// `modules.json` names, and gives the weights their name.
     public void finish() {
+        int piece = tensors.getLast().piece + tensors.getLast().pieces;
+        for (byte[] scale : cacheScales) {
+            file.write(piece++, 0, MemorySegment.ofArray(scale));
+        }
         try (Stream<Path> files = Files.list(source)) {
             for (Path each : files.filter(Files::isRegularFile).toList()) {
                 String name = String.valueOf(each.getFileName());
@@ -237,6 +296,9 @@ public final class FolderRewrite implements AutoCloseable {
         ObjectNode group = quantization.putObject("config_groups").putObject("group_0");
         group.putArray("targets").add("Linear");
         layout.describe(group);
+        if (!cacheScales.isEmpty()) {
+            CompressedLayout.fixedFloats(quantization.putObject("kv_cache_scheme"));
+        }
         return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config) + "\n";
     }
 

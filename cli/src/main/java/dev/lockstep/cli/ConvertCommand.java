@@ -66,6 +66,16 @@ final class ConvertCommand extends Command {
                             "how much of the range of inputs weights take, for smoothquant-w8a8")
                     .orElse("0.5");
 
+    private static final Key<Boolean> STATIC_ACTIVATIONS =
+            Key.flag(
+                    "static-activations",
+                    "write the scale of each matrix's inputs, for fp8 with --calibrate");
+
+    private static final Key<Boolean> KV_SCALES =
+            Key.flag(
+                    "kv-scales",
+                    "write the scales of each layer's keys and values for an FP8 cache, for fp8 with --calibrate");
+
     private static final SettingsSpec SPEC =
             SettingsSpec.of(
                             QUANTIZE,
@@ -75,6 +85,8 @@ final class ConvertCommand extends Command {
                             METHOD,
                             CALIBRATION_TOKENS,
                             SMOOTH_ALPHA,
+                            STATIC_ACTIVATIONS,
+                            KV_SCALES,
                             ProcessKeys.THREADS)
                     .takingArguments("SOURCE TARGET");
 
@@ -105,12 +117,7 @@ final class ConvertCommand extends Command {
         }
         Path target = Path.of(settings.arguments().get(1));
         Terminal terminal = Terminal.standardError();
-        Quantization quantize =
-                Quantization.of(
-                                settings.value(QUANTIZE),
-                                settings.value(GROUP_SIZE),
-                                settings.value(SMOOTH_ALPHA).floatValue())
-                        .orElseThrow(() -> unknown(settings.value(QUANTIZE)));
+        Quantization quantize = quantization(settings);
         requireForm(
                 settings.value(QUANTIZE),
                 quantize,
@@ -140,6 +147,31 @@ final class ConvertCommand extends Command {
                         terminal)
                 .forEach(System.out::println);
         return ExitCode.OK;
+    }
+
+    private static Quantization quantization(Settings settings) {
+        Quantization quantize =
+                Quantization.of(
+                                settings.value(QUANTIZE),
+                                settings.value(GROUP_SIZE),
+                                settings.value(SMOOTH_ALPHA).floatValue())
+                        .orElseThrow(() -> unknown(settings.value(QUANTIZE)));
+        boolean activations = settings.value(STATIC_ACTIVATIONS);
+        boolean cache = settings.value(KV_SCALES);
+        if (!activations && !cache) {
+            return quantize;
+        }
+        String flag = "--" + (activations ? STATIC_ACTIVATIONS : KV_SCALES).name();
+        if (!(quantize instanceof Quantization.Folder folder)
+                || !(folder.layout() instanceof CompressedLayout.Fp8)) {
+            throw new SettingsException(
+                    "%s is for fp8, not for --quantize=%s"
+                            .formatted(flag, settings.value(QUANTIZE)));
+        }
+        if (!settings.isGiven(CALIBRATE)) {
+            throw new SettingsException(flag + " needs --calibrate");
+        }
+        return new Quantization.Folder(new CompressedLayout.Fp8(activations), cache);
     }
 
     /// Refuses settings of other quantizations.
@@ -187,7 +219,11 @@ final class ConvertCommand extends Command {
                                                                 word,
                                                                 Method.words()
                                                                         .replace("|", ", "))));
-        if (texts == (method == Method.ROUND)) {
+        if (quantize.needsScales() && method == Method.AWQ) {
+            throw new SettingsException(
+                    "--method=awq changes the inputs that --static-activations and --kv-scales are for: use gptq or round");
+        }
+        if (texts == (method == Method.ROUND) && !quantize.needsScales()) {
             throw new SettingsException(
                     texts
                             ? "--method=round uses no texts: leave --calibrate out"

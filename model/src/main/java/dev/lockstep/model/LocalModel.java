@@ -73,11 +73,23 @@ public final class LocalModel implements AutoCloseable {
     /// @param kernels closed with this model, also if it cannot be loaded
     public static LocalModel load(
             ModelSource source, Kernels kernels, int maxTokens, LoadSettings.Progress progress) {
+        return load(source, kernels, maxTokens, "f32", progress);
+    }
+
+    /// Loads the same with keys and values of another type.
+    ///
+    /// @param kvDtype as in [ComputeTypes#resolve]
+    public static LocalModel load(
+            ModelSource source,
+            Kernels kernels,
+            int maxTokens,
+            String kvDtype,
+            LoadSettings.Progress progress) {
         Model model;
         try {
-            ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
+            ComputeTypes types = source.computeTypes("auto", kvDtype, kernels.capabilities());
             var settings =
-                    new LoadSettings(types.compute(), DType.F32, BLOCK_SIZE, maxTokens, progress);
+                    new LoadSettings(types.compute(), types.kv(), BLOCK_SIZE, maxTokens, progress);
             model = source.load(source.shard(0, 1), kernels, settings);
         } catch (RuntimeException failure) {
             kernels.close();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.kernels.AttentionBackend;
+import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.ExpertLayer;
 import dev.lockstep.kernels.ExpertWeights;
@@ -22,7 +24,8 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /// Shows the inputs of a model's matrix products to an observer, by the names of the tensors that
-/// they are multiplied by. The inputs of an expert are those of the tokens that chose it.
+/// they are multiplied by, and the keys and values of its layers. The inputs of an expert are those
+/// of the tokens that chose it.
 ///
 /// Of a tensor that has all experts of a layer, the rows of one have the name that a tensor of
 /// their own would have: see [#ofExpert].
@@ -40,6 +43,9 @@ public final class ObservedProducts {
     private final Kernels kernels;
     private final IdentityHashMap<PackedWeight, List<String>> names = new IdentityHashMap<>();
 
+    /// The matrix of a layer that was multiplied last.
+    private String last = "";
+
     /// Sees each product before it is computed.
     @FunctionalInterface
     public interface Observer {
@@ -49,6 +55,13 @@ public final class ObservedProducts {
         /// @param weights the names of the stored matrices whose rows the product has
         /// @param x `[T, columns]`, only to be read, and only during the call
         void product(List<String> weights, Tensor x);
+
+        /// Sees the keys and values that a layer stores, keys as they are after rotation.
+        ///
+        /// @param attention the names of the layer's matrices up to the last point
+        /// @param heads of the columns of `qkv`
+        /// @param qkv `[T, heads.qkvColumns]`, only to be read, and only during the call
+        default void stored(String attention, AttentionShape heads, Tensor qkv) {}
     }
 
     public ObservedProducts(Kernels target, Observer observer) {
@@ -119,17 +132,49 @@ public final class ObservedProducts {
             if (result instanceof PackedWeight weight && arguments != null) {
                 names.put(weight, namesOf((List<?>) arguments[0]));
             }
-            return result;
+            return result instanceof AttentionBackend backend && arguments != null
+                    ? observed(backend, (AttentionShape) arguments[0])
+                    : result;
         } catch (InvocationTargetException e) {
             throw e.getCause();
         }
     }
 
+    /// Returns a backend whose keys and values are shown. They are of the layer whose queries, keys
+    /// and values were the last product.
+    private AttentionBackend observed(AttentionBackend backend, AttentionShape heads) {
+        return (AttentionBackend)
+                Proxy.newProxyInstance(
+                        AttentionBackend.class.getClassLoader(),
+                        new Class<?>[] {AttentionBackend.class},
+                        (_, method, arguments) -> {
+                            try {
+                                Object result = method.invoke(backend, arguments);
+                                if (method.getName().equals("rotateAndStore")
+                                        && arguments != null) {
+                                    observer.stored(attention(last), heads, (Tensor) arguments[1]);
+                                }
+                                return result;
+                            } catch (InvocationTargetException e) {
+                                throw e.getCause();
+                            }
+                        });
+    }
+
+    /// Returns `model.layers.0.self_attn` of `model.layers.0.self_attn.k_proj.weight`.
+    private static String attention(String weight) {
+        return weight.replaceFirst("\\.[^.]+\\.weight$", "");
+    }
+
     private void observe(PackedWeight weight, Tensor x) {
         List<String> weights = names.get(weight);
-        if (weights != null) {
-            observer.product(weights, x);
+        if (weights == null) {
+            return;
         }
+        if (layer(weights.getFirst()).isPresent()) {
+            last = weights.getFirst();
+        }
+        observer.product(weights, x);
     }
 
     private void nameExperts(ExpertLayer layer) {

@@ -4,6 +4,7 @@ package dev.lockstep.cli.convert;
 import com.google.common.hash.Hashing;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.ExpertConfig;
+import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
@@ -36,7 +37,7 @@ import java.util.stream.IntStream;
 /// @param keep patterns of the names of tensors that stay as they are
 /// @param calibrate lines `{"text": …}`, if errors are to be passed on
 /// @param calibrationTokens what is read of them at most
-/// @param method how weights are chosen; [Method#ROUND] exactly without texts, and with
+/// @param method how weights are chosen; [Method#ROUND] without texts, and with
 ///   [Quantization.Smoothed], whose texts smooth inputs
 public record Conversion(
         Path source,
@@ -67,6 +68,11 @@ public record Conversion(
             throw new IllegalArgumentException(
                     "%s needs texts and rounds weights, not %s".formatted(quantize, method));
         }
+        if (quantize.needsScales() && (calibrate.isEmpty() || method == Method.AWQ)) {
+            throw new IllegalArgumentException(
+                    "%s needs texts and the model's own inputs, not those of %s"
+                            .formatted(quantize, method));
+        }
     }
 
     /// Checks everything that can be checked before the target is written, then writes it.
@@ -82,6 +88,7 @@ public record Conversion(
         }
         ModelSource model = ModelSource.open(source).requireLoadable(1);
         requireMatches();
+        requireCache(model.config());
         int experts = model.config().details().experts().map(ExpertConfig::count).orElse(0);
         Optional<ScaledLinks> links = links(model.config().architecture(), experts);
         Optional<CalibrationText> text =
@@ -94,12 +101,20 @@ public record Conversion(
         var owned = new Owned();
         try {
             var rows = new StoredRows(owned.add(kernels.get(), Kernels::close));
+            Optional<StaticScales> fixed =
+                    text.filter(_ -> quantize.needsScales())
+                            .map(
+                                    each ->
+                                            new StaticScales(
+                                                    new InputMaxima(
+                                                            model, each, kernels.get(), terminal),
+                                                    experts));
             ConvertedModel converted =
                     owned.add(
-                            quantize.open(source, target, this::isKept, origin()),
+                            quantize.open(source, target, this::isKept, fixed, origin()),
                             ConvertedModel::close);
             Optional<Calibration> calibration =
-                    quantize instanceof Quantization.Smoothed
+                    method == Method.ROUND
                             ? Optional.empty()
                             : text.map(
                                     each ->
@@ -146,8 +161,9 @@ public record Conversion(
                 for (int p = 0; p < factors.size(); p++) {
                     TensorPart part = parts.get(i).get(p);
                     Function<float[], byte[]> encoder = encoder(part, format.get(), calibration);
-                    if (text.isPresent() && format.get() instanceof BlockFormat) {
-                        uncalibrated.add(part.name(), reason(part, factors.get(p), calibration));
+                    if (format.get() instanceof BlockFormat) {
+                        uncalibrated.add(
+                                part.name(), reason(part, factors.get(p), calibration, fixed));
                     }
                     write(part, factors.get(p), encoder, rows, blocks);
                 }
@@ -184,14 +200,20 @@ public record Conversion(
 
     /// Returns why the texts do not decide how a matrix is quantized; empty if they do.
     private Optional<String> reason(
-            TensorPart part, Factors factors, Optional<Calibration> calibration) {
-        if (factors.columns().isPresent()) {
+            TensorPart part,
+            Factors factors,
+            Optional<Calibration> calibration,
+            Optional<StaticScales> fixed) {
+        if (calibrate.isEmpty() || factors.columns().isPresent()) {
             return Optional.empty();
         }
         if (quantize instanceof Quantization.Smoothed) {
             return Optional.of("their inputs come from no norm");
         }
-        boolean seen = calibration.flatMap(each -> each.products(part.name())).isPresent();
+        boolean seen =
+                method == Method.ROUND
+                        ? fixed.map(each -> each.hasSeen(part.name())).orElse(true)
+                        : calibration.flatMap(each -> each.products(part.name())).isPresent();
         if (seen) {
             return method == Method.AWQ
                     ? Optional.of("nothing before them takes their scales")
@@ -255,6 +277,18 @@ public record Conversion(
                 || matrix.rows() == 1
                 || EXACT.matcher(matrix.name()).matches()
                 || keep.stream().anyMatch(pattern -> Pattern.matches(glob(pattern), matrix.name()));
+    }
+
+    /// Refuses scales of keys and values for a model that stores none for which they are.
+    private void requireCache(ModelConfig config) {
+        if (!(quantize instanceof Quantization.Folder folder) || !folder.cacheScales()) {
+            return;
+        }
+        if (config.attention().latent().isPresent() || config.details().encoder().isPresent()) {
+            throw new UnusableException(
+                    "--kv-scales: %s keeps no keys and values of heads"
+                            .formatted(config.architecture()));
+        }
     }
 
     /// Refuses patterns of tensors to be kept that name none.

@@ -15,6 +15,7 @@ import dev.lockstep.model.quant.SignedRowFormat;
 import java.io.ByteArrayOutputStream;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
@@ -22,7 +23,11 @@ import java.util.regex.Pattern;
 /// A folder in Hugging Face layout. Matrices of layers are quantized, apart from those whose rows
 /// are no whole groups; embeddings and the head stay.
 record FolderModel(
-        Path target, FolderRewrite rewrite, CompressedLayout layout, List<Tensor> tensors)
+        Path target,
+        FolderRewrite rewrite,
+        CompressedLayout layout,
+        List<Tensor> tensors,
+        Optional<StaticScales> scales)
         implements ConvertedModel {
     private static final Pattern LINEAR =
             Pattern.compile("(.*\\.)?(layers?|h)\\.\\d+\\..*\\.weight");
@@ -31,11 +36,15 @@ record FolderModel(
     private static final String TRANSPOSED = "GPT2LMHeadModel";
 
     /// @param kept which matrices stay as they are
+    /// @param scales that are fixed, if there are any
+    /// @param cache whether keys and values have such scales
     static FolderModel open(
             Path source,
             Path target,
             CompressedLayout layout,
             Predicate<WeightMatrix> kept,
+            Optional<StaticScales> scales,
+            boolean cache,
             String origin) {
         String architecture = Checkpoint.open(source).architecture();
         if (architecture.equals(TRANSPOSED)) {
@@ -43,15 +52,21 @@ record FolderModel(
                     "%s: %s has transposed matrices, which are not quantized"
                             .formatted(source, architecture));
         }
+        Predicate<WeightMatrix> quantized =
+                matrix ->
+                        LINEAR.matcher(matrix.name()).matches()
+                                && matrix.columns() % layout.groupSize(matrix) == 0
+                                && !kept.test(matrix);
+        if (layout.hasFixedInputs()) {
+            requireScales(Checkpoint.open(source), quantized, scales.orElseThrow());
+        }
         FolderRewrite rewrite =
                 FolderRewrite.open(
                         source,
                         target,
                         layout,
-                        matrix ->
-                                LINEAR.matcher(matrix.name()).matches()
-                                        && matrix.columns() % layout.groupSize(matrix) == 0
-                                        && !kept.test(matrix),
+                        quantized,
+                        cache ? scales.orElseThrow().ofCaches() : Map.of(),
                         origin);
         List<Tensor> tensors =
                 rewrite.tensors().stream()
@@ -67,7 +82,15 @@ record FolderModel(
                                                                 format(layout, each.source()))
                                                         : Optional.empty()))
                         .toList();
-        return new FolderModel(target, rewrite, layout, tensors);
+        return new FolderModel(target, rewrite, layout, tensors, scales);
+    }
+
+    /// Refuses a matrix whose inputs are not seen, before anything is written.
+    private static void requireScales(
+            Checkpoint source, Predicate<WeightMatrix> quantized, StaticScales scales) {
+        source.tensorNames().stream()
+                .filter(name -> quantized.test(source.tensor(name)))
+                .forEach(scales::ofInput);
     }
 
     private static CodedFormat format(CompressedLayout layout, WeightMatrix matrix) {
@@ -97,7 +120,7 @@ record FolderModel(
             return plain(written);
         }
         CodedFormat format = format(layout, written.source());
-        var scales = new ByteArrayOutputStream();
+        var rows = new ByteArrayOutputStream();
         return new Blocks() {
             private long offset;
 
@@ -108,7 +131,7 @@ record FolderModel(
                 byte[] codes = new byte[count * codeBytes];
                 for (int i = 0; i < count; i++) {
                     int at = i * format.blockBytes();
-                    scales.write(blocks, at, format.scaleBytes());
+                    rows.write(blocks, at, format.scaleBytes());
                     System.arraycopy(
                             blocks, at + format.scaleBytes(), codes, i * codeBytes, codeBytes);
                 }
@@ -118,9 +141,19 @@ record FolderModel(
 
             @Override
             public void end() {
-                rewrite.end(written, scales.toByteArray());
+                if (layout.hasFixedInputs()) {
+                    rewrite.end(written, rows.toByteArray(), inputScale(written));
+                } else {
+                    rewrite.end(written, rows.toByteArray());
+                }
             }
         };
+    }
+
+    private byte[] inputScale(FolderRewrite.Tensor written) {
+        return FolderRewrite.stored(
+                layout.scaleType(written.source()),
+                scales.orElseThrow().ofInput(written.source().name()));
     }
 
     private Blocks plain(FolderRewrite.Tensor written) {

@@ -2,26 +2,36 @@
 package dev.lockstep.cli.convert;
 
 import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.LocalModel;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.ObservedProducts;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 
-/// The largest magnitude of each column of the inputs that a model's matrices have for some texts.
+/// The largest magnitudes that a model has for some texts: of each column of the inputs of its
+/// matrices, and of the keys and the values of its layers.
 final class InputMaxima {
     private final Map<String, float[]> maxima = new HashMap<>();
+    private final Map<String, Cache> caches = new TreeMap<>();
+
+    /// What a layer stores.
+    ///
+    /// @param keys the largest magnitude of them, after rotation
+    record Cache(float keys, float values) {}
 
     /// Computes the texts with a model that is loaded for them.
     ///
     /// @param kernels of that model, which closes them
     InputMaxima(ModelSource source, CalibrationText text, Kernels kernels, Terminal terminal) {
-        var observed = new ObservedProducts(kernels, (weights, x) -> observe(kernels, weights, x));
+        var observed = new ObservedProducts(kernels, new Observer(kernels));
         try (LocalModel model =
                 LocalModel.load(
                         source,
@@ -41,13 +51,56 @@ final class InputMaxima {
         return Optional.ofNullable(maxima.get(name));
     }
 
-    private void observe(Kernels kernels, List<String> weights, Tensor x) {
-        float[] found = maxima.computeIfAbsent(weights.getFirst(), _ -> new float[x.columns()]);
-        weights.forEach(name -> maxima.put(name, found));
-        float[] values = ObservedProducts.values(kernels, x);
-        for (int i = 0; i < values.length; i++) {
-            int column = i % found.length;
-            found[column] = Math.max(found[column], Math.abs(values[i]));
+    /// Returns the largest of a matrix's inputs.
+    Optional<Float> largest(String name) {
+        return of(name).map(columns -> largest(columns, 0, columns.length));
+    }
+
+    /// Returns what the attention of each layer stores, by the names of the attentions.
+    Map<String, Cache> caches() {
+        return Collections.unmodifiableMap(caches);
+    }
+
+    private static float largest(float[] values, int from, int to) {
+        float largest = 0;
+        for (int i = from; i < to; i++) {
+            largest = Math.max(largest, Math.abs(values[i]));
+        }
+        return largest;
+    }
+
+    private final class Observer implements ObservedProducts.Observer {
+        private final Kernels kernels;
+
+        Observer(Kernels kernels) {
+            this.kernels = kernels;
+        }
+
+        @Override
+        public void product(List<String> weights, Tensor x) {
+            float[] found = maxima.computeIfAbsent(weights.getFirst(), _ -> new float[x.columns()]);
+            weights.forEach(name -> maxima.put(name, found));
+            float[] values = ObservedProducts.values(kernels, x);
+            for (int i = 0; i < values.length; i++) {
+                int column = i % found.length;
+                found[column] = Math.max(found[column], Math.abs(values[i]));
+            }
+        }
+
+        @Override
+        public void stored(String attention, AttentionShape heads, Tensor qkv) {
+            float[] all = ObservedProducts.values(kernels, qkv);
+            int size = heads.kvHeads() * heads.headSize();
+            int keys = heads.queryHeads() * heads.headSize();
+            Cache cache = caches.getOrDefault(attention, new Cache(0, 0));
+            float key = cache.keys;
+            float value = cache.values;
+            for (int row = 0; row < qkv.rows(); row++) {
+                int from = row * qkv.columns() + keys;
+                key = Math.max(key, largest(all, from, from + size));
+                value = Math.max(value, largest(all, from + size, from + 2 * size));
+            }
+            caches.put(attention, new Cache(key, value));
         }
     }
 }

@@ -17,8 +17,19 @@ public sealed interface Quantization {
     /// Opens the model to be written.
     ///
     /// @param kept which matrices stay as they are
+    /// @param scales that are fixed, if [#needsScales]
     /// @param origin what the data depends on besides the source
-    ConvertedModel open(Path source, Path target, Predicate<WeightMatrix> kept, String origin);
+    ConvertedModel open(
+            Path source,
+            Path target,
+            Predicate<WeightMatrix> kept,
+            Optional<StaticScales> scales,
+            String origin);
+
+    /// Returns whether scales are fixed by texts before anything is written.
+    default boolean needsScales() {
+        return false;
+    }
 
     /// Blocks of GGUF, in a GGUF file.
     record Gguf(Target type) implements Quantization {
@@ -29,7 +40,11 @@ public sealed interface Quantization {
 
         @Override
         public ConvertedModel open(
-                Path source, Path target, Predicate<WeightMatrix> kept, String origin) {
+                Path source,
+                Path target,
+                Predicate<WeightMatrix> kept,
+                Optional<StaticScales> scales,
+                String origin) {
             return GgufModel.open(source, target, type, kept, origin);
         }
 
@@ -40,7 +55,18 @@ public sealed interface Quantization {
     }
 
     /// A folder in Hugging Face layout, as compressed-tensors stores it.
-    record Folder(CompressedLayout layout) implements Quantization {
+    ///
+    /// @param cacheScales whether keys and values get fixed scales
+    record Folder(CompressedLayout layout, boolean cacheScales) implements Quantization {
+        public Folder(CompressedLayout layout) {
+            this(layout, false);
+        }
+
+        @Override
+        public boolean needsScales() {
+            return cacheScales || layout.hasFixedInputs();
+        }
+
         @Override
         public Path complete(Path target) {
             return target.resolve("model.safetensors");
@@ -48,13 +74,17 @@ public sealed interface Quantization {
 
         @Override
         public ConvertedModel open(
-                Path source, Path target, Predicate<WeightMatrix> kept, String origin) {
-            return FolderModel.open(source, target, layout, kept, origin);
+                Path source,
+                Path target,
+                Predicate<WeightMatrix> kept,
+                Optional<StaticScales> scales,
+                String origin) {
+            return FolderModel.open(source, target, layout, kept, scales, cacheScales, origin);
         }
 
         @Override
         public String toString() {
-            return layout.toString();
+            return layout + (cacheScales ? ", and of keys and values" : "");
         }
     }
 
@@ -70,8 +100,12 @@ public sealed interface Quantization {
 
         @Override
         public ConvertedModel open(
-                Path source, Path target, Predicate<WeightMatrix> kept, String origin) {
-            return FOLDER.open(source, target, kept, origin);
+                Path source,
+                Path target,
+                Predicate<WeightMatrix> kept,
+                Optional<StaticScales> scales,
+                String origin) {
+            return FOLDER.open(source, target, kept, scales, origin);
         }
 
         @Override

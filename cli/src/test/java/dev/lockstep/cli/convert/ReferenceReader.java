@@ -11,6 +11,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
@@ -69,6 +71,20 @@ record ReferenceReader(String python, Path folder) {
             read.add(Checkpoint.openFiles(own));
         }
         return read;
+    }
+
+    /// Returns a folder with the largest magnitudes that a model of transformers has for a text:
+    /// `NAME.input` of each matrix, `NAME.k` and `NAME.v` of each attention.
+    Checkpoint maxima(Path model, int[] ids) throws Exception {
+        Path target = Files.createDirectory(folder.resolve("maxima"));
+        Path log = folder.resolve("maxima.log");
+        String text = IntStream.of(ids).mapToObj(String::valueOf).collect(Collectors.joining(","));
+        Stream<String> arguments =
+                Stream.of(SCRIPT.toString(), "--maxima", target.toString(), model.toString(), text);
+        assertEquals(0, run(log, arguments), () -> text(log));
+        Path own = target.resolve(model.getFileName());
+        Files.copy(model.resolve("config.json"), own.resolve("config.json"));
+        return Checkpoint.openFiles(own);
     }
 
     private int run(Path log, Stream<String> arguments) throws Exception {

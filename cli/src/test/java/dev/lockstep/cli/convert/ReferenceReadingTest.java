@@ -5,15 +5,20 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.CacheScales;
 import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.StoredRows;
+import dev.lockstep.text.EncodeOptions;
+import dev.lockstep.text.Tokenizers;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -26,6 +31,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// The reference libraries read what a conversion wrote, and get the values that Lockstep computes
 /// with.
@@ -56,6 +63,54 @@ class ReferenceReadingTest {
             assertTrue(quantized(target) > 0, target::toString);
         }
         requireEqual(targets, source);
+    }
+
+    /// compressed-tensors reads the scales that are fixed, and they are what transformers has for
+    /// the same text.
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "mixtral"})
+    void fixedScalesAreThoseOfCompressedTensors(String name) throws Exception {
+        Path source = Fixtures.require("models/" + name);
+        String sentence = "one rank after the other, and none stands still";
+        Path texts =
+                Files.writeString(
+                        folder.resolve("texts.jsonl"), "{\"text\": \"%s\"}".formatted(sentence));
+        Path target = folder.resolve("fixed");
+        new Conversion(
+                        source,
+                        target,
+                        new Quantization.Folder(new CompressedLayout.Fp8(true), true),
+                        List.of(),
+                        Optional.of(texts),
+                        512,
+                        Method.ROUND)
+                .run(
+                        ReferenceReadingTest::kernels,
+                        1L << 30,
+                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+        TokenizerSource tokenizer = Checkpoint.open(source).tokenizer();
+        int[] ids = Tokenizers.of(tokenizer).encode(sentence, new EncodeOptions(false, true));
+        Checkpoint maxima = reader.maxima(source, ids);
+        Checkpoint read = reader.read(List.of(target), source.resolve("config.json")).getFirst();
+        int compared = 0;
+        for (String each : maxima.tensorNames()) {
+            String scale =
+                    each.endsWith(".input")
+                            ? each.replaceFirst("input$", "input_scale")
+                            : each + "_scale";
+            if (read.tensorInfo(scale).isPresent()) {
+                float largest = maxima.tensor(each).floats(0, 1)[0];
+                assertEquals(largest / 448, read.tensor(scale).floats(0, 1)[0], 1e-6f * largest);
+                compared++;
+            }
+        }
+        // Of each layer 2 of keys and values, and 4 of attention; experts are one module there.
+        assertTrue(compared >= 3 * 6, "compared " + compared);
+        CacheScales.OfLayer cache =
+                Checkpoint.open(target).cacheScales().ofLayer(1, 2).orElseThrow();
+        String attention = "model.layers.1.self_attn.";
+        assertEquals(read.tensor(attention + "k_scale").floats(0, 1)[0], cache.keys()[1]);
+        assertEquals(read.tensor(attention + "v_scale").floats(0, 1)[0], cache.values()[0]);
     }
 
     @Test
