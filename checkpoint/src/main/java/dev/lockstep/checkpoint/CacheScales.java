@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -17,6 +18,8 @@ public final class CacheScales {
     private static final Pattern NAME =
             Pattern.compile(
                     "(?!mtp\\.)(?:\\w+\\.)*?(?:layers|h|blocks)\\.(\\d{1,6})\\.\\w+\\.(.+)");
+
+    private static final String NAMED = "model.layers.%d.self_attn.%s";
 
     /// Names in the attention of a layer: those of compressed-tensors, of ModelOpt and of vLLM's
     /// modules, and older ones. `kv_scale` is that of both.
@@ -64,6 +67,21 @@ public final class CacheScales {
                     }
                 });
         return new CacheScales(keys, values);
+    }
+
+    /// Finds the scales that [#tensors] gave in files.
+    static CacheScales ofFiles(List<SafetensorsFile> files) {
+        Map<String, StoredTensor> all = new HashMap<>();
+        files.forEach(file -> all.putAll(file.tensors()));
+        return of(all);
+    }
+
+    /// Returns the scales by names of which [#of] finds them.
+    Map<String, StoredTensor> tensors() {
+        Map<String, StoredTensor> all = new TreeMap<>();
+        keys.forEach((layer, each) -> all.put(NAMED.formatted(layer, "k_scale"), each));
+        values.forEach((layer, each) -> all.put(NAMED.formatted(layer, "v_scale"), each));
+        return all;
     }
 
     /// Returns whether no layer has scales.

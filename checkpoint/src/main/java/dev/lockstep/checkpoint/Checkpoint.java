@@ -16,7 +16,7 @@ import java.util.TreeSet;
 ///
 /// Tensors have their Hugging Face names in both. Files are mapped for the life of the process and
 /// never closed; opening reads headers only. Thread-safe.
-public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint {
+public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint, CutCheckpoint {
     /// The names of output heads that are not the embedding.
     static final List<String> OUTPUT_HEADS =
             List.of("lm_head.weight", "embed_out.weight", "output.weight");
@@ -48,7 +48,9 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
     /// unknown [#architecture] can be refused first.
     public static Checkpoint openFiles(Path path) {
         if (Files.isDirectory(path)) {
-            return FolderCheckpoint.openFolder(path);
+            return CutLayout.isIn(path)
+                    ? CutCheckpoint.openFolder(path)
+                    : FolderCheckpoint.openFolder(path);
         }
         if (!Files.exists(path)) {
             throw new CheckpointException(
@@ -80,6 +82,21 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         } catch (CheckpointException _) {
             return Optional.empty();
         }
+    }
+
+    /// Returns the checkpoint with the weights of one rank of a group. It is this one, unless the
+    /// folder was cut for ranks.
+    ///
+    /// @throws CheckpointException if it was cut for another number of ranks, or files of the rank
+    ///   are missing or damaged
+    public Checkpoint ofRank(int rank, int size) {
+        return this;
+    }
+
+    /// Returns a line about the ranks and stages that the folder was cut for; empty for a model
+    /// that any number of ranks loads.
+    public Optional<String> cut() {
+        return Optional.empty();
     }
 
     /// Returns a line about a model of several modalities of which only the text is served: its
@@ -160,6 +177,11 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         return Optional.ofNullable(tensors.get(name)).map(tensor -> tensor.info(name));
     }
 
+    /// Returns a tensor of the model as its file keeps it.
+    final StoredTensor stored(String name) {
+        return Optional.ofNullable(tensors.get(name)).orElseThrow(() -> missing(name));
+    }
+
     /// Returns a whole tensor, if the model has it.
     public final Optional<WeightMatrix> findTensor(String name) {
         return Optional.ofNullable(tensors.get(name)).map(tensor -> tensor.weight(name));
@@ -169,12 +191,13 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
     ///
     /// @throws CheckpointException when it is missing or of a type that is not supported
     public final WeightMatrix tensor(String name) {
-        return findTensor(name)
-                .orElseThrow(
-                        () ->
-                                new CheckpointException(
-                                        "%s: tensor %s is missing: the checkpoint is incomplete or of another architecture"
-                                                .formatted(path, name)));
+        return findTensor(name).orElseThrow(() -> missing(name));
+    }
+
+    private CheckpointException missing(String name) {
+        return new CheckpointException(
+                "%s: tensor %s is missing: the checkpoint is incomplete or of another architecture"
+                        .formatted(path, name));
     }
 
     /// Refuses a checkpoint with weights of unsupported types, before anything is loaded. Integer
@@ -212,7 +235,7 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
     public final Optional<String> decodedMatrices() {
         Set<String> kinds = new TreeSet<>();
         for (StoredTensor tensor : tensors.values()) {
-            if (tensor.decoder().isPresent()) {
+            if (tensor.decoder().isPresent() && tensor.held().isEmpty()) {
                 TensorType type = tensor.type().orElseThrow();
                 String verb = type.isQuantized() ? "repacked" : "decoded";
                 kinds.add("%s %s to %s at load".formatted(tensor.typeName(), verb, type));
@@ -223,7 +246,7 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
 
     /// Returns the bytes of all tensors.
     public final long byteSize() {
-        return tensors.values().stream().mapToLong(tensor -> tensor.data().byteSize()).sum();
+        return tensors.values().stream().mapToLong(StoredTensor::byteSize).sum();
     }
 
     /// Returns the supported type with the most bytes; F32 when there is none.

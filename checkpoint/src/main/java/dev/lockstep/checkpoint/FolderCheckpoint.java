@@ -91,6 +91,9 @@ final class FolderCheckpoint extends Checkpoint {
                     folder
                             + " has no config.json: name a model folder in Hugging Face layout, or a .gguf file");
         }
+        if (CutLayout.isIn(folder)) {
+            throw new CheckpointException(folder + " is cut for ranks: convert the original model");
+        }
         if (Files.exists(folder.resolve(INDEX))) {
             return sharded(folder);
         }

@@ -11,12 +11,10 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
-import java.util.stream.Stream;
 
 /// A folder in Hugging Face layout that is written with the files of another one, some of its
 /// matrices as compressed-tensors stores them.
@@ -81,7 +79,7 @@ public final class FolderRewrite implements AutoCloseable {
                                     "%s: %s: such models are not converted"
                                             .formatted(source, text));
                         });
-        var header = new Header();
+        var header = new SafetensorsHeader();
         List<Tensor> tensors = new ArrayList<>();
         for (String name : checkpoint.tensorNames()) {
             TensorInfo info = checkpoint.tensorInfo(name).orElseThrow();
@@ -92,14 +90,14 @@ public final class FolderRewrite implements AutoCloseable {
                                 .formatted(source, name));
             }
             boolean isQuantized = quantized.test(matrix);
-            int piece = header.pieces.size();
+            int piece = header.pieceCount();
             if (isQuantized) {
-                header.add(info.storedName(), layout.parts(matrix));
+                add(header, info.storedName(), layout.parts(matrix));
             } else {
                 header.add(
                         info.storedName(), info.typeName(), info.shape(), matrix.data().byteSize());
             }
-            tensors.add(new Tensor(name, matrix, isQuantized, piece, header.pieces.size() - piece));
+            tensors.add(new Tensor(name, matrix, isQuantized, piece, header.pieceCount() - piece));
         }
         if (tensors.stream().noneMatch(Tensor::quantized)) {
             throw new CheckpointException(
@@ -120,42 +118,21 @@ public final class FolderRewrite implements AutoCloseable {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        long[] bytes = header.pieces.stream().mapToLong(Long::longValue).toArray();
-        byte[] start = header.bytes(checkpoint.digest() + " " + origin);
+        byte[] start = header.bytes(checkpoint.digest() + " " + origin, Map.of());
         return new FolderRewrite(
                 source,
                 target,
                 layout,
                 tensors,
                 scales,
-                PartialFile.open(target.resolve(WEIGHTS), start, bytes, 1));
+                PartialFile.open(target.resolve(WEIGHTS), start, header.pieceBytes(), 1));
     }
 
-    /// The header of a safetensors file, as it is put together.
-    private static final class Header {
-        private final ObjectNode json = JSON.createObjectNode();
-        private final List<Long> pieces = new ArrayList<>();
-        private long end;
-
-        void add(String stored, List<CompressedLayout.Part> parts) {
-            String layer = stored.substring(0, stored.length() - SUFFIX.length());
-            for (CompressedLayout.Part each : parts) {
-                add(layer + each.suffix(), each.dtype(), each.shape(), each.bytes());
-            }
-        }
-
-        void add(String name, String dtype, List<Long> shape, long bytes) {
-            ObjectNode tensor = json.putObject(name).put("dtype", dtype);
-            ArrayNode sizes = tensor.putArray("shape");
-            shape.forEach(sizes::add);
-            tensor.putArray("data_offsets").add(end).add(end + bytes);
-            end += bytes;
-            pieces.add(bytes);
-        }
-
-        byte[] bytes(String origin) {
-            json.putObject("__metadata__").put("format", "pt").put("converted_from", origin);
-            return SafetensorsWriter.header(json.toString());
+    private static void add(
+            SafetensorsHeader header, String stored, List<CompressedLayout.Part> parts) {
+        String layer = stored.substring(0, stored.length() - SUFFIX.length());
+        for (CompressedLayout.Part each : parts) {
+            header.add(layer + each.suffix(), each.dtype(), each.shape(), each.bytes());
         }
     }
 
@@ -247,36 +224,14 @@ public final class FolderRewrite implements AutoCloseable {
         for (byte[] scale : cacheScales) {
             file.write(piece++, 0, MemorySegment.ofArray(scale));
         }
-        try (Stream<Path> files = Files.list(source)) {
-            for (Path each : files.filter(Files::isRegularFile).toList()) {
-                String name = String.valueOf(each.getFileName());
-                Path copy = target.resolve(name);
-                if (name.equals("config.json")) {
-                    Files.writeString(copy, configuration(each));
-                } else if (!name.contains(".safetensors") && !Files.exists(copy)) {
-                    Files.copy(each, copy);
-                }
-            }
-            for (Path each :
-                    SentenceModules.of(source).map(SentenceModules::folders).orElse(List.of())) {
-                copyFolder(each);
-            }
+        new SideFiles(source, target).copy();
+        try {
+            Files.writeString(
+                    target.resolve("config.json"), configuration(source.resolve("config.json")));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
         file.finish();
-    }
-
-    private void copyFolder(Path module) throws IOException {
-        Path copy = Files.createDirectories(target.resolve(source.relativize(module)));
-        try (Stream<Path> files = Files.list(module)) {
-            for (Path each : files.filter(Files::isRegularFile).toList()) {
-                Files.copy(
-                        each,
-                        copy.resolve(each.getFileName()),
-                        StandardCopyOption.REPLACE_EXISTING);
-            }
-        }
     }
 
     private String configuration(Path original) throws IOException {

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.stream.LongStream;
 
 /// A file of a header and pieces of known sizes that gets its name when it is complete. Until then
 /// it is `NAME.partial`, and whoever opens one with an equal header goes on after its last whole
@@ -75,6 +76,19 @@ final class PartialFile implements AutoCloseable {
                 channel.close();
                 throw failure;
             }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /// Returns whether a complete file has this header and pieces of these sizes.
+    static boolean isComplete(Path target, byte[] header, long[] bytes) {
+        long end = header.length + LongStream.of(bytes).sum();
+        if (!Files.exists(target)) {
+            return false;
+        }
+        try (FileChannel channel = FileChannel.open(target, StandardOpenOption.READ)) {
+            return channel.size() == end && hasHeader(channel, header);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -21,9 +21,17 @@ import java.util.Optional;
 /// each has exactly shape × element size bytes.
 ///
 /// @param dataStart start of the data, from which offsets in the header count
-record SafetensorsFile(MappedFile file, long dataStart, Map<String, StoredTensor> tensors) {
+/// @param metadata what its writer says about it
+record SafetensorsFile(
+        MappedFile file,
+        long dataStart,
+        Map<String, StoredTensor> tensors,
+        Optional<JsonObject> metadata) {
     /// The limit of the format.
     private static final long MAX_HEADER_BYTES = 100_000_000;
+
+    /// The key of what is no tensor.
+    static final String METADATA = "__metadata__";
 
     private static final ValueLayout.OfLong LENGTH =
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -59,7 +67,7 @@ record SafetensorsFile(MappedFile file, long dataStart, Map<String, StoredTensor
         Map<String, StoredTensor> tensors = new LinkedHashMap<>();
         List<Range> ranges = new ArrayList<>();
         for (Map.Entry<String, JsonNode> entry : header.entries()) {
-            if (entry.getKey().equals("__metadata__")) {
+            if (entry.getKey().equals(METADATA)) {
                 continue;
             }
             Range range = range(file.path(), data.byteSize(), entry.getKey(), entry.getValue());
@@ -67,7 +75,13 @@ record SafetensorsFile(MappedFile file, long dataStart, Map<String, StoredTensor
             tensors.put(entry.getKey(), tensor(file.path(), data, range, entry.getValue()));
         }
         requireCovered(file.path(), ranges, data.byteSize());
-        return new SafetensorsFile(file, dataStart, Collections.unmodifiableMap(tensors));
+        return new SafetensorsFile(
+                file,
+                dataStart,
+                Collections.unmodifiableMap(tensors),
+                header.node().path(METADATA).isObject()
+                        ? header.object(METADATA)
+                        : Optional.empty());
     }
 
     private record Range(String name, long from, long to) {}

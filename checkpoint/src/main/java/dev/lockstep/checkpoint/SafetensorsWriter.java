@@ -33,7 +33,7 @@ final class SafetensorsWriter {
     /// Writes the tensors in the map's order.
     static void write(Path path, Map<String, Content> tensors) throws IOException {
         ObjectNode header = JSON.createObjectNode();
-        header.putObject("__metadata__").put("format", "pt");
+        header.putObject(SafetensorsFile.METADATA).put("format", "pt");
         long offset = 0;
         for (Map.Entry<String, Content> entry : tensors.entrySet()) {
             ObjectNode tensor = header.putObject(entry.getKey());

@@ -13,6 +13,7 @@ import java.util.Optional;
 /// @param order how its rows are ordered, known from the architecture
 /// @param data as stored; the codes of a tensor with a decoder
 /// @param decoder present where rows have to be decoded to `type`
+/// @param held what `data` has of a tensor of which every rank has its own part
 record StoredTensor(
         Path file,
         String storedName,
@@ -21,7 +22,8 @@ record StoredTensor(
         List<Long> shape,
         RowOrder order,
         MemorySegment data,
-        Optional<WeightDecoder> decoder) {
+        Optional<WeightDecoder> decoder,
+        Optional<HeldPart> held) {
 
     StoredTensor(
             Path file,
@@ -31,7 +33,28 @@ record StoredTensor(
             List<Long> shape,
             RowOrder order,
             MemorySegment data) {
-        this(file, storedName, typeName, type, shape, order, data, Optional.empty());
+        this(
+                file,
+                storedName,
+                typeName,
+                type,
+                shape,
+                order,
+                data,
+                Optional.empty(),
+                Optional.empty());
+    }
+
+    StoredTensor(
+            Path file,
+            String storedName,
+            String typeName,
+            Optional<TensorType> type,
+            List<Long> shape,
+            RowOrder order,
+            MemorySegment data,
+            Optional<WeightDecoder> decoder) {
+        this(file, storedName, typeName, type, shape, order, data, decoder, Optional.empty());
     }
 
     /// Returns the tensor that a decoder gives for this one.
@@ -48,15 +71,28 @@ record StoredTensor(
                 decodedShape,
                 order,
                 data,
-                Optional.of(rows));
+                Optional.of(rows),
+                Optional.empty());
     }
 
     TensorInfo info(String name) {
-        return new TensorInfo(name, storedName, typeName, shape, data.byteSize());
+        return new TensorInfo(name, storedName, typeName, shape, byteSize());
     }
 
     StoredTensor withOrder(RowOrder newOrder) {
-        return new StoredTensor(file, storedName, typeName, type, shape, newOrder, data, decoder);
+        return new StoredTensor(
+                file, storedName, typeName, type, shape, newOrder, data, decoder, held);
+    }
+
+    /// Returns the bytes of the whole tensor.
+    long byteSize() {
+        if (held.isEmpty()) {
+            return data.byteSize();
+        }
+        TensorType whole = type.orElseThrow(this::unsupported);
+        return shape.stream().reduce(1L, Math::multiplyExact)
+                / whole.blockSize()
+                * whole.blockBytes();
     }
 
     /// The whole tensor. A vector becomes one column, so that it is cut like the rows of its
@@ -83,7 +119,15 @@ record StoredTensor(
                     "%s: tensor %s of type %s has rows of %d values, not a whole number of blocks of %d"
                             .formatted(file, storedName, typeName, columns, usable.blockSize()));
         }
-        return new WeightMatrix(name, usable, (int) rows, (int) columns, order, data, decoder);
+        return new WeightMatrix(
+                name,
+                usable,
+                (int) rows,
+                (int) columns,
+                order,
+                data,
+                decoder,
+                decoder.isPresent() ? Optional.empty() : held);
     }
 
     CheckpointException unsupported() {

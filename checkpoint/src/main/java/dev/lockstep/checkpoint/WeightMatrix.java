@@ -17,6 +17,7 @@ import java.util.stream.IntStream;
 ///
 /// @param data what the file has; not rows of `type` where a decoder is present
 /// @param decoder present where the file keeps the matrix in another form: [#decode] gives its rows
+/// @param held the rows and columns that `data` has, where it has not all and there is no decoder
 public record WeightMatrix(
         String name,
         TensorType type,
@@ -24,7 +25,8 @@ public record WeightMatrix(
         int columns,
         RowOrder order,
         MemorySegment data,
-        Optional<WeightDecoder> decoder) {
+        Optional<WeightDecoder> decoder,
+        Optional<HeldPart> held) {
 
     public WeightMatrix(
             String name,
@@ -36,8 +38,22 @@ public record WeightMatrix(
         this(name, type, rows, columns, order, data, Optional.empty());
     }
 
+    public WeightMatrix(
+            String name,
+            TensorType type,
+            int rows,
+            int columns,
+            RowOrder order,
+            MemorySegment data,
+            Optional<WeightDecoder> decoder) {
+        this(name, type, rows, columns, order, data, decoder, Optional.empty());
+    }
+
     public WeightMatrix {
-        long bytes = rows * type.rowBytes(columns);
+        long bytes =
+                held.isEmpty()
+                        ? rows * type.rowBytes(columns)
+                        : held.get().rows().size() * type.rowBytes(held.get().columns().size());
         if (decoder.isEmpty() && data.byteSize() != bytes) {
             throw new IllegalArgumentException(
                     "%s: %d x %d values of %s take %d bytes, not %d"
@@ -53,7 +69,7 @@ public record WeightMatrix(
             throw new IllegalArgumentException(
                     "%s: its rows are in the order %s already".formatted(name, order));
         }
-        return new WeightMatrix(name, type, rows, columns, other, data, decoder);
+        return new WeightMatrix(name, type, rows, columns, other, data, decoder, held);
     }
 
     /// Returns the names of the tensors that it has one below the other; none if it is one of a
@@ -122,8 +138,11 @@ public record WeightMatrix(
                 count,
                 columns,
                 order,
-                decoder.isPresent() ? data : data.asSlice(first * bytes, count * bytes),
-                decoder.map(each -> new LaterRows(each, first)));
+                decoder.isPresent() || held.isPresent()
+                        ? data
+                        : data.asSlice(first * bytes, count * bytes),
+                decoder.map(each -> new LaterRows(each, first)),
+                held.map(each -> each.laterRows(first)));
     }
 
     /// Returns the same values as a matrix of another shape.
@@ -137,6 +156,11 @@ public record WeightMatrix(
         if (decoder.isPresent()) {
             throw new CheckpointException(
                     "tensor %s is quantized and would have to be read in another shape; only plain types can"
+                            .formatted(name));
+        }
+        if (held.isPresent()) {
+            throw new CheckpointException(
+                    "tensor %s is cut and would have to be read in another shape; only whole ones can"
                             .formatted(name));
         }
         return new WeightMatrix(name, type, otherRows, otherColumns, order, data);
@@ -158,9 +182,18 @@ public record WeightMatrix(
         var stored = new FloatRows(data, type, 1, 1);
         float[] values = new float[count];
         for (int i = 0; i < count; i++) {
-            values[i] = stored.at(storedRow(first + i));
+            values[i] = stored.at(storedValue(storedRow(first + i)));
         }
         return values;
+    }
+
+    /// Returns the place in `data` of a value that is counted in the whole matrix.
+    private long storedValue(long value) {
+        if (held.isEmpty()) {
+            return value;
+        }
+        long row = held.get().row(name, (int) (value / columns));
+        return row * held.get().columns().size() + held.get().column(name, (int) (value % columns));
     }
 
     /// Returns columns `[from, to)` of some stored rows, in whole blocks of `type`, one row after

@@ -3,6 +3,7 @@ package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.checkpoint.RankReads;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.model.family.Apertus;
 import dev.lockstep.model.family.Arcee;
@@ -170,22 +171,45 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
             long storedBytes,
             Set<String> decodedInstead) {
         return family.load(
-                new Weights(checkpoint, shard, kernels, settings, storedBytes, decodedInstead));
+                new Weights(
+                        checkpoint.ofRank(shard.rank(), shard.size()),
+                        shard,
+                        kernels,
+                        settings,
+                        storedBytes,
+                        decodedInstead));
     }
 
     /// Checks from headers that the family can load a shard, names, types and shapes of tensors,
     /// and returns what the shard holds.
     ShardWeights check(Shard shard) {
-        var preparation =
-                new HeaderPreparation(name -> checkpoint.tensor(name).decoder().isPresent());
+        Checkpoint own = checkpoint.ofRank(shard.rank(), shard.size());
+        var preparation = new HeaderPreparation(name -> own.tensor(name).decoder().isPresent());
         try {
-            family.load(Weights.ofHeaders(checkpoint, shard, preparation));
+            family.load(Weights.ofHeaders(own, shard, preparation));
             return preparation.counted();
         } catch (IllegalArgumentException e) {
             throw new CheckpointException("%s: %s".formatted(checkpoint.path(), e.getMessage()), e);
         } catch (UnsupportedOperationException _) {
             // A user's family may compute while it loads; a worker finds its faults then.
             return ShardWeights.evenPart(checkpoint, shard.size());
+        }
+    }
+
+    /// Returns what the family reads of the checkpoint for a shard.
+    ///
+    /// @throws CheckpointException if the family computes while it loads
+    RankReads reads(Shard shard) {
+        var reads = new RankReads();
+        var preparation = new HeaderPreparation(_ -> false);
+        try {
+            family.load(Weights.ofHeaders(checkpoint, shard, preparation, Optional.of(reads)));
+            return reads;
+        } catch (UnsupportedOperationException e) {
+            throw new CheckpointException(
+                    "%s: the family of %s computes while it loads, so what a rank reads is not known: such models are not cut"
+                            .formatted(checkpoint.path(), checkpoint.architecture()),
+                    e);
         }
     }
 

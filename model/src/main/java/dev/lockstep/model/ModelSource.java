@@ -6,6 +6,7 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.RankReads;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
@@ -52,6 +53,11 @@ public final class ModelSource {
     public ModelSource requireLoadable(int size) {
         Shard.cut(config(), size).forEach(this::weights);
         return this;
+    }
+
+    /// Returns what each of `size` ranks reads of the model, without its bytes.
+    public List<RankReads> reads(int size) {
+        return Shard.cut(config(), size).stream().map(loader::reads).toList();
     }
 
     public ModelConfig config() {

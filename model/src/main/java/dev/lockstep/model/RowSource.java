@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.HeldPart;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.Arena;
@@ -18,6 +19,9 @@ final class RowSource {
     /// @param storedRows see [WeightMatrix#storedRow]
     /// @param memory of decoded rows
     static WeightRows of(WeightMatrix matrix, int[] storedRows, Span columns, Arena memory) {
+        if (matrix.decoder().isEmpty() && matrix.held().isPresent()) {
+            return ofPart(matrix, matrix.held().get(), storedRows, columns);
+        }
         if (matrix.decoder().isEmpty()) {
             return new WeightRows(
                     matrix.name(),
@@ -44,6 +48,26 @@ final class RowSource {
                 columns.from() - from,
                 columns.to() - from,
                 matrix.columnOrder());
+    }
+
+    /// Returns columns of some rows of a matrix of plain values of which the file has a part.
+    private static WeightRows ofPart(
+            WeightMatrix matrix, HeldPart held, int[] storedRows, Span columns) {
+        if (columns.size() == 0) {
+            return unread(matrix, storedRows.length, columns);
+        }
+        int first =
+                storedRows.length == 0
+                        ? 0
+                        : held.firstColumn(matrix.name(), columns.from(), columns.to());
+        return new WeightRows(
+                matrix.name(),
+                matrix.data(),
+                matrix.type(),
+                Math.max(held.columns().size(), first + columns.size()),
+                held.rows(matrix.name(), storedRows),
+                first,
+                first + columns.size());
     }
 
     /// Returns as many rows, which nobody reads: the file may keep the matrix in another form.

@@ -6,6 +6,7 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.RankReads;
 import dev.lockstep.checkpoint.RopeConfig;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.WeightMatrix;
@@ -42,6 +43,7 @@ public final class Weights {
     private final long sourceTotal;
     private final Set<String> decodedInstead;
     private final boolean headersOnly;
+    private final Optional<RankReads> reads;
     private final Map<RopeConfig, RotaryTable> rotaryTables = new HashMap<>();
     private Optional<RotaryTable> emptyRotaryTable = Optional.empty();
     private long bytes;
@@ -57,7 +59,15 @@ public final class Weights {
             LoadSettings settings,
             long storedBytes,
             Set<String> decodedInstead) {
-        this(checkpoint, shard, kernels, settings, storedBytes, decodedInstead, false);
+        this(
+                checkpoint,
+                shard,
+                kernels,
+                settings,
+                storedBytes,
+                decodedInstead,
+                false,
+                Optional.empty());
     }
 
     private Weights(
@@ -67,7 +77,8 @@ public final class Weights {
             LoadSettings settings,
             long storedBytes,
             Set<String> decodedInstead,
-            boolean headersOnly) {
+            boolean headersOnly,
+            Optional<RankReads> reads) {
         this.checkpoint = checkpoint;
         this.shard = shard;
         this.kernels = kernels;
@@ -75,14 +86,24 @@ public final class Weights {
         this.sourceTotal = Math.max(1, storedBytes);
         this.decodedInstead = decodedInstead;
         this.headersOnly = headersOnly;
+        this.reads = reads;
     }
 
     /// Returns the weights of a shard without their bytes: a family that loads from them checks
     /// names and shapes.
     static Weights ofHeaders(Checkpoint checkpoint, Shard shard, HeaderPreparation preparation) {
+        return ofHeaders(checkpoint, shard, preparation, Optional.empty());
+    }
+
+    /// Returns the same weights, which note what the family reads of them.
+    static Weights ofHeaders(
+            Checkpoint checkpoint,
+            Shard shard,
+            HeaderPreparation preparation,
+            Optional<RankReads> reads) {
         var settings = new LoadSettings(DType.F32, DType.F32, 16, 1, LoadSettings.Progress.none());
         Kernels kernels = preparation.kernels();
-        return new Weights(checkpoint, shard, kernels, settings, 0, Set.of(), true);
+        return new Weights(checkpoint, shard, kernels, settings, 0, Set.of(), true, reads);
     }
 
     public ModelConfig config() {
@@ -161,7 +182,7 @@ public final class Weights {
 
     /// Returns the last dimension of a stored tensor.
     public int columns(String name) {
-        return checkpoint.tensor(name).columns();
+        return tensor(name).columns();
     }
 
     /// Returns the error for a tensor that the checkpoint should have.
@@ -170,9 +191,14 @@ public final class Weights {
                 "%s: tensor %s is missing: %s".formatted(checkpoint.path(), name, why));
     }
 
+    private WeightMatrix tensor(String name) {
+        reads.ifPresent(each -> each.ask(name));
+        return checkpoint.tensor(name);
+    }
+
     /// Returns a whole matrix, checked against the shape that the configuration implies.
     public WeightMatrix matrix(String name, int rows, int columns) {
-        WeightMatrix matrix = checkpoint.tensor(name);
+        WeightMatrix matrix = tensor(name);
         if (matrix.rows() != rows || matrix.columns() != columns) {
             throw wrongShape(matrix, rows, columns);
         }
@@ -219,7 +245,7 @@ public final class Weights {
     ///
     /// @param parts of the whole tensor, which has as many values as all of them
     public WeightMatrix part(String name, int parts, int part, int rows, int columns) {
-        WeightMatrix whole = checkpoint.tensor(name);
+        WeightMatrix whole = tensor(name);
         if ((long) whole.rows() * whole.columns() != (long) parts * rows * columns) {
             throw wrongShape(whole, parts * rows, columns);
         }
@@ -250,7 +276,7 @@ public final class Weights {
             int part,
             int rows,
             int columns) {
-        if (checkpoint.tensor(name).decoder().isPresent()) {
+        if (tensor(name).decoder().isPresent()) {
             return new OutputRows(
                     part(name, parts, part, rows, columns), ownBias, new Span(0, rows));
         }
@@ -336,7 +362,7 @@ public final class Weights {
 
     /// Returns a vector that may be stored as a matrix of one row.
     public Tensor flatVector(String name, int size) {
-        WeightMatrix stored = checkpoint.tensor(name);
+        WeightMatrix stored = tensor(name);
         if ((long) stored.rows() * stored.columns() != size) {
             throw wrongShape(stored, size, 1);
         }
@@ -492,13 +518,23 @@ public final class Weights {
     /// they take them in another order.
     private WeightMatrix held(WeightMatrix stored) {
         WeightMatrix exact = stored.exact();
-        return kernels.capabilities().quantizesActivations() ? exact : exact.inColumnOrder();
+        if (kernels.capabilities().quantizesActivations()) {
+            return exact;
+        }
+        WeightMatrix ordered = exact.inColumnOrder();
+        if (ordered.columnOrder().isPresent()) {
+            throw new CheckpointException(
+                    "%s: tensor %s was cut with its columns in the order of their groups, which only a CPU multiplies: use --device cpu"
+                            .formatted(checkpoint.path(), stored.name()));
+        }
+        return ordered;
     }
 
     /// @param decoded the memory of rows that have to be decoded
     private WeightRows source(ChosenRows some, Span columns, Arena decoded) {
         WeightMatrix stored = some.matrix();
         if (headersOnly) {
+            reads.ifPresent(each -> read(each, some, columns));
             return RowSource.unread(
                     stored.expected().cut(columns.from(), columns.to()),
                     some.rows().length,
@@ -513,5 +549,16 @@ public final class Weights {
         }
         int[] rows = IntStream.of(some.rows()).map(stored::storedRow).toArray();
         return RowSource.of(matrix, rows, columns, decoded);
+    }
+
+    /// Notes what [#source] would read on a CPU.
+    private void read(RankReads noted, ChosenRows some, Span columns) {
+        WeightMatrix stored = some.matrix();
+        noted.read(
+                checkpoint.tensor(stored.name()),
+                stored.exact().cut(columns.from(), columns.to()),
+                IntStream.of(some.rows()).map(stored::storedRow).toArray(),
+                columns.from(),
+                columns.to());
     }
 }
