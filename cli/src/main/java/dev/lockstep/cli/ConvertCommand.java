@@ -4,6 +4,7 @@ package dev.lockstep.cli;
 import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.convert.Conversion;
+import dev.lockstep.cli.convert.CutConversion;
 import dev.lockstep.cli.convert.Method;
 import dev.lockstep.cli.convert.Quantization;
 import dev.lockstep.cli.convert.Target;
@@ -15,14 +16,17 @@ import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /// Writes a model anew with quantized matrices; computes on the CPU, in this process.
 final class ConvertCommand extends Command {
+    private static final String NONE = "none";
     private static final Key<String> QUANTIZE =
             Key.text("quantize", Quantization.words(), "the type of the matrices in TARGET");
     private static final Key<Integer> GROUP_SIZE =
@@ -76,8 +80,25 @@ final class ConvertCommand extends Command {
                     "kv-scales",
                     "write the scales of each layer's keys and values for an FP8 cache, for fp8 with --calibrate");
 
+    private static final Key<Integer> RANKS =
+            Key.integer(
+                            "ranks",
+                            1,
+                            1 << 10,
+                            "cut a folder for this number of ranks: a worker with this --tensor-parallel reads its own files only")
+                    .orElseComputed("a folder or file for any number");
+    private static final Key<Integer> STAGES =
+            Key.integer(
+                            "stages",
+                            1,
+                            1 << 16,
+                            "divide the files of each rank by layers into this number of stages")
+                    .orElse("1");
+
     private static final SettingsSpec SPEC =
             SettingsSpec.of(
+                            RANKS,
+                            STAGES,
                             QUANTIZE,
                             GROUP_SIZE,
                             KEEP,
@@ -94,12 +115,14 @@ final class ConvertCommand extends Command {
         super(
                 "convert",
                 """
-                SOURCE TARGET --quantize=TYPE
+                SOURCE TARGET --quantize=TYPE [--ranks=N]
 
                 Writes SOURCE anew with matrices of another type: a .gguf file or a folder as a .gguf file
                 (none: a folder's matrices keep their types), a folder as a folder with int4, int8, fp8,
-                mxfp4 or smoothquant-w8a8 as compressed-tensors stores them. A run that was
-                interrupted goes on where it stopped when it is started again.\
+                mxfp4 or smoothquant-w8a8 as compressed-tensors stores them. With --ranks or --stages
+                TARGET is a folder whose files have the parts of single ranks and layers of single
+                stages; without --quantize its matrices keep their types. A run that was interrupted
+                goes on where it stopped when it is started again.\
                 """,
                 "write a model anew with quantized matrices",
                 SPEC);
@@ -112,22 +135,23 @@ final class ConvertCommand extends Command {
             throw new SettingsException(
                     "name the model to read and the one to write: SOURCE TARGET");
         }
-        if (!settings.isGiven(QUANTIZE)) {
+        boolean cut = settings.isGiven(RANKS) || settings.isGiven(STAGES);
+        if (!settings.isGiven(QUANTIZE) && !cut) {
             throw new SettingsException("--quantize is missing: the type of the matrices");
         }
+        String word = settings.isGiven(QUANTIZE) ? settings.value(QUANTIZE) : NONE;
         Path target = Path.of(settings.arguments().get(1));
         Terminal terminal = Terminal.standardError();
-        Quantization quantize = quantization(settings);
-        requireForm(
-                settings.value(QUANTIZE),
-                quantize,
-                Path.of(settings.arguments().getFirst()),
-                target);
+        Quantization quantize = quantization(settings, word);
+        requireForm(word, quantize, Path.of(settings.arguments().getFirst()), target, cut);
         requireUse(settings, quantize);
+        if (cut && word.equals(NONE)) {
+            requireNoUse(settings);
+        }
         Method method = method(settings, quantize);
         ModelChoice source =
                 ModelChoice.ofUser("SOURCE", settings.arguments().getFirst(), terminal);
-        requireForm(settings.value(QUANTIZE), quantize, source.path(), target);
+        requireForm(word, quantize, source.path(), target, cut);
         int threads = settings.find(ProcessKeys.THREADS).orElse(HostCpus.ofProcess().count());
         var conversion =
                 new Conversion(
@@ -140,22 +164,29 @@ final class ConvertCommand extends Command {
                                 : Optional.empty(),
                         settings.value(CALIBRATION_TOKENS),
                         method);
-        conversion
-                .run(
-                        () -> CpuKernels.open(CpuOptions.ofThreads(threads)),
-                        Runtime.getRuntime().maxMemory() / 3,
-                        terminal)
-                .forEach(System.out::println);
+        Supplier<Kernels> kernels = () -> CpuKernels.open(CpuOptions.ofThreads(threads));
+        long calibrationBytes = Runtime.getRuntime().maxMemory() / 3;
+        List<String> report =
+                cut
+                        ? new CutConversion(
+                                        source.path(),
+                                        target,
+                                        settings.isGiven(RANKS) ? settings.value(RANKS) : 1,
+                                        settings.value(STAGES),
+                                        Optional.of(conversion).filter(_ -> !word.equals(NONE)))
+                                .run(kernels, calibrationBytes, terminal)
+                        : conversion.run(kernels, calibrationBytes, terminal);
+        report.forEach(System.out::println);
         return ExitCode.OK;
     }
 
-    private static Quantization quantization(Settings settings) {
+    private static Quantization quantization(Settings settings, String word) {
         Quantization quantize =
                 Quantization.of(
-                                settings.value(QUANTIZE),
+                                word,
                                 settings.value(GROUP_SIZE),
                                 settings.value(SMOOTH_ALPHA).floatValue())
-                        .orElseThrow(() -> unknown(settings.value(QUANTIZE)));
+                        .orElseThrow(() -> unknown(word));
         boolean activations = settings.value(STATIC_ACTIVATIONS);
         boolean cache = settings.value(KV_SCALES);
         if (!activations && !cache) {
@@ -166,7 +197,7 @@ final class ConvertCommand extends Command {
                 || !(folder.layout() instanceof CompressedLayout.Fp8)) {
             throw new SettingsException(
                     "%s is for fp8, not for --quantize=%s"
-                            .formatted(flag, settings.value(QUANTIZE)));
+                            .formatted(flag, word));
         }
         if (!settings.isGiven(CALIBRATE)) {
             throw new SettingsException(flag + " needs --calibrate");
@@ -188,6 +219,17 @@ final class ConvertCommand extends Command {
             throw new SettingsException(
                     "--smooth-alpha is for %s; --quantize=%s smooths nothing"
                             .formatted(Quantization.SMOOTHED, settings.value(QUANTIZE)));
+        }
+    }
+
+    /// Refuses settings of quantizations where matrices keep their types.
+    private static void requireNoUse(Settings settings) {
+        for (Key<?> each : List.of(KEEP, CALIBRATE, METHOD)) {
+            if (settings.isGiven(each)) {
+                throw new SettingsException(
+                        "--%s is for matrices that are quantized: name their type by --quantize"
+                                .formatted(each.name()));
+            }
         }
     }
 
@@ -232,15 +274,33 @@ final class ConvertCommand extends Command {
         return method;
     }
 
+    private static void requireCut(String word, Quantization quantize, Path file, boolean isGguf) {
+        if (quantize instanceof Quantization.Gguf gguf && gguf.type() != Target.NONE) {
+            throw new SettingsException(
+                    "--ranks and --stages write a folder; --quantize=%s writes a .gguf file, use none, int4, int8, fp8, mxfp4 or %s"
+                            .formatted(word, Quantization.SMOOTHED));
+        }
+        if (isGguf) {
+            throw new SettingsException(
+                    "--ranks and --stages cut a folder in Hugging Face layout into another one; %s is a .gguf file"
+                            .formatted(file));
+        }
+    }
+
     private static SettingsException unknown(String word) {
         return new SettingsException(
                 "--quantize: \"%s\" is none of %s"
                         .formatted(word, Quantization.words().replace("|", ", ")));
     }
 
-    private static void requireForm(String word, Quantization quantize, Path source, Path target) {
+    private static void requireForm(
+            String word, Quantization quantize, Path source, Path target, boolean cut) {
         boolean fromFile = source.toString().endsWith(".gguf");
         boolean toFile = target.toString().endsWith(".gguf");
+        if (cut) {
+            requireCut(word, quantize, fromFile ? source : target, fromFile || toFile);
+            return;
+        }
         switch (quantize) {
             case Quantization.Gguf type -> {
                 if (!toFile) {

@@ -110,6 +110,7 @@ final class Inspection {
                                 checkpoint.tokenizer().chatTemplate().isPresent()
                                         ? "chat template"
                                         : "no chat template"));
+        checkpoint.cut().ifPresent(line -> row("cut", line));
         if (checkpoint.tensorNames().isEmpty()) {
             row("tensors", "none: vocabulary only");
             return;

@@ -26,6 +26,9 @@ class ConvertCommandTest {
                 "--quantize=fp8 --kv-scales | --kv-scales needs --calibrate",
                 "--quantize=int8 --kv-scales --calibrate=t | --kv-scales is for fp8, not for --quantize=int8",
                 "--quantize=fp8 --kv-scales --calibrate=t --method=awq | --method=awq changes the inputs that --static-activations and --kv-scales are for: use gptq or round",
+                "--ranks=2 --quantize=q4_0 | --ranks and --stages write a folder; --quantize=q4_0 writes a .gguf file, use none, int4, int8, fp8, mxfp4 or smoothquant-w8a8",
+                "--stages=2 --keep=lm_head* | --keep is for matrices that are quantized: name their type by --quantize",
+                "--ranks=0 | --ranks: 0 is outside [1, 1024]",
             })
     void aSettingThatIsNotForTheQuantizationIsRefused(String settings, String expected) {
         assertEquals(expected, refusal("folder", "target", settings));
@@ -42,6 +45,15 @@ class ConvertCommandTest {
     void alphaIsFromZeroToOne(String alpha, String expected) {
         String settings = "--quantize=smoothquant-w8a8 --calibrate=t --smooth-alpha=" + alpha;
         assertEquals("--smooth-alpha: " + expected, refusal("folder", "target", settings));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"model.gguf, target, model.gguf", "folder, target.gguf, target.gguf"})
+    void aFolderIsCutIntoAFolder(String source, String target, String file) {
+        assertEquals(
+                "--ranks and --stages cut a folder in Hugging Face layout into another one; %s is a .gguf file"
+                        .formatted(file),
+                refusal(source, target, "--ranks=2"));
     }
 
     private static String refusal(String source, String target, String settings) {

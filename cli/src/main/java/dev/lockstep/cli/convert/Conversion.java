@@ -20,6 +20,7 @@ import dev.lockstep.model.quant.RowFormat;
 import dev.lockstep.text.Tokenizers;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -305,6 +306,17 @@ public record Conversion(
 
     private static String glob(String pattern) {
         return "\\Q" + pattern.replace("*", "\\E.*\\Q") + "\\E";
+    }
+
+    /// Returns this conversion with another target.
+    Conversion to(Path other) {
+        return new Conversion(source, other, quantize, keep, calibrate, calibrationTokens, method);
+    }
+
+    /// Returns a short digest of the source and of what else the data depends on.
+    String key() {
+        String all = Checkpoint.open(source).digest() + " " + origin();
+        return Hashing.sha256().hashString(all, StandardCharsets.UTF_8).toString().substring(0, 16);
     }
 
     /// Returns what the data depends on besides the source.
