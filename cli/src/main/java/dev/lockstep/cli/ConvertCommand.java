@@ -62,12 +62,11 @@ final class ConvertCommand extends Command {
                             "limit of tokens read from the file of --calibrate")
                     .orElse("32768");
 
-    private static final Key<Double> SMOOTH_ALPHA =
-            Key.decimal(
+    private static final Key<String> SMOOTH_ALPHA =
+            Key.text(
                             "smooth-alpha",
-                            0,
-                            1,
-                            "how much of the range of inputs weights take, for smoothquant-w8a8")
+                            "auto|NUMBER",
+                            "how much of the range of inputs weights take, from 0 to 1, for smoothquant-w8a8; auto: for each layer what changes its outputs for the texts least")
                     .orElse("0.5");
 
     private static final Key<Boolean> STATIC_ACTIVATIONS =
@@ -185,8 +184,12 @@ final class ConvertCommand extends Command {
                 Quantization.of(
                                 word,
                                 settings.value(GROUP_SIZE),
-                                settings.value(SMOOTH_ALPHA).floatValue())
+                                alpha(settings.value(SMOOTH_ALPHA)).orElse(0f))
                         .orElseThrow(() -> unknown(word));
+        if (quantize instanceof Quantization.Smoothed
+                && alpha(settings.value(SMOOTH_ALPHA)).isEmpty()) {
+            quantize = new Quantization.Smoothed(Optional.empty());
+        }
         boolean activations = settings.value(STATIC_ACTIVATIONS);
         boolean cache = settings.value(KV_SCALES);
         if (!activations && !cache) {
@@ -203,6 +206,24 @@ final class ConvertCommand extends Command {
             throw new SettingsException(flag + " needs --calibrate");
         }
         return new Quantization.Folder(new CompressedLayout.Fp8(activations), cache);
+    }
+
+    /// Returns an alpha of all layers; empty for `auto`.
+    private static Optional<Float> alpha(String word) {
+        if (word.equals("auto")) {
+            return Optional.empty();
+        }
+        float alpha;
+        try {
+            alpha = Float.parseFloat(word);
+        } catch (NumberFormatException _) {
+            throw new SettingsException(
+                    "--smooth-alpha: \"%s\" is neither auto nor a number".formatted(word));
+        }
+        if (!(alpha >= 0 && alpha <= 1)) {
+            throw new SettingsException("--smooth-alpha: %s is outside [0.0, 1.0]".formatted(word));
+        }
+        return Optional.of(alpha);
     }
 
     /// Refuses settings of other quantizations.

@@ -40,7 +40,7 @@ class ConvertCommandTest {
             value = {
                 "1.5 | 1.5 is outside [0.0, 1.0]",
                 "-0.1 | -0.1 is outside [0.0, 1.0]",
-                "half | \"half\" is not a number"
+                "half | \"half\" is neither auto nor a number"
             })
     void alphaIsFromZeroToOne(String alpha, String expected) {
         String settings = "--quantize=smoothquant-w8a8 --calibrate=t --smooth-alpha=" + alpha;

@@ -17,6 +17,7 @@ import dev.lockstep.model.quant.BlockFormat;
 import dev.lockstep.model.quant.MatrixQuantizer;
 import dev.lockstep.model.quant.PlainFormat;
 import dev.lockstep.model.quant.RowFormat;
+import dev.lockstep.model.quant.Smoothing;
 import dev.lockstep.text.Tokenizers;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -24,6 +25,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -98,7 +100,7 @@ public record Conversion(
                                 CalibrationText.read(
                                         file, Tokenizers.of(model.tokenizer()), calibrationTokens));
         var uncalibrated = new Uncalibrated();
-        String summary;
+        List<String> report = new ArrayList<>();
         var owned = new Owned();
         try {
             var rows = new StoredRows(owned.add(kernels.get(), Kernels::close));
@@ -108,7 +110,11 @@ public record Conversion(
                                     each ->
                                             new StaticScales(
                                                     new InputMaxima(
-                                                            model, each, kernels.get(), terminal),
+                                                            model,
+                                                            each,
+                                                            _ -> false,
+                                                            kernels.get(),
+                                                            terminal),
                                                     experts));
             ConvertedModel converted =
                     owned.add(
@@ -128,16 +134,25 @@ public record Conversion(
                                                             terminal),
                                                     Calibration::close));
             List<ConvertedModel.Tensor> tensors = converted.tensors();
-            Optional<InputScales.Rule> rule =
+            Optional<SmoothQuantRule> smooth =
                     quantize instanceof Quantization.Smoothed smoothed
                             ? text.map(
                                     each ->
-                                            new SmoothQuantRule(
-                                                    new InputMaxima(
-                                                            model, each, kernels.get(), terminal),
+                                            smoothQuant(
                                                     smoothed.smoothing(),
+                                                    new InputMaxima(
+                                                            model,
+                                                            each,
+                                                            smoothed.smoothing().isEmpty()
+                                                                    ? links.orElseThrow()::reads
+                                                                    : _ -> false,
+                                                            kernels.get(),
+                                                            terminal),
                                                     rows))
-                            : calibration.map(each -> new AwqRule(each, rows));
+                            : Optional.empty();
+            Optional<InputScales.Rule> rule =
+                    smooth.<InputScales.Rule>map(each -> each)
+                            .or(() -> calibration.map(each -> new AwqRule(each, rows)));
             List<List<TensorPart>> parts =
                     tensors.stream().map(each -> TensorPart.of(each, experts)).toList();
             List<TensorPart> all = parts.stream().flatMap(List::stream).toList();
@@ -171,16 +186,21 @@ public record Conversion(
                 blocks.end();
             }
             converted.finish();
-            summary = converted.summary();
+            report.add(converted.summary());
+            smooth.flatMap(SmoothQuantRule::report).ifPresent(report::add);
         } catch (RuntimeException failure) {
             throw owned.closedAfter(failure);
         } finally {
             terminal.endLine();
         }
         owned.close();
-        List<String> report = new ArrayList<>(List.of(summary));
         report.addAll(uncalibrated.lines());
         return report;
+    }
+
+    private static SmoothQuantRule smoothQuant(
+            Optional<Smoothing> fixed, InputMaxima inputs, StoredRows rows) {
+        return new SmoothQuantRule(inputs, fixed, rows, new LinkedHashMap<>());
     }
 
     private Function<float[], byte[]> encoder(

@@ -15,12 +15,24 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 
 /// The largest magnitudes that a model has for some texts: of each column of the inputs of its
 /// matrices, and of the keys and the values of its layers.
 final class InputMaxima {
+    private static final int SAMPLES = 32;
+
     private final Map<String, float[]> maxima = new HashMap<>();
     private final Map<String, Cache> caches = new TreeMap<>();
+
+    /// Inputs of [#SAMPLES] tokens, where they were asked for.
+    private final Map<String, float[]> samples = new HashMap<>();
+
+    private final Predicate<String> sampled;
+    private final int tokens;
+
+    /// The token of all texts with which the window begins.
+    private int begun;
 
     /// What a layer stores.
     ///
@@ -29,8 +41,16 @@ final class InputMaxima {
 
     /// Computes the texts with a model that is loaded for them.
     ///
+    /// @param sampled the matrices of whose inputs some are kept, apart from those of experts
     /// @param kernels of that model, which closes them
-    InputMaxima(ModelSource source, CalibrationText text, Kernels kernels, Terminal terminal) {
+    InputMaxima(
+            ModelSource source,
+            CalibrationText text,
+            Predicate<String> sampled,
+            Kernels kernels,
+            Terminal terminal) {
+        this.sampled = sampled;
+        this.tokens = text.windows().stream().mapToInt(window -> window.length).sum();
         var observed = new ObservedProducts(kernels, new Observer(kernels));
         try (LocalModel model =
                 LocalModel.load(
@@ -41,6 +61,7 @@ final class InputMaxima {
             int done = 0;
             for (int[] window : text.windows()) {
                 model.run(window);
+                begun += window.length;
                 terminal.progress("calibrating", ++done, text.windows().size());
             }
         }
@@ -49,6 +70,11 @@ final class InputMaxima {
     /// Returns the maxima of a matrix's columns; empty if its inputs are not seen.
     Optional<float[]> of(String name) {
         return Optional.ofNullable(maxima.get(name));
+    }
+
+    /// Returns some inputs of a matrix, evenly spaced over the texts.
+    float[] samples(String name) {
+        return samples.getOrDefault(name, new float[0]);
     }
 
     /// Returns the largest of a matrix's inputs.
@@ -84,6 +110,21 @@ final class InputMaxima {
             for (int i = 0; i < values.length; i++) {
                 int column = i % found.length;
                 found[column] = Math.max(found[column], Math.abs(values[i]));
+            }
+            weights.stream()
+                    .filter(sampled.and(each -> ObservedProducts.expert(each).isEmpty()))
+                    .forEach(each -> sample(each, values, x.rows(), x.columns()));
+        }
+
+        /// Keeps the inputs of the tokens `i · tokens / SAMPLES` of all texts.
+        private void sample(String name, float[] values, int rows, int columns) {
+            int count = Math.min(SAMPLES, tokens);
+            float[] kept = samples.computeIfAbsent(name, _ -> new float[count * columns]);
+            for (int i = 0; i < count; i++) {
+                long row = (long) i * tokens / count - begun;
+                if (row >= 0 && row < rows) {
+                    System.arraycopy(values, (int) row * columns, kept, i * columns, columns);
+                }
             }
         }
 

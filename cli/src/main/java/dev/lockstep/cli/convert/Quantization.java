@@ -90,8 +90,14 @@ public sealed interface Quantization {
 
     /// A folder with weights and activations of 8 bits, whose inputs were smoothed for it by
     /// SmoothQuant.
-    record Smoothed(Smoothing smoothing) implements Quantization {
+    ///
+    /// @param smoothing of all layers; each has its own, which is searched, if it is empty
+    record Smoothed(Optional<Smoothing> smoothing) implements Quantization {
         private static final Folder FOLDER = new Folder(new CompressedLayout.Int8Rows());
+
+        public Smoothed(Smoothing smoothing) {
+            this(Optional.of(smoothing));
+        }
 
         @Override
         public Path complete(Path target) {
@@ -110,7 +116,12 @@ public sealed interface Quantization {
 
         @Override
         public String toString() {
-            return "%s with alpha %s".formatted(SMOOTHED, smoothing.alpha());
+            return "%s with alpha %s"
+                    .formatted(
+                            SMOOTHED,
+                            smoothing
+                                    .map(each -> String.valueOf(each.alpha()))
+                                    .orElse("of each layer"));
         }
     }
 

@@ -145,6 +145,13 @@ record ScaledLinks(List<Link> links, float normOffset) {
         return all;
     }
 
+    /// Returns whether a matrix reads what is scaled.
+    boolean reads(String name) {
+        return links.stream()
+                .flatMap(Link::readers)
+                .anyMatch(each -> name.endsWith("." + each + ".weight"));
+    }
+
     /// Returns the links from norms alone.
     ScaledLinks ofNorms() {
         return new ScaledLinks(links.stream().filter(Link::isNorm).toList(), normOffset);

@@ -42,6 +42,17 @@ final class OutlierChannel {
         Files.write(file, bytes);
     }
 
+    /// Multiplies one weight of a matrix of `model.safetensors`, whose values are F32.
+    static void multiply(Path folder, String matrix, int index, float factor) throws IOException {
+        Path file = folder.resolve("model.safetensors");
+        byte[] bytes = Files.readAllBytes(file);
+        ByteBuffer values = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        int length = (int) values.getLong(0);
+        JsonNode header = new ObjectMapper().readTree(bytes, Long.BYTES, length);
+        multiply(values, Long.BYTES + length, header.get(matrix), index, factor);
+        Files.write(file, bytes);
+    }
+
     private static void multiply(
             ByteBuffer values, int data, JsonNode tensor, int index, float factor) {
         int at = data + tensor.at("/data_offsets/0").intValue() + index * Float.BYTES;

@@ -22,6 +22,7 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.quant.Smoothing;
+import dev.lockstep.model.quant.SmoothingSearch;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -29,6 +30,8 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -38,6 +41,8 @@ import org.junit.jupiter.api.io.TempDir;
 class SmoothQuantTest {
     private static final String SENTENCE =
             "A rank that stood still and wakes up is refused; the others have gone on. ";
+
+    private static final Quantization SEARCHED = new Quantization.Smoothed(Optional.empty());
 
     private static final String NORM = "model.layers.0.input_layernorm.weight";
 
@@ -129,6 +134,45 @@ class SmoothQuantTest {
                 Arrays.equals(
                         Checkpoint.open(first).tensor(NORM).floats(0, 8),
                         Checkpoint.open(other).tensor(NORM).floats(0, 8)));
+    }
+
+    /// The first layer has channels of large inputs, the second a large weight in single rows, so
+    /// that they need different alphas; a run that goes on finds the same ones.
+    @Test
+    void eachLayerHasTheAlphaWithTheSmallestError() throws Exception {
+        source = folder.resolve("uneven");
+        TinyCheckpoint.write(source, 5);
+        for (int channel : new int[] {3, 40}) {
+            OutlierChannel.add(
+                    source, "model.layers.0.", "post_attention_layernorm", List.of(), channel, 100);
+            OutlierChannel.multiply(source, "model.layers.1.mlp.gate_proj.weight", channel, 100);
+        }
+        Path target = folder.resolve("auto");
+        List<String> report = convert(target, SEARCHED, Optional.of(texts()));
+        Matcher line =
+                Pattern.compile(
+                                "alpha of each layer, before attention and before its feed-forward: 0: (\\S+) (\\S+), 1: (\\S+) (\\S+)")
+                        .matcher(report.get(1));
+        assertTrue(line.matches(), report::toString);
+        assertTrue(
+                Float.parseFloat(line.group(4)) > Float.parseFloat(line.group(2)),
+                report::toString);
+        byte[] whole = Files.readAllBytes(target.resolve("model.safetensors"));
+        Path resumed = Files.createDirectory(folder.resolve("resumed"));
+        Files.write(
+                resumed.resolve("model.safetensors.partial"),
+                Arrays.copyOf(whole, whole.length * 2 / 3));
+        convert(resumed, SEARCHED, Optional.of(texts()));
+        assertArrayEquals(whole, Files.readAllBytes(resumed.resolve("model.safetensors")));
+        double found = divergence(target);
+        double worst = 0;
+        for (Smoothing each : SmoothingSearch.grid()) {
+            Path fixed = folder.resolve("alpha" + each.alpha());
+            convert(fixed, new Quantization.Smoothed(each), Optional.of(texts()));
+            worst = Math.max(worst, divergence(fixed));
+        }
+        double limit = worst;
+        assertTrue(found < limit / 2, () -> "%s, the worst alpha %s".formatted(found, limit));
     }
 
     @Test
