@@ -197,7 +197,7 @@ final class Inspection {
                                                 .formatted(inputs.size(), inputs.vocabulary())));
         row(
                 "attention",
-                "%d heads, %d KV heads of %d%s%s"
+                "%d heads, %d KV heads of %d%s%s%s"
                         .formatted(
                                 config.attention().headCount(),
                                 config.attention().kvHeadCount(),
@@ -211,6 +211,9 @@ final class Inspection {
                                                                         full.kvHeadCount(),
                                                                         full.headDim()))
                                         .orElse(""),
+                                config.attention().latent().isPresent()
+                                        ? ", latent, which has the values in the keys"
+                                        : "",
                                 config.attention().bias() ? ", with bias" : ""));
         row(
                 "positions",

@@ -66,6 +66,19 @@ class InspectionTest {
     }
 
     @Test
+    void latentAttentionIsDescribedWithWhatItKeepsOfAToken() {
+        Path model = Fixtures.require("models/deepseek-v3");
+        List<String> lines = Inspection.of(model, 2, "f16", CPU).text().lines().toList();
+        assertHas(
+                lines,
+                "attention     4 heads, 1 KV heads of 48, latent, which has the values in the keys");
+        // Three layers of 32 latent and 16 rotated dimensions, whole on each rank.
+        long ranks =
+                lines.stream().filter(line -> line.contains("KV 288 B a token in f16")).count();
+        assertEquals(2, ranks, lines.toString());
+    }
+
+    @Test
     void whatTheTemplateShowsOfAnswersIsPrinted() throws Exception {
         TinyCheckpoint.write(folder, 1);
         Path template = Fixtures.require("chat-templates").resolve("Qwen3-Coder.jinja");

@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.kernels.BlockCopy;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.KvLayout;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -60,6 +62,29 @@ class LatentCacheTest {
                     source.kvBytesPerToken(source.shard(0, ranks), layouts.getFirst().type()),
                     layouts.stream().mapToLong(KvLayout::bytesPerToken).sum());
             AnyBatch.requireSameBits(group, List.of(new int[] {3, 1, 4}, ids));
+        }
+    }
+
+    /// A prompt that shares two blocks of another one, and 5 tokens of its third, which are copied.
+    @ParameterizedTest
+    @CsvSource({"f32, 2", "f16, 1", "f16, 4", "fp8, 2", "q8, 3"})
+    void aPromptAfterAFoundPrefixHasTheSameBits(String type, int ranks) throws Exception {
+        write();
+        int shared = 37;
+        int[] first = new Random(7).ints(60, 0, (int) TinyModel.VOCABULARY).toArray();
+        int[] second = first.clone();
+        second[shared] = (second[shared] + 1) % (int) TinyModel.VOCABULARY;
+        try (TestGroup group = TestGroup.load(folder, ranks, "f32", type)) {
+            float[][] alone =
+                    group.forward(List.of(new TestGroup.Row(second, 0, TestGroup.blocks(20, 60))));
+            group.forward(List.of(new TestGroup.Row(first, 0, TestGroup.blocks(1, 60))));
+            group.copyBlocks(List.of(new BlockCopy(3, 10, shared - 32)));
+            int[] rest = Arrays.copyOfRange(second, shared, 60);
+            var row = new TestGroup.Row(rest, shared, new int[] {1, 2, 10, 11});
+            float[][] found = group.forward(List.of(row));
+            for (int i = 0; i < rest.length; i++) {
+                assertArrayEquals(alone[shared + i], found[i]);
+            }
         }
     }
 

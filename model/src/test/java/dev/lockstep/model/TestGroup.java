@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.kernels.BlockCopy;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -70,6 +71,15 @@ final class TestGroup implements AutoCloseable {
                                             path, own, size, dtype, kvDtype, ranks, positions)));
         }
         return new TestGroup(threads, all(loading));
+    }
+
+    /// Copies blocks of every KV group on every rank.
+    void copyBlocks(List<BlockCopy> copies) throws Exception {
+        onEveryRank(
+                rank -> {
+                    rank.copyBlocks(copies);
+                    return true;
+                });
     }
 
     /// Returns the logits of every token of every row, in order of the rows.

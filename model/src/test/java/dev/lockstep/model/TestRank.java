@@ -2,6 +2,7 @@
 package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.KvGroup;
+import dev.lockstep.kernels.BlockCopy;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Kernels;
@@ -96,6 +97,11 @@ final class TestRank implements AutoCloseable {
 
     void attachThread() {
         kernels.attachThread();
+    }
+
+    /// Copies blocks of every KV group.
+    void copyBlocks(List<BlockCopy> copies) {
+        kv.forEach(each -> kernels.copyBlocks(each, copies));
     }
 
     /// Returns the logits of every token of every row, on rank 0.
