@@ -134,7 +134,12 @@ LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_byt
         break;
       case TYPE_NF4:
         for (int64_t c = 0; c < columns; c++) {
-          target[c] = nf4_weight(row, skipped + c);
+          target[c] = nf4_weight(NF4_VALUES, row, skipped + c);
+        }
+        break;
+      case TYPE_FP4:
+        for (int64_t c = 0; c < columns; c++) {
+          target[c] = nf4_weight(FP4_VALUES, row, skipped + c);
         }
         break;
       case TYPE_Q4_OFFSET:

@@ -41,7 +41,8 @@ enum TensorType {
   TYPE_Q4_ZERO_32,
   TYPE_Q8_ZERO,
   TYPE_Q8_ZERO_32,
-  TYPE_NF4
+  TYPE_NF4,
+  TYPE_FP4
 };
 
 static inline float bits_to_float(uint32_t bits) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// NF4 weights, tile [64 columns]: [16 rows] f32 scales, then [32][16 rows] bytes of the codes of two columns.
+// NF4 and FP4 weights, tile [64 columns]: [16 rows] f32 scales, then [32][16 rows] bytes of the codes of two columns.
 //
 // A tile begins with the block that holds its first column; what precedes that column is not filled.
 #include "code_pairs.h"
@@ -32,6 +32,13 @@ struct Nf4 : CodePairs<Times> {
   }
 };
 
+template <class Times>
+struct Fp4 : Nf4<Times> {
+  static Bf16Pair pair(const char* codes, const typename Nf4<Times>::Scales& scales) {
+    return CodePairs<Times>::pair_of(FP4_VALUES, codes, scales);
+  }
+};
+
 static void pack_nf4(const PackArguments& a, char* out, int tile) {
   for (int r = 0; r < TILE_ROWS; r++) {
     const char* row = a.row(tile * TILE_ROWS + r);
@@ -47,4 +54,6 @@ static void pack_nf4(const PackArguments& a, char* out, int tile) {
 
 LOCKSTEP_MATMUL_BY(lockstep_matmul_nf4_f32, multiply_short<Nf4, TimesF32>)
 LOCKSTEP_MATMUL_BY(lockstep_matmul_nf4_bf16, multiply_short<Nf4, TimesBf16>)
+LOCKSTEP_MATMUL_BY(lockstep_matmul_fp4_f32, multiply_short<Fp4, TimesF32>)
+LOCKSTEP_MATMUL_BY(lockstep_matmul_fp4_bf16, multiply_short<Fp4, TimesBf16>)
 LOCKSTEP_PACK(lockstep_pack_nf4, pack_nf4)

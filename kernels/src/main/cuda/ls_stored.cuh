@@ -35,7 +35,8 @@ enum StoredType {
   STORED_Q4_ZERO_32,
   STORED_Q8_ZERO,
   STORED_Q8_ZERO_32,
-  STORED_NF4
+  STORED_NF4,
+  STORED_FP4
 };
 
 __device__ __forceinline__ uint32_t two_bytes(const uint8_t* at) { return at[0] | static_cast<uint32_t>(at[1]) << 8; }
@@ -78,6 +79,13 @@ __device__ __forceinline__ int iq2_value(int code) {
 __device__ __forceinline__ int iq3_value(int code) {
   int magnitude = static_cast<int>(0x3e342c241c140c04ull >> code % 8 * 8 & 255);
   return code < 8 ? magnitude : -magnitude;
+}
+
+// The floats that the codes of FP4 stand for: magnitudes in 192ths, at 8 a zero without a sign.
+__device__ __forceinline__ float fp4_value(int code) {
+  const uint64_t magnitudes = 0x30206040c0800100ull;  // 0 1 128 192 64 96 32 48, first in the lowest byte
+  float magnitude = static_cast<float>(magnitudes >> code % 8 * 8 & 255) / 192.0f;
+  return code > 8 ? -magnitude : magnitude;
 }
 
 // The floats that the codes of NF4 stand for.
@@ -149,10 +157,11 @@ __device__ __forceinline__ float stored_element(int type, const uint8_t* row, in
     float weight = __uint_as_float((code & 8) << 28 | (code & 7) << 22) * 0x1p126f * scale;
     return __uint_as_float(static_cast<uint32_t>(bf16_bits(weight)) << 16);
   }
-  if (type == STORED_NF4) {
+  if (type == STORED_NF4 || type == STORED_FP4) {
     const uint8_t* block = row + column / 64 * 36;
     int at = static_cast<int>(column % 64);
-    float weight = nf4_value(block[4 + at / 2] >> at % 2 * 4 & 15) * __uint_as_float(four_bytes(block));
+    int code = block[4 + at / 2] >> at % 2 * 4 & 15;
+    float weight = (type == STORED_NF4 ? nf4_value(code) : fp4_value(code)) * __uint_as_float(four_bytes(block));
     return __uint_as_float(static_cast<uint32_t>(bf16_bits(weight)) << 16);
   }
   if (type == STORED_Q4_ZERO_32) {

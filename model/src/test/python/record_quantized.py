@@ -158,12 +158,12 @@ def awq(size):
     return quantize
 
 
-def bits_and_bytes(double):
+def bits_and_bytes(double, kind="nf4"):
     """By the package's plain torch code: its CPU kernel reads the wrong factors where a row is not whole blocks."""
     def quantize(name, w):
         import bitsandbytes.functional as functional
         from bitsandbytes.backends.default.ops import _dequantize_4bit_compute
-        codes, state = functional.quantize_4bit(w.to(torch.bfloat16), quant_type="nf4", compress_statistics=double)
+        codes, state = functional.quantize_4bit(w.to(torch.bfloat16), quant_type=kind, compress_statistics=double)
         stored = {".weight": codes}
         stored.update({".weight." + key: value for key, value in state.as_dict(packed=True).items()})
         largest = state.absmax
@@ -412,6 +412,9 @@ def cases(root):
          bits_and_bytes(True))
     case(root, "bnb-nf4-64", {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
          bits_and_bytes(True), shape=wide)
+    of_fp4 = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "fp4"}
+    case(root, "bnb-fp4", of_fp4, bits_and_bytes(False, "fp4"))
+    case(root, "bnb-fp4-64", dict(of_fp4, bnb_4bit_use_double_quant=True), bits_and_bytes(True, "fp4"), shape=wide)
     case(root, "bnb-int8", {"quant_method": "bitsandbytes", "load_in_8bit": True}, bits_and_bytes_int8)
     everything = lambda name: "norm" not in name
     for suffix, size, shape in (("", 32, SHAPE), ("-64", 64, wide)):

@@ -5,6 +5,8 @@ package dev.lockstep.checkpoint;
 public final class CodeValues {
     private static final float[] E2M1_MAGNITUDES = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
 
+    private static final float[] FP4_TWELFTHS = {0, 0.0625f, 8, 12, 4, 6, 2, 3};
+
     private CodeValues() {}
 
     /// Returns unsigned integers minus an offset.
@@ -37,6 +39,17 @@ public final class CodeValues {
             0.72295684f,
             1f
         };
+    }
+
+    /// FP4 of bitsandbytes (Dettmers et al. 2023): a sign and eight magnitudes, of which the
+    /// largest is 1. Their bits are those that bitsandbytes stores.
+    public static float[] float4() {
+        float[] values = new float[16];
+        for (int code = 0; code < values.length; code++) {
+            float magnitude = FP4_TWELFTHS[code % 8] / 12;
+            values[code] = code > 8 ? -magnitude : magnitude;
+        }
+        return values;
     }
 
     static float[] signedBytes() {

@@ -61,9 +61,10 @@ record NormalFloat4() implements QuantizedFormat {
         QuantizedMatrix plain =
                 QuantizedMatrix.scaled(
                         rows, columns, codes, scales, type(state), kind.toUpperCase(Locale.ROOT));
-        return Nf4Matrix.isNf4(map)
-                ? Nf4Matrix.tensor(weight, new Nf4Matrix(plain, weight.data()), blockSize)
-                : LayerParts.tensor(weight, plain);
+        return Nf4Matrix.typeOf(map)
+                .map(type -> new Nf4Matrix(plain, type, weight.data()))
+                .map(matrix -> Nf4Matrix.tensor(weight, matrix, blockSize))
+                .orElseGet(() -> LayerParts.tensor(weight, plain));
     }
 
     private interface Factors {

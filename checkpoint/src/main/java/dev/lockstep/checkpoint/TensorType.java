@@ -68,7 +68,10 @@ public enum TensorType {
     /// In no file: matrices of NF4 are repacked to it. Codes of 4 bits that choose q from
     /// [CodeValues#normal4], two in a byte, the first in the lower half, after an f32 scale d; w =
     /// d·q, rounded to f32 and then to bf16.
-    NF4(64, 36);
+    NF4(64, 36),
+    /// In no file: matrices of FP4 of bitsandbytes are repacked to it. As NF4 with the values of
+    /// [CodeValues#float4].
+    FP4(64, 36);
 
     private static final int QUANTIZED_UNIT = 32;
 
@@ -97,7 +100,7 @@ public enum TensorType {
     /// True for types whose weights multiply activations of int8 on a CPU. Those of the other types
     /// multiply as the plain floats that their values are.
     public boolean multipliesInt8() {
-        return isQuantized() && this != E4M3 && this != NVFP4 && this != NF4;
+        return isQuantized() && this != E4M3 && this != NVFP4 && this != NF4 && this != FP4;
     }
 
     /// A row can be cut at multiples of this number of values: 1 for plain types, 32 for all

@@ -171,7 +171,7 @@ public interface MatmulContract extends KernelsContract {
     }
 
     @ParameterizedTest
-    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = "MXFP4|I?Q.*|E4M3|NVFP4|NF4")
+    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = "MXFP4|I?Q.*|E4M3|NVFP4|NF4|FP4")
     default void aCutOffAMultipleOfThirtyTwoColumnsIsRefused(TensorType type) {
         StoredMatrix stored = StoredMatrix.random(type, 2, 256, 5);
         IllegalArgumentException refused =

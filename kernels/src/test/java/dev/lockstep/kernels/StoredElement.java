@@ -87,7 +87,7 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
                         0,
                         0);
             }
-            case F32, F16, BF16, E4M3, NVFP4, NF4 ->
+            case F32, F16, BF16, E4M3, NVFP4, NF4, FP4 ->
                     throw new IllegalArgumentException(type + " has no integers");
         };
     }

@@ -89,7 +89,7 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                 setHalf(block, 0, random.nextGaussian() / 128);
                 setHalf(block, 2, random.nextInt(257));
             }
-            case NF4 -> block.set(FLOAT, 0, (float) random.nextGaussian());
+            case NF4, FP4 -> block.set(FLOAT, 0, (float) random.nextGaussian());
             case NVFP4 -> {
                 float factor = (float) Math.scalb(1 + random.nextDouble(), -9);
                 boolean divides = random.nextBoolean();
@@ -139,11 +139,13 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                     Q8_ZERO,
                     Q8_ZERO_32 ->
                     element(row, column).value();
-            case NF4 -> {
+            case NF4, FP4 -> {
                 MemorySegment block = data.asSlice(at, type.blockBytes());
                 int i = column % type.blockSize();
                 int code = block.get(ValueLayout.JAVA_BYTE, 4 + i / 2) >> (i % 2 * 4) & 15;
-                float weight = CodeValues.normal4()[code] * block.get(FLOAT, 0);
+                float[] values =
+                        type == TensorType.NF4 ? CodeValues.normal4() : CodeValues.float4();
+                float weight = values[code] * block.get(FLOAT, 0);
                 yield Float.intBitsToFloat(Rounding.toBf16(weight) << 16);
             }
             case NVFP4 -> {

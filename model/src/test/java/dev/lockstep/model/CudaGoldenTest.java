@@ -108,7 +108,7 @@ final class CudaGoldenTest {
 
     /// They are decoded to what their references give, with columns in the order of the inputs.
     @ParameterizedTest
-    @ValueSource(strings = {"gptq-act-order", "bnb-nf4-64"})
+    @ValueSource(strings = {"gptq-act-order", "bnb-nf4-64", "bnb-fp4-64"})
     void quantizedMatricesGiveTheRecordedLogits(String name) throws Exception {
         Path folder =
                 Path.of(

@@ -42,7 +42,8 @@ class MixedGgufTest {
                         TensorType.Q4_ZERO_32,
                         TensorType.Q8_ZERO,
                         TensorType.Q8_ZERO_32,
-                        TensorType.NF4));
+                        TensorType.NF4,
+                        TensorType.FP4));
         for (int first : new int[] {0, 7}) {
             var rotated = new ArrayList<>(types.subList(first, types.size()));
             rotated.addAll(types.subList(0, first));

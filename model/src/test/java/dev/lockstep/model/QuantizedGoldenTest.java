@@ -110,6 +110,7 @@ class QuantizedGoldenTest {
         "awq-64, 3",
         "gptq-8-asym-64, 2",
         "bnb-nf4-64, 2",
+        "bnb-fp4-64, 2",
         "ct-nvfp4-128, 2",
         "mlx, 2"
     })
@@ -136,6 +137,7 @@ class QuantizedGoldenTest {
         "gptq-8-asym-64, self_attn.q_proj, Q8_ZERO",
         "ct-w8a16-asym, mlp.down_proj, Q8_ZERO_32",
         "bnb-nf4-64, mlp.down_proj, NF4",
+        "bnb-fp4-64, mlp.down_proj, FP4",
         "gptq-asym-64, self_attn.q_proj, Q4_ZERO",
         "ct-w4a16-asym-64, mlp.down_proj, Q4_ZERO",
         "ct-nvfp4-128, mlp.down_proj, NVFP4",
@@ -159,7 +161,7 @@ class QuantizedGoldenTest {
                     case Q4_0 -> groups * 2;
                     case Q4_ZERO, Q4_ZERO_32 -> groups * 5 / 2; // f16, and a code of 4 bits
                     case Q8_ZERO, Q8_ZERO_32 -> groups * 3; // f16, and a code of 8 bits
-                    case NF4 -> groups; // a code of 8 bits
+                    case NF4, FP4 -> groups; // a code of 8 bits
                     case Q4_1, Q8_OFFSET, Q4_OFFSET -> groups * 4;
                     default -> 0;
                 };

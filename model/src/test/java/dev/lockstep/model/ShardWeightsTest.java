@@ -53,6 +53,7 @@ class ShardWeightsTest {
                 "quantized/awq",
                 "quantized/bnb-int8",
                 "quantized/bnb-nf4-double",
+                "quantized/bnb-fp4-64",
                 "quantized/ct-w4a16-asym",
                 "quantized/fp8-partial-blocks",
                 "quantized/gptq",

@@ -151,7 +151,8 @@ record TestGguf(List<Stored> tensors) {
                     Q4_ZERO_32,
                     Q8_ZERO,
                     Q8_ZERO_32,
-                    NF4 ->
+                    NF4,
+                    FP4 ->
                     throw new IllegalArgumentException(type + " is in no file");
         }
     }
@@ -259,7 +260,8 @@ record TestGguf(List<Stored> tensors) {
                     Q4_ZERO_32,
                     Q8_ZERO,
                     Q8_ZERO_32,
-                    NF4 ->
+                    NF4,
+                    FP4 ->
                     throw new IllegalArgumentException(type + " is in no file");
             case BF16 -> 30;
         };

@@ -13,7 +13,8 @@ import dev.lockstep.checkpoint.TensorType;
 /// - F32: `acc = fma(w, x, acc)`.
 /// - BF16: activations are rounded to bf16, half to even. With the bf16 instruction, pairs are
 ///   added as the instruction does; without it, `acc = fma(w, x, acc)` in f32.
-/// - E4M3, NVFP4, NF4: as F32 or BF16, by the compute type, with w rounded to f32 and then to bf16.
+/// - E4M3, NVFP4, NF4, FP4: as F32 or BF16, by the compute type, with w rounded to f32 and then to
+///   bf16.
 /// - Quantized, 32 columns at a time: activations have scale `da = absmax / 127` (zero below the
 ///   smallest normal float) and `q = round-half-even(x · (127 / absmax))`. Then `acc = fma(dw · da,
 ///   (float) Σ w·q, acc)` with an exact integer sum, and for formats with a minimum `acc = fma(m,

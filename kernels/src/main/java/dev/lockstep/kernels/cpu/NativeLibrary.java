@@ -107,6 +107,7 @@ final class NativeLibrary {
             case Q8_ZERO -> 24;
             case Q8_ZERO_32 -> 25;
             case NF4 -> 26;
+            case FP4 -> 27;
         };
     }
 

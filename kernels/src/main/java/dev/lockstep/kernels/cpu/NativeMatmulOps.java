@@ -55,7 +55,7 @@ final class NativeMatmulOps implements MatmulOps {
             case F32, BF16, Q8_0, Q4_1 -> name;
             case E4M3_F32, E4M3_BF16 -> "e4m3";
             case NVFP4_F32, NVFP4_BF16 -> "nvfp4";
-            case NF4_F32, NF4_BF16 -> "nf4";
+            case NF4_F32, NF4_BF16, FP4_F32, FP4_BF16 -> "nf4";
             case Q4_0,
                     Q5_0,
                     Q5_1,
@@ -106,7 +106,8 @@ final class NativeMatmulOps implements MatmulOps {
             case Q8_OFFSET, Q8_ZERO_32 -> blocks * (2 * HALVES_BYTES + planes(8));
             case E4M3_F32, E4M3_BF16 -> floatBlocks(TensorType.E4M3, columns, skipped);
             case NVFP4_F32, NVFP4_BF16 -> floatBlocks(TensorType.NVFP4, columns, skipped);
-            case NF4_F32, NF4_BF16 -> floatBlocks(TensorType.NF4, columns, skipped);
+            case NF4_F32, NF4_BF16, FP4_F32, FP4_BF16 ->
+                    floatBlocks(TensorType.NF4, columns, skipped);
         };
     }
 

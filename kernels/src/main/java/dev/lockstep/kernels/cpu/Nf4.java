@@ -8,10 +8,11 @@ import dev.lockstep.checkpoint.CodeValues;
 import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.ValueLayout;
 
-/// Stored rows of NF4: blocks of an f32 scale and 64 codes, two in a byte, the first in the lower
-/// half. The twin of `normal_float4.h`.
+/// Stored rows of NF4 and FP4: blocks of an f32 scale and 64 codes, two in a byte, the first in the
+/// lower half. The twin of `normal_float4.h`.
 final class Nf4 {
-    private static final float[] VALUES = CodeValues.normal4();
+    private static final float[] NF4 = CodeValues.normal4();
+    private static final float[] FP4 = CodeValues.float4();
 
     private Nf4() {}
 
@@ -25,10 +26,12 @@ final class Nf4 {
         return block(row, column) + Float.BYTES + column % TensorType.NF4.blockSize() / 2;
     }
 
-    static float weight(long row, int column) {
+    /// @param type NF4 or FP4
+    static float weight(TensorType type, long row, int column) {
+        float[] values = type == TensorType.FP4 ? FP4 : NF4;
         int both = SEGMENT.get(ValueLayout.JAVA_BYTE, codes(row, column));
         int code = both >> (column % 2 * 4) & 15;
-        short rounded = VectorLanes.floatToBfloat16(VALUES[code] * scale(row, column));
+        short rounded = VectorLanes.floatToBfloat16(values[code] * scale(row, column));
         return VectorLanes.bfloat16ToFloat(rounded);
     }
 

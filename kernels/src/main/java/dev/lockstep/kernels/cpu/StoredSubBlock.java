@@ -128,7 +128,7 @@ final class StoredSubBlock {
                 addBits(block + 16, inBlock, 1, 4);
             }
             case Q6_K -> readQ6(block, inBlock);
-            case F32, F16, BF16, E4M3, NVFP4, NF4 ->
+            case F32, F16, BF16, E4M3, NVFP4, NF4, FP4 ->
                     throw new IllegalArgumentException(type + " has no integers");
         }
     }

@@ -15,7 +15,6 @@ final class VectorMatmulOps implements MatmulOps {
     private final VectorTile unsigned = new VectorQ8MinimumTile(VectorQ8MinimumTile.UNSIGNED);
     private final VectorTile e4m3 = new VectorE4m3Tile();
     private final VectorTile nvfp4 = new VectorNvfp4Tile();
-    private final VectorTile nf4 = new VectorNf4Tile();
     private final VectorTile q6K = new VectorHalves8Tile();
 
     @Override
@@ -40,7 +39,7 @@ final class VectorMatmulOps implements MatmulOps {
             case Q2_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q2_K.scalesBytes());
             case Q3_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q3_K.scalesBytes());
             case NVFP4_F32, NVFP4_BF16 -> blocks * VectorNvfp4Tile.BLOCK_BYTES;
-            case NF4_F32, NF4_BF16 -> blocks * VectorNf4Tile.BLOCK_BYTES;
+            case NF4_F32, NF4_BF16, FP4_F32, FP4_BF16 -> blocks * VectorNf4Tile.BLOCK_BYTES;
             case E4M3_F32, E4M3_BF16 -> blocks * VectorE4m3Tile.BLOCK_BYTES;
         };
     }
@@ -132,7 +131,8 @@ final class VectorMatmulOps implements MatmulOps {
             case Q3_K -> VectorHalves4Tile.Q3_K;
             case E4M3_F32, E4M3_BF16 -> e4m3;
             case NVFP4_F32, NVFP4_BF16 -> nvfp4;
-            case NF4_F32, NF4_BF16 -> nf4;
+            case NF4_F32, NF4_BF16 -> VectorNf4Tile.NF4;
+            case FP4_F32, FP4_BF16 -> VectorNf4Tile.FP4;
         };
     }
 

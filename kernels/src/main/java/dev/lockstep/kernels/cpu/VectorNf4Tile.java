@@ -13,19 +13,25 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
-/// NF4 weights, tile `[block of 32 columns]`: `[16 rows]` f32 scales, then `[4][16 rows]` ints of
-/// eight columns each, the first in the lowest bits. A weight is rounded to bf16 as in
+/// NF4 and FP4 weights, tile `[block of 32 columns]`: `[16 rows]` f32 scales, then `[4][16 rows]`
+/// ints of eight columns each, the first in the lowest bits. A weight is rounded to bf16 as in
 /// `matmul_nf4.cpp`; activations are f32, or already rounded to bf16.
 final class VectorNf4Tile implements VectorTile {
     private static final int BLOCK = VectorInt8.BLOCK;
     private static final long STEP_BYTES = 64;
     static final long BLOCK_BYTES = STEP_BYTES + BLOCK / 8 * STEP_BYTES;
 
-    /// The bits of the values of the codes, as many in a vector as it has lanes.
-    private static final IntVector[] TABLE = table();
+    static final VectorNf4Tile NF4 = new VectorNf4Tile(CodeValues.normal4());
+    static final VectorNf4Tile FP4 = new VectorNf4Tile(CodeValues.float4());
 
-    private static IntVector[] table() {
-        float[] values = CodeValues.normal4();
+    /// The bits of the values of the codes, as many in a vector as it has lanes.
+    private final IntVector[] table;
+
+    private VectorNf4Tile(float[] values) {
+        table = table(values);
+    }
+
+    private static IntVector[] table(float[] values) {
         int[] bits =
                 IntStream.range(0, values.length)
                         .map(code -> Float.floatToRawIntBits(values[code]))
@@ -63,13 +69,13 @@ final class VectorNf4Tile implements VectorTile {
     // Small enough that C2 always inlines it; a vector that crosses a real call is boxed.
 
     /// Returns the bits of the values of codes, which may lie in several vectors.
-    private static IntVector values(IntVector codes) {
+    private IntVector values(IntVector codes) {
         IntVector within = codes.and(STEP - 1);
-        IntVector values = within.selectFrom(TABLE[0]);
-        for (int i = 1; i < TABLE.length; i++) {
+        IntVector values = within.selectFrom(table[0]);
+        for (int i = 1; i < table.length; i++) {
             values =
                     values.blend(
-                            within.selectFrom(TABLE[i]),
+                            within.selectFrom(table[i]),
                             codes.compare(VectorOperators.GE, i * STEP));
         }
         return values;

@@ -40,7 +40,7 @@ final class VectorPack {
                 case Q4_0 -> VectorPackSubBlocks.nibblesAndScale(source, row, out);
                 case E4M3_F32, E4M3_BF16 -> packE4m3(source, row, out);
                 case NVFP4_F32, NVFP4_BF16 -> packNvfp4(source, row, out);
-                case NF4_F32, NF4_BF16 -> packNf4(source, row, out);
+                case NF4_F32, NF4_BF16, FP4_F32, FP4_BF16 -> packNf4(source, row, out);
                 case Q2_K ->
                         VectorPackSubBlocks.nibbleHalves(source, row, out, VectorHalves4Tile.Q2_K);
                 case Q3_K ->
@@ -92,7 +92,8 @@ final class VectorPack {
                     Q4_ZERO_32,
                     Q8_ZERO,
                     Q8_ZERO_32,
-                    NF4 ->
+                    NF4,
+                    FP4 ->
                     throw new IllegalArgumentException(type + " is not plain");
         };
     }

@@ -48,9 +48,9 @@ final class VectorRowOps implements RowOps {
                         MEMORY.set(FLOAT, target + c * 4L, Nvfp4.weight(row, skipped + c));
                     }
                 }
-                case NF4 -> {
+                case NF4, FP4 -> {
                     for (int c = 0; c < columns; c++) {
-                        MEMORY.set(FLOAT, target + c * 4L, Nf4.weight(row, skipped + c));
+                        MEMORY.set(FLOAT, target + c * 4L, Nf4.weight(type, row, skipped + c));
                     }
                 }
                 case Q4_0,

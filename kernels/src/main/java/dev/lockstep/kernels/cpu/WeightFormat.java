@@ -40,7 +40,11 @@ enum WeightFormat {
     /// NF4, multiplied as f32.
     NF4_F32,
     /// NF4, multiplied as bf16.
-    NF4_BF16;
+    NF4_BF16,
+    /// FP4, multiplied as f32.
+    FP4_F32,
+    /// FP4, multiplied as bf16.
+    FP4_BF16;
 
     /// What activations become before they multiply a weight.
     enum Inputs {
@@ -67,8 +71,8 @@ enum WeightFormat {
 
     Inputs inputs() {
         return switch (this) {
-            case F32, E4M3_F32, NVFP4_F32, NF4_F32 -> Inputs.F32;
-            case BF16, E4M3_BF16, NVFP4_BF16, NF4_BF16 -> Inputs.BF16;
+            case F32, E4M3_F32, NVFP4_F32, NF4_F32, FP4_F32 -> Inputs.F32;
+            case BF16, E4M3_BF16, NVFP4_BF16, NF4_BF16, FP4_BF16 -> Inputs.BF16;
             case Q4_0,
                     Q4_1,
                     Q5_0,

@@ -50,7 +50,7 @@ final class KernelBench {
         return switch (type) {
             case F16 -> List.of();
             case BF16 -> List.of(DType.BF16);
-            case E4M3, NVFP4, NF4 -> List.of(DType.F32, DType.BF16);
+            case E4M3, NVFP4, NF4, FP4 -> List.of(DType.F32, DType.BF16);
             default -> List.of(DType.F32);
         };
     }

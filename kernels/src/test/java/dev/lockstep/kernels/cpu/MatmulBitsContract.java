@@ -106,7 +106,7 @@ interface MatmulBitsContract extends KernelsContract {
 
     /// Short floats are rounded to bf16 where they are multiplied, as in a decoded matrix.
     @ParameterizedTest
-    @EnumSource(names = {"E4M3", "NVFP4", "NF4"})
+    @EnumSource(names = {"E4M3", "NVFP4", "NF4", "FP4"})
     default void productsOfShortFloatsHaveTheBitsOfADecodedMatrix(TensorType type) {
         for (DType compute : computeTypes(type)) {
             try (TestDevice device = device()) {
@@ -131,7 +131,7 @@ interface MatmulBitsContract extends KernelsContract {
 
     /// Segments of different orders, with inputs that are prepared in every way.
     @ParameterizedTest
-    @EnumSource(names = {"F32", "BF16", "Q4_0", "Q8_ZERO", "Q4_ZERO_32", "NF4"})
+    @EnumSource(names = {"F32", "BF16", "Q4_0", "Q8_ZERO", "Q4_ZERO_32", "NF4", "FP4"})
     default void columnsMultiplyTheInputsOfTheirOrder(TensorType type) {
         StoredMatrix stored = StoredMatrix.random(type, ROWS, 256, 4);
         var random = new Random(8);
@@ -211,7 +211,7 @@ interface MatmulBitsContract extends KernelsContract {
 
     /// A rank's columns may begin and end within a block.
     @ParameterizedTest
-    @EnumSource(names = {"E4M3", "NVFP4", "NF4"})
+    @EnumSource(names = {"E4M3", "NVFP4", "NF4", "FP4"})
     default void columnsOfACutAreThoseOfADecodedMatrix(TensorType type) {
         int[] rows = IntStream.range(0, ROWS).toArray();
         int[][] cuts = {{0, 32}, {32, 64}, {0, 64}, {32, 96}, {64, 128}, {64, 352}};
@@ -325,7 +325,7 @@ interface MatmulBitsContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(
             mode = EnumSource.Mode.EXCLUDE,
-            names = {"F32", "F16", "BF16", "E4M3", "NVFP4", "NF4"})
+            names = {"F32", "F16", "BF16", "E4M3", "NVFP4", "NF4", "FP4"})
     default void sumsOfExtremesDoNotOverflow(TensorType type) {
         float[] x = new float[4 * COLUMNS];
         for (int column = 0; column < COLUMNS; column++) {
@@ -503,7 +503,8 @@ interface MatmulBitsContract extends KernelsContract {
                         IQ3_GRID,
                         E4M3,
                         NVFP4,
-                        NF4 ->
+                        NF4,
+                        FP4 ->
                         false;
             };
         }

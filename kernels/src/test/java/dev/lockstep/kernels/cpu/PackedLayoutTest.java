@@ -49,12 +49,14 @@ final class PackedLayoutTest {
             Q8_ZERO F32 3f47c0d8
             Q8_ZERO_32 F32 27e2f627
             NF4 F32 165058fa
+            FP4 F32 165058fa
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
             E4M3 BF16 ef4b524a
             NVFP4 BF16 18a88191
             NF4 BF16 165058fa
+            FP4 BF16 165058fa
             """;
 
     private static final String VECTOR =
@@ -86,12 +88,14 @@ final class PackedLayoutTest {
             Q8_ZERO F32 c045febd
             Q8_ZERO_32 F32 b4fc45b7
             NF4 F32 22e5c141
+            FP4 F32 22e5c141
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
             E4M3 BF16 999a2462
             NVFP4 BF16 5fa92e01
             NF4 BF16 22e5c141
+            FP4 BF16 22e5c141
             """;
 
     @ParameterizedTest
