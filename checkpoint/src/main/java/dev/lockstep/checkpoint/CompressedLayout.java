@@ -2,6 +2,8 @@
 package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -33,11 +35,17 @@ public sealed interface CompressedLayout {
     /// Returns the type of the scales of a matrix.
     TensorType scaleType(WeightMatrix matrix);
 
-    /// Symmetric codes in words of 32 bits with an f16 scale for each group of columns.
+    /// Codes in words of 32 bits with an f16 scale for each group of columns.
     ///
     /// @param bits of a code, 4 or 8
     /// @param size columns of a group
-    record Groups(int bits, int size) implements CompressedLayout {
+    /// @param zeroPoints whether each group has a zero point; else codes are symmetric
+    record Groups(int bits, int size, boolean zeroPoints) implements CompressedLayout {
+        /// Creates the layout of symmetric codes.
+        public Groups(int bits, int size) {
+            this(bits, size, false);
+        }
+
         public Groups {
             if ((bits != 4 && bits != 8) || size < 32 || size % 32 != 0) {
                 throw new IllegalArgumentException(
@@ -51,10 +59,40 @@ public sealed interface CompressedLayout {
             long rows = matrix.rows();
             long words = (long) matrix.columns() * bits / Integer.SIZE;
             long scales = matrix.columns() / size;
-            return List.of(
-                    new Part(".weight_packed", "I32", List.of(rows, words), 4 * rows * words),
-                    new Part(".weight_scale", "F16", List.of(rows, scales), 2 * rows * scales),
-                    new Part(".weight_shape", "I64", List.of(2L), 16));
+            List<Part> parts = new ArrayList<>();
+            parts.add(new Part(".weight_packed", "I32", List.of(rows, words), 4 * rows * words));
+            parts.add(new Part(".weight_scale", "F16", List.of(rows, scales), 2 * rows * scales));
+            if (zeroPoints) {
+                long zeros = Math.ceilDiv(rows * bits, Integer.SIZE);
+                parts.add(
+                        new Part(
+                                ".weight_zero_point",
+                                "I32",
+                                List.of(zeros, scales),
+                                4 * zeros * scales));
+            }
+            parts.add(new Part(".weight_shape", "I64", List.of(2L), 16));
+            return parts;
+        }
+
+        /// Returns zero points as a file has them: those of the rows of a word one after the other,
+        /// from its lowest bits on.
+        ///
+        /// @param zeros one of each group, row by row
+        public byte[] packedZeros(byte[] zeros, WeightMatrix matrix) {
+            int groups = matrix.columns() / size;
+            int rowsOfWord = Integer.SIZE / bits;
+            int words = Math.ceilDiv(matrix.rows(), rowsOfWord);
+            ByteBuffer packed =
+                    ByteBuffer.allocate(Math.multiplyExact(words * Integer.BYTES, groups))
+                            .order(ByteOrder.LITTLE_ENDIAN);
+            for (int i = 0; i < zeros.length; i++) {
+                int row = i / groups;
+                int at = Integer.BYTES * (row / rowsOfWord * groups + i % groups);
+                int code = Byte.toUnsignedInt(zeros[i]) << (row % rowsOfWord * bits);
+                packed.putInt(at, packed.getInt(at) | code);
+            }
+            return packed.array();
         }
 
         @Override
@@ -69,7 +107,9 @@ public sealed interface CompressedLayout {
 
         @Override
         public void describe(ObjectNode group) {
-            weights(group, bits, "int", "group").put("group_size", size);
+            weights(group, bits, "int", "group")
+                    .put("group_size", size)
+                    .put("symmetric", !zeroPoints);
         }
 
         @Override
@@ -79,7 +119,8 @@ public sealed interface CompressedLayout {
 
         @Override
         public String toString() {
-            return "int%d in groups of %d".formatted(bits, size);
+            return "int%d in groups of %d%s"
+                    .formatted(bits, size, zeroPoints ? " with zero points" : "");
         }
     }
 

@@ -69,6 +69,9 @@ final class ConvertCommand extends Command {
                             "how much of the range of inputs weights take, from 0 to 1, for smoothquant-w8a8; auto: for each layer what changes its outputs for the texts least")
                     .orElse("0.5");
 
+    private static final Key<Boolean> ASYMMETRIC =
+            Key.flag("asymmetric", "give each group a zero point, for int4");
+
     private static final Key<Boolean> STATIC_ACTIVATIONS =
             Key.flag(
                     "static-activations",
@@ -105,6 +108,7 @@ final class ConvertCommand extends Command {
                             METHOD,
                             CALIBRATION_TOKENS,
                             SMOOTH_ALPHA,
+                            ASYMMETRIC,
                             STATIC_ACTIVATIONS,
                             KV_SCALES,
                             ProcessKeys.THREADS)
@@ -189,6 +193,16 @@ final class ConvertCommand extends Command {
         if (quantize instanceof Quantization.Smoothed
                 && alpha(settings.value(SMOOTH_ALPHA)).isEmpty()) {
             quantize = new Quantization.Smoothed(Optional.empty());
+        }
+        if (settings.value(ASYMMETRIC)) {
+            if (!settings.value(QUANTIZE).equals("int4")) {
+                throw new SettingsException(
+                        "--asymmetric is for int4, not for --quantize=%s"
+                                .formatted(settings.value(QUANTIZE)));
+            }
+            quantize =
+                    new Quantization.Folder(
+                            new CompressedLayout.Groups(4, settings.value(GROUP_SIZE), true));
         }
         boolean activations = settings.value(STATIC_ACTIVATIONS);
         boolean cache = settings.value(KV_SCALES);

@@ -22,6 +22,7 @@ class ConvertCommandTest {
                 "--quantize=fp8 --group-size=64 | --group-size is for int4 and int8; --quantize=fp8 has groups of its own",
                 "--quantize=int8 --smooth-alpha=0.5 | --smooth-alpha is for smoothquant-w8a8; --quantize=int8 smooths nothing",
                 "--quantize=int4 --method=awq | --method=awq needs --calibrate",
+                "--quantize=int8 --asymmetric | --asymmetric is for int4, not for --quantize=int8",
                 "--quantize=fp8 --static-activations | --static-activations needs --calibrate",
                 "--quantize=fp8 --kv-scales | --kv-scales needs --calibrate",
                 "--quantize=int8 --kv-scales --calibrate=t | --kv-scales is for fp8, not for --quantize=int8",

@@ -96,7 +96,8 @@ record FolderModel(
     private static CodedFormat format(CompressedLayout layout, WeightMatrix matrix) {
         int columns = layout.groupSize(matrix);
         return switch (layout) {
-            case CompressedLayout.Groups groups -> new GroupFormat(groups.bits(), columns);
+            case CompressedLayout.Groups groups ->
+                    new GroupFormat(groups.bits(), columns, groups.zeroPoints());
             case CompressedLayout.Int8Rows _ -> new SignedRowFormat(columns);
             case CompressedLayout.Fp8 fp8 -> FloatFormat.fp8(columns, fp8.scaleType(matrix));
             case CompressedLayout.Mxfp4 _ -> FloatFormat.mxfp4(columns);
@@ -141,13 +142,30 @@ record FolderModel(
 
             @Override
             public void end() {
-                if (layout.hasFixedInputs()) {
-                    rewrite.end(written, rows.toByteArray(), inputScale(written));
-                } else {
-                    rewrite.end(written, rows.toByteArray());
-                }
+                rewrite.end(written, rest(written, format, rows.toByteArray()));
             }
         };
+    }
+
+    /// Returns what a matrix has besides its codes.
+    ///
+    /// @param factors of each block, as the format writes them
+    private byte[][] rest(FolderRewrite.Tensor written, CodedFormat format, byte[] factors) {
+        if (layout.hasFixedInputs()) {
+            return new byte[][] {factors, inputScale(written)};
+        }
+        if (!(layout instanceof CompressedLayout.Groups groups) || !groups.zeroPoints()) {
+            return new byte[][] {factors};
+        }
+        int width = format.scaleBytes();
+        int count = factors.length / width;
+        byte[] scales = new byte[Short.BYTES * count];
+        byte[] zeros = new byte[count];
+        for (int i = 0; i < count; i++) {
+            System.arraycopy(factors, i * width, scales, Short.BYTES * i, Short.BYTES);
+            zeros[i] = factors[i * width + Short.BYTES];
+        }
+        return new byte[][] {scales, groups.packedZeros(zeros, written.source())};
     }
 
     private byte[] inputScale(FolderRewrite.Tensor written) {

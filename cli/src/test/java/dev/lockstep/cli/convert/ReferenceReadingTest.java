@@ -59,6 +59,22 @@ class ReferenceReadingTest {
                 Files.writeString(
                         folder.resolve("texts.jsonl"), "{\"text\": \"one rank after the other\"}");
         targets.add(convert(source, "smooth", Quantization.SMOOTHED, 32, Optional.of(texts)));
+        for (Method method : Method.values()) {
+            Path target = folder.resolve("zero-" + method);
+            new Conversion(
+                            source,
+                            target,
+                            new Quantization.Folder(new CompressedLayout.Groups(4, 64, true)),
+                            List.of(),
+                            method == Method.ROUND ? Optional.empty() : Optional.of(texts),
+                            512,
+                            method)
+                    .run(
+                            ReferenceReadingTest::kernels,
+                            1L << 30,
+                            new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+            targets.add(target);
+        }
         for (Path target : targets) {
             assertTrue(quantized(target) > 0, target::toString);
         }
@@ -168,7 +184,7 @@ class ReferenceReadingTest {
     }
 
     private static boolean isInteger(TensorType type) {
-        return type == TensorType.Q4_0 || type == TensorType.Q8_0;
+        return type == TensorType.Q4_0 || type == TensorType.Q4_ZERO || type == TensorType.Q8_0;
     }
 
     /// Rounds as compressed-tensors does: products of integers and f16 scales become f16. Lockstep

@@ -11,6 +11,9 @@ final class ScaleFit {
     /// Steps by which the first scale is varied, in units of a tenth of a code, in each direction.
     private static final int TRIALS = 9;
 
+    /// Steps of 4 % by which the first scale is made smaller where there is a zero point.
+    private static final int ZERO_TRIALS = 8;
+
     private double scale;
     private double minimum;
 
@@ -110,6 +113,50 @@ final class ScaleFit {
                 minimum = offset;
             }
         }
+    }
+
+    /// Fits `scale · (code − zero)` with codes in `[0, high]` and a scale that is not negative, and
+    /// returns the zero point, which is one of the codes.
+    int withZeroPoint(float[] x, int from, int count, float[] weights, int high) {
+        double smallest = 0;
+        double largest = 0;
+        for (int i = from; i < from + count; i++) {
+            smallest = Math.min(smallest, x[i]);
+            largest = Math.max(largest, x[i]);
+        }
+        scale = 0;
+        minimum = 0;
+        double range = largest - smallest;
+        if (range == 0) {
+            return 0;
+        }
+        int near = (int) Math.rint(-smallest / range * high);
+        int found = 0;
+        double best = Double.MAX_VALUE;
+        for (int zero = Math.max(0, near - 1); zero <= Math.min(high, near + 1); zero++) {
+            for (int trial = -1; trial <= ZERO_TRIALS; trial++) {
+                double step = range / high * (1 - 0.04 * trial);
+                double products = 0;
+                double squares = 0;
+                for (int i = 0; i < count; i++) {
+                    double rounded = Math.rint(x[from + i] / step);
+                    double code = Math.clamp(rounded, -zero, high - zero);
+                    products += weights[i] * x[from + i] * code;
+                    squares += weights[i] * code * code;
+                }
+                double fitted = squares > 0 ? products / squares : step;
+                if (fitted <= 0) {
+                    continue;
+                }
+                double error = error(x, from, count, weights, fitted, 0, -zero, high - zero);
+                if (error < best) {
+                    best = error;
+                    scale = fitted;
+                    found = zero;
+                }
+            }
+        }
+        return found;
     }
 
     private static double error(
