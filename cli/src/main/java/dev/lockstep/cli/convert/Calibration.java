@@ -72,6 +72,11 @@ final class Calibration implements AutoCloseable {
     /// chose.
     Optional<InputProducts> products(String name) {
         long place = place(name);
+        long layer = layer(name) * PLACES;
+        // What comes before in the layer is asked for next.
+        if ((place < first || place >= end) && !(first >= layer && first <= place)) {
+            take(layer, layer(name));
+        }
         if (place < first || place >= end) {
             take(place, layer(name));
         }

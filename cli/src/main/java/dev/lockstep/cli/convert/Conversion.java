@@ -231,19 +231,23 @@ public record Conversion(
         if (quantize instanceof Quantization.Smoothed) {
             return Optional.of("their inputs come from no norm");
         }
+        boolean isExpert = ObservedProducts.expert(part.name()).isPresent();
+        if (method == Method.AWQ && !isExpert) {
+            return Optional.of("nothing before them takes their scales");
+        }
         boolean seen =
                 method == Method.ROUND
                         ? fixed.map(each -> each.hasSeen(part.name())).orElse(true)
                         : calibration.flatMap(each -> each.products(part.name())).isPresent();
-        if (seen) {
-            return method == Method.AWQ
-                    ? Optional.of("nothing before them takes their scales")
-                    : Optional.empty();
+        if (!seen) {
+            return Optional.of(
+                    isExpert
+                            ? "no token of the texts chose their expert"
+                            : "their inputs are not observed");
         }
-        return Optional.of(
-                ObservedProducts.expert(part.name()).isPresent()
-                        ? "no token of the texts chose their expert"
-                        : "their inputs are not observed");
+        return method == Method.AWQ
+                ? Optional.of("nothing before them takes their scales")
+                : Optional.empty();
     }
 
     /// Returns which tensors take the divisors of inputs, if any are scaled.

@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.evaluate.Evaluating;
@@ -25,7 +26,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -191,6 +194,67 @@ class MixtureConversionTest {
         // Scales of gate and up may all be 1, as no channel is much larger than others.
         assertTrue(changed >= (method == Method.GPTQ ? 9 : 3));
         assertTrue(divergence(source, ofFile) < divergence(source, rounded));
+    }
+
+    /// The shared expert and its gate read the same norm; a layer without experts is between
+    /// others.
+    @ParameterizedTest
+    @CsvSource({"int8, AWQ", "smoothquant-w8a8, ROUND"})
+    void sharedExpertsAndTheirGateTakeTheScales(String type, Method method) throws Exception {
+        Path source = folder.resolve("shared");
+        writeWithSharedExpert(source);
+        Path target = folder.resolve("scaled");
+        convert(source, target, type, Optional.of(texts()), method);
+        for (String name : List.of("mlp.gate", "mlp.shared_expert_gate")) {
+            String gate = "model.layers.1.%s.weight".formatted(name);
+            assertFalse(Arrays.equals(values(source, gate), values(target, gate)), gate);
+        }
+        double divergence = divergence(source, target);
+        assertTrue(divergence < 1e-3, () -> String.valueOf(divergence));
+    }
+
+    private static void writeWithSharedExpert(Path source) throws Exception {
+        TinyCheckpoint.write(source, 1);
+        Map<String, List<Long>> shapes = new LinkedHashMap<>();
+        shapes.put("model.embed_tokens.weight", List.of(512L, 64L));
+        for (int layer = 0; layer < 2; layer++) {
+            String prefix = "model.layers.%d.".formatted(layer);
+            for (String matrix : List.of("q", "k", "v", "o")) {
+                String name = prefix + "self_attn.%s_proj".formatted(matrix);
+                shapes.put(name + ".weight", List.of(64L, 64L));
+                if (!matrix.equals("o")) {
+                    shapes.put(name + ".bias", List.of(64L));
+                }
+            }
+            shapes.put(prefix + "input_layernorm.weight", List.of(64L));
+            shapes.put(prefix + "post_attention_layernorm.weight", List.of(64L));
+            feedForward(shapes, prefix + (layer == 0 ? "mlp." : "mlp.shared_expert."), 96);
+        }
+        shapes.put("model.layers.1.mlp.gate.weight", List.of(4L, 64L));
+        shapes.put("model.layers.1.mlp.shared_expert_gate.weight", List.of(1L, 64L));
+        for (int expert = 0; expert < 4; expert++) {
+            feedForward(shapes, "model.layers.1.mlp.experts.%d.".formatted(expert), 32);
+        }
+        shapes.put("model.norm.weight", List.of(64L));
+        String config =
+                """
+                {"architectures": ["Qwen2MoeForCausalLM"], "model_type": "qwen2_moe",
+                 "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+                 "num_key_value_heads": 4, "intermediate_size": 96, "vocab_size": 512,
+                 "num_experts": 4, "num_experts_per_tok": 4, "moe_intermediate_size": 32,
+                 "shared_expert_intermediate_size": 96, "norm_topk_prob": false,
+                 "decoder_sparse_step": 1, "mlp_only_layers": [0], "hidden_act": "silu",
+                 "max_position_embeddings": 256, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+                 "tie_word_embeddings": true, "bos_token_id": 1, "eos_token_id": 2}
+                """;
+        TinyCheckpoint.write(source, 3, config, shapes);
+        OutlierChannel.add(source, "model.layers.1.", "post_attention_layernorm", List.of(), 5, 20);
+    }
+
+    private static void feedForward(Map<String, List<Long>> shapes, String prefix, long width) {
+        shapes.put(prefix + "gate_proj.weight", List.of(width, 64L));
+        shapes.put(prefix + "up_proj.weight", List.of(width, 64L));
+        shapes.put(prefix + "down_proj.weight", List.of(64L, width));
     }
 
     private static byte[] bytes(Path path, String name) {
