@@ -244,6 +244,21 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         return kinds.isEmpty() ? Optional.empty() : Optional.of(String.join(", ", kinds));
     }
 
+    /// Returns a matrix that was cut with its columns in the order of their groups, and not in
+    /// their own.
+    public final Optional<String> cutInGroupOrder() {
+        return tensors.entrySet().stream()
+                .filter(each -> each.getValue().held().isPresent())
+                .filter(
+                        each ->
+                                each.getValue()
+                                        .decoder()
+                                        .flatMap(WeightDecoder::columnOrder)
+                                        .isPresent())
+                .map(Map.Entry::getKey)
+                .findFirst();
+    }
+
     /// Returns the bytes of all tensors.
     public final long byteSize() {
         return tensors.values().stream().mapToLong(StoredTensor::byteSize).sum();

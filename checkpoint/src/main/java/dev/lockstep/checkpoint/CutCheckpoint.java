@@ -57,7 +57,7 @@ final class CutCheckpoint extends Checkpoint {
         List<SafetensorsFile> shared = open(folder, layout.files(OptionalInt.empty()));
         if (shared.isEmpty()) {
             throw new CheckpointException(
-                    "%s names no file of what every rank has whole"
+                    "%s names no file of what all ranks have alike"
                             .formatted(folder.resolve(CutLayout.FILE)));
         }
         return new CutCheckpoint(folder, layout, shared, List.of(), new ConcurrentHashMap<>());

@@ -8,7 +8,7 @@ import java.util.OptionalInt;
 /// A file of weights in a folder that was cut for ranks.
 ///
 /// @param stage whose layers it has
-/// @param rank whose parts it has; empty for what is whole on every rank
+/// @param rank whose parts it has; empty for what all ranks have alike
 /// @param digest see [#digest]
 record CutFile(String name, int stage, OptionalInt rank, long bytes, String digest) {
 
@@ -42,7 +42,7 @@ record CutFile(String name, int stage, OptionalInt rank, long bytes, String dige
         String content =
                 rank.isPresent()
                         ? "the part of rank %d in stage %d".formatted(rank.getAsInt(), stage)
-                        : "what every rank has whole in stage %d".formatted(stage);
+                        : "what all ranks have alike in stage %d".formatted(stage);
         if (!Files.exists(path)) {
             throw new CheckpointException(
                     "%s is missing: it has %s; copy it from where the model was converted"

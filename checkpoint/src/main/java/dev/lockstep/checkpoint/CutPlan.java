@@ -17,7 +17,7 @@ import java.util.stream.IntStream;
 
 /// Which file of a cut folder has which tensors.
 ///
-/// What every rank reads whole is in one file of its stage, which all ranks read: each host has it
+/// What all ranks read alike is in one file of its stage, which all of them read: each host has it
 /// once, and processes share its pages. So are vectors, of which a rank reads a part: they are
 /// small, and a process that is no rank checks a model by them. Of other matrices each rank has
 /// what it packs, in the type in which it packs it. A tensor of a layer that no rank reads is left
@@ -131,13 +131,14 @@ final class CutPlan {
         WeightMatrix form = type == matrix.type() ? matrix : matrix.plain();
         List<Optional<RankReads.Area>> areas =
                 ranks.stream().map(each -> each.area(name, type)).toList();
-        if (areas.stream().allMatch(each -> each.filter(own -> own.isWhole(matrix)).isPresent())) {
+        Optional<RankReads.Area> first = areas.getFirst();
+        if (first.isPresent() && areas.stream().allMatch(first::equals)) {
+            boolean stored = matrix.decoder().isEmpty() && first.get().isWhole(matrix);
             shared(
                     name,
-                    matrix.decoder().isEmpty()
+                    stored
                             ? CutEntry.stored(entryName, source.stored(name))
-                            : CutEntry.rows(
-                                    entryName, form, part(type, areas.getFirst().orElseThrow())));
+                            : CutEntry.rows(entryName, form, part(type, first.get())));
             return;
         }
         for (int rank = 0; rank < areas.size(); rank++) {

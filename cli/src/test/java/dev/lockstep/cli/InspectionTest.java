@@ -4,6 +4,7 @@ package dev.lockstep.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.CutRewrite;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.kernels.DeviceCapabilities;
@@ -42,6 +43,30 @@ class InspectionTest {
                 lines.toString());
         assertHas(lines, "model.layers.1.mlp.down_proj.weight ");
         assertTrue(lines.stream().noneMatch(line -> line.contains("rank 2")));
+    }
+
+    @Test
+    void aFolderThatIsCutForRanksIsDescribedForThem() throws Exception {
+        Path source = Files.createDirectory(folder.resolve("source"));
+        Path cut = folder.resolve("cut");
+        TinyCheckpoint.write(source, 1);
+        ModelSource model = ModelSource.open(source);
+        CutRewrite.of(source, cut, model.reads(2), 2).write((_, _) -> {});
+        Inspection inspection = Inspection.of(cut, 2, "auto", CPU);
+        assertEquals(Optional.empty(), inspection.refusal());
+        List<String> lines = inspection.text().lines().toList();
+        assertHas(lines, "cut           for 2 ranks, in 2 stages that begin with layers [0, 1]");
+        List<String> whole = Inspection.of(source, 2, "auto", CPU).text().lines().toList();
+        for (String line : whole) {
+            if (!line.startsWith("model  ")) {
+                assertTrue(lines.contains(line), line);
+            }
+        }
+        assertEquals(
+                Optional.of(
+                        "%s was cut for 2 ranks, not 1: use --tensor-parallel=2, or convert the original model for 1"
+                                .formatted(cut)),
+                Inspection.of(cut, 1, "auto", CPU).refusal());
     }
 
     @Test

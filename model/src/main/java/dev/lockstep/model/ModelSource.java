@@ -166,6 +166,16 @@ public final class ModelSource {
                     "%s: architecture %s has several residuals of a token, which are computed on a CPU only: use --device cpu"
                             .formatted(checkpoint.path(), config().architecture()));
         }
+        if (!capabilities.quantizesActivations()) {
+            checkpoint
+                    .cutInGroupOrder()
+                    .ifPresent(
+                            tensor -> {
+                                throw new CheckpointException(
+                                        "%s: tensor %s was cut with its columns in the order of their groups, which only a CPU multiplies: use --device cpu, or the original model"
+                                                .formatted(checkpoint.path(), tensor));
+                            });
+        }
         boolean chunks =
                 config().pagedGroups().stream()
                         .anyMatch(group -> group.kind() == KvGroup.Kind.CHUNK);

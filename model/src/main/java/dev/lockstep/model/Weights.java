@@ -518,16 +518,7 @@ public final class Weights {
     /// they take them in another order.
     private WeightMatrix held(WeightMatrix stored) {
         WeightMatrix exact = stored.exact();
-        if (kernels.capabilities().quantizesActivations()) {
-            return exact;
-        }
-        WeightMatrix ordered = exact.inColumnOrder();
-        if (ordered.columnOrder().isPresent()) {
-            throw new CheckpointException(
-                    "%s: tensor %s was cut with its columns in the order of their groups, which only a CPU multiplies: use --device cpu"
-                            .formatted(checkpoint.path(), stored.name()));
-        }
-        return ordered;
+        return kernels.capabilities().quantizesActivations() ? exact : exact.inColumnOrder();
     }
 
     /// @param decoded the memory of rows that have to be decoded

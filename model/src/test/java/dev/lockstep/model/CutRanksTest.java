@@ -3,15 +3,19 @@ package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.CutRewrite;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.RankReads;
+import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
@@ -20,6 +24,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -62,6 +67,7 @@ class CutRanksTest {
         "quantized/fp8-latent-64, 2, 1",
         "quantized/ct-w4a16, 2, 1",
         "quantized/ct-w4a16-asym, 3, 1",
+        "quantized/gptq-act-order-64, 1, 2",
         "quantized/gptq-act-order-64, 2, 1",
         "quantized/bnb-nf4-64, 2, 1",
         "quantized/modelopt-nvfp4-128, 2, 1",
@@ -158,6 +164,133 @@ class CutRanksTest {
         List<RankReads> reads = ModelSource.open(source).requireLoadable(ranks).reads(ranks);
         CutRewrite.of(source, target, reads, stages).write((_, _) -> {});
         return target;
+    }
+
+    /// Whole on every rank are norms, routers, embeddings; everything else is in one file.
+    @ParameterizedTest
+    @CsvSource({"references/llama3, 2", "references/olmoe, 3", "quantized/ct-w4a16, 2"})
+    void nothingIsWrittenTwice(String name, int ranks) throws Exception {
+        Path source = RESOURCES.resolve(name);
+        long headers = 40_000L * ranks;
+        long all = 0;
+        try (Stream<Path> files = Files.list(cut(source, ranks, 1))) {
+            for (Path each : files.filter(CutRanksTest::isModelFile).toList()) {
+                all += Files.size(each);
+            }
+        }
+        long whole = Files.size(source.resolve("model.safetensors"));
+        assertTrue(all < whole * 1.1 + headers, all + " bytes, the source has " + whole);
+    }
+
+    private static boolean isModelFile(Path file) {
+        return String.valueOf(file.getFileName()).startsWith("model-stage");
+    }
+
+    /// Scores are computed by a process that is no rank.
+    @Test
+    void theRowsOfAScoreAreReadWithoutARank() throws Exception {
+        Path source = Files.createDirectory(temporary.resolve("reranker"));
+        TinyModel.llama("LlamaForCausalLM").write(source);
+        Files.writeString(
+                source.resolve("modules.json"),
+                """
+                [{"path": "", "type": "sentence_transformers.models.Transformer"},
+                 {"path": "1_LogitScore", "type": "sentence_transformers.models.LogitScore"}]
+                """);
+        Files.createDirectory(source.resolve("1_LogitScore"));
+        Files.writeString(
+                source.resolve("1_LogitScore").resolve("config.json"),
+                "{\"true_token_id\": 150, \"false_token_id\": 9}");
+        requireSameBits(source, 2, 2);
+        Path target = temporary.resolve("cut");
+        delete(target, "-rank-");
+        assertEquals(score(source), score(target));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "cross-encoders/bert, 2",
+        "cross-encoders/modernbert-mean, 2",
+        "cross-encoders/xlm-roberta, 2",
+        "cross-encoders/distilbert, 1"
+    })
+    void anEncoderHasTheBitsOfTheWholeFolder(String name, int ranks) throws Exception {
+        Path source = RESOURCES.resolve(name);
+        Path target = cut(source, ranks, 1);
+        assertEquals(score(source), score(target));
+        int[] ids = {5, 7, 12, 30, 9};
+        List<TestGroup.Row> rows =
+                List.of(new TestGroup.Row(ids, 0, TestGroup.blocks(1, ids.length)));
+        try (TestGroup whole = TestGroup.load(source, ranks, "f32", "f32");
+                TestGroup cut = TestGroup.load(target, ranks, "f32", "f32")) {
+            assertArrayEquals(whole.hiddenStates(rows), cut.hiddenStates(rows));
+        }
+    }
+
+    private static double score(Path folder) {
+        Checkpoint checkpoint = Checkpoint.open(folder);
+        float[] state = new float[checkpoint.config().hiddenSize()];
+        for (int i = 0; i < state.length; i++) {
+            state[i] = (i % 7 - 3) / 4f;
+        }
+        return assertInstanceOf(SentenceModel.Score.class, checkpoint.sentenceModel().output())
+                .of(state);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"tensor, 2", "heads, 3"})
+    void theScalesOfAnFp8CacheAreThoseOfTheWholeFolder(String name, int ranks) throws Exception {
+        Path source = RESOURCES.resolve("fp8-cache").resolve(name);
+        Path target = cut(source, ranks, 2);
+        assertTrue(ModelSource.open(target).hasCacheScales());
+        int[] ids = {5, 7, 12, 30, 9, 41};
+        List<TestGroup.Row> rows =
+                List.of(new TestGroup.Row(ids, 0, TestGroup.blocks(1, ids.length)));
+        try (TestGroup whole = TestGroup.load(source, ranks, "f32", "fp8");
+                TestGroup cut = TestGroup.load(target, ranks, "f32", "fp8")) {
+            assertArrayEquals(whole.forward(rows), cut.forward(rows));
+        }
+    }
+
+    @Test
+    void columnsInTheOrderOfGroupsAreRefusedOnAGpu() {
+        Path source = RESOURCES.resolve("quantized").resolve("gptq-act-order-64");
+        DeviceCapabilities gpu = DeviceCapabilities.ofCuda(9, 0);
+        ModelSource.open(source).computeTypes("auto", "auto", gpu);
+        ModelSource cut = ModelSource.open(cut(source, 1, 1));
+        cut.computeTypes("auto", "auto", DeviceCapabilities.ofCpu("vector_api", false));
+        CheckpointException refused =
+                assertThrows(
+                        CheckpointException.class, () -> cut.computeTypes("auto", "auto", gpu));
+        assertTrue(
+                refused.getMessage()
+                        .endsWith(
+                                " was cut with its columns in the order of their groups, which only a CPU multiplies: use --device cpu, or the original model"),
+                refused.getMessage());
+    }
+
+    /// What such a family reads is known only when it loads.
+    @Test
+    void aFamilyThatComputesWhileItLoadsIsNotCut() {
+        Path source = RESOURCES.resolve("references").resolve("llama3");
+        ModelFamily computing =
+                new ModelFamily() {
+                    @Override
+                    public Set<String> architectures() {
+                        return Set.of("LlamaForCausalLM");
+                    }
+
+                    @Override
+                    public Model load(Weights weights) {
+                        weights.kernels().clear(weights.vector(new float[1]));
+                        throw new AssertionError("headers compute nothing");
+                    }
+                };
+        var loader = new ModelLoader(Checkpoint.open(source), computing);
+        Shard shard = ModelSource.open(source).shard(0, 2);
+        CheckpointException refused =
+                assertThrows(CheckpointException.class, () -> loader.reads(shard));
+        assertTrue(refused.getMessage().endsWith(": such models are not cut"));
     }
 
     @Test

@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lockstep.checkpoint.CutRewrite;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.kernels.cpu.PackedFolder;
@@ -17,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -25,6 +27,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// and writes no file again.
 class PackedStartTest {
     @TempDir Path folder;
+    @TempDir Path models;
 
     @ParameterizedTest
     @CsvSource({
@@ -40,7 +43,18 @@ class PackedStartTest {
     })
     void aSecondStartHasTheSameBitsAndPacksNothing(String name, String dtype, int ranks)
             throws Exception {
-        Path model = Fixtures.require(name);
+        requireKept(Fixtures.require(name), dtype, ranks);
+    }
+
+    @Test
+    void aFolderThatIsCutForRanksIsKeptLikeOthers() throws Exception {
+        Path model = models.resolve("cut");
+        Path source = Fixtures.require("models/mixtral");
+        CutRewrite.of(source, model, ModelSource.open(source).reads(2), 1).write((_, _) -> {});
+        requireKept(model, "f32", 2);
+    }
+
+    private void requireKept(Path model, String dtype, int ranks) throws Exception {
         float[][] packed = logits(model, dtype, ranks, PackedOptions.Access.READ);
         List<Object> files = files();
         assertEquals(ranks, files.size());

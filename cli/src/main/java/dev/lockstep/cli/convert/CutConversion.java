@@ -44,7 +44,10 @@ public record CutConversion(
         if (quantize.isPresent()) {
             Conversion whole = whole(quantize.get());
             if (!Files.exists(whole.quantize().complete(whole.target()))) {
-                report.addAll(whole.run(kernels, maxCalibrationBytes, terminal));
+                String folder = whole.target().toString();
+                whole.run(kernels, maxCalibrationBytes, terminal).stream()
+                        .map(line -> line.replace(folder, target.toString()))
+                        .forEach(report::add);
             }
             cut = cut(whole.target());
         }

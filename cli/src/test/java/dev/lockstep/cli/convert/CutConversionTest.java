@@ -146,7 +146,7 @@ class CutConversionTest {
         Files.delete(shared);
         assertEquals(
                 shared
-                        + " is missing: it has what every rank has whole in stage 0; copy it from where the model was converted",
+                        + " is missing: it has what all ranks have alike in stage 0; copy it from where the model was converted",
                 refusal(() -> ModelSource.open(cut)));
     }
 
