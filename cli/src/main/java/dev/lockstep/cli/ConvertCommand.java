@@ -213,8 +213,7 @@ final class ConvertCommand extends Command {
         if (!(quantize instanceof Quantization.Folder folder)
                 || !(folder.layout() instanceof CompressedLayout.Fp8)) {
             throw new SettingsException(
-                    "%s is for fp8, not for --quantize=%s"
-                            .formatted(flag, word));
+                    "%s is for fp8, not for --quantize=%s".formatted(flag, word));
         }
         if (!settings.isGiven(CALIBRATE)) {
             throw new SettingsException(flag + " needs --calibrate");
