@@ -6,6 +6,9 @@
 
 Each case is a folder as sentence-transformers saves it, and golden.json. Weights come from a seed; the reference is
 computed in f32 on the CPU from the written files.
+
+gguf-modernbert-cross-encoder has the scores of modernbert-cross-encoder, of which llama.cpp's convert_hf_to_gguf.py wrote
+model.gguf (--outtype f16; its pre-tokenizer, which the conversion does not know, was taken for gpt-2).
 """
 
 import json

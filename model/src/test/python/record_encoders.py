@@ -130,6 +130,54 @@ def gguf_cross_encoder(root, source, architecture, base):
         path.write_text(json.dumps(golden) + "\n")
 
 
+def gguf_token_ranking(root):
+    """A Qwen3 that ranks by two tokens, as the conversion of llama.cpp writes it: their rows alone are left of the head, in Q8_0."""
+    name = "gguf-qwen3-ranking"
+    if CASES and name not in CASES:
+        return
+    folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    config = dict(BERT, hidden_size=32, num_hidden_layers=2, num_key_value_heads=2, head_dim=8, tie_word_embeddings=False,
+                  rms_norm_eps=1e-6)
+    model = randomize(build("Qwen3ForCausalLM", config), 3)
+    config = model.config
+    writer = gguf.GGUFWriter(path=None, arch="qwen3")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_pooling_type(gguf.PoolingType.RANK)
+    writer.add_classifier_output_labels(["yes", "no"])
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN3, config.num_hidden_layers)
+    yes_and_no = gguf.quants.quantize(model.lm_head.weight[[9, 5]].detach().numpy(), gguf.GGMLQuantizationType.Q8_0)
+    writer.add_tensor("cls.output.weight", yes_and_no, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    for own, weight in sorted(model.state_dict().items()):
+        if own != "lm_head.weight":
+            kind = gguf.GGMLQuantizationType.F32 if weight.ndim == 1 else gguf.GGMLQuantizationType.F16
+            writer.add_tensor(names.get_name(own, try_suffixes=(".weight", ".bias")), gguf.quants.quantize(weight.numpy(), kind),
+                              raw_dtype=kind)
+    writer.write_header_to_file(folder / "model.gguf")
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    yes, no = torch.from_numpy(gguf.quants.dequantize(yes_and_no, gguf.GGMLQuantizationType.Q8_0))
+    golden = []
+    for prompt in prompts():
+        with torch.no_grad():
+            last = model.model(torch.tensor([prompt])).last_hidden_state[0, -1]
+        score = torch.stack([yes @ last, no @ last]).softmax(0)[0].item()
+        golden.append({"ids": prompt, "second": len(prompt) // 2, "score": score})
+    (folder / "golden.json").write_text(json.dumps(golden) + "\n")
+    print(name, [each["score"] for each in golden])
+
+
 def cross_encoders(root):
     cross_encoder(root, "bert", "BertForSequenceClassification", BERT)
     cross_encoder(root, "distilbert", "DistilBertForSequenceClassification", DISTILLED)
@@ -144,6 +192,7 @@ def cross_encoders(root):
     gguf_cross_encoder(root, "xlm-roberta", "bert", "roberta")
     gguf_cross_encoder(root, "distilbert", "bert", "distilbert")
     gguf_cross_encoder(root, "modernbert", "modern-bert", "model")
+    gguf_token_ranking(root)
 
 
 def reload(model, folder):

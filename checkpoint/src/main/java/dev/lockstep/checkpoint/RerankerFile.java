@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -55,6 +56,10 @@ public record RerankerFile(
     ///
     /// @throws CheckpointException naming the key, its value and what is expected
     public static RerankerFile read(Path file) {
+        if (!Files.isRegularFile(file)) {
+            throw new CheckpointException(
+                    file + " does not exist: name a file that describes a reranker, or qwen3");
+        }
         JsonObject json = JsonObject.read(file);
         String text = json.text(TEMPLATE).orElseThrow(() -> json.missing(TEMPLATE));
         if (!text.contains("{query}") || !text.contains("{document}")) {

@@ -59,14 +59,15 @@ final class ScoreHead {
         return values(checkpoint, values);
     }
 
-    /// Returns the values of a matrix that is plain, or of the type that GGUF files have for all.
+    /// Returns the values of a matrix that is plain, or of a type that GGUF files have for heads.
     static float[] values(Checkpoint checkpoint, WeightMatrix matrix) {
-        if (matrix.decoder().isEmpty() && matrix.type() == TensorType.Q8_0) {
-            return Q8Values.of(matrix);
+        Optional<float[]> decoded = BlockValues.of(matrix);
+        if (decoded.isPresent()) {
+            return decoded.get();
         }
         if (matrix.decoder().isPresent() || matrix.type().isQuantized()) {
             throw new CheckpointException(
-                    "%s: tensor %s is quantized, what follows pooling must be F32, F16, BF16 or Q8_0"
+                    "%s: tensor %s is quantized, what follows pooling must be F32, F16, BF16, Q8_0, Q6_K, Q5_K, Q4_K or Q4_0"
                             .formatted(checkpoint.path(), matrix.name()));
         }
         return matrix.floats(0, matrix.rows() * matrix.columns());

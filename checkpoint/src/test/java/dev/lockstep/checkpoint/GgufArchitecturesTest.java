@@ -82,10 +82,10 @@ class GgufArchitecturesTest {
     @Test
     void quantizedLinearLayersAfterPoolingAreRefused() throws IOException {
         Checkpoint checkpoint =
-                open(bert().number("bert.pooling_type", 1).tensor("dense_2.weight", 2, 64, 96));
+                open(bert().number("bert.pooling_type", 1).tensor("dense_2.weight", 3, 64, 96));
         Refused.naming(
                 checkpoint::sentenceModel,
-                "tensor dense_2.weight is quantized, what follows pooling must be F32, F16, BF16 or Q8_0");
+                "tensor dense_2.weight is quantized, what follows pooling must be F32, F16, BF16, Q8_0, Q6_K, Q5_K, Q4_K or Q4_0");
     }
 
     @Test

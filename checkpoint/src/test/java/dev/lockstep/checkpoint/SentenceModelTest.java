@@ -202,6 +202,18 @@ final class SentenceModelTest {
     }
 
     @Test
+    void qwen3RerankerHasTheTextOfItsModelCard() {
+        assertEquals(
+                "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the"
+                        + " Instruct provided. Note that the answer can only be \"yes\" or \"no\".<|im_end|>\n"
+                        + "<|im_start|>user\n<Instruct>: i\n<Query>: q\n<Document>: d<|im_end|>\n"
+                        + "<|im_start|>assistant\n<think>\n\n</think>\n\n",
+                RerankerFile.QWEN3.template().of("i", "q", "d"));
+        Refused.naming(
+                () -> RerankerFile.read(folder.resolve("qwen")), "qwen does not exist", "or qwen3");
+    }
+
+    @Test
     void aConfigurationNamesTheTokensOfAClassifier() throws IOException {
         String config = Files.readString(folder.resolve("config.json")).strip();
         String keys = config.substring(0, config.length() - 1);

@@ -34,6 +34,9 @@ final class SentenceModelsIT {
 
     private static final float TOLERANCE = 2e-5f;
 
+    /// The name of the file of a model that llama.cpp has converted.
+    private static final String GGUF = "model.gguf";
+
     @ParameterizedTest
     @CsvSource({"qwen3-embedding, 1", "e5-mistral, 2", "dense-layers, 3"})
     void vectorsAreThoseOfTheModelsOwnFiles(String name, int ranks) throws Exception {
@@ -106,7 +109,8 @@ final class SentenceModelsIT {
         "classifier, 2",
         "bert-cross-encoder, 2",
         "xlm-roberta-cross-encoder, 1",
-        "modernbert-cross-encoder, 3"
+        "modernbert-cross-encoder, 3",
+        "gguf-modernbert-cross-encoder, 2"
     })
     void rerankersScoreByTheirHeads(String name, int ranks) throws Exception {
         JsonNode golden = golden(name);
@@ -212,7 +216,9 @@ final class SentenceModelsIT {
     private static ServedCluster serve(String name, int ranks) throws Exception {
         return ServedCluster.start(
                 Sandbox.quick(),
-                folder(name),
+                Files.exists(folder(name).resolve(GGUF))
+                        ? folder(name).resolve(GGUF)
+                        : folder(name),
                 "--dtype=f32",
                 "--kv-dtype=f32",
                 "--tensor-parallel=" + ranks);

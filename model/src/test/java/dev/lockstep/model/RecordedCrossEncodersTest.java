@@ -28,8 +28,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Tiny cross-encoders against scores recorded from transformers, and with the same bits alone and
-/// beside others. `src/test/python/record_encoders.py` wrote them.
+/// Tiny cross-encoders, and a decoder that ranks by two tokens, against scores recorded from
+/// transformers, and with the same bits alone and beside others.
+/// `src/test/python/record_encoders.py` wrote them.
 class RecordedCrossEncodersTest {
     private static final double TOLERANCE = 1e-4;
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -93,6 +94,9 @@ class RecordedCrossEncodersTest {
     private static float[] pooled(SentenceModel.Score head, float[][] states) {
         if (head.pooling() == SentencePooling.CLS) {
             return states[0];
+        }
+        if (head.pooling() == SentencePooling.LAST) {
+            return states[states.length - 1];
         }
         assertEquals(SentencePooling.MEAN, head.pooling());
         float[] mean = new float[states[0].length];
