@@ -26,6 +26,7 @@ public record RerankerFile(
     static final String TOKENS = "classifier_from_token";
 
     private static final String TEMPLATE = "template";
+    private static final String INSTRUCTION = "instruction";
 
     /// The form in which Qwen3-Reranker was published: its model card gives the texts.
     public static final RerankerFile QWEN3 =
@@ -65,11 +66,13 @@ public record RerankerFile(
         if (!text.contains("{query}") || !text.contains("{document}")) {
             throw json.wrong(TEMPLATE, text, "a text with {query} and {document}");
         }
+        String instruction = json.text(INSTRUCTION).orElse("");
+        if (!instruction.isEmpty() && !text.contains("{instruction}")) {
+            throw json.wrong(
+                    TEMPLATE, text, "a text with {instruction}, as " + INSTRUCTION + " is given");
+        }
         return new RerankerFile(
-                file.toString(),
-                tokens(json),
-                new PairForm.Template(text),
-                json.text("instruction").orElse(""));
+                file.toString(), tokens(json), new PairForm.Template(text), instruction);
     }
 
     /// Returns the tokens of a file.
@@ -90,8 +93,8 @@ public record RerankerFile(
     SentenceModel of(Checkpoint checkpoint, SentenceDense.Activation activation) {
         return new SentenceModel(
                 score(checkpoint, place, tokens, activation, template),
-                instruction.isEmpty() ? Map.of() : Map.of("instruction", instruction),
-                instruction.isEmpty() ? Optional.empty() : Optional.of("instruction"),
+                instruction.isEmpty() ? Map.of() : Map.of(INSTRUCTION, instruction),
+                instruction.isEmpty() ? Optional.empty() : Optional.of(INSTRUCTION),
                 OptionalInt.empty(),
                 false);
     }

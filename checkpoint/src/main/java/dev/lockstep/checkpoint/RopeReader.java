@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -206,7 +207,10 @@ record RopeReader(JsonObject config, int headDim, int context) {
     private RopeScaling scaling(JsonObject source) {
         String type = source.text("rope_type", "type").orElse("default");
         if (isNtk(source)) {
-            return new RopeScaling.Linear(Math.pow(source.requireNumber("factor"), 2.0 / headDim));
+            // Not linear scaling, which reaches beyond the configured context.
+            double divisor = Math.pow(source.requireNumber("factor"), 2.0 / headDim);
+            return new RopeScaling.Divisors(
+                    Collections.nCopies(headDim / 2, divisor), new RopeScaling.None());
         }
         return switch (type) {
             case "default" -> new RopeScaling.None();

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -54,13 +55,16 @@ class EncoderReaderTest {
 
     @Test
     void ropeOfGteIsScaledWithItsBase() {
-        RopeConfig rope =
+        ModelConfig config =
                 read(
-                                "new",
-                                "\"rope_theta\": 20000, \"rope_scaling\": {\"type\": \"ntk\", \"factor\": 8}")
-                        .rope();
-        assertEquals(160_000, rope.theta());
-        assertEquals(new RopeScaling.Linear(Math.pow(8, 2.0 / 16)), rope.scaling());
+                        "new",
+                        "\"rope_theta\": 20000, \"rope_scaling\": {\"type\": \"ntk\", \"factor\": 8}");
+        assertEquals(160_000, config.rope().theta());
+        assertEquals(
+                new RopeScaling.Divisors(
+                        Collections.nCopies(8, Math.pow(8, 2.0 / 16)), new RopeScaling.None()),
+                config.rope().scaling());
+        assertEquals(config.contextLength(), config.maxContextLength());
         for (String[] refused :
                 new String[][] {
                     {

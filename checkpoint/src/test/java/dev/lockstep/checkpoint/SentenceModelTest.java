@@ -193,6 +193,8 @@ final class SentenceModelTest {
         assertTrue(form.hasInstruction());
         write("reranker.json", "{" + tokens + ",'template':'{query}'}");
         assertRefused("template is {query}", "{query} and {document}");
+        write("reranker.json", "{" + tokens + ",'template':'{query}{document}','instruction':'i'}");
+        assertRefused("template is {query}{document}", "a text with {instruction}");
         write("reranker.json", "{" + tokens + "}");
         assertRefused("template is missing");
         write("reranker.json", "{'template':'{query}{document}'}");

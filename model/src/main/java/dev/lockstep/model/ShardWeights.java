@@ -49,7 +49,7 @@ record ShardWeights(
     }
 
     /// Returns an estimate for a family that computes while it loads: an equal part of every
-    /// matrix.
+    /// matrix, without tables of ropes.
     static ShardWeights evenPart(Checkpoint checkpoint, int size) {
         Map<Segment, Integer> matrices = new HashMap<>();
         checkpoint

@@ -234,6 +234,7 @@ final class Session implements AutoCloseable {
         int slot = limits.maxSequences() - 1;
         // A sequence that has ended may wait for its release, with the next step.
         Optional<Slot> ended = slots.take(slot);
+        unserved.release(slot);
         int[] prompt = new int[canaryTokens()];
         for (int i = 0; i < prompt.length; i++) {
             prompt[i] = (31 * i + 17) % model.vocabularySize();
@@ -343,7 +344,7 @@ final class Session implements AutoCloseable {
             sampled = forward(batch, recorded);
             readBack = Optional.of(batch).filter(positions::reads);
             if (checks.due(step.number())) {
-                residual = Optional.of(residuals.later(batch.forward().tokens(), step.number()));
+                residual = Optional.of(residuals.later(Step.tokens(rows), step.number()));
             }
             filled = blocks.filled(rows, slots);
         }

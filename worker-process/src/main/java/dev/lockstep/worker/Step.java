@@ -23,6 +23,10 @@ record Step(
     }
 
     int tokens() {
+        return tokens(rows);
+    }
+
+    static int tokens(List<Row> rows) {
         int tokens = 0;
         for (Row row : rows) {
             tokens += row.count();

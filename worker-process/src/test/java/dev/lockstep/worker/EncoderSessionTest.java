@@ -303,6 +303,21 @@ class EncoderSessionTest {
     }
 
     @Test
+    void aCanaryStepIsComputedInTheSlotOfARefusedSequence() {
+        close();
+        open("../../../../integration-tests/src/test/resources/sentences/e5-mistral");
+        CanaryOutcome known = session.canary();
+        int slot = TestWorker.MAX_SEQUENCES - 1;
+        session.run(
+                TestWorker.step(
+                        session,
+                        NONE,
+                        List.of(generating(slot, false)),
+                        new Step.Row(slot, 0, PROMPT.length, List.of(new int[] {1}), List.of())));
+        assertEquals(known, session.canary());
+    }
+
+    @Test
     void warmUpMeasuresAStep() {
         StepBudget budget = new WarmUp(worker.rank.kernels(), session, TestWorker.BLOCKS).measure();
         assertTrue(budget.tokens() > 0);
