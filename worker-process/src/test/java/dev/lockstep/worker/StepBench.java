@@ -2,6 +2,7 @@
 package dev.lockstep.worker;
 
 import com.sun.management.ThreadMXBean;
+import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Sampler;
@@ -20,6 +21,7 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -31,21 +33,24 @@ import org.jspecify.annotations.Nullable;
 /// A benchmark of the bare model loop: the steps of a worker in this process, without a scheduler,
 /// messages or text. Run by `scripts/bench steps MODEL THREADS SEQUENCES PROMPT STEPS ROUNDS`.
 ///
-/// It prints a line of JSON: tokens per second of each round of decode steps, and of a step the
-/// bytes that the step thread allocates and the share of its time outside kernels, the largest that
-/// it can be: the clock's own time counts as outside.
+/// It prints a line of JSON: tokens per second of each round of prefill and of decode steps, and of
+/// a decode step the bytes that the step thread allocates and the share of its time outside
+/// kernels, the largest that it can be: the clock's own time counts as outside.
 final class StepBench {
     private static final int MAX_TOKENS = 512;
     private static final int[] NOTHING = {};
 
     private final Session session;
+    private final int blockTables;
     private final int sequences;
     private final int prompt;
     private final int steps;
     private final Random random = new Random(7);
 
-    private StepBench(Session session, int sequences, int prompt, int steps) {
+    /// @param blockTables of a sequence, one for each KV group with blocks
+    private StepBench(Session session, int blockTables, int sequences, int prompt, int steps) {
         this.session = session;
+        this.blockTables = blockTables;
         this.sequences = sequences;
         this.prompt = prompt;
         this.steps = steps;
@@ -90,15 +95,23 @@ final class StepBench {
         int prompt = Integer.parseInt(words[3]);
         int steps = Integer.parseInt(words[4]);
         int rounds = Integer.parseInt(words[5]);
+        int tables = blockTables(model);
+        List<Double> prefills = new ArrayList<>();
         List<Double> rates = new ArrayList<>();
         var threadsOf = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         long bytes;
         try (CpuKernels kernels = CpuKernels.open(CpuOptions.ofThreads(threads));
                 Session session = open(model, kernels, kernels, sequences, prompt + steps)) {
-            var bench = new StepBench(session, sequences, prompt, steps);
-            bench.round();
+            var bench = new StepBench(session, tables, sequences, prompt, steps);
+            bench.begin().forEach(session::run);
             for (int round = 0; round < rounds; round++) {
-                rates.add(sequences * (steps - 1) / (bench.round() / 1e9));
+                long began = System.nanoTime();
+                List<Step> decodes = bench.begin();
+                long begun = System.nanoTime();
+                decodes.forEach(session::run);
+                long done = System.nanoTime();
+                prefills.add(sequences * prompt / ((begun - began) / 1e9));
+                rates.add(sequences * (steps - 1) / ((done - begun) / 1e9));
             }
             List<Step> decodes = bench.begin();
             long before = threadsOf.getCurrentThreadAllocatedBytes();
@@ -115,8 +128,8 @@ final class StepBench {
                                 clock.timed(kernels, Kernels.class),
                                 sequences,
                                 prompt + steps)) {
-            var bench = new StepBench(session, sequences, prompt, steps);
-            bench.round();
+            var bench = new StepBench(session, tables, sequences, prompt, steps);
+            bench.begin().forEach(session::run);
             List<Step> decodes = bench.begin();
             long within = clock.nanos;
             long began = System.nanoTime();
@@ -125,10 +138,22 @@ final class StepBench {
         }
         System.out.printf(
                 Locale.ROOT,
-                "{\"rates\": [%s], \"bytes\": %d, \"outside\": %.4f}%n",
-                rates.stream().map("%.1f"::formatted).collect(Collectors.joining(", ")),
+                "{\"prefill\": [%s], \"rates\": [%s], \"bytes\": %d, \"outside\": %.4f}%n",
+                list(prefills),
+                list(rates),
                 bytes / (steps - 1),
                 outside);
+    }
+
+    private static String list(List<Double> rates) {
+        return rates.stream().map("%.1f"::formatted).collect(Collectors.joining(", "));
+    }
+
+    private static int blockTables(Path model) {
+        return (int)
+                ModelSource.open(model).config().kvGroups().stream()
+                        .filter(group -> group.kind() != KvGroup.Kind.STATE)
+                        .count();
     }
 
     /// @param used what the model calls
@@ -180,18 +205,11 @@ final class StepBench {
         }
     }
 
-    /// Returns the nanoseconds of the decode steps of all sequences at once.
-    private long round() {
-        List<Step> decodes = begin();
-        long began = System.nanoTime();
-        decodes.forEach(session::run);
-        return System.nanoTime() - began;
-    }
-
     /// Prefills a prompt for every sequence, in place of those of the last round, and returns the
     /// decode steps that follow.
     private List<Step> begin() {
         long number = session.lastNumber();
+        boolean unused = number == 0;
         int blocks = Math.ceilDiv(prompt + steps, WorkerConfig.BLOCK_SIZE);
         for (int slot = 0; slot < sequences; slot++) {
             int[] ids = random.ints(prompt, 100, 500).toArray();
@@ -199,26 +217,37 @@ final class StepBench {
             for (int i = 0; i < blocks; i++) {
                 table[i] = 1 + slot * blocks + i;
             }
-            session.run(
-                    new Step(
-                            session.epoch(),
-                            ++number,
-                            number > sequences ? new int[] {slot} : NOTHING,
-                            List.of(
-                                    new Step.Admission(
-                                            "r", slot, ids, NOTHING, SamplingSettings.greedy(), 0)),
-                            List.of(),
-                            List.of(new Step.Row(slot, 0, prompt, List.of(table), List.of()))));
+            for (int from = 0; from < prompt; from += MAX_TOKENS) {
+                boolean first = from == 0;
+                int count = Math.min(MAX_TOKENS, prompt - from);
+                session.run(
+                        new Step(
+                                session.epoch(),
+                                ++number,
+                                first && !unused ? new int[] {slot} : NOTHING,
+                                first ? List.of(admission(slot, ids)) : List.of(),
+                                List.of(),
+                                List.of(row(slot, from, count, first ? table : NOTHING))));
+            }
         }
         List<Step> decodes = new ArrayList<>();
         for (int i = 0; i < steps - 1; i++) {
             List<Step.Row> rows = new ArrayList<>();
             for (int slot = 0; slot < sequences; slot++) {
-                // No KV group gets new blocks.
-                rows.add(new Step.Row(slot, prompt + i, 1, List.of(NOTHING), List.of()));
+                rows.add(row(slot, prompt + i, 1, NOTHING));
             }
             decodes.add(new Step(session.epoch(), ++number, NOTHING, List.of(), List.of(), rows));
         }
         return decodes;
+    }
+
+    private static Step.Admission admission(int slot, int[] ids) {
+        return new Step.Admission("r", slot, ids, NOTHING, SamplingSettings.greedy(), 0);
+    }
+
+    /// @param newBlocks of each block table
+    private Step.Row row(int slot, int computed, int count, int[] newBlocks) {
+        return new Step.Row(
+                slot, computed, count, Collections.nCopies(blockTables, newBlocks), List.of());
     }
 }
