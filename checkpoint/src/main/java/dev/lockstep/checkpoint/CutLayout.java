@@ -35,7 +35,11 @@ record CutLayout(
         Map<String, Whole> tensors) {
     static final String FILE = "lockstep_cut.json";
 
+    /// Another number for another layout of this file, and of blocks of a [TensorType] that no
+    /// other files have.
     private static final int FORMAT = 1;
+
+    private static final int MAX_DIMENSIONS = 8;
     private static final ObjectMapper JSON = new ObjectMapper();
 
     /// A tensor of the whole model.
@@ -65,29 +69,23 @@ record CutLayout(
         }
         int ranks = json.requireInteger("ranks");
         List<Integer> layers = json.integers("first_layers");
-        if (ranks < 1 || layers.isEmpty()) {
-            throw json.wrong("ranks", ranks, "at least 1, with first_layers of each stage");
+        if (ranks < 1) {
+            throw json.wrong("ranks", ranks, "at least 1");
         }
+        requireAscending(json, layers);
         List<CutFile> files = new ArrayList<>();
         JsonObject named = json.object("files").orElseThrow(() -> json.missing("files"));
         for (Map.Entry<String, JsonNode> each : named.entries()) {
-            JsonObject file = named.object(each.getKey()).orElseThrow();
             if (!each.getKey().matches("[A-Za-z0-9_-]+\\.safetensors")) {
                 throw named.wrong(
                         each.getKey(), each.getValue(), "the name of a .safetensors file");
             }
-            files.add(
-                    new CutFile(
-                            each.getKey(),
-                            file.requireInteger("stage"),
-                            file.integer("rank"),
-                            (long) file.requireNumber("bytes"),
-                            file.text("digest").orElseThrow(() -> file.missing("digest"))));
+            files.add(file(each.getKey(), entry(named, each.getKey()), ranks, layers.size()));
         }
         Map<String, Whole> tensors = new LinkedHashMap<>();
         JsonObject described = json.object("tensors").orElseThrow(() -> json.missing("tensors"));
         for (Map.Entry<String, JsonNode> each : described.entries()) {
-            tensors.put(each.getKey(), whole(described.object(each.getKey()).orElseThrow()));
+            tensors.put(each.getKey(), whole(entry(described, each.getKey())));
         }
         return new CutLayout(
                 ranks,
@@ -101,14 +99,66 @@ record CutLayout(
                 tensors);
     }
 
+    private static JsonObject entry(JsonObject all, String key) {
+        return all.object(key).orElseThrow(() -> all.wrong(key, "null", "an object"));
+    }
+
+    private static void requireAscending(JsonObject json, List<Integer> layers) {
+        boolean ascending = !layers.isEmpty() && layers.getFirst() == 0;
+        for (int i = 1; i < layers.size(); i++) {
+            ascending &= layers.get(i) > layers.get(i - 1);
+        }
+        if (!ascending) {
+            throw json.wrong("first_layers", layers, "the first layer of each stage, from 0 on");
+        }
+    }
+
+    private static CutFile file(String name, JsonObject file, int ranks, int stages) {
+        int stage = file.requireInteger("stage");
+        if (stage < 0 || stage >= stages) {
+            throw file.wrong("stage", stage, "one of the %d stages, from 0 on".formatted(stages));
+        }
+        OptionalInt rank = file.integer("rank");
+        if (rank.isPresent() && (rank.getAsInt() < 0 || rank.getAsInt() >= ranks)) {
+            throw file.wrong(
+                    "rank", rank.getAsInt(), "one of the %d ranks, from 0 on".formatted(ranks));
+        }
+        double bytes = file.requireNumber("bytes");
+        if (bytes < 0 || bytes > 1L << 60 || bytes != Math.rint(bytes)) {
+            throw file.wrong("bytes", bytes, "the size of a file");
+        }
+        return new CutFile(
+                name,
+                stage,
+                rank,
+                (long) bytes,
+                file.text("digest").orElseThrow(() -> file.missing("digest")));
+    }
+
     private static Whole whole(JsonObject tensor) {
-        List<Long> shape = tensor.integers("shape").stream().map(Integer::longValue).toList();
+        List<Long> shape = shape(tensor);
         TensorType type = type(tensor, "type");
         return new Whole(
                 tensor.text("stored").orElse(type.name()),
                 type,
                 shape,
                 tensor.flag("coded").orElse(false));
+    }
+
+    private static List<Long> shape(JsonObject tensor) {
+        List<Long> shape = tensor.integers("shape").stream().map(Integer::longValue).toList();
+        double values = 1;
+        for (long each : shape) {
+            values *= each;
+        }
+        boolean negative = shape.stream().anyMatch(each -> each < 0);
+        if (negative || shape.size() > MAX_DIMENSIONS || values > 1L << 50) {
+            throw tensor.wrong(
+                    "shape",
+                    shape,
+                    "sizes of at most %d dimensions from 0 on".formatted(MAX_DIMENSIONS));
+        }
+        return shape;
     }
 
     /// Reads the name of a type.

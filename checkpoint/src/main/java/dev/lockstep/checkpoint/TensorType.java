@@ -8,6 +8,9 @@ package dev.lockstep.checkpoint;
 /// side. w = d·q or d·q + m where a block has one scale d (f16) and minimum m (f16); w = d·s·q or
 /// d·s·q − e·m where each sub-block, or each half of one, has small integers s and m besides the
 /// block's d and e.
+///
+/// Types that no other file has are made when a model is read. Folders that are cut for ranks store
+/// their blocks: whoever changes such a layout raises `CutLayout.FORMAT`.
 public enum TensorType {
     F32(1, 4),
     F16(1, 2),
@@ -43,34 +46,35 @@ public enum TensorType {
     IQ2_GRID(256, 146),
     /// In no file: IQ3_XXS is decoded to it. As IQ2_GRID with another table; w = d·s·q / 4.
     IQ3_GRID(256, 146),
-    /// In no file: matrices of FP8 are decoded to it. Floats of 8 bits q (OCP FP8, E4M3) after an
-    /// f32 scale d; w = d·q, rounded to f32 and then to bf16.
+    /// In cut folders alone: matrices of FP8 are decoded to it. Floats of 8 bits q (OCP FP8, E4M3)
+    /// after an f32 scale d; w = d·q, rounded to f32 and then to bf16.
     E4M3(64, 68),
-    /// In no file: MLX of 4 bits is repacked to it. 4-bit codes q, an f16 scale d and an f16 offset
-    /// m; w = d·q + m.
+    /// In cut folders alone: MLX of 4 bits is repacked to it. 4-bit codes q, an f16 scale d and an
+    /// f16 offset m; w = d·q + m.
     Q4_OFFSET(64, 36),
-    /// In no file: integers of 4 bits with a zero point are repacked to it. 4-bit codes q, an f16
-    /// scale d and a zero point z, an integer in f16; w = d·(q − z).
+    /// In cut folders alone: integers of 4 bits with a zero point are repacked to it. 4-bit codes
+    /// q, an f16 scale d and a zero point z, an integer in f16; w = d·(q − z).
     Q4_ZERO(64, 36),
-    /// In no file: MLX of 8 bits is repacked to it. As Q4_OFFSET with codes of 8 bits, unsigned.
+    /// In cut folders alone: MLX of 8 bits is repacked to it. As Q4_OFFSET with codes of 8 bits,
+    /// unsigned.
     Q8_OFFSET(32, 36),
-    /// In no file: matrices of NVFP4 are repacked to it. Floats of 4 bits q (OCP, E2M1), a scale s
-    /// in E4M3 per 16 and an f32 factor f; w = (s·f)·q, rounded to f32 twice and then to bf16. A
-    /// negative factor divides: w = (s / −f)·q.
+    /// In cut folders alone: matrices of NVFP4 are repacked to it. Floats of 4 bits q (OCP, E2M1),
+    /// a scale s in E4M3 per 16 and an f32 factor f; w = (s·f)·q, rounded to f32 twice and then to
+    /// bf16. A negative factor divides: w = (s / −f)·q.
     NVFP4(128, 76),
-    /// In no file: integers of 4 bits in groups of 32 are repacked to it. As Q4_ZERO.
+    /// In cut folders alone: integers of 4 bits in groups of 32 are repacked to it. As Q4_ZERO.
     Q4_ZERO_32(32, 20),
-    /// In no file: integers of 8 bits with a zero point are repacked to it. As Q4_ZERO with codes
-    /// of 8 bits, unsigned.
+    /// In cut folders alone: integers of 8 bits with a zero point are repacked to it. As Q4_ZERO
+    /// with codes of 8 bits, unsigned.
     Q8_ZERO(64, 68),
-    /// In no file: integers of 8 bits in groups of 32 are repacked to it. As Q8_ZERO.
+    /// In cut folders alone: integers of 8 bits in groups of 32 are repacked to it. As Q8_ZERO.
     Q8_ZERO_32(32, 36),
-    /// In no file: matrices of NF4 are repacked to it. Codes of 4 bits that choose q from
+    /// In cut folders alone: matrices of NF4 are repacked to it. Codes of 4 bits that choose q from
     /// [CodeValues#normal4], two in a byte, the first in the lower half, after an f32 scale d; w =
     /// d·q, rounded to f32 and then to bf16.
     NF4(64, 36),
-    /// In no file: matrices of FP4 of bitsandbytes are repacked to it. As NF4 with the values of
-    /// [CodeValues#float4].
+    /// In cut folders alone: matrices of FP4 of bitsandbytes are repacked to it. As NF4 with the
+    /// values of [CodeValues#float4].
     FP4(64, 36);
 
     private static final int QUANTIZED_UNIT = 32;

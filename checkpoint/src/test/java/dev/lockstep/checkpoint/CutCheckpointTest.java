@@ -7,15 +7,22 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.core.JsonPointer;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class CutCheckpointTest {
     private static final String UP = "model.layers.1.mlp.up_proj.weight";
@@ -86,7 +93,14 @@ class CutCheckpointTest {
                 "\"model-stage-0-of-2.safetensors\" | \"../x.safetensors\" | expected the name of a .safetensors file",
                 "\"weight_type\":\"F32\" | \"weight_type\":\"Q9\" | weight_type is Q9, expected a type of this version",
                 "\"ranks\":2 | \"ranks\":0 | ranks is 0, expected at least 1",
-                "\"files\" | \"fils\" | files"
+                "\"files\" | \"fils\" | files",
+                "\"first_layers\":[0, | \"first_layers\":[1, | first_layers is",
+                "\"stage\":1 | \"stage\":2 | .stage is 2, expected one of the 2 stages",
+                "\"stage\":1 | \"stage\":-1 | .stage is -1, expected one of the 2 stages",
+                "\"rank\":1 | \"rank\":2 | .rank is 2, expected one of the 2 ranks",
+                "\"rank\":1 | \"rank\":-1 | .rank is -1, expected one of the 2 ranks",
+                "\"bytes\": | \"bytes\":-1, \"x\": | .bytes is -1",
+                "\"shape\":[ | \"shape\":[-1, | .shape is [-1, "
             })
     void aLayoutThatCannotBeReadIsRefused(String text, String other, String expected)
             throws IOException {
@@ -100,5 +114,54 @@ class CutCheckpointTest {
                                 .getMessage());
         assertTrue(refusal.contains("lockstep_cut.json"), refusal);
         assertTrue(refusal.contains(expected), refusal);
+    }
+
+    /// Each value in turn is another one: the folder opens, or one line names a file and why.
+    @ParameterizedTest
+    @ValueSource(strings = {"null", "-1", "2147483647", "0.5", "\"x\"", "[]", "[null]", "{}"})
+    void aLayoutOfWhichAnyValueIsAnotherIsReadOrRefused(String other) throws IOException {
+        var mapper = new ObjectMapper();
+        Path layout = cut.resolve("lockstep_cut.json");
+        JsonNode whole = mapper.readTree(Files.readString(layout));
+        List<JsonPointer> places = new ArrayList<>();
+        collect(whole, JsonPointer.empty(), places);
+        assertTrue(places.size() > 50);
+        int refused = 0;
+        for (JsonPointer place : places) {
+            JsonNode changed = whole.deepCopy();
+            JsonNode parent = changed.at(place.head());
+            String last = place.last().getMatchingProperty();
+            if (parent instanceof ObjectNode object) {
+                object.set(last, mapper.readTree(other));
+            } else {
+                ((ArrayNode) parent).set(Integer.parseInt(last), mapper.readTree(other));
+            }
+            Files.writeString(layout, changed.toString());
+            try {
+                Checkpoint.open(cut).ofRank(1, 2).config();
+            } catch (CheckpointException e) {
+                assertTrue(e.getMessage().startsWith(cut.toString()), place + ": " + e);
+                refused++;
+            } catch (RuntimeException e) {
+                throw new AssertionError("%s as %s".formatted(place, other), e);
+            }
+        }
+        assertTrue(refused > 0);
+    }
+
+    private static void collect(JsonNode node, JsonPointer place, List<JsonPointer> places) {
+        if (!place.matches()) {
+            places.add(place);
+        }
+        node.properties()
+                .forEach(
+                        each ->
+                                collect(
+                                        each.getValue(),
+                                        place.appendProperty(each.getKey()),
+                                        places));
+        for (int i = 0; node.isArray() && i < node.size(); i++) {
+            collect(node.get(i), place.appendIndex(i), places);
+        }
     }
 }
