@@ -22,10 +22,11 @@ record GgufRopeReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors) 
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     RopeConfig rope(int headDim, int context) {
+        int rotaryDim = keys.size("rope.dimension_count").orElse(headDim);
         return new RopeConfig(
                 keys.number("rope.freq_base").orElse(DEFAULT_THETA),
-                keys.size("rope.dimension_count").orElse(headDim),
-                scaling(context));
+                rotaryDim,
+                scaling(rotaryDim, context));
     }
 
     /// Returns the rope of windowed layers, which in OLMo 3 is not scaled. Gemma 3 and ModernBERT
@@ -51,21 +52,30 @@ record GgufRopeReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors) 
 
     /// Returns the scaling, as llama.cpp applies it: a factor without a type is linear, and the
     /// divisors of a tensor come on top of it.
-    private RopeScaling scaling(int context) {
+    private RopeScaling scaling(int rotaryDim, int context) {
         int original = keys.size("rope.scaling.original_context_length").orElse(context);
-        RopeScaling scaling = scaling(original, context);
+        RopeScaling scaling = typed(original, context);
         if (!tensors.containsKey(DIVISORS)) {
             return scaling;
         }
         List<Double> divisors = values(DIVISORS);
         return keys.architecture().equals("gemma4") && scaling instanceof RopeScaling.None
-                ? proportional(divisors)
+                ? proportional(divisors, rotaryDim)
                 : new RopeScaling.Divisors(divisors, scaling);
     }
 
     /// Returns the rope of a part of the pairs: in files of Gemma 4 the others have the divisor
     /// 1e30.
-    private RopeScaling proportional(List<Double> divisors) {
+    private RopeScaling proportional(List<Double> divisors, int rotaryDim) {
+        if (divisors.size() != rotaryDim / 2 || divisors.isEmpty()) {
+            throw new CheckpointException(
+                    "%s: tensor %s has %d values, expected one for each of %d pairs of dimensions"
+                            .formatted(
+                                    keys.metadata().path(),
+                                    DIVISORS,
+                                    divisors.size(),
+                                    rotaryDim / 2));
+        }
         int rotated = (int) divisors.stream().filter(each -> each < NOT_ROTATED).count();
         double factor = divisors.getFirst();
         for (int i = 0; i < divisors.size(); i++) {
@@ -82,7 +92,7 @@ record GgufRopeReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors) 
         return new RopeScaling.Proportional(rotated, factor);
     }
 
-    private RopeScaling scaling(int original, int context) {
+    private RopeScaling typed(int original, int context) {
         String type = keys.metadata().text(keys.key("rope.scaling.type")).orElse("linear");
         double factor = type.equals("none") ? 1 : scalingFactor().orElse(1);
         if (tensors.containsKey("rope_factors_long.weight") && !type.equals("yarn")) {
