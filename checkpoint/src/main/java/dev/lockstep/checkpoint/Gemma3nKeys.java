@@ -39,7 +39,12 @@ record Gemma3nKeys(JsonObject config) {
 
     /// Returns the sizes of feed-forwards that differ from that of the first layer.
     Map<Integer, Integer> feedForwardSizes() {
-        List<Integer> sizes = config.integers(SIZES);
+        return others(config.integers(SIZES));
+    }
+
+    /// Returns the sizes of layers that differ from that of the first, by the numbers of the
+    /// layers.
+    static Map<Integer, Integer> others(List<Integer> sizes) {
         Map<Integer, Integer> others = new HashMap<>();
         for (int layer = 0; layer < sizes.size(); layer++) {
             if (!sizes.get(layer).equals(sizes.getFirst())) {

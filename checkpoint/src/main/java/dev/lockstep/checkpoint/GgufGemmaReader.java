@@ -2,7 +2,6 @@
 package dev.lockstep.checkpoint;
 
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -109,14 +108,7 @@ record GgufGemmaReader(ArchitectureKeys keys, Map<String, StoredTensor> tensors)
 
     /// Returns the sizes of feed-forwards that differ from that of the first layer.
     Map<Integer, Integer> feedForwardSizes(int layers) {
-        List<Integer> sizes = feedForwards(layers);
-        Map<Integer, Integer> others = new HashMap<>();
-        for (int layer = 0; layer < layers; layer++) {
-            if (!sizes.get(layer).equals(sizes.getFirst())) {
-                others.put(layer, sizes.get(layer));
-            }
-        }
-        return others;
+        return Gemma3nKeys.others(feedForwards(layers));
     }
 
     private List<Integer> perLayer(String name, int layers) {

@@ -59,10 +59,6 @@ public final class NumberRanges {
         return new NumberRanges(ranges);
     }
 
-    static NumberRanges first(int count) {
-        return count == 0 ? NONE : new NumberRanges(List.of(new Range(0, count)));
-    }
-
     /// Reads what [#toString] gives.
     ///
     /// @throws IllegalArgumentException if the text is none
@@ -96,11 +92,6 @@ public final class NumberRanges {
         return range < 0 || number >= ranges.get(range).to()
                 ? -1
                 : before[range] + number - starts[range];
-    }
-
-    /// Returns whether the numbers are those below `count`.
-    boolean areFirst(int count) {
-        return equals(first(count));
     }
 
     @Override
