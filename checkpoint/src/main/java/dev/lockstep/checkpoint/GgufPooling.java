@@ -21,6 +21,7 @@ final class GgufPooling {
             List.of(SentencePooling.MEAN, SentencePooling.CLS, SentencePooling.LAST);
 
     private static final List<String> DENSE = List.of("dense_2.weight", "dense_3.weight");
+    private static final String CONFIG = "config.json";
     private static final String MODULES = "modules.json";
     private static final String SETTINGS = "config_sentence_transformers.json";
     private static final String TRANSFORMER = "sentence_bert_config.json";
@@ -67,14 +68,14 @@ final class GgufPooling {
                 model.equals(SentenceModel.NONE) && !Files.exists(folder.path().resolve(MODULES));
         return saysNothing
                 ? OptionalInt.empty()
-                : OptionalInt.of(new GgufPooling(folder.path()).number(model));
+                : OptionalInt.of(new GgufPooling(folder.path()).number(folder, model));
     }
 
-    private int number(SentenceModel model) {
+    private int number(Checkpoint checkpoint, SentenceModel model) {
         int number =
                 switch (model.output()) {
                     case SentenceModel.Vectors vectors -> number(vectors);
-                    case SentenceModel.Score _ -> throw lost(MODULES, "the model computes scores");
+                    case SentenceModel.Score _ -> throw lostScore(checkpoint);
                 };
         for (Map.Entry<String, String> prompt : model.prompts().entrySet()) {
             if (!prompt.getValue().isEmpty()) {
@@ -117,6 +118,20 @@ final class GgufPooling {
                             + vectors.similarity().name().toLowerCase(Locale.ROOT));
         }
         return index + 1;
+    }
+
+    /// Names the file that makes the model a reranker: see [SentenceFiles#read].
+    private CheckpointException lostScore(Checkpoint checkpoint) {
+        String scores = "the model computes scores";
+        if (Files.exists(folder.resolve(RerankerFile.NAME))) {
+            return lost(RerankerFile.NAME, scores);
+        }
+        if (JsonObject.read(folder.resolve(CONFIG)).has(RerankerFile.TOKENS)) {
+            return lost(CONFIG, RerankerFile.TOKENS + " is given, " + scores);
+        }
+        return checkpoint.isClassifier()
+                ? lost(CONFIG, "%s computes scores".formatted(checkpoint.architecture()))
+                : lost(MODULES, scores);
     }
 
     private CheckpointException lost(String file, String what) {

@@ -419,6 +419,33 @@ class GgufConversionTest {
         assertTrue(refusal(source).contains("modules.json: the model computes scores"));
     }
 
+    @Test
+    void aRerankerIsRefusedByWhatMakesItOne() throws IOException {
+        Path source = Files.createDirectory(folder.resolve("reranker"));
+        Path model = Fixtures.require("models/llama");
+        for (String name : List.of("config.json", "model.safetensors", "tokenizer.json")) {
+            Files.copy(model.resolve(name), source.resolve(name));
+        }
+        Path description = source.resolve("reranker.json");
+        Files.writeString(
+                description,
+                """
+                {"classifier_from_token": ["a", "b"], "template": "{query} {document}"}
+                """);
+        assertTrue(refusal(source).startsWith(description + ": the model computes scores; "));
+        Files.delete(description);
+        Path config = source.resolve("config.json");
+        Files.writeString(
+                config,
+                Files.readString(config)
+                        .replaceFirst("\\{", "{\"classifier_from_token\": [\"a\", \"b\"],"));
+        assertTrue(
+                refusal(source)
+                        .startsWith(
+                                config
+                                        + ": classifier_from_token is given, the model computes scores; "));
+    }
+
     private String refusal(Path source) {
         return String.valueOf(
                 assertThrows(CheckpointException.class, () -> convert(source, "none"))
