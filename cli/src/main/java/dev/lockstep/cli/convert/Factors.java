@@ -15,13 +15,14 @@ record Factors(Optional<float[]> columns, Optional<float[]> rows, float offset) 
         return columns.isPresent() || rows.isPresent();
     }
 
-    /// Scales rows, one after the other.
+    /// Scales rows, one after the other. The only row of a matrix may be stored as a vector, whose
+    /// width is 1: its values are scaled by the factors of all columns.
     ///
     /// @param numbers of the rows, from the first of the part on
     void apply(float[] values, int[] numbers, int width) {
         for (int i = 0; i < values.length; i++) {
             if (columns.isPresent()) {
-                values[i] *= columns.get()[i % width];
+                values[i] *= columns.get()[i % columns.get().length];
             }
             if (rows.isPresent()) {
                 values[i] = (values[i] + offset) / rows.get()[numbers[i / width]] - offset;

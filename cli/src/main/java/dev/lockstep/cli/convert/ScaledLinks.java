@@ -64,6 +64,10 @@ record ScaledLinks(List<Link> links, float normOffset) {
                             "block_sparse_moe.experts.%d.w1",
                             "block_sparse_moe.experts.%d.w3", "block_sparse_moe.experts.%d.w2"));
 
+    /// The gate and up projections of an expert in one matrix.
+    private static final List<String> MERGED_EXPERTS =
+            List.of("mlp.experts.%d.gate_up_proj", "block_sparse_moe.experts.%d.gate_up_proj");
+
     /// A tensor and the matrices that multiply what it makes, by their names in a layer.
     ///
     /// @param consumers that are quantized
@@ -140,6 +144,11 @@ record ScaledLinks(List<Link> links, float normOffset) {
             for (int expert = 0; expert < experts; expert++) {
                 all.add(names.get(0).formatted(expert));
                 all.add(names.get(1).formatted(expert));
+            }
+        }
+        for (String merged : MERGED_EXPERTS) {
+            for (int expert = 0; expert < experts; expert++) {
+                all.add(merged.formatted(expert));
             }
         }
         return all;

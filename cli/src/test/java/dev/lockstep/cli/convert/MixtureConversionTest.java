@@ -37,6 +37,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// The experts of a mixture are calibrated with the inputs of the tokens that chose them.
 @Tag("sweep")
@@ -213,7 +214,40 @@ class MixtureConversionTest {
         assertTrue(divergence < 1e-3, () -> String.valueOf(divergence));
     }
 
+    /// llama.cpp writes the gate of the shared expert as a vector.
+    @Test
+    void aSharedGateThatIsAVectorTakesTheScalesOfItsColumns() throws Exception {
+        Path matrix = folder.resolve("matrix");
+        Path vector = folder.resolve("vector");
+        writeWithSharedExpert(matrix, List.of(1L, 64L));
+        writeWithSharedExpert(vector, List.of(64L));
+        String gate = "model.layers.1.mlp.shared_expert_gate.weight";
+        assertEquals(1, Checkpoint.open(vector).tensor(gate).columns());
+        Path ofMatrix = folder.resolve("of-matrix");
+        Path ofVector = folder.resolve("of-vector");
+        convert(matrix, ofMatrix, "int8", Optional.of(texts()), Method.AWQ);
+        convert(vector, ofVector, "int8", Optional.of(texts()), Method.AWQ);
+        assertFalse(Arrays.equals(bytes(matrix, gate), bytes(ofMatrix, gate)));
+        for (String name : Checkpoint.open(ofMatrix).tensorNames()) {
+            assertArrayEquals(bytes(ofMatrix, name), bytes(ofVector, name), name);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"mlp", "block_sparse_moe"})
+    void mergedExpertsTakeTheScalesOfTheirNorm(String block) {
+        ScaledLinks links = ScaledLinks.of("qwen2moe", 4, "--method=awq");
+        assertTrue(links.reads("model.layers.1.%s.experts.3.gate_up_proj.weight".formatted(block)));
+        assertFalse(
+                links.reads("model.layers.1.%s.experts.4.gate_up_proj.weight".formatted(block)));
+    }
+
     private static void writeWithSharedExpert(Path source) throws Exception {
+        writeWithSharedExpert(source, List.of(1L, 64L));
+    }
+
+    /// @param gate the shape of what decides about the shared expert
+    private static void writeWithSharedExpert(Path source, List<Long> gate) throws Exception {
         TinyCheckpoint.write(source, 1);
         Map<String, List<Long>> shapes = new LinkedHashMap<>();
         shapes.put("model.embed_tokens.weight", List.of(512L, 64L));
@@ -231,7 +265,7 @@ class MixtureConversionTest {
             feedForward(shapes, prefix + (layer == 0 ? "mlp." : "mlp.shared_expert."), 96);
         }
         shapes.put("model.layers.1.mlp.gate.weight", List.of(4L, 64L));
-        shapes.put("model.layers.1.mlp.shared_expert_gate.weight", List.of(1L, 64L));
+        shapes.put("model.layers.1.mlp.shared_expert_gate.weight", gate);
         for (int expert = 0; expert < 4; expert++) {
             feedForward(shapes, "model.layers.1.mlp.experts.%d.".formatted(expert), 32);
         }
