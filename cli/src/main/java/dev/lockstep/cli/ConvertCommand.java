@@ -97,6 +97,19 @@ final class ConvertCommand extends Command {
                             "divide the files of each rank by layers into this number of stages")
                     .orElse("1");
 
+    /// What is said of a quantization.
+    private static final List<Key<?>> NOT_OF_NONE =
+            List.of(
+                    GROUP_SIZE,
+                    KEEP,
+                    CALIBRATE,
+                    METHOD,
+                    CALIBRATION_TOKENS,
+                    SMOOTH_ALPHA,
+                    ASYMMETRIC,
+                    STATIC_ACTIVATIONS,
+                    KV_SCALES);
+
     private static final SettingsSpec SPEC =
             SettingsSpec.of(
                             RANKS,
@@ -143,14 +156,14 @@ final class ConvertCommand extends Command {
             throw new SettingsException("--quantize is missing: the type of the matrices");
         }
         String word = settings.isGiven(QUANTIZE) ? settings.value(QUANTIZE) : NONE;
+        if (cut && word.equals(NONE)) {
+            requireNoUse(settings);
+        }
         Path target = Path.of(settings.arguments().get(1));
         Terminal terminal = Terminal.standardError();
         Quantization quantize = quantization(settings, word);
         requireForm(word, quantize, Path.of(settings.arguments().getFirst()), target, cut);
         requireUse(settings, quantize);
-        if (cut && word.equals(NONE)) {
-            requireNoUse(settings);
-        }
         Method method = method(settings, quantize);
         ModelChoice source =
                 ModelChoice.ofUser("SOURCE", settings.arguments().getFirst(), terminal);
@@ -258,7 +271,7 @@ final class ConvertCommand extends Command {
 
     /// Refuses settings of quantizations where matrices keep their types.
     private static void requireNoUse(Settings settings) {
-        for (Key<?> each : List.of(KEEP, CALIBRATE, METHOD)) {
+        for (Key<?> each : NOT_OF_NONE) {
             if (settings.isGiven(each)) {
                 throw new SettingsException(
                         "--%s is for matrices that are quantized: name their type by --quantize"

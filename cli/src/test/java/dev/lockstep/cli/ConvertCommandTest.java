@@ -29,6 +29,10 @@ class ConvertCommandTest {
                 "--quantize=fp8 --kv-scales --calibrate=t --method=awq | --method=awq changes the inputs that --static-activations and --kv-scales are for: use gptq or round",
                 "--ranks=2 --quantize=q4_0 | --ranks and --stages write a folder; --quantize=q4_0 writes a .gguf file, use none, int4, int8, fp8, mxfp4 or smoothquant-w8a8",
                 "--stages=2 --keep=lm_head* | --keep is for matrices that are quantized: name their type by --quantize",
+                "--ranks=2 --group-size=64 | --group-size is for matrices that are quantized: name their type by --quantize",
+                "--ranks=2 --smooth-alpha=0.5 | --smooth-alpha is for matrices that are quantized: name their type by --quantize",
+                "--ranks=2 --asymmetric | --asymmetric is for matrices that are quantized: name their type by --quantize",
+                "--ranks=2 --quantize=none --kv-scales | --kv-scales is for matrices that are quantized: name their type by --quantize",
                 "--ranks=0 | --ranks: 0 is outside [1, 1024]",
             })
     void aSettingThatIsNotForTheQuantizationIsRefused(String settings, String expected) {
