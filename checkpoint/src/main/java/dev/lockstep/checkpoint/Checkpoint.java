@@ -9,6 +9,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -91,6 +92,12 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
     ///   are missing or damaged
     public Checkpoint ofRank(int rank, int size) {
         return this;
+    }
+
+    /// Returns for how many ranks the folder was cut; empty for a model that any number of ranks
+    /// loads.
+    public OptionalInt cutRanks() {
+        return OptionalInt.empty();
     }
 
     /// Returns a line about the ranks and stages that the folder was cut for; empty for a model

@@ -86,6 +86,11 @@ final class CutCheckpoint extends Checkpoint {
     }
 
     @Override
+    public OptionalInt cutRanks() {
+        return OptionalInt.of(layout.ranks());
+    }
+
+    @Override
     public Optional<String> cut() {
         return Optional.of(
                 "for %d ranks, in %d stages that begin with layers %s"

@@ -140,7 +140,15 @@ final class ScoreHead {
 
     private static float[] tokenRow(Checkpoint checkpoint, int id) {
         String name = headName(checkpoint).orElseThrow();
-        WeightMatrix head = checkpoint.tensor(name);
-        return values(checkpoint, head.part(id, 1));
+        try {
+            return values(checkpoint, checkpoint.tensor(name).part(id, 1));
+        } catch (CheckpointException e) {
+            throw checkpoint.cut().isPresent()
+                    ? new CheckpointException(
+                            "%s was cut without the rows of %s that score: put reranker.json beside the original model, then convert that"
+                                    .formatted(checkpoint.path(), name),
+                            e)
+                    : e;
+        }
     }
 }

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -58,6 +59,11 @@ public final class ModelSource {
     /// Returns what each of `size` ranks reads of the model, without its bytes.
     public List<RankReads> reads(int size) {
         return Shard.cut(config(), size).stream().map(loader::reads).toList();
+    }
+
+    /// Returns for how many ranks the model was cut: see [Checkpoint#cutRanks].
+    public OptionalInt cutRanks() {
+        return checkpoint.cutRanks();
     }
 
     public ModelConfig config() {

@@ -64,7 +64,13 @@ public record Evaluating(
     }
 
     private ModelSource open(ModelChoice choice) {
-        ModelSource source = ModelSource.open(choice.path()).requireLoadable(1);
+        ModelSource source = ModelSource.open(choice.path());
+        if (source.cutRanks().orElse(1) != 1) {
+            throw new UnusableException(
+                    "%s was cut for %d ranks and is measured with one: name the original model, or convert it for 1"
+                            .formatted(choice.path(), source.cutRanks().getAsInt()));
+        }
+        source.requireLoadable(1);
         if (!source.hasOutputHead()) {
             throw new UnusableException(
                     "%s is a base model without an output head: it computes embeddings and predicts no text"

@@ -11,6 +11,7 @@ import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
+import dev.lockstep.cli.convert.CutConversion;
 import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
@@ -141,6 +142,33 @@ class EvaluatingTest {
         EvaluationReport report =
                 evaluate(new ModelChoice(path, "default"), Optional.empty(), false);
         assertEquals(RECORDED, report.evaluation().model().value(), 0.02 * RECORDED);
+    }
+
+    @Test
+    void aModelThatWasCutForSeveralRanksIsRefused() throws Exception {
+        ModelChoice model = tiny(1);
+        Path cut = folder.resolve("cut");
+        new CutConversion(model.path(), cut, 2, 1, Optional.empty())
+                .run(
+                        () -> {
+                            throw new AssertionError("computes");
+                        },
+                        0,
+                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+        String refusal =
+                String.valueOf(
+                        assertThrows(
+                                        UnusableException.class,
+                                        () ->
+                                                evaluate(
+                                                        new ModelChoice(cut, "cut"),
+                                                        Optional.empty(),
+                                                        false))
+                                .getMessage());
+        assertEquals(
+                cut
+                        + " was cut for 2 ranks and is measured with one: name the original model, or convert it for 1",
+                refusal);
     }
 
     private static String prose() throws Exception {
