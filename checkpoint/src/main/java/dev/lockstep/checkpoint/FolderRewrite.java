@@ -26,6 +26,8 @@ public final class FolderRewrite implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String WEIGHTS = "model.safetensors";
     private static final String SUFFIX = ".weight";
+    private static final float SMALLEST_F16 = 0x1p-24f;
+    private static final float LARGEST_F16 = 65504;
 
     private final Path source;
     private final Path target;
@@ -70,25 +72,12 @@ public final class FolderRewrite implements AutoCloseable {
             Predicate<WeightMatrix> quantized,
             Map<String, Float> cacheScales,
             String origin) {
-        FolderCheckpoint checkpoint = FolderCheckpoint.openFolder(source);
-        checkpoint
-                .otherModalities()
-                .ifPresent(
-                        text -> {
-                            throw new CheckpointException(
-                                    "%s: %s: such models are not converted"
-                                            .formatted(source, text));
-                        });
+        FolderCheckpoint checkpoint = rewritable(source, layout, quantized);
         var header = new SafetensorsHeader();
         List<Tensor> tensors = new ArrayList<>();
         for (String name : checkpoint.tensorNames()) {
             TensorInfo info = checkpoint.tensorInfo(name).orElseThrow();
             WeightMatrix matrix = checkpoint.tensor(name);
-            if (matrix.decoder().isPresent()) {
-                throw new CheckpointException(
-                        "%s: tensor %s is quantized already: convert the original model"
-                                .formatted(source, name));
-            }
             boolean isQuantized = quantized.test(matrix);
             int piece = header.pieceCount();
             if (isQuantized) {
@@ -98,11 +87,6 @@ public final class FolderRewrite implements AutoCloseable {
                         info.storedName(), info.typeName(), info.shape(), matrix.data().byteSize());
             }
             tensors.add(new Tensor(name, matrix, isQuantized, piece, header.pieceCount() - piece));
-        }
-        if (tensors.stream().noneMatch(Tensor::quantized)) {
-            throw new CheckpointException(
-                    "%s: no matrix would be quantized as %s: all are kept, or no row of a layer's matrices is whole groups"
-                            .formatted(source, layout));
         }
         TensorType type = plain(checkpoint.config().weightType());
         List<byte[]> scales = new ArrayList<>();
@@ -126,6 +110,43 @@ public final class FolderRewrite implements AutoCloseable {
                 tensors,
                 scales,
                 PartialFile.open(target.resolve(WEIGHTS), start, header.pieceBytes(), 1));
+    }
+
+    /// Refuses a source that is not rewritten, before anything is computed for it.
+    ///
+    /// @param quantized see [#open]
+    public static void requireRewritable(
+            Path source, CompressedLayout layout, Predicate<WeightMatrix> quantized) {
+        rewritable(source, layout, quantized);
+    }
+
+    private static FolderCheckpoint rewritable(
+            Path source, CompressedLayout layout, Predicate<WeightMatrix> quantized) {
+        FolderCheckpoint checkpoint = FolderCheckpoint.openFolder(source);
+        checkpoint
+                .otherModalities()
+                .ifPresent(
+                        text -> {
+                            throw new CheckpointException(
+                                    "%s: %s: such models are not converted"
+                                            .formatted(source, text));
+                        });
+        boolean any = false;
+        for (String name : checkpoint.tensorNames()) {
+            WeightMatrix matrix = checkpoint.tensor(name);
+            if (matrix.decoder().isPresent()) {
+                throw new CheckpointException(
+                        "%s: tensor %s is quantized already: convert the original model"
+                                .formatted(source, name));
+            }
+            any |= quantized.test(matrix);
+        }
+        if (!any) {
+            throw new CheckpointException(
+                    "%s: no matrix would be quantized as %s: all are kept, or no row of a layer's matrices is whole groups"
+                            .formatted(source, layout));
+        }
+        return checkpoint;
     }
 
     private static void add(
@@ -200,15 +221,20 @@ public final class FolderRewrite implements AutoCloseable {
                 .orElse(name);
     }
 
-    /// Returns a scale as a file has it.
+    /// Returns a scale as a file has it: never 0 and never infinite, so that values can be divided
+    /// by it.
     ///
     /// @param type one of F32, F16, BF16
+    /// @param scale positive
     public static byte[] stored(TensorType type, float scale) {
         ByteBuffer out = ByteBuffer.allocate(type.blockBytes()).order(ByteOrder.LITTLE_ENDIAN);
         switch (type) {
-            case F16 -> out.putShort(Float.floatToFloat16(scale));
-            case BF16 -> out.putShort(Bfloat16.of(scale));
-            default -> out.putFloat(scale);
+            case F16 ->
+                    out.putShort(
+                            Float.floatToFloat16(Math.clamp(scale, SMALLEST_F16, LARGEST_F16)));
+            // The reciprocal of a smaller one is infinite.
+            case BF16 -> out.putShort(Bfloat16.of(Math.max(scale, Float.MIN_NORMAL)));
+            default -> out.putFloat(Math.max(scale, Float.MIN_NORMAL));
         }
         return out.array();
     }

@@ -8,6 +8,7 @@ import dev.lockstep.kernels.ExpertLayer;
 import dev.lockstep.kernels.ExpertWeights;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.Arena;
@@ -56,7 +57,8 @@ public final class ObservedProducts {
         /// @param x `[T, columns]`, only to be read, and only during the call
         void product(List<String> weights, Tensor x);
 
-        /// Sees the keys and values that a layer stores, keys as they are after rotation.
+        /// Sees the keys and values that a layer stores, keys as they are after rotation; nothing
+        /// of a layer whose values are its keys.
         ///
         /// @param attention the names of the layer's matrices up to the last point
         /// @param heads of the columns of `qkv`
@@ -151,7 +153,8 @@ public final class ObservedProducts {
                             try {
                                 Object result = method.invoke(backend, arguments);
                                 if (method.getName().equals("rotateAndStore")
-                                        && arguments != null) {
+                                        && arguments != null
+                                        && !((PagedKv) arguments[4]).layout().valuesAreKeys()) {
                                     observer.stored(attention(last), heads, (Tensor) arguments[1]);
                                 }
                                 return result;
