@@ -60,7 +60,7 @@ public record Conversion(
                             + ")\\.weight|.*[._]bias");
 
     /// What quantizers of other results have another number of.
-    private static final int VERSION = 4;
+    private static final int VERSION = 5;
 
     /// Values that are quantized at once.
     private static final int PIECE = 1 << 22;
@@ -85,12 +85,16 @@ public record Conversion(
     /// @return lines that say what was written
     public List<String> run(
             Supplier<Kernels> kernels, long maxCalibrationBytes, Terminal terminal) {
+        requireOther(source, target);
         if (Files.exists(quantize.complete(target))) {
             throw new UnusableException(
                     "%s exists: remove it first".formatted(quantize.complete(target)));
         }
-        ModelSource model = ModelSource.open(source).requireLoadable(1);
+        ModelSource model = ModelSource.open(source);
+        requireWhole(model, source);
+        model.requireLoadable(1);
         requireMatches();
+        quantize.requireConvertible(source, this::isKept);
         requireCache(model.config());
         int experts = model.config().details().experts().map(ExpertConfig::count).orElse(0);
         Optional<ScaledLinks> links = links(model.config().architecture(), experts);
@@ -304,6 +308,25 @@ public record Conversion(
                 || keep.stream().anyMatch(pattern -> Pattern.matches(glob(pattern), matrix.name()));
     }
 
+    /// Refuses to write a model over itself.
+    static void requireOther(Path source, Path target) {
+        try {
+            if (Files.exists(target) && Files.isSameFile(source, target)) {
+                throw new UnusableException(
+                        "TARGET is SOURCE, %s: name another one".formatted(source));
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /// Refuses a model that was cut for ranks.
+    static void requireWhole(ModelSource model, Path source) {
+        if (model.cutRanks().isPresent()) {
+            throw new UnusableException(source + " is cut for ranks: convert the original model");
+        }
+    }
+
     /// Refuses scales of keys and values for a model that stores none for which they are.
     private void requireCache(ModelConfig config) {
         if (!(quantize instanceof Quantization.Folder folder) || !folder.cacheScales()) {
@@ -345,14 +368,14 @@ public record Conversion(
 
     /// Returns what the data depends on besides the source.
     private String origin() {
-        return "%d %s keep=%s calibrate=%s tokens=%d%s"
+        return "%d %s keep=%s calibrate=%s tokens=%d method=%s"
                 .formatted(
                         VERSION,
                         quantize,
                         keep,
                         calibrate.map(Conversion::describe).orElse("none"),
                         calibrate.isPresent() ? calibrationTokens : 0,
-                        method == Method.AWQ ? " awq" : "");
+                        method);
     }
 
     private static String describe(Path file) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.convert;
 
+import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CutRewrite;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
@@ -14,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 
@@ -35,9 +37,9 @@ public record CutConversion(
     /// @return lines that say what was written
     public List<String> run(
             Supplier<Kernels> kernels, long maxCalibrationBytes, Terminal terminal) {
+        Conversion.requireOther(source, target);
         if (Files.exists(CutRewrite.complete(target))) {
-            throw new UnusableException(
-                    "%s exists: remove it first".formatted(CutRewrite.complete(target)));
+            return List.of(finishEarlier());
         }
         CutRewrite cut = cut(source);
         List<String> report = new ArrayList<>();
@@ -66,8 +68,24 @@ public record CutConversion(
         return report;
     }
 
+    /// Removes what a run has left that was interrupted after its last file. Refuses the target
+    /// unless that run was this one.
+    private String finishEarlier() {
+        boolean own =
+                quantize.map(each -> Files.exists(whole(each).target())).orElse(false)
+                        && Checkpoint.open(target).cutRanks().equals(OptionalInt.of(ranks));
+        removeWhole();
+        if (!own) {
+            throw new UnusableException(
+                    "%s exists: remove it first".formatted(CutRewrite.complete(target)));
+        }
+        ModelSource.open(target).requireLoadable(ranks);
+        return "%s: cut %s".formatted(target, Checkpoint.open(target).cut().orElseThrow());
+    }
+
     private CutRewrite cut(Path whole) {
         ModelSource model = ModelSource.open(whole);
+        Conversion.requireWhole(model, whole);
         if (ranks > model.config().attention().headCount()) {
             throw new UnusableException(
                     "--ranks=%d: must be between 1 and the %d query heads of %s"

@@ -46,17 +46,7 @@ record FolderModel(
             Optional<StaticScales> scales,
             boolean cache,
             String origin) {
-        String architecture = Checkpoint.open(source).architecture();
-        if (architecture.equals(TRANSPOSED)) {
-            throw new CheckpointException(
-                    "%s: %s has transposed matrices, which are not quantized"
-                            .formatted(source, architecture));
-        }
-        Predicate<WeightMatrix> quantized =
-                matrix ->
-                        LINEAR.matcher(matrix.name()).matches()
-                                && matrix.columns() % layout.groupSize(matrix) == 0
-                                && !kept.test(matrix);
+        Predicate<WeightMatrix> quantized = quantized(layout, kept);
         if (layout.hasFixedInputs()) {
             requireScales(Checkpoint.open(source), quantized, scales.orElseThrow());
         }
@@ -83,6 +73,26 @@ record FolderModel(
                                                         : Optional.empty()))
                         .toList();
         return new FolderModel(target, rewrite, layout, tensors, scales);
+    }
+
+    /// Refuses a source that is not converted, before texts are computed with it.
+    static void requireConvertible(
+            Path source, CompressedLayout layout, Predicate<WeightMatrix> kept) {
+        String architecture = Checkpoint.open(source).architecture();
+        if (architecture.equals(TRANSPOSED)) {
+            throw new CheckpointException(
+                    "%s: %s has transposed matrices, which are not quantized"
+                            .formatted(source, architecture));
+        }
+        FolderRewrite.requireRewritable(source, layout, quantized(layout, kept));
+    }
+
+    private static Predicate<WeightMatrix> quantized(
+            CompressedLayout layout, Predicate<WeightMatrix> kept) {
+        return matrix ->
+                LINEAR.matcher(matrix.name()).matches()
+                        && matrix.columns() % layout.groupSize(matrix) == 0
+                        && !kept.test(matrix);
     }
 
     /// Refuses a matrix whose inputs are not seen, before anything is written.

@@ -14,6 +14,11 @@ public sealed interface Quantization {
     /// Returns the file that exists once a model is converted.
     Path complete(Path target);
 
+    /// Refuses a model that is not converted to this, before texts are computed.
+    ///
+    /// @param kept which matrices stay as they are
+    default void requireConvertible(Path source, Predicate<WeightMatrix> kept) {}
+
     /// Opens the model to be written.
     ///
     /// @param kept which matrices stay as they are
@@ -83,6 +88,11 @@ public sealed interface Quantization {
         }
 
         @Override
+        public void requireConvertible(Path source, Predicate<WeightMatrix> kept) {
+            FolderModel.requireConvertible(source, layout, kept);
+        }
+
+        @Override
         public String toString() {
             return layout + (cacheScales ? ", and of keys and values" : "");
         }
@@ -112,6 +122,11 @@ public sealed interface Quantization {
                 Optional<StaticScales> scales,
                 String origin) {
             return FOLDER.open(source, target, kept, scales, origin);
+        }
+
+        @Override
+        public void requireConvertible(Path source, Predicate<WeightMatrix> kept) {
+            FOLDER.requireConvertible(source, kept);
         }
 
         @Override

@@ -26,6 +26,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -76,6 +77,7 @@ class CutConversionTest {
         Map<String, byte[]> contents = new TreeMap<>();
         try (Stream<Path> files = Files.list(folder)) {
             for (Path each : files.toList()) {
+                assertFalse(Files.isDirectory(each), each::toString);
                 contents.put(String.valueOf(each.getFileName()), Files.readAllBytes(each));
             }
         }
@@ -180,7 +182,83 @@ class CutConversionTest {
         cut(source, target, 2, 1, "none");
         assertEquals(
                 target + " is cut for ranks: convert the original model",
-                refusal(() -> cut(target, folder.resolve("again"), 2, 1, "none")));
+                unusable(() -> cut(target, folder.resolve("again"), 2, 1, "none")));
+        assertEquals(
+                target + " is cut for ranks: convert the original model",
+                unusable(() -> cut(target, folder.resolve("again"), 3, 1, "int8")));
+        Conversion whole = quantizing(target, folder.resolve("again"), "int8").orElseThrow();
+        assertEquals(
+                target + " is cut for ranks: convert the original model",
+                unusable(() -> run(whole)));
+        assertFalse(Files.exists(folder.resolve("again")));
+    }
+
+    @Test
+    void aModelIsNotWrittenOverItself() throws Exception {
+        Path source = Files.createDirectory(folder.resolve("source"));
+        for (String name : List.of("config.json", "model.safetensors", "tokenizer.json")) {
+            Files.copy(Fixtures.require("models/llama").resolve(name), source.resolve(name));
+        }
+        Path link = Files.createSymbolicLink(folder.resolve("link"), source);
+        Path gguf = folder.resolve("model.gguf");
+        run(quantizing(source, gguf, "q8_0").orElseThrow());
+        Map<String, byte[]> before = files(source);
+        for (Path target : List.of(source, link)) {
+            String expected = "TARGET is SOURCE, %s: name another one".formatted(source);
+            assertEquals(expected, unusable(() -> cut(source, target, 2, 1, "none")));
+            assertEquals(expected, unusable(() -> cut(source, target, 2, 1, "int8")));
+            Conversion folder = quantizing(source, target, "int8").orElseThrow();
+            assertEquals(expected, unusable(() -> run(folder)));
+        }
+        Conversion file = quantizing(gguf, gguf, "q4_0").orElseThrow();
+        assertEquals(
+                "TARGET is SOURCE, %s: name another one".formatted(gguf),
+                unusable(() -> run(file)));
+        assertEquals(before.keySet(), files(source).keySet());
+    }
+
+    @Test
+    void theWholeFolderOfAnInterruptedRunIsRemoved() throws Exception {
+        Path source = Fixtures.require("models/llama");
+        Path cut = folder.resolve("cut");
+        cut(source, cut, 2, 1, "int8");
+        Set<String> complete = files(cut).keySet();
+        String key = quantizing(source, cut, "int8").orElseThrow().key();
+        leave(cut.resolve(".whole-" + key));
+        assertEquals(
+                List.of(cut + ": cut for 2 ranks, in 1 stages that begin with layers [0]"),
+                cut(source, cut, 2, 1, "int8"));
+        assertEquals(complete, files(cut).keySet());
+        leave(cut.resolve(".whole-other"));
+        assertEquals(
+                cut.resolve("lockstep_cut.json") + " exists: remove it first",
+                unusable(() -> cut(source, cut, 2, 1, "int8")));
+        assertEquals(complete, files(cut).keySet());
+    }
+
+    private static void leave(Path whole) throws IOException {
+        Files.createDirectory(whole);
+        Files.writeString(whole.resolve("model.safetensors"), "whole");
+    }
+
+    /// The rows of a head that score are kept whole if the source says which they are.
+    @Test
+    void aRerankerIsDescribedBeforeItIsCut() throws Exception {
+        Path cut = folder.resolve("cut");
+        cut(Fixtures.require("models/llama"), cut, 2, 1, "none");
+        Files.writeString(
+                cut.resolve("reranker.json"),
+                """
+                {"classifier_from_token": ["a", "b"], "template": "{query} {document}"}
+                """);
+        assertEquals(
+                cut
+                        + " was cut without the rows of lm_head.weight that score: put reranker.json beside the original model, then convert that",
+                refusal(() -> ModelSource.open(cut)));
+    }
+
+    private static String unusable(Runnable call) {
+        return String.valueOf(assertThrows(UnusableException.class, call::run).getMessage());
     }
 
     private static String refusal(Runnable call) {

@@ -4,12 +4,14 @@ package dev.lockstep.cli.convert;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.cli.console.Terminal;
@@ -149,6 +151,86 @@ class StaticScalesTest {
                         .getMessage();
         assertEquals(
                 "--kv-scales: DeepseekV3ForCausalLM keeps no keys and values of heads", refusal);
+    }
+
+    /// A token of latent attention stores no values.
+    @Test
+    void latentAttentionHasScalesOfInputs() throws Exception {
+        Path target = convert("deepseek-v3", true, false, texts());
+        assertTrue(names(header(target), ".input_scale") > 0);
+        assertEquals(0, names(header(target), ".k_scale"));
+    }
+
+    /// The texts fix scales with any method.
+    @Test
+    void whatAnotherMethodLeftIsNotContinued() throws Exception {
+        Path rounded = convert("llama", true, false, texts());
+        Path other = folder.resolve("gptq");
+        conversion("llama", other, Method.GPTQ).run(StaticScalesTest::kernels, 1L << 30, quiet());
+        byte[] expected = Files.readAllBytes(rounded.resolve("model.safetensors"));
+        byte[] gptq = Files.readAllBytes(other.resolve("model.safetensors"));
+        Path resumed = Files.createDirectory(folder.resolve("resumed"));
+        Files.write(
+                resumed.resolve("model.safetensors.partial"),
+                Arrays.copyOf(gptq, gptq.length * 2 / 3));
+        run("llama", resumed, fixed(true, false), Optional.of(texts()));
+        assertArrayEquals(expected, Files.readAllBytes(resumed.resolve("model.safetensors")));
+        assertNotEquals(
+                conversion("llama", other, Method.GPTQ).key(),
+                conversion("llama", other, Method.ROUND).key());
+    }
+
+    private Conversion conversion(String name, Path target, Method method) throws Exception {
+        return new Conversion(
+                Fixtures.require("models/" + name),
+                target,
+                fixed(true, false),
+                List.of(),
+                Optional.of(texts()),
+                512,
+                method);
+    }
+
+    /// No kernels are opened.
+    @Test
+    void aSourceIsCheckedBeforeTextsAreComputed() throws Exception {
+        assertRefused(Fixtures.require("models/gpt2"), "GPT2LMHeadModel has transposed matrices");
+        assertRefused(
+                Path.of("..", "model", "src", "test", "resources", "references", "llava"),
+                "such models are not converted");
+        Path quantized = folder.resolve("quantized");
+        run("llama", quantized, Quantization.of("int8", 32, 0).orElseThrow(), Optional.empty());
+        assertRefused(quantized, "is quantized already: convert the original model");
+    }
+
+    private void assertRefused(Path source, String expected) throws Exception {
+        Path target = folder.resolve("refused");
+        var conversion =
+                new Conversion(
+                        source,
+                        target,
+                        fixed(true, false),
+                        List.of(),
+                        Optional.of(texts()),
+                        512,
+                        Method.ROUND);
+        String refusal =
+                assertThrows(
+                                CheckpointException.class,
+                                () ->
+                                        conversion.run(
+                                                () -> {
+                                                    throw new AssertionError("computes");
+                                                },
+                                                1L << 30,
+                                                quiet()))
+                        .getMessage();
+        assertTrue(refusal.contains(expected), refusal);
+        assertFalse(Files.exists(target));
+    }
+
+    private static Terminal quiet() {
+        return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
     }
 
     private static Quantization fixed(boolean inputs, boolean cache) {
