@@ -61,8 +61,12 @@ final class PairPromptsTest {
     }
 
     private static TokenPrompt prompt(ServedModel model) {
+        return prompt(model, Json.object());
+    }
+
+    private static TokenPrompt prompt(ServedModel model, ObjectNode request) {
         var head = (SentenceModel.Score) model.sentence().output();
-        return PairPrompts.parse(new Fields(Json.object()), model, head)
+        return PairPrompts.parse(new Fields(request), model, head)
                 .of("a cat", "documents[0]", "it sleeps", Pooling.POOLING_LAST);
     }
 
@@ -83,22 +87,21 @@ final class PairPromptsTest {
         assertEquals(0, prompt.outputs().secondText());
     }
 
-    private static ServedModel described(String template) throws IOException {
+    /// @param fields what the file has besides tokens
+    private static ServedModel described(String fields) throws IOException {
         return TestCoordinator.tinyModel(
                 folder ->
                         Files.writeString(
                                 folder.resolve("reranker.json"),
-                                json(
-                                        "{'classifier_from_token':['a','b'],'instruction':'Find it.','template':'"
-                                                + template
-                                                + "'}")),
+                                json("{'classifier_from_token':['a','b']," + fields + "}")),
                 TextSettings.OF_MODEL);
     }
 
     @Test
     void aTemplateOfItsOwnHasPlacesForInstructionQueryAndDocument() throws Exception {
         ServedModel model =
-                described("<|im_start|>{instruction} Q: {query} D: {document}<|im_end|>");
+                described(
+                        "'instruction':'Find it.','template':'<|im_start|>{instruction} Q: {query} D: {document}<|im_end|>'");
         TokenPrompt prompt = prompt(model);
         assertArrayEquals(
                 model.encode(
@@ -109,8 +112,10 @@ final class PairPromptsTest {
 
     @Test
     void anInstructionWithoutAPlaceIsRefused() throws Exception {
-        ServedModel model = described("{query} {document}");
-        ApiError refusal = assertThrows(ApiError.class, () -> prompt(model));
+        ServedModel model = described("'template':'{query} {document}'");
+        assertEquals(0, prompt(model).outputs().secondText());
+        ObjectNode request = Json.object().put("instruct", "Find it.");
+        ApiError refusal = assertThrows(ApiError.class, () -> prompt(model, request));
         assertTrue(
                 String.valueOf(refusal.getMessage()).contains("no place for an instruction"),
                 refusal.getMessage());
