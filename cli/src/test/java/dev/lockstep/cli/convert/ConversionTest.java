@@ -15,16 +15,10 @@ import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TinyCheckpoint;
-import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
-import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.cpu.CpuKernels;
-import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.LocalModel;
 import dev.lockstep.model.ModelSource;
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -108,7 +102,7 @@ class ConversionTest {
                                 text,
                                 512,
                                 method)
-                        .run(ConversionTest::kernels, 1L << 30, quiet());
+                        .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
         assertTrue(report.getFirst().contains("as int4 in groups of 32 with zero points"));
         String up = "model.layers.0.mlp.up_proj.weight";
         assertEquals(TensorType.Q4_ZERO_32, Checkpoint.open(zeros).tensor(up).type());
@@ -178,7 +172,11 @@ class ConversionTest {
         Path target = folder.resolve("encoder");
         List<String> report = convertFolder(source, target, "int8", 32, Optional.empty());
         assertTrue(report.getFirst().contains(": 12 tensors as int8"), report::toString);
-        LocalModel.load(ModelSource.open(target), kernels(), 16, LoadSettings.Progress.none())
+        LocalModel.load(
+                        ModelSource.open(target),
+                        TestConversion.kernels(),
+                        16,
+                        LoadSettings.Progress.none())
                 .close();
     }
 
@@ -202,14 +200,14 @@ class ConversionTest {
         String refusal =
                 assertThrows(
                                 CheckpointException.class,
-                                () -> conversion.run(ConversionTest::kernels, 1L << 30, quiet()))
+                                () ->
+                                        conversion.run(
+                                                TestConversion::kernels,
+                                                1L << 30,
+                                                TestConversion.quiet()))
                         .getMessage();
         assertTrue(String.valueOf(refusal).startsWith(source + ": " + expected), refusal);
         assertTrue(Files.notExists(target));
-    }
-
-    private static Terminal quiet() {
-        return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
     }
 
     @Test
@@ -395,7 +393,7 @@ class ConversionTest {
                         Optional.of(text()),
                         512,
                         Method.AWQ)
-                .run(ConversionTest::kernels, 1L << 30, quiet());
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
         String norm = "model.layers.1.pre_feedforward_layernorm.weight";
         float sum = Checkpoint.open(source).tensor(norm).floats(0, 1)[0] + 1;
         assertTrue(sum != Checkpoint.open(target).tensor(norm).floats(0, 1)[0]);
@@ -413,7 +411,7 @@ class ConversionTest {
                         Optional.of(text()),
                         512,
                         Method.AWQ)
-                .run(ConversionTest::kernels, 1L << 30, quiet());
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
         String norm = "model.layers.1.post_attention_layernorm.weight";
         assertTrue(
                 Checkpoint.open(source()).tensor(norm).floats(0, 1)[0]
@@ -433,7 +431,7 @@ class ConversionTest {
                         Optional.of(text()),
                         512,
                         Method.AWQ)
-                .run(ConversionTest::kernels, 1L << 30, quiet());
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
         String up = "model.layers.1.mlp.up_proj.weight";
         assertArrayEquals(
                 Checkpoint.open(source).tensor(up).data().toArray(ValueLayout.JAVA_BYTE),
@@ -622,7 +620,7 @@ class ConversionTest {
                         text,
                         512,
                         text.isPresent() ? Method.GPTQ : Method.ROUND)
-                .run(ConversionTest::kernels, maxBytes, quiet());
+                .run(TestConversion::kernels, maxBytes, TestConversion.quiet());
     }
 
     private static List<String> convertFolder(
@@ -646,11 +644,7 @@ class ConversionTest {
                         text,
                         512,
                         method)
-                .run(ConversionTest::kernels, 1L << 30, quiet());
-    }
-
-    private static Kernels kernels() {
-        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
     }
 
     private static float[] logits(Path path) {
@@ -660,7 +654,10 @@ class ConversionTest {
     private static float[] logits(Path path, int[] prompt) {
         try (LocalModel model =
                 LocalModel.load(
-                        ModelSource.open(path), kernels(), 16, LoadSettings.Progress.none())) {
+                        ModelSource.open(path),
+                        TestConversion.kernels(),
+                        16,
+                        LoadSettings.Progress.none())) {
             model.run(prompt);
             return model.logits(prompt.length - 1, prompt.length)[0];
         }

@@ -9,17 +9,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.Fixtures;
-import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
-import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.cpu.CpuKernels;
-import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.LocalModel;
 import dev.lockstep.model.ModelSource;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -267,7 +261,7 @@ class CutConversionTest {
 
     private static List<String> cut(Path source, Path target, int ranks, int stages, String type) {
         return new CutConversion(source, target, ranks, stages, quantizing(source, target, type))
-                .run(CutConversionTest::kernels, 1L << 30, quiet());
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
     }
 
     private static Optional<Conversion> quantizing(Path source, Path target, String type) {
@@ -285,21 +279,16 @@ class CutConversionTest {
     }
 
     private static void run(Conversion conversion) {
-        conversion.run(CutConversionTest::kernels, 1L << 30, quiet());
-    }
-
-    private static Kernels kernels() {
-        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
-    }
-
-    private static Terminal quiet() {
-        return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
+        conversion.run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
     }
 
     private static float[] logits(Path path) {
         try (LocalModel model =
                 LocalModel.load(
-                        ModelSource.open(path), kernels(), 16, LoadSettings.Progress.none())) {
+                        ModelSource.open(path),
+                        TestConversion.kernels(),
+                        16,
+                        LoadSettings.Progress.none())) {
             model.run(PROMPT);
             return model.logits(PROMPT.length - 1, PROMPT.length)[0];
         }

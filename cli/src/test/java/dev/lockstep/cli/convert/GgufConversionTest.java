@@ -16,8 +16,6 @@ import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.cpu.CpuKernels;
-import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.LocalModel;
 import dev.lockstep.model.ModelSource;
@@ -250,7 +248,7 @@ class GgufConversionTest {
         String layer = "model.layers.1.mlp.experts.";
         WeightMatrix merged = after.tensor(layer + "down_proj.weight");
         assertEquals(TensorType.BF16, merged.type());
-        try (Kernels kernels = kernels()) {
+        try (Kernels kernels = TestConversion.kernels()) {
             var rows = new StoredRows(kernels);
             for (int expert = 0; expert < 8; expert++) {
                 WeightMatrix own = before.tensor(layer + expert + ".down_proj.weight");
@@ -496,13 +494,9 @@ class GgufConversionTest {
                         512,
                         Method.ROUND)
                 .run(
-                        GgufConversionTest::kernels,
+                        TestConversion::kernels,
                         1L << 30,
                         new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
-    }
-
-    private static Kernels kernels() {
-        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
     }
 
     private static float[] logits(Path path) {
@@ -514,7 +508,10 @@ class GgufConversionTest {
         int[] prompt = IntStream.range(0, 40).map(i -> 5 + i * 37 % 90).toArray();
         try (LocalModel model =
                 LocalModel.load(
-                        ModelSource.open(path), kernels(), 64, LoadSettings.Progress.none())) {
+                        ModelSource.open(path),
+                        TestConversion.kernels(),
+                        64,
+                        LoadSettings.Progress.none())) {
             model.run(prompt);
             return model.logits(0, prompt.length);
         }

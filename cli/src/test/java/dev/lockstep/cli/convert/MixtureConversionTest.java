@@ -6,21 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.checkpoint.WeightMatrix;
-import dev.lockstep.cli.console.Terminal;
-import dev.lockstep.cli.evaluate.Evaluating;
-import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.cpu.CpuKernels;
-import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.StoredRows;
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -96,7 +88,7 @@ class MixtureConversionTest {
                         ? Quantization.of(type, 32, 0.5f).orElseThrow()
                         : new Quantization.Folder(new CompressedLayout.Int8Rows());
         new Conversion(source, rounded, plain, List.of(), Optional.empty(), 512, Method.ROUND)
-                .run(MixtureConversionTest::kernels, 1L << 30, quiet());
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
         double without = divergence(source, rounded);
         double with = divergence(source, target);
         assertTrue(with < without, () -> "%s after %s".formatted(with, without));
@@ -146,7 +138,7 @@ class MixtureConversionTest {
                                 Optional.of(text),
                                 1,
                                 Method.GPTQ)
-                        .run(MixtureConversionTest::kernels, 1L << 30, quiet());
+                        .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
         // One token chooses 2 of 8 experts in each of 3 layers; an expert has 3 matrices.
         assertTrue(report.getLast().startsWith("54 matrices, such as model."), report::toString);
         assertTrue(
@@ -300,7 +292,7 @@ class MixtureConversionTest {
         if (matrix.columns() == 1) {
             return matrix.floats(0, matrix.rows());
         }
-        try (Kernels kernels = kernels()) {
+        try (Kernels kernels = TestConversion.kernels()) {
             return new StoredRows(kernels)
                     .read(matrix, IntStream.range(0, matrix.rows()).toArray());
         }
@@ -332,29 +324,10 @@ class MixtureConversionTest {
                         texts,
                         512,
                         method)
-                .run(MixtureConversionTest::kernels, maxBytes, quiet());
+                .run(TestConversion::kernels, maxBytes, TestConversion.quiet());
     }
 
     private double divergence(Path source, Path target) throws Exception {
-        Path text = Files.writeString(folder.resolve("text.txt"), SENTENCE.repeat(20));
-        String report =
-                new Evaluating(
-                                new ModelChoice(target, "target"),
-                                Optional.of(new ModelChoice(source, "source")),
-                                text,
-                                64,
-                                3,
-                                false)
-                        .run(MixtureConversionTest::kernels, quiet())
-                        .json();
-        return new ObjectMapper().readTree(report).at("/kl_divergence/mean").doubleValue();
-    }
-
-    private static Kernels kernels() {
-        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
-    }
-
-    private static Terminal quiet() {
-        return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
+        return TestConversion.divergence(source, target, SENTENCE.repeat(20), folder);
     }
 }

@@ -14,8 +14,6 @@ import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.cpu.CpuKernels;
-import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.StoredRows;
 import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.Tokenizers;
@@ -70,7 +68,7 @@ class ReferenceReadingTest {
                             512,
                             method)
                     .run(
-                            ReferenceReadingTest::kernels,
+                            TestConversion::kernels,
                             1L << 30,
                             new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
             targets.add(target);
@@ -101,7 +99,7 @@ class ReferenceReadingTest {
                         512,
                         Method.ROUND)
                 .run(
-                        ReferenceReadingTest::kernels,
+                        TestConversion::kernels,
                         1L << 30,
                         new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
         TokenizerSource tokenizer = Checkpoint.open(source).tokenizer();
@@ -163,7 +161,7 @@ class ReferenceReadingTest {
 
     private static void requireEqual(Checkpoint own, Checkpoint reference) {
         assertEquals(own.tensorNames().size(), reference.tensorNames().size());
-        try (Kernels kernels = kernels()) {
+        try (Kernels kernels = TestConversion.kernels()) {
             var rows = new StoredRows(kernels);
             for (String name : own.tensorNames()) {
                 WeightMatrix matrix = own.tensor(name);
@@ -223,13 +221,9 @@ class ReferenceReadingTest {
                         512,
                         Method.ROUND)
                 .run(
-                        ReferenceReadingTest::kernels,
+                        TestConversion::kernels,
                         1L << 30,
                         new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
         return target;
-    }
-
-    private static Kernels kernels() {
-        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
     }
 }

@@ -14,17 +14,9 @@ import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TinyCheckpoint;
-import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
-import dev.lockstep.cli.evaluate.Evaluating;
-import dev.lockstep.cli.hub.ModelChoice;
-import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.cpu.CpuKernels;
-import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.quant.Smoothing;
 import dev.lockstep.model.quant.SmoothingSearch;
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -210,29 +202,10 @@ class SmoothQuantTest {
 
     private List<String> convert(Path target, Quantization quantization, Optional<Path> texts) {
         return new Conversion(source, target, quantization, List.of(), texts, 512, Method.ROUND)
-                .run(SmoothQuantTest::kernels, 1L << 30, quiet());
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
     }
 
     private double divergence(Path target) throws Exception {
-        Path text = Files.writeString(folder.resolve("text.txt"), SENTENCE.repeat(20));
-        String report =
-                new Evaluating(
-                                new ModelChoice(target, "target"),
-                                Optional.of(new ModelChoice(source, "source")),
-                                text,
-                                64,
-                                3,
-                                false)
-                        .run(SmoothQuantTest::kernels, quiet())
-                        .json();
-        return new ObjectMapper().readTree(report).at("/kl_divergence/mean").doubleValue();
-    }
-
-    private static Kernels kernels() {
-        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
-    }
-
-    private static Terminal quiet() {
-        return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
+        return TestConversion.divergence(source, target, SENTENCE.repeat(20), folder);
     }
 }

@@ -16,9 +16,6 @@ import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
-import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.cpu.CpuKernels;
-import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.LocalModel;
 import dev.lockstep.model.ModelSource;
@@ -166,7 +163,8 @@ class StaticScalesTest {
     void whatAnotherMethodLeftIsNotContinued() throws Exception {
         Path rounded = convert("llama", true, false, texts());
         Path other = folder.resolve("gptq");
-        conversion("llama", other, Method.GPTQ).run(StaticScalesTest::kernels, 1L << 30, quiet());
+        conversion("llama", other, Method.GPTQ)
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
         byte[] expected = Files.readAllBytes(rounded.resolve("model.safetensors"));
         byte[] gptq = Files.readAllBytes(other.resolve("model.safetensors"));
         Path resumed = Files.createDirectory(folder.resolve("resumed"));
@@ -223,14 +221,10 @@ class StaticScalesTest {
                                                     throw new AssertionError("computes");
                                                 },
                                                 1L << 30,
-                                                quiet()))
+                                                TestConversion.quiet()))
                         .getMessage();
         assertTrue(refusal.contains(expected), refusal);
         assertFalse(Files.exists(target));
-    }
-
-    private static Terminal quiet() {
-        return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
     }
 
     private static Quantization fixed(boolean inputs, boolean cache) {
@@ -259,7 +253,7 @@ class StaticScalesTest {
                         tokens,
                         Method.ROUND)
                 .run(
-                        StaticScalesTest::kernels,
+                        TestConversion::kernels,
                         1L << 30,
                         new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
     }
@@ -292,7 +286,7 @@ class StaticScalesTest {
         try (LocalModel model =
                 LocalModel.load(
                         ModelSource.open(path),
-                        kernels(),
+                        TestConversion.kernels(),
                         16,
                         kvDtype,
                         LoadSettings.Progress.none())) {
@@ -342,9 +336,5 @@ class StaticScalesTest {
         byte[] file = Files.readAllBytes(target.resolve("model.safetensors"));
         ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).putFloat(place(target, name), scale);
         Files.write(target.resolve("model.safetensors"), file);
-    }
-
-    private static Kernels kernels() {
-        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
     }
 }

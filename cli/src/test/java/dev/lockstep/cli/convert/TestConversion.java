@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli.convert;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cli.evaluate.Evaluating;
+import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/// What tests of conversions run with, and how they compare models.
+final class TestConversion {
+    private TestConversion() {}
+
+    static Kernels kernels() {
+        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+    }
+
+    static Terminal quiet() {
+        return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
+    }
+
+    /// Returns the mean KL divergence of the next token from `source` to `target`, over a text.
+    ///
+    /// @param folder for the file of the text
+    static double divergence(Path source, Path target, String text, Path folder)
+            throws IOException {
+        Path file = Files.writeString(folder.resolve("text.txt"), text);
+        String report =
+                new Evaluating(
+                                new ModelChoice(target, "target"),
+                                Optional.of(new ModelChoice(source, "source")),
+                                file,
+                                64,
+                                3,
+                                false)
+                        .run(TestConversion::kernels, quiet())
+                        .json();
+        return new ObjectMapper().readTree(report).at("/kl_divergence/mean").doubleValue();
+    }
+}
