@@ -141,6 +141,7 @@ class StaticScalesTest {
 
     @Test
     void latentAttentionHasNoScales() {
+        Fixtures.require("models/deepseek-v3");
         String refusal =
                 assertThrows(
                                 UnusableException.class,
