@@ -70,15 +70,18 @@ record GgufScore(GgufCheckpoint checkpoint, ArchitectureKeys keys) {
 
     /// Returns the form of pairs: a template with places for the two, else the tokenizer's rule.
     private PairForm form() {
-        Optional<String> template = keys.metadata().text(TEMPLATE);
-        if (template.isEmpty()) {
+        Optional<String> text = keys.metadata().text(TEMPLATE);
+        if (text.isEmpty()) {
             return new PairForm.TokenizerRule();
         }
-        String text = template.get();
-        if (!text.contains("{query}") || !text.contains("{document}")) {
-            throw keys.metadata().wrong(TEMPLATE, text, "a text with {query} and {document}");
-        }
-        return new PairForm.Template(text);
+        return PairForm.Template.find(text.get())
+                .orElseThrow(
+                        () ->
+                                keys.metadata()
+                                        .wrong(
+                                                TEMPLATE,
+                                                text.get(),
+                                                "a text with {query} and {document}"));
     }
 
     private float[] row() {

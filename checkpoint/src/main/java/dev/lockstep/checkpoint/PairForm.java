@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -20,11 +21,18 @@ public sealed interface PairForm {
         private static final Pattern PLACE = Pattern.compile("\\{(instruction|query|document)}");
 
         public Template {
-            for (String place : new String[] {"{query}", "{document}"}) {
-                if (!text.contains(place)) {
-                    throw new IllegalArgumentException("a template without " + place);
-                }
+            if (!hasPlaces(text)) {
+                throw new IllegalArgumentException("a template without {query} or {document}");
             }
+        }
+
+        /// Returns the template of a text; empty if the two have no place in it.
+        static Optional<Template> find(String text) {
+            return hasPlaces(text) ? Optional.of(new Template(text)) : Optional.empty();
+        }
+
+        private static boolean hasPlaces(String text) {
+            return text.contains("{query}") && text.contains("{document}");
         }
 
         public boolean hasInstruction() {

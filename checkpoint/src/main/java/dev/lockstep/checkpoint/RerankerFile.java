@@ -63,16 +63,20 @@ public record RerankerFile(
         }
         JsonObject json = JsonObject.read(file);
         String text = json.text(TEMPLATE).orElseThrow(() -> json.missing(TEMPLATE));
-        if (!text.contains("{query}") || !text.contains("{document}")) {
-            throw json.wrong(TEMPLATE, text, "a text with {query} and {document}");
-        }
+        PairForm.Template template =
+                PairForm.Template.find(text)
+                        .orElseThrow(
+                                () ->
+                                        json.wrong(
+                                                TEMPLATE,
+                                                text,
+                                                "a text with {query} and {document}"));
         String instruction = json.text(INSTRUCTION).orElse("");
-        if (!instruction.isEmpty() && !text.contains("{instruction}")) {
+        if (!instruction.isEmpty() && !template.hasInstruction()) {
             throw json.wrong(
                     TEMPLATE, text, "a text with {instruction}, as " + INSTRUCTION + " is given");
         }
-        return new RerankerFile(
-                file.toString(), tokens(json), new PairForm.Template(text), instruction);
+        return new RerankerFile(file.toString(), tokens(json), template, instruction);
     }
 
     /// Returns the tokens of a file.

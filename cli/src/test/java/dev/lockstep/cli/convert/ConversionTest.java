@@ -106,10 +106,10 @@ class ConversionTest {
         assertTrue(report.getFirst().contains("as int4 in groups of 32 with zero points"));
         String up = "model.layers.0.mlp.up_proj.weight";
         assertEquals(TensorType.Q4_ZERO_32, Checkpoint.open(zeros).tensor(up).type());
-        float[] expected = logits(source, SHORT_IDS);
+        float[] expected = TestConversion.logits(source, SHORT_IDS);
         assertTrue(
-                distance(expected, logits(zeros, SHORT_IDS))
-                        < 1.5 * distance(expected, logits(symmetric, SHORT_IDS)));
+                distance(expected, TestConversion.logits(zeros, SHORT_IDS))
+                        < 1.5 * distance(expected, TestConversion.logits(symmetric, SHORT_IDS)));
     }
 
     private static double distance(float[] x, float[] y) {
@@ -163,7 +163,10 @@ class ConversionTest {
         assertTrue(
                 report.getFirst().contains(": %d tensors as fp8".formatted(quantized)),
                 report::toString);
-        assertArrayEquals(logits(source, SHORT_IDS), logits(target, SHORT_IDS), 0.5f);
+        assertArrayEquals(
+                TestConversion.logits(source, SHORT_IDS),
+                TestConversion.logits(target, SHORT_IDS),
+                0.5f);
     }
 
     @Test
@@ -377,7 +380,10 @@ class ConversionTest {
                 Arrays.equals(
                         Checkpoint.open(source).tensor(bias).floats(0, 64),
                         Checkpoint.open(equal).tensor(bias).floats(0, 64)));
-        assertArrayEquals(logits(source, SHORT_IDS), logits(equal, SHORT_IDS), 0.05f);
+        assertArrayEquals(
+                TestConversion.logits(source, SHORT_IDS),
+                TestConversion.logits(equal, SHORT_IDS),
+                0.05f);
     }
 
     /// Norms multiply by 1 plus their weights; a file stores the sum.
@@ -648,19 +654,7 @@ class ConversionTest {
     }
 
     private static float[] logits(Path path) {
-        return logits(path, PROMPT);
-    }
-
-    private static float[] logits(Path path, int[] prompt) {
-        try (LocalModel model =
-                LocalModel.load(
-                        ModelSource.open(path),
-                        TestConversion.kernels(),
-                        16,
-                        LoadSettings.Progress.none())) {
-            model.run(prompt);
-            return model.logits(prompt.length - 1, prompt.length)[0];
-        }
+        return TestConversion.logits(path, PROMPT);
     }
 
     /// Returns the first byte of the data in which the files differ; -1 if they are equal. What the

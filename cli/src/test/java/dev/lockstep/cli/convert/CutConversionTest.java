@@ -10,8 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.cli.console.UnusableException;
-import dev.lockstep.model.LoadSettings;
-import dev.lockstep.model.LocalModel;
 import dev.lockstep.model.ModelSource;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -283,14 +281,6 @@ class CutConversionTest {
     }
 
     private static float[] logits(Path path) {
-        try (LocalModel model =
-                LocalModel.load(
-                        ModelSource.open(path),
-                        TestConversion.kernels(),
-                        16,
-                        LoadSettings.Progress.none())) {
-            model.run(PROMPT);
-            return model.logits(PROMPT.length - 1, PROMPT.length)[0];
-        }
+        return TestConversion.logits(path, PROMPT);
     }
 }

@@ -14,7 +14,6 @@ import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.checkpoint.WeightMatrix;
-import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.LocalModel;
@@ -23,9 +22,7 @@ import dev.lockstep.model.StoredRows;
 import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -493,10 +490,7 @@ class GgufConversionTest {
                         Optional.empty(),
                         512,
                         Method.ROUND)
-                .run(
-                        TestConversion::kernels,
-                        1L << 30,
-                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
     }
 
     private static float[] logits(Path path) {

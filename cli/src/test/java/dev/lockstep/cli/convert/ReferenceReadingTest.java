@@ -12,13 +12,10 @@ import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.checkpoint.WeightMatrix;
-import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.model.StoredRows;
 import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.Tokenizers;
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -67,10 +64,7 @@ class ReferenceReadingTest {
                             method == Method.ROUND ? Optional.empty() : Optional.of(texts),
                             512,
                             method)
-                    .run(
-                            TestConversion::kernels,
-                            1L << 30,
-                            new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+                    .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
             targets.add(target);
         }
         for (Path target : targets) {
@@ -98,10 +92,7 @@ class ReferenceReadingTest {
                         Optional.of(texts),
                         512,
                         Method.ROUND)
-                .run(
-                        TestConversion::kernels,
-                        1L << 30,
-                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
         TokenizerSource tokenizer = Checkpoint.open(source).tokenizer();
         int[] ids = Tokenizers.of(tokenizer).encode(sentence, new EncodeOptions(false, true));
         Checkpoint maxima = reader.maxima(source, ids);
@@ -220,10 +211,7 @@ class ReferenceReadingTest {
                         texts,
                         512,
                         Method.ROUND)
-                .run(
-                        TestConversion::kernels,
-                        1L << 30,
-                        new Terminal(new PrintStream(new ByteArrayOutputStream()), false));
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
         return target;
     }
 }

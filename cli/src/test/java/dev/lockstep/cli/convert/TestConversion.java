@@ -8,6 +8,9 @@ import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.model.LoadSettings;
+import dev.lockstep.model.LocalModel;
+import dev.lockstep.model.ModelSource;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -25,6 +28,16 @@ final class TestConversion {
 
     static Terminal quiet() {
         return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
+    }
+
+    /// Returns the logits after a prompt.
+    static float[] logits(Path path, int[] prompt) {
+        try (LocalModel model =
+                LocalModel.load(
+                        ModelSource.open(path), kernels(), 16, LoadSettings.Progress.none())) {
+            model.run(prompt);
+            return model.logits(prompt.length - 1, prompt.length)[0];
+        }
     }
 
     /// Returns the mean KL divergence of the next token from `source` to `target`, over a text.
