@@ -11,13 +11,7 @@ import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Owned;
 import dev.lockstep.model.ModelSource;
-import dev.lockstep.model.ObservedProducts;
 import dev.lockstep.model.StoredRows;
-import dev.lockstep.model.quant.BlockFormat;
-import dev.lockstep.model.quant.MatrixQuantizer;
-import dev.lockstep.model.quant.PlainFormat;
-import dev.lockstep.model.quant.RowFormat;
-import dev.lockstep.model.quant.Smoothing;
 import dev.lockstep.text.Tokenizers;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -25,14 +19,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
-import java.util.stream.IntStream;
 
 /// What a conversion is asked for.
 ///
@@ -61,9 +53,6 @@ public record Conversion(
 
     /// What quantizers of other results have another number of.
     private static final int VERSION = 5;
-
-    /// Values that are quantized at once.
-    private static final int PIECE = 1 << 22;
 
     public Conversion {
         if (quantize instanceof Quantization.Smoothed
@@ -110,16 +99,8 @@ public record Conversion(
             var rows = new StoredRows(owned.add(kernels.get(), Kernels::close));
             Optional<StaticScales> fixed =
                     text.filter(_ -> quantize.needsScales())
-                            .map(
-                                    each ->
-                                            new StaticScales(
-                                                    new InputMaxima(
-                                                            model,
-                                                            each,
-                                                            _ -> false,
-                                                            kernels.get(),
-                                                            terminal),
-                                                    experts));
+                            .map(each -> maxima(model, each, _ -> false, kernels, terminal))
+                            .map(maxima -> new StaticScales(maxima, experts));
             ConvertedModel converted =
                     owned.add(
                             quantize.open(source, target, this::isKept, fixed, origin()),
@@ -138,21 +119,19 @@ public record Conversion(
                                                             terminal),
                                                     Calibration::close));
             List<ConvertedModel.Tensor> tensors = converted.tensors();
+            // Where α is searched, by products of samples.
+            Predicate<String> sampled =
+                    quantize instanceof Quantization.Smoothed smoothed
+                                    && smoothed.smoothing().isEmpty()
+                            ? links.orElseThrow()::reads
+                            : _ -> false;
             Optional<SmoothQuantRule> smooth =
                     quantize instanceof Quantization.Smoothed smoothed
-                            ? text.map(
-                                    each ->
-                                            smoothQuant(
-                                                    smoothed.smoothing(),
-                                                    new InputMaxima(
-                                                            model,
-                                                            each,
-                                                            smoothed.smoothing().isEmpty()
-                                                                    ? links.orElseThrow()::reads
-                                                                    : _ -> false,
-                                                            kernels.get(),
-                                                            terminal),
-                                                    rows))
+                            ? text.map(each -> maxima(model, each, sampled, kernels, terminal))
+                                    .map(
+                                            maxima ->
+                                                    new SmoothQuantRule(
+                                                            maxima, smoothed.smoothing(), rows))
                             : Optional.empty();
             Optional<InputScales.Rule> rule =
                     smooth.<InputScales.Rule>map(each -> each)
@@ -160,34 +139,19 @@ public record Conversion(
             List<List<TensorPart>> parts =
                     tensors.stream().map(each -> TensorPart.of(each, experts)).toList();
             List<TensorPart> all = parts.stream().flatMap(List::stream).toList();
-            Optional<InputScales> scales =
-                    links.flatMap(each -> rule.map(chosen -> new InputScales(all, each, chosen)));
+            var writer =
+                    new TensorWriter(
+                            converted,
+                            this,
+                            rows,
+                            calibration,
+                            fixed,
+                            links.flatMap(
+                                    each -> rule.map(chosen -> new InputScales(all, each, chosen))),
+                            uncalibrated);
             for (int i = converted.done(); i < tensors.size(); i++) {
-                ConvertedModel.Tensor tensor = tensors.get(i);
                 terminal.progress("writing " + target.getFileName(), i, tensors.size());
-                List<Factors> factors =
-                        parts.get(i).stream()
-                                .map(part -> scales.map(each -> each.of(part)).orElse(Factors.NONE))
-                                .toList();
-                Optional<RowFormat> format =
-                        tensor.format().isEmpty() && factors.stream().anyMatch(Factors::isPresent)
-                                ? Optional.of(RowFormat.of(tensor.source().type()))
-                                : tensor.format();
-                if (format.isEmpty()) {
-                    converted.copy(i);
-                    continue;
-                }
-                ConvertedModel.Blocks blocks = converted.begin(i);
-                for (int p = 0; p < factors.size(); p++) {
-                    TensorPart part = parts.get(i).get(p);
-                    Function<float[], byte[]> encoder = encoder(part, format.get(), calibration);
-                    if (format.get() instanceof BlockFormat) {
-                        uncalibrated.add(
-                                part.name(), reason(part, factors.get(p), calibration, fixed));
-                    }
-                    write(part, factors.get(p), encoder, rows, blocks);
-                }
-                blocks.end();
+                writer.write(i, tensors.get(i), parts.get(i));
             }
             converted.finish();
             report.add(converted.summary());
@@ -202,56 +166,14 @@ public record Conversion(
         return report;
     }
 
-    private static SmoothQuantRule smoothQuant(
-            Optional<Smoothing> fixed, InputMaxima inputs, StoredRows rows) {
-        return new SmoothQuantRule(inputs, fixed, rows, new LinkedHashMap<>());
-    }
-
-    private Function<float[], byte[]> encoder(
-            TensorPart part, RowFormat format, Optional<Calibration> calibration) {
-        return switch (format) {
-            case PlainFormat plain -> plain::encode;
-            case BlockFormat blocks -> {
-                var quantizer =
-                        new MatrixQuantizer(
-                                blocks,
-                                method == Method.GPTQ
-                                        ? calibration.flatMap(each -> each.of(part.name()))
-                                        : Optional.empty());
-                yield values -> quantizer.quantize(values, part.columns());
-            }
-        };
-    }
-
-    /// Returns why the texts do not decide how a matrix is quantized; empty if they do.
-    private Optional<String> reason(
-            TensorPart part,
-            Factors factors,
-            Optional<Calibration> calibration,
-            Optional<StaticScales> fixed) {
-        if (calibrate.isEmpty() || factors.columns().isPresent()) {
-            return Optional.empty();
-        }
-        if (quantize instanceof Quantization.Smoothed) {
-            return Optional.of("their inputs come from no norm");
-        }
-        boolean isExpert = ObservedProducts.expert(part.name()).isPresent();
-        if (method == Method.AWQ && !isExpert) {
-            return Optional.of("nothing before them takes their scales");
-        }
-        boolean seen =
-                method == Method.ROUND
-                        ? fixed.map(each -> each.hasSeen(part.name())).orElse(true)
-                        : calibration.flatMap(each -> each.products(part.name())).isPresent();
-        if (!seen) {
-            return Optional.of(
-                    isExpert
-                            ? "no token of the texts chose their expert"
-                            : "their inputs are not observed");
-        }
-        return method == Method.AWQ
-                ? Optional.of("nothing before them takes their scales")
-                : Optional.empty();
+    /// Opens kernels for the texts alone.
+    private static InputMaxima maxima(
+            ModelSource model,
+            CalibrationText text,
+            Predicate<String> sampled,
+            Supplier<Kernels> kernels,
+            Terminal terminal) {
+        return new InputMaxima(model, text, sampled, kernels.get(), terminal);
     }
 
     /// Returns which tensors take the divisors of inputs, if any are scaled.
@@ -264,39 +186,6 @@ public record Conversion(
         return method == Method.AWQ
                 ? Optional.of(ScaledLinks.of(architecture, experts, "--method=awq"))
                 : Optional.empty();
-    }
-
-    private static void write(
-            TensorPart part,
-            Factors factors,
-            Function<float[], byte[]> encoder,
-            StoredRows rows,
-            ConvertedModel.Blocks blocks) {
-        WeightMatrix matrix = part.tensor().source();
-        int atOnce = Math.max(1, PIECE / matrix.columns());
-        for (int from = 0; from < part.rows(); from += atOnce) {
-            int to = Math.min(part.rows(), from + atOnce);
-            int[] sources = IntStream.range(from, to).map(part::sourceRow).toArray();
-            float[] values =
-                    matrix.columns() == 1 ? vector(matrix, sources) : rows.read(matrix, sources);
-            int[] numbers = IntStream.of(sources).map(row -> row - part.first()).toArray();
-            factors.apply(values, numbers, matrix.columns());
-            if (part.tensor().added() != 0) {
-                for (int i = 0; i < values.length; i++) {
-                    values[i] += part.tensor().added();
-                }
-            }
-            blocks.add(encoder.apply(values));
-        }
-    }
-
-    private static float[] vector(WeightMatrix matrix, int[] sources) {
-        float[] all = matrix.floats(0, matrix.rows());
-        float[] values = new float[sources.length];
-        for (int i = 0; i < values.length; i++) {
-            values[i] = all[sources[i]];
-        }
-        return values;
     }
 
     /// Returns whether a tensor stays as it is, as vectors do, the taps of convolutions, what

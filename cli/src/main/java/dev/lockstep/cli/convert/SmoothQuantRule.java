@@ -6,6 +6,7 @@ import dev.lockstep.model.StoredRows;
 import dev.lockstep.model.quant.Smoothing;
 import dev.lockstep.model.quant.SmoothingSearch;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -25,6 +26,10 @@ record SmoothQuantRule(
         implements InputScales.Rule {
     /// Values that are read at once.
     private static final int PIECE = 1 << 22;
+
+    SmoothQuantRule(InputMaxima inputs, Optional<Smoothing> fixed, StoredRows rows) {
+        this(inputs, fixed, rows, new LinkedHashMap<>());
+    }
 
     @Override
     public Optional<float[]> scales(InputScales.Readers readers) {
