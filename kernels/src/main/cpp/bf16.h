@@ -84,14 +84,16 @@ struct Bf16Rows {
   }
 };
 
-// Adds pairs [from, to) of N tokens, times the weights of G tiles that are `tile_bytes` apart, from pair `from` on.
-template <class Times, int N, int G, bool AHEAD>
+// Adds pairs [from, to) of N tokens, times the weights of G tiles that are `tile_bytes` apart, from pair `from` on. Asks
+// for those that follow if `ahead` is not null.
+template <class Times, int N, int G>
 __attribute__((always_inline)) static inline void add_pairs(const Bf16Rows<Times, N>& rows, int from, int to,
-                                                            const char* weights, int64_t tile_bytes, Sums<N>* sum) {
+                                                            const char* weights, int64_t tile_bytes, Sums<N>* sum,
+                                                            const Ahead<G, N>* ahead) {
   for (int pair = from; pair < to; pair++) {
+    if (ahead) ahead->template fetch<BF16_PAIR_BYTES>(weights);
     Bf16Pair loaded[G];
     for (int g = 0; g < G; g++) {
-      if (AHEAD) fetch_ahead<BF16_PAIR_BYTES>(weights + g * tile_bytes);
       loaded[g] = Bf16Pair::at(weights + g * tile_bytes);
     }
     Times::template add<N, G>(loaded, rows.of, pair, sum);

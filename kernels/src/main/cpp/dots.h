@@ -3,12 +3,18 @@
 // the same integers.
 //
 // `Codes` has LARGEST, the greatest code, and `get<STEP>(weights)`: the codes of columns 4 · STEP … 4 · STEP + 3, four
-// bytes for each row.
+// bytes for each row. Weights of G tiles are `tile_bytes` apart.
 #pragma once
 
 #include "int8.h"
 
 constexpr int STEPS = BLOCK / 4;
+
+// Sums of N tokens and a register of rows of each of G tiles.
+template <int G, int N>
+struct Dots {
+  vec::Ints of[G][N];
+};
 
 #ifdef LOCKSTEP_BYTE_DOTS
 
@@ -16,16 +22,26 @@ constexpr int STEPS = BLOCK / 4;
 template <class Codes, int OFFSET>
 constexpr int REMAINING_OFFSET = OFFSET;
 
-// dot[t] += codes of steps [STEP, END) · activations of token t.
-template <class Codes, int N, int STEP, int END>
+// dots += codes of steps [STEP, END) · activations.
+template <class Codes, int G, int N, int STEP, int END>
 __attribute__((always_inline)) static inline void add_dots(const Int8Block* const* row, const char* weights,
-                                                           vec::Ints* dot) {
+                                                           int64_t tile_bytes, Dots<G, N>& dots) {
   if constexpr (STEP < END) {
-    vec::Ints codes = Codes::template get<STEP>(weights);
-    for (int t = 0; t < N; t++) {
-      vec::dot4(dot[t], codes, row[t]->value + STEP * 4);
+    vec::Ints codes[G];
+    for (int g = 0; g < G; g++) {
+      codes[g] = Codes::template get<STEP>(weights + g * tile_bytes);
     }
-    add_dots<Codes, N, STEP + 1, END>(row, weights, dot);
+    for (int t = 0; t < N; t++) {
+      if constexpr (G == 1) {
+        vec::dot4(dots.of[0][t], codes[0], row[t]->value + STEP * 4);
+      } else {
+        vec::Ints four = vec::four_bytes(row[t]->value + STEP * 4);
+        for (int g = 0; g < G; g++) {
+          vec::dot4(dots.of[g][t], codes[g], four);
+        }
+      }
+    }
+    add_dots<Codes, G, N, STEP + 1, END>(row, weights, tile_bytes, dots);
   }
 }
 
@@ -52,18 +68,20 @@ __attribute__((always_inline)) static inline void add_pairs(const Int8Block* con
   }
 }
 
-template <class Codes, int N, int STEP, int END>
+template <class Codes, int G, int N, int STEP, int END>
 __attribute__((always_inline)) static inline void add_dots(const Int8Block* const* row, const char* weights,
-                                                           vec::Ints* dot) {
+                                                           int64_t tile_bytes, Dots<G, N>& dots) {
+  static_assert(G == 1, "registers suffice for one tile");
   if constexpr (STEP < END) {
     const vec::Ints ones = vec::pairs(1);
+    vec::Ints* dot = dots.of[0];
     if constexpr (STEPS_THAT_FIT<Codes> == 0) {
       vec::SignedBytes codes(vec::bit_xor(Codes::template get<STEP>(weights), vec::bytes(0x80)));
       for (int t = 0; t < N; t++) {
         vec::Ints pairs = vec::multiply_signed_bytes(codes, row[t]->value + STEP * 4);
         dot[t] = vec::add(dot[t], vec::multiply_pairs(pairs, ones));
       }
-      add_dots<Codes, N, STEP + 1, END>(row, weights, dot);
+      add_dots<Codes, G, N, STEP + 1, END>(row, weights, tile_bytes, dots);
     } else {
       constexpr int NEXT = STEP + STEPS_THAT_FIT<Codes> < END ? STEP + STEPS_THAT_FIT<Codes> : END;
       vec::Ints codes = Codes::template get<STEP>(weights);
@@ -75,7 +93,7 @@ __attribute__((always_inline)) static inline void add_dots(const Int8Block* cons
       for (int t = 0; t < N; t++) {
         dot[t] = vec::add(dot[t], vec::multiply_pairs(pairs[t], ones));
       }
-      add_dots<Codes, N, NEXT, END>(row, weights, dot);
+      add_dots<Codes, G, N, NEXT, END>(row, weights, tile_bytes, dots);
     }
   }
 }

@@ -6,12 +6,6 @@
 
 constexpr int BLOCK = 32;
 
-// Layouts of packed tiles, described in matmul_q8_0.cpp and matmul_q4_1.cpp.
-constexpr int Q8_SCALES_BYTES = 2 * 2 * TILE_ROWS;
-constexpr int Q8_PAIR_BYTES = Q8_SCALES_BYTES + 2 * BLOCK * TILE_ROWS;
-constexpr int Q4_SCALES_BYTES = 2 * 2 * TILE_ROWS;
-constexpr int Q4_BLOCK_BYTES = Q4_SCALES_BYTES + BLOCK / 2 * TILE_ROWS;
-
 struct Int8Block {
   int8_t value[BLOCK]; // q
   float scale;         // da

@@ -21,8 +21,8 @@ struct MatmulArguments {
   int64_t out_stride; // elements from token to token
 };
 
-// How far ahead of their use weights are asked for: the processor's own prefetchers lose the stream of weights among
-// those of the tokens. Tiles follow each other, so this reaches into the next one.
+// Weights are asked for ahead of their use: the processor's own prefetchers lose the stream of weights among those of the
+// tokens. For one tile by so many bytes; tiles follow each other, so this reaches into the next one.
 constexpr int AHEAD_BYTES = 8192;
 
 template <int BYTES>
@@ -31,6 +31,37 @@ __attribute__((always_inline)) static inline void fetch_ahead(const char* weight
     __builtin_prefetch(weights + AHEAD_BYTES + line);
   }
 }
+
+// The same for G tiles that N tokens are multiplied by at once, the first of which begins at `tiles`. Where there are more
+// groups of tokens, the tiles that follow are fetched meanwhile, if they fit beside these in the second-level cache. Else
+// each tile is a stream of its own.
+template <int G, int N>
+class Ahead {
+ public:
+  Ahead(const MatmulArguments& a, const char* tiles)
+      : tiles(tiles), tile_bytes(a.tile_bytes), meanwhile(a.tokens > N && G * a.tile_bytes <= FIT_BYTES) {}
+
+  // Asks for what follows BYTES of each tile, those of the first one at `weights`.
+  template <int BYTES>
+  __attribute__((always_inline)) void fetch(const char* weights) const {
+    if (G > 1 && meanwhile) {
+      const char* next = tiles + G * (tile_bytes + weights - tiles);
+      for (int line = 0; line < G * BYTES; line += 64) {
+        __builtin_prefetch(next + line, 0, 2);
+      }
+    } else {
+      for (int g = 0; g < G; g++) {
+        fetch_ahead<BYTES>(weights + g * tile_bytes);
+      }
+    }
+  }
+
+ private:
+  static constexpr int64_t FIT_BYTES = 288 << 10;
+  const char* tiles;
+  int64_t tile_bytes;
+  bool meanwhile;
+};
 
 // Ends a part of a tile. The compiler would keep what it has loaded of the activations for the next part, in more
 // registers than there are.
@@ -70,22 +101,16 @@ struct Sums {
   }
 };
 
-template <class Kernel>
-static inline void multiply_rest(const MatmulArguments& a, const char* x, int count, const char* tile,
-                                 int rows, float* out) {
-  switch (count) {
-    case 1: Kernel::template tokens<1>(a, x, tile, rows, out); break;
-    case 2: Kernel::template tokens<2>(a, x, tile, rows, out); break;
-    case 3: Kernel::template tokens<3>(a, x, tile, rows, out); break;
-    default:
-      if constexpr (vec::TOKENS > 4) {
-        switch (count) {
-          case 4: Kernel::template tokens<4>(a, x, tile, rows, out); break;
-          case 5: Kernel::template tokens<5>(a, x, tile, rows, out); break;
-          case 6: Kernel::template tokens<6>(a, x, tile, rows, out); break;
-          case 7: Kernel::template tokens<7>(a, x, tile, rows, out); break;
-        }
-      }
+// Calls the kernel for `count` tokens, LEAST to MOST.
+template <class Kernel, int LEAST, int MOST>
+static inline void multiply_count(const MatmulArguments& a, const char* x, int count, const char* tile, int rows,
+                                  float* out) {
+  if constexpr (LEAST <= MOST) {
+    if (count == LEAST) {
+      Kernel::template tokens<LEAST>(a, x, tile, rows, out);
+    } else {
+      multiply_count<Kernel, LEAST + 1, MOST>(a, x, count, tile, rows, out);
+    }
   }
 }
 
@@ -98,7 +123,8 @@ static inline void multiply_tokens(const MatmulArguments& a, int tile, int rows)
   for (; token + vec::TOKENS <= a.tokens; token += vec::TOKENS) {
     Kernel::template tokens<vec::TOKENS>(a, a.x + token * a.x_stride, weights, rows, out + token * a.out_stride);
   }
-  multiply_rest<Kernel>(a, a.x + token * a.x_stride, a.tokens - token, weights, rows, out + token * a.out_stride);
+  multiply_count<Kernel, 1, vec::TOKENS - 1>(a, a.x + token * a.x_stride, a.tokens - token, weights, rows,
+                                             out + token * a.out_stride);
 }
 
 template <class Kernel>

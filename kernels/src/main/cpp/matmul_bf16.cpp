@@ -11,7 +11,8 @@ struct Bf16 {
     for (int g = 0; g < G; g++) {
       sum[g].clear();
     }
-    add_pairs<TimesBf16, N, G, true>({a, x}, 0, (a.columns + 1) / 2, tiles, a.tile_bytes, sum);
+    Ahead<G, N> ahead(a, tiles);
+    add_pairs<TimesBf16, N, G>({a, x}, 0, (a.columns + 1) / 2, tiles, a.tile_bytes, sum, &ahead);
     for (int g = 0; g < G; g++) {
       sum[g].store(out + g * TILE_ROWS, a.out_stride, g + 1 < G ? TILE_ROWS : rows);
     }

@@ -2,6 +2,7 @@
 // Packs plain types, Q8_0 and Q4_1 into tiles of 16 outputs. Outputs that do not exist are zero.
 #include "pack.h"
 
+#include "planes.h"
 #include "stored.h"
 
 template <int TYPE>
@@ -56,14 +57,14 @@ static void pack_as_bf16(const PackArguments& a, char* out, int tile) {
 
 // Stored block: f16 scale, 32 signed bytes.
 static void pack_q8_0(const PackArguments& a, char* out, int tile) {
+  using Layout = ScaledPairs<Planes<8, 0>>;
   int blocks = a.columns / BLOCK;
   for (int r = 0; r < TILE_ROWS; r++) {
     const char* row = a.row(tile * TILE_ROWS + r);
     for (int64_t block = 0; block < blocks; block++) {
       const char* stored = row + block * 34;
-      char* pair = out + block / 2 * Q8_PAIR_BYTES;
-      uint16_t* scales = (uint16_t*)pair + block % 2 * TILE_ROWS;
-      uint32_t* weights = (uint32_t*)(pair + Q8_SCALES_BYTES) + block % 2 * 8 * TILE_ROWS;
+      uint16_t* scales = (uint16_t*)(out + Layout::scales(block));
+      uint32_t* weights = (uint32_t*)(out + Layout::codes(block));
       scales[r] = row ? load<uint16_t>(stored) : 0;
       for (int four = 0; four < 8; four++) {
         // Flipping the top bit adds 128. A missing row has scale 0, so its weights do not matter.
@@ -76,13 +77,14 @@ static void pack_q8_0(const PackArguments& a, char* out, int tile) {
 
 // Stored block: f16 scale, f16 minimum, 16 bytes of two nibbles: columns c (low) and c + 16.
 static void pack_q4_1(const PackArguments& a, char* out, int tile) {
+  using Layout = ScaledWithMinimum<Planes<4, 0>>;
   int blocks = a.columns / BLOCK;
   for (int r = 0; r < TILE_ROWS; r++) {
     const char* row = a.row(tile * TILE_ROWS + r);
     for (int64_t block = 0; block < blocks; block++) {
       const char* stored = row + block * 20;
-      uint16_t* scales = (uint16_t*)(out + block * Q4_BLOCK_BYTES);
-      uint32_t* weights = (uint32_t*)(scales + 2 * TILE_ROWS);
+      uint16_t* scales = (uint16_t*)(out + Layout::scales(block));
+      uint32_t* weights = (uint32_t*)(out + Layout::codes(block));
       scales[r] = row ? load<uint16_t>(stored) : 0;
       scales[TILE_ROWS + r] = row ? load<uint16_t>(stored + 2) : 0;
       for (int four = 0; four < 4; four++) {

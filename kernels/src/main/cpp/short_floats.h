@@ -96,7 +96,7 @@ struct DecodedTiles {
         sum[g].load(out + g * TILE_ROWS, a.out_stride, g + 1 < G ? TILE_ROWS : rows);
       }
     }
-    add_pairs<Times, N, G, false>({a, x}, from / 2, (from + columns + 1) / 2, weights[0], sizeof weights[0], sum);
+    add_pairs<Times, N, G>({a, x}, from / 2, (from + columns + 1) / 2, weights[0], sizeof weights[0], sum, nullptr);
     for (int g = 0; g < G; g++) {
       sum[g].store(out + g * TILE_ROWS, a.out_stride, g + 1 < G ? TILE_ROWS : rows);
     }

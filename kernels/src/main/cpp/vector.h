@@ -5,7 +5,7 @@
 //   WIDTH      lanes of a register
 //   REGISTERS  registers
 //   TOKENS     tokens that a product multiplies by a tile at once; their sums stay in registers
-//   LOCKSTEP_BYTE_DOTS, a macro: dot4 exists, one instruction for unsigned times signed bytes
+//   LOCKSTEP_BYTE_DOTS, a macro: dot4 and four_bytes exist, one instruction for unsigned times signed bytes
 //
 // All float operations are those that IEEE 754 rounds exactly, so that every set gives the same bits.
 #pragma once

@@ -151,10 +151,13 @@ inline Floats look_up(const float* table, Ints lanes) {
 
 #ifdef __AVXVNNI__
 #define LOCKSTEP_BYTE_DOTS
+// Four activations for each row.
+inline Ints four_bytes(const int8_t* four) { return ints(*(const int32_t*)four); }
 // sum += Σ of 4 unsigned weights · 4 signed activations, per lane.
-inline void dot4(Ints& sum, Ints weights, const int8_t* four) {
-  asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(weights), "x"(ints(*(const int32_t*)four)));
+inline void dot4(Ints& sum, Ints weights, Ints four) {
+  asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(weights), "x"(four));
 }
+inline void dot4(Ints& sum, Ints weights, const int8_t* four) { dot4(sum, weights, four_bytes(four)); }
 #else
 // In assembler because gcc 12 turns a chain of such sums into a tree, for which there are too few registers.
 inline Ints add_pairs(Ints a, Ints b) {

@@ -127,10 +127,15 @@ inline Floats look_up(const float* table, Ints lanes) {
 
 #ifdef __AVX512VNNI__
 #define LOCKSTEP_BYTE_DOTS
+// Four activations for each row.
+inline Ints four_bytes(const int8_t* four) { return _mm512_set1_epi32(*(const int32_t*)four); }
 // sum += Σ of 4 unsigned weights · 4 signed activations, per lane. In assembler because gcc 12 copies accumulators
 // around the intrinsic when they are in an array.
 inline void dot4(Ints& sum, Ints weights, const int8_t* four) {
   asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(weights), "m"(*(const int32_t*)four));
+}
+inline void dot4(Ints& sum, Ints weights, Ints four) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(weights), "v"(four));
 }
 #else
 // In assembler because gcc 12 turns a chain of such sums into a tree, for which there are too few registers.

@@ -169,11 +169,16 @@ inline Floats look_up(const float* table, Ints lanes) {
 }
 
 #define LOCKSTEP_BYTE_DOTS
-// sum += Σ of 4 unsigned weights · 4 signed activations, per lane.
-inline void dot4(Ints& sum, Ints weights, const int8_t* four) {
+// Four activations for each row.
+inline Ints four_bytes(const int8_t* four) {
   int32_t activations;
   __builtin_memcpy(&activations, four, sizeof activations);
-  sum = vusdotq_s32(sum, vreinterpretq_u8_s32(weights), vreinterpretq_s8_s32(vdupq_n_s32(activations)));
+  return vdupq_n_s32(activations);
 }
+// sum += Σ of 4 unsigned weights · 4 signed activations, per lane.
+inline void dot4(Ints& sum, Ints weights, Ints four) {
+  sum = vusdotq_s32(sum, vreinterpretq_u8_s32(weights), vreinterpretq_s8_s32(four));
+}
+inline void dot4(Ints& sum, Ints weights, const int8_t* four) { dot4(sum, weights, four_bytes(four)); }
 
 }  // namespace vec

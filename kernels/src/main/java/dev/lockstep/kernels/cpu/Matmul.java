@@ -14,8 +14,10 @@ import java.util.Optional;
 /// The driver of matmul: checks sizes, prepares the activations once per op, and divides the output
 /// rows among the team.
 final class Matmul implements AutoCloseable {
-    // Prepared activations of at most this many bytes stay in a core's second-level cache.
-    private static final long TOKENS_BYTES = 256 << 10;
+    // Prepared activations and weights of at most so many bytes stay together in a core's
+    // second-level cache.
+    private static final long TOKENS_BYTES = 384 << 10;
+    private static final long TILES_BYTES = 384 << 10;
 
     // Rows a multiple of this apart map to one set of the first-level cache and evict each other.
     private static final int ALIASING_BYTES = 4096;
@@ -226,25 +228,36 @@ final class Matmul implements AutoCloseable {
         }
     }
 
+    /// Multiplies groups of tiles by groups of tokens, both of which stay in a core's second-level
+    /// cache: weights come from memory once, activations once for each group of tiles.
     private void multiply(CpuWeight.Segment segment, int tileFrom, int tileTo) {
         Activations inputs = activations(segment.format());
         int maxTokens = (int) Math.max(8, TOKENS_BYTES / Math.max(inputs.rowBytes, 1) / 8 * 8);
-        for (int token = 0; token < x.rows(); token += maxTokens) {
-            ops.multiply(
-                    segment.format(),
-                    inputs.address + token * inputs.rowBytes,
-                    inputs.rowBytes,
-                    Math.min(maxTokens, x.rows() - token),
-                    x.columns(),
-                    segment.skipped(),
-                    segment.address(),
-                    segment.rows(),
-                    tileFrom,
-                    tileTo,
-                    out.pointer().address()
-                            + 4L * ((long) token * out.stride() + segment.rowFrom()),
-                    out.stride());
+        int maxTiles = x.rows() > maxTokens ? tilesAtOnce(segment.format()) : tileTo - tileFrom;
+        for (int tile = tileFrom; tile < tileTo; tile += maxTiles) {
+            for (int token = 0; token < x.rows(); token += maxTokens) {
+                ops.multiply(
+                        segment.format(),
+                        inputs.address + token * inputs.rowBytes,
+                        inputs.rowBytes,
+                        Math.min(maxTokens, x.rows() - token),
+                        x.columns(),
+                        segment.skipped(),
+                        segment.address(),
+                        segment.rows(),
+                        tile,
+                        Math.min(tile + maxTiles, tileTo),
+                        out.pointer().address()
+                                + 4L * ((long) token * out.stride() + segment.rowFrom()),
+                        out.stride());
+            }
         }
+    }
+
+    /// Kernels multiply up to four tiles at once.
+    private int tilesAtOnce(WeightFormat format) {
+        long bytes = ops.tileBytes(format, x.columns(), 0);
+        return (int) Math.max(4, TILES_BYTES / Math.max(bytes, 1) / 4 * 4);
     }
 
     /// Returns the format that activations are prepared in for weights of `format`.

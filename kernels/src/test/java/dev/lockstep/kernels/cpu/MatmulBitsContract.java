@@ -86,6 +86,30 @@ interface MatmulBitsContract extends KernelsContract {
         }
     }
 
+    /// So many columns that a few tokens and a few rows fill the caches: the driver multiplies
+    /// groups of tokens by groups of tiles.
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "BF16", "Q4_0", "Q8_0", "Q4_K", "Q6_K", "E4M3"})
+    default void aRowHasTheSameBitsInGroupsThatFitTheCaches(TensorType type) {
+        int columns = 1 << 14;
+        int rows = 9 * MatmulOps.TILE_ROWS + 5;
+        int tokens = 61;
+        WeightRows whole = StoredMatrix.random(type, rows, columns, 7).whole();
+        for (DType compute : computeTypes(type)) {
+            try (TestDevice device = device()) {
+                PackedWeight weight = device.kernels().prepare(List.of(whole), compute);
+                Tensor x = MatmulContract.activations(device, tokens, columns, 2);
+                int[] all = multiply(device, x, weight);
+                for (int token = 0; token < tokens; token++) {
+                    assertArrayEquals(
+                            Arrays.copyOfRange(all, token * rows, (token + 1) * rows),
+                            multiply(device, x.rows(token, token + 1), weight),
+                            "%s, token %d".formatted(type, token));
+                }
+            }
+        }
+    }
+
     @ParameterizedTest
     @EnumSource(TensorType.class)
     default void bitsMatchTheDefinition(TensorType type) {

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of weights whose codes multiply int8 activations: integer sums of 32 columns, then scales.
+//
+// A kernel is `template <int G>`, as it multiplies G tiles at once: an activation is loaded once for all of them.
+#pragma once
+
+#include "dots.h"
+#include "matmul.h"
+
+// Tiles that are computed at once where there are at least FEWEST tokens, and the most tokens at once: as many sums as stay
+// in registers. With fewer tokens memory decides, which has one stream of weights then.
+#ifdef LOCKSTEP_BYTE_DOTS
+constexpr int INT8_TILES = PARTS == 1 ? 2 : 1;
+#else
+constexpr int INT8_TILES = 1;
+#endif
+constexpr int FEWEST = 9;
+constexpr int MOST = 6;
+
+// The records of N tokens for a block; `next` moves on to the next block.
+template <int N>
+struct Int8Rows {
+  const Int8Block* of[N];
+
+  Int8Rows(const MatmulArguments& a, const char* x) {
+    for (int t = 0; t < N; t++) {
+      of[t] = (const Int8Block*)(x + t * a.x_stride);
+    }
+  }
+
+  void next() {
+    for (int t = 0; t < N; t++) {
+      of[t]++;
+    }
+  }
+};
+
+// −OFFSET · Σ q of a block.
+template <int OFFSET>
+__attribute__((always_inline)) static inline vec::Ints without_offset(const Int8Block& x) {
+  if constexpr (OFFSET == 0) {
+    return vec::ints(0);
+  } else if constexpr (OFFSET > 0 && 128 % OFFSET == 0) {
+    return vec::shift_right_signed<__builtin_ctz(128 / OFFSET)>(vec::ints(x.correction));
+  } else {
+    return vec::ints(-OFFSET * (x.half_sum[0] + x.half_sum[1]));
+  }
+}
+
+template <int G, int N>
+__attribute__((always_inline)) static inline void clear(Dots<G, N>& dots) {
+  for (int g = 0; g < G; g++) {
+    for (int t = 0; t < N; t++) {
+      dots.of[g][t] = vec::ints(0);
+    }
+  }
+}
+
+// Weights of blocks of 32 columns. `Format` has Codes; Layout, where a tile has the codes and the scales of a block; OFFSET,
+// which is subtracted from every code; `Factors`, of a register of rows; and `add(factors, block, dot, sum)`.
+template <class Format, int G>
+struct Blocks {
+  template <int N>
+  static void tokens(const MatmulArguments& a, const char* x, const char* tiles, int rows, float* out) {
+    using Codes = typename Format::Codes;
+    using Layout = typename Format::Layout;
+    Int8Rows<N> row(a, x);
+    Sums<N> sum[G];
+    for (int g = 0; g < G; g++) {
+      sum[g].clear();
+    }
+    Ahead<G, N> ahead(a, tiles);
+    int first = a.skipped / BLOCK;
+    for (int block = first; block < first + a.columns / BLOCK; block++) {
+      const char* codes = tiles + Layout::codes(block);
+      const char* scales = tiles + Layout::scales(block);
+      ahead.template fetch<Codes::BYTES + 2 * TILE_ROWS>(codes);
+      for (int p = 0; p < PARTS; p++) {
+        Dots<G, N> dots;
+        for (int t = 0; t < N; t++) {
+          vec::Ints start = without_offset<REMAINING_OFFSET<Codes, Format::OFFSET>>(*row.of[t]);
+          for (int g = 0; g < G; g++) {
+            dots.of[g][t] = start;
+          }
+        }
+        add_dots<Codes, G, N, 0, STEPS>(row.of, codes + p * 4 * vec::WIDTH, a.tile_bytes, dots);
+        typename Format::Factors factors[G];
+        for (int g = 0; g < G; g++) {
+          factors[g].load(scales + g * a.tile_bytes + p * 2 * vec::WIDTH);
+        }
+        for (int t = 0; t < N; t++) {
+          for (int g = 0; g < G; g++) {
+            Format::add(factors[g], *row.of[t], dots.of[g][t], sum[g].of[p][t]);
+          }
+        }
+        end_part();
+      }
+      row.next();
+    }
+    for (int g = 0; g < G; g++) {
+      sum[g].store(out + g * TILE_ROWS, a.out_stride, g + 1 < G ? TILE_ROWS : rows);
+    }
+  }
+};
+
+// Multiplies all tokens by several tiles, in groups of nearly equal size: a small rest would have few sums.
+template <class Kernel>
+static inline void multiply_evenly(const MatmulArguments& a, int tile, int rows) {
+  const char* weights = a.weight + tile * a.tile_bytes;
+  float* out = a.out + (int64_t)tile * TILE_ROWS;
+  int token = 0;
+  for (int groups = (a.tokens + MOST - 1) / MOST; groups > 0; groups--) {
+    int count = (a.tokens - token + groups - 1) / groups;
+    multiply_count<Kernel, MOST / 2, MOST>(a, a.x + token * a.x_stride, count, weights, rows, out + token * a.out_stride);
+    token += count;
+  }
+}
+
+template <template <int> class Kernel>
+static inline void multiply_int8(const MatmulArguments& a, int tile_from, int tile_to) {
+  int tile = tile_from;
+  if (INT8_TILES > 1 && a.tokens >= FEWEST) {
+    for (; tile + INT8_TILES <= tile_to; tile += INT8_TILES) {
+      multiply_evenly<Kernel<INT8_TILES>>(a, tile, rows_of_tile(a.rows, tile + INT8_TILES - 1));
+    }
+  }
+  multiply_tiles<Kernel<1>>(a, tile, tile_to);
+}
+
+#define LOCKSTEP_INT8_MATMUL(name, Kernel) LOCKSTEP_MATMUL_BY(name, multiply_int8<Kernel>)
