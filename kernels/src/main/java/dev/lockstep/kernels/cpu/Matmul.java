@@ -97,7 +97,7 @@ final class Matmul implements AutoCloseable {
             }
             this.x = first.columnOrder().isEmpty() ? x : inOrder(x, first.columnOrder().get());
             prepareActivations();
-            team.run(multiplyShare, out.elements() * own.columns());
+            team.runInPieces(multiplyShare, out.elements() * own.columns());
         }
     }
 
@@ -213,11 +213,11 @@ final class Matmul implements AutoCloseable {
         }
     }
 
-    private void multiplyShare(int thread, int threads) {
+    private void multiplyShare(int share, int shares) {
         int before = weight.segments().get(segmentFrom).tileFrom();
         int tiles = weight.segments().get(segmentTo - 1).tileTo() - before;
-        int from = before + ThreadTeam.share(tiles, thread, threads);
-        int to = before + ThreadTeam.share(tiles, thread + 1, threads);
+        int from = before + ThreadTeam.share(tiles, share, shares);
+        int to = before + ThreadTeam.share(tiles, share + 1, shares);
         for (int i = segmentFrom; i < segmentTo; i++) {
             CpuWeight.Segment segment = weight.segments().get(i);
             int first = Math.max(from, segment.tileFrom());

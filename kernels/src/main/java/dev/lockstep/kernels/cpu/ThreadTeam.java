@@ -11,11 +11,12 @@ import org.jspecify.annotations.Nullable;
 
 /// The compute threads of one worker: the caller is thread 0, the others live from open to close.
 ///
-/// An op is published by its number and consists of as many shares as threads are [used][#use].
-/// Each thread takes its own share first, then those that no thread has begun: a thread that has no
-/// core delays an op by nothing before its share and by no more than its share. [#run] returns when
-/// all shares are done. Waiting threads spin for a while, if the options allow it, and then park,
-/// so that no thread uses a core between steps. Running a task allocates nothing.
+/// An op is published by its number and consists of as many shares as threads are [used][#use], or
+/// of several for each of them. Each thread takes its own shares first, then those that no thread
+/// has begun: a thread that has no core delays an op by nothing before its shares and by no more
+/// than one of them. [#run] returns when all shares are done. Waiting threads spin for a while, if
+/// the options allow it, and then park, so that no thread uses a core between steps. Running a task
+/// allocates nothing.
 final class ThreadTeam implements AutoCloseable {
 
     /// One op's work; `share` counts from 0, and one thread runs each.
@@ -32,9 +33,15 @@ final class ThreadTeam implements AutoCloseable {
     private static final long ALIVE_CHECK_NANOS = 100_000_000;
     private static final int SPINS_PER_CLOCK = 64;
 
-    /// An op's word is its number times this, plus its shares, so that a late thread never takes a
-    /// share by the count of another op.
-    private static final long SHARES = 1 << 12;
+    /// An op's word is its number times OPS, plus the shares of a thread times THREADS, plus its
+    /// threads, so that a late thread never takes a share by the count of another op.
+    private static final long THREADS = 1 << 12;
+
+    private static final int MOST_SHARES = 4;
+    private static final long OPS = 8 * THREADS;
+
+    /// A share that is not larger is not cut further: 5 to 10 µs.
+    private static final long SMALL_SHARE = 1 << 21;
 
     // Slots of `words`, far enough apart that no two share a cache line or its neighbour: the
     // latest op, the shares of it that are not done, and for each share the latest op in which a
@@ -59,11 +66,11 @@ final class ThreadTeam implements AutoCloseable {
         cpus = options.cpus();
         spinNanos = options.spin() ? SPIN_NANOS : 0;
         used = options.threads();
-        if (used >= SHARES) {
+        if (used >= THREADS) {
             throw new IllegalArgumentException(
-                    "threads %d is above %d".formatted(used, SHARES - 1));
+                    "threads %d is above %d".formatted(used, THREADS - 1));
         }
-        words = new AtomicLongArray(TAKEN + (used + 1) * APART);
+        words = new AtomicLongArray(TAKEN + (MOST_SHARES * used + 1) * APART);
         members = new Member[options.threads() - 1];
         for (int i = 0; i < members.length; i++) {
             members[i] = new Member(i + 1);
@@ -102,7 +109,7 @@ final class ThreadTeam implements AutoCloseable {
         if (used == 1) {
             task.run(0, 1);
         } else {
-            dispatch(task);
+            dispatch(task, 1);
         }
     }
 
@@ -112,6 +119,17 @@ final class ThreadTeam implements AutoCloseable {
             run(task);
         } else {
             adoptCaller();
+            task.run(0, 1);
+        }
+    }
+
+    /// The same in several shares of each thread, if the work is enough for them: a thread that
+    /// loses its core then leaves most of its work to the others.
+    void runInPieces(Task task, long multiplyAdds) {
+        adoptCaller();
+        if (worthSharing(multiplyAdds)) {
+            dispatch(task, (int) Math.clamp(multiplyAdds / SMALL_SHARE / used, 1, MOST_SHARES));
+        } else {
             task.run(0, 1);
         }
     }
@@ -153,14 +171,14 @@ final class ThreadTeam implements AutoCloseable {
         }
     }
 
-    private void dispatch(Task task) {
+    private void dispatch(Task task, int sharesOfThread) {
         if (closing) {
             throw new IllegalStateException("the compute threads are closed");
         }
         this.task = task;
         failure = null;
-        words.set(REMAINING, used);
-        long op = words.addAndGet(OP, SHARES + used - words.get(OP) % SHARES);
+        words.set(REMAINING, used * sharesOfThread);
+        long op = words.addAndGet(OP, OPS + sharesOfThread * THREADS + used - words.get(OP) % OPS);
         for (int i = 1; i < used; i++) {
             members[i - 1].wake();
         }
@@ -172,10 +190,12 @@ final class ThreadTeam implements AutoCloseable {
         }
     }
 
-    /// Runs the shares of an op that no thread has begun, from `first` on. If the op is done, none
-    /// is left; so the task is that of the op whenever a share could be taken.
-    private void takeShares(long op, int first) {
-        int shares = sharesOf(op);
+    /// Runs the shares of an op that no thread has begun, those of thread `index` first. If the op
+    /// is done, none is left; so the task is that of the op whenever a share could be taken.
+    private void takeShares(long op, int index) {
+        int sharesOfThread = (int) (op % OPS / THREADS);
+        int shares = threadsOf(op) * sharesOfThread;
+        int first = index * sharesOfThread;
         for (int i = 0; i < shares; i++) {
             int share = first + i < shares ? first + i : first + i - shares;
             int taken = TAKEN + share * APART;
@@ -192,8 +212,8 @@ final class ThreadTeam implements AutoCloseable {
         }
     }
 
-    private static int sharesOf(long op) {
-        return (int) (op % SHARES);
+    private static int threadsOf(long op) {
+        return (int) (op % THREADS);
     }
 
     private void shareIsDone() {
@@ -341,7 +361,7 @@ final class ThreadTeam implements AutoCloseable {
 
         /// Returns whether this thread has a share of an op that follows `op`, or has to end.
         private boolean isFor(long latest, long op) {
-            return closing || (latest != op && index < sharesOf(latest));
+            return closing || (latest != op && index < threadsOf(latest));
         }
     }
 }

@@ -21,6 +21,7 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
@@ -75,6 +76,76 @@ final class ThreadTeamTest {
                             assertEquals(used > 1, team.worthSharing(Long.MAX_VALUE));
                         }
                         assertEquals(4, team.size());
+                    }
+                });
+    }
+
+    @Test
+    void workIsCutIntoMoreSharesThanThreadsWhereItIsEnough() {
+        assertTimeoutPreemptively(
+                HANG,
+                () -> {
+                    try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
+                        var random = new SplittableRandom(3);
+                        for (int i = 0; i < 10_000; i++) {
+                            int used = random.nextInt(1, 4);
+                            long work = 1L << random.nextInt(10, 40);
+                            var runs = new AtomicIntegerArray(3 * 4);
+                            var counts = new AtomicInteger();
+                            team.use(used);
+                            team.runInPieces(
+                                    (share, shares) -> {
+                                        runs.incrementAndGet(share);
+                                        counts.set(shares);
+                                    },
+                                    work);
+                            int expected = used == 1 || work < 1 << 16 ? 1 : used;
+                            assertEquals(0, counts.get() % expected);
+                            assertEquals(
+                                    work >= 1L << 30 && used > 1 ? 4 * used : counts.get(),
+                                    counts.get());
+                            assertTrue(work > 1 << 21 || counts.get() == expected);
+                            for (int share = 0; share < 12; share++) {
+                                assertEquals(share < counts.get() ? 1 : 0, runs.get(share));
+                            }
+                            // An op of one share for each thread follows at once.
+                            var after = new AtomicInteger();
+                            team.run((_, _) -> after.incrementAndGet());
+                            assertEquals(used, after.get());
+                        }
+                    }
+                });
+    }
+
+    /// A thread that stands still in its first share keeps nothing but that one.
+    @Test
+    void aThreadThatStandsStillLeavesItsSharesToTheOthers() {
+        assertTimeoutPreemptively(
+                HANG,
+                () -> {
+                    try (var team = new ThreadTeam(CpuOptions.ofThreads(2))) {
+                        Thread slow = threadsOf(team)[1];
+                        var done = new AtomicInteger();
+                        var held = new AtomicBoolean();
+                        var ofSlow = new AtomicInteger();
+                        do {
+                            done.set(0);
+                            ofSlow.set(0);
+                            team.runInPieces(
+                                    (_, shares) -> {
+                                        if (Thread.currentThread().equals(slow)) {
+                                            ofSlow.incrementAndGet();
+                                            while (done.get() < shares - 1) {
+                                                held.set(true);
+                                                Thread.onSpinWait();
+                                            }
+                                        }
+                                        done.incrementAndGet();
+                                    },
+                                    Long.MAX_VALUE);
+                        } while (!held.getAndSet(false));
+                        assertEquals(8, done.get());
+                        assertEquals(1, ofSlow.get());
                     }
                 });
     }
