@@ -12,7 +12,8 @@ import java.util.concurrent.TimeUnit;
 /// Together they get at most a fourth of each step, so that the others never stop.
 ///
 /// Without it a request of a few tokens waits until every prompt before it has been computed. A
-/// prompt that is nearly done, or nearly all cached, is a short one too.
+/// prompt that is nearly all cached is a short one too. One that is nearly done keeps its rest in
+/// the step, but is no reason for short steps: no other comes for it.
 final class ShortPrompts {
     private static final int PART = 4;
 
@@ -48,7 +49,7 @@ final class ShortPrompts {
 
     /// Adds a waiting best-effort sequence whose expected prefill is known, if it is short.
     void add(Sequence sequence) {
-        if (sequence.expectedCost <= limit() && waiting.add(sequence)) {
+        if (isShort(sequence) && waiting.add(sequence)) {
             waitingCost += sequence.expectedCost;
         }
     }
@@ -96,6 +97,11 @@ final class ShortPrompts {
         }
     }
 
+    /// Whether all of its prefill is short.
+    private boolean isShort(Sequence sequence) {
+        return sequence.expectedCost <= limit();
+    }
+
     void dropped(Sequence sequence) {
         if (inStep.remove(sequence)) {
             cost -= cost(sequence);
@@ -132,7 +138,9 @@ final class ShortPrompts {
             longer |= each.prefilling() && cost(each) > limit();
         }
         if (longer && !inStep.isEmpty()) {
-            shortUntil = nanos + RECENT_NANOS;
+            if (inStep.stream().anyMatch(this::isShort)) {
+                shortUntil = nanos + RECENT_NANOS;
+            }
             batch.removeAll(inStep);
             batch.addAll(0, inStep);
         }

@@ -83,6 +83,22 @@ class ShortPromptsTest {
         assertTrue(millis < 4 * millisAlone, millis + " ms, alone " + millisAlone + " ms");
     }
 
+    /// The rest of a prompt is short, but no reason to compute those behind it in short steps.
+    @Test
+    void promptsOfOneLengthRunInFullSteps() {
+        int prompt = 700;
+        TimedGroup group = group("fcfs", "fcfs", 60);
+        for (int i = 0; i < 16; i++) {
+            group.arrive(0, prompt, 2);
+        }
+        group.run();
+        var cost = TimedGroup.cost();
+        double fullSteps = 16 * cost.cost(0, prompt) / cost.cost(0, TimedGroup.STEP_TOKENS);
+        double millis = fullSteps * StepTime.GOAL_MICROS / 1000;
+        double longest = group.millis(prompt, TimedGroup::max);
+        assertTrue(longest <= 1.15 * millis, longest + " ms, in full steps " + millis + " ms");
+    }
+
     /// Sixteen tokens wait for memory: as many others pass, and then nobody.
     @Test
     void thoseThatPassASequenceWithoutMemoryHaveTogetherNoMoreTokens() {

@@ -57,17 +57,7 @@ final class TimedGroup {
 
     /// @param fixedMillis the part of a step's time that does not depend on its tokens
     TimedGroup(Policies policies, WaitingLimits limits, long fixedMillis, int blocks) {
-        var shape =
-                new GroupShape(
-                        1,
-                        64,
-                        STEP_TOKENS,
-                        DOUBLING_POSITION,
-                        STEP_TOKENS,
-                        9000,
-                        16,
-                        blocks,
-                        List.of(KvGroupShape.full(64)));
+        GroupShape shape = shape(blocks);
         this.cost = new StepTime(shape);
         this.fixedNanos = fixedMillis * MILLI;
         this.scheduler =
@@ -78,6 +68,24 @@ final class TimedGroup {
                         new BlockHasher(FakeWorker.KEY),
                         CacheEvents.NONE,
                         new Timeline(1 << 10));
+    }
+
+    private static GroupShape shape(int blocks) {
+        return new GroupShape(
+                1,
+                64,
+                STEP_TOKENS,
+                DOUBLING_POSITION,
+                STEP_TOKENS,
+                9000,
+                16,
+                blocks,
+                List.of(KvGroupShape.full(64)));
+    }
+
+    /// Returns what counts the cost of tokens as the scheduler does.
+    static StepTime cost() {
+        return new StepTime(shape(2));
     }
 
     TimedGroup arrive(long millis, int prompt, int maxTokens) {
