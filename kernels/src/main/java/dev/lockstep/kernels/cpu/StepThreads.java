@@ -8,12 +8,16 @@ import java.util.Arrays;
 ///
 /// Which is faster depends on the model and on the host, so it is measured: for each size of a step
 /// both are tried now and then, and the one with the shorter median time from the beginning of a
-/// step to that of the next serves until the next trial. A step that begins later after the last
-/// one than that one took has waited for requests: all threads compute it, and neither time counts.
-/// Results have the same bits for any number of threads. Allocates nothing after its creation.
+/// step to that of the next serves until the next trial. A trial in which the first few steps with
+/// one less are all slower ends with them. A step that begins later after the last one than that
+/// one took has waited for requests: all threads compute it, and neither time counts. Results have
+/// the same bits for any number of threads. Allocates nothing after its creation.
 final class StepThreads {
     /// Steps of each number of threads in a trial.
     static final int TRIAL = 16;
+
+    /// Steps with one thread less after which a trial may end.
+    static final int FEW = 4;
 
     /// Steps between two trials: at first, while code is still being compiled, and in the end.
     static final int FIRST_PAUSE = 64;
@@ -89,16 +93,25 @@ final class StepThreads {
                 (tried < TRIAL ? withAll : withOneLess)[tried % TRIAL] = nanos;
             }
             steps++;
-            if (steps == pause + 2 * TRIAL) {
-                choose();
+            if (steps == pause + TRIAL + FEW && fastest(withOneLess, FEW) > median(withAll)) {
+                choose(false);
+            } else if (steps == pause + 2 * TRIAL) {
+                choose(median(withOneLess) < (1 - LEAST_GAIN) * median(withAll));
             }
         }
 
-        private void choose() {
-            boolean spares = median(withOneLess) < (1 - LEAST_GAIN) * median(withAll);
+        private void choose(boolean spares) {
             pause = spares == chosen ? Math.min(2 * pause, LAST_PAUSE) : FIRST_PAUSE;
             chosen = spares;
             steps = 0;
+        }
+
+        private static long fastest(long[] times, int count) {
+            long fastest = times[0];
+            for (int i = 1; i < count; i++) {
+                fastest = Math.min(fastest, times[i]);
+            }
+            return fastest;
         }
 
         private static long median(long[] times) {

@@ -31,6 +31,16 @@ final class StepThreadsTest {
     }
 
     @Test
+    void aTrialEndsEarlyWhereOneLessTakesTwiceAsLong() {
+        var threads = new StepThreads(2);
+        int spared = 0;
+        for (int i = 0; i < StepThreads.FIRST_PAUSE + 2 * StepThreads.TRIAL; i++) {
+            spared += step(threads, 16, n -> 60_000 / n) == 1 ? 1 : 0;
+        }
+        assertEquals(StepThreads.FEW, spared);
+    }
+
+    @Test
     void anotherChoiceIsFoundWhenTheHostHasChanged() {
         var threads = new StepThreads(4);
         shareOf(3, threads, 2, n -> n == 3 ? 2_000 : 3_000);
