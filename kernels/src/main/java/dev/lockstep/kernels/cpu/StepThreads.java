@@ -29,7 +29,7 @@ final class StepThreads {
     static final int MOST_TOKENS = 64;
 
     /// One thread less must save that share of the time.
-    private static final double LEAST_GAIN = 0.03;
+    private static final double LEAST_GAIN = 0.05;
 
     private final int threads;
     private final Size[] sizes = new Size[sizeOf(MOST_TOKENS) + 1];
