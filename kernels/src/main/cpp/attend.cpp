@@ -82,12 +82,13 @@ struct Tile {
     return {null_block + number * block_bytes, head_size, values_are_keys};
   }
 
-  // G blocks from `block` on. Those that come next are those of the next tile after `last`.
+  // G blocks from `block` on. Those that are asked for meanwhile are a stretch further on, those of the next tile after
+  // `last`.
   template <int G>
   Blocks<T, G> blocks(int block, int last) const {
     Blocks<T, G> result;
     for (int g = 0; g < G; g++) {
-      int next = block + G + g, after = next - last - 1;
+      int next = block + STRETCH<T> + g, after = next - last - 1;
       result.block[g] = kv_block(block + g);
       result.next[g] = next <= last          ? kv_block(next)
                        : after < next_blocks ? kv_block(next_kv, next_table[after])
