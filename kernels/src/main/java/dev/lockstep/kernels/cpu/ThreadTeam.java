@@ -128,7 +128,7 @@ final class ThreadTeam implements AutoCloseable {
     void runInPieces(Task task, long multiplyAdds) {
         adoptCaller();
         if (worthSharing(multiplyAdds)) {
-            dispatch(task, (int) Math.clamp(multiplyAdds / SMALL_SHARE / used, 1, MOST_SHARES));
+            dispatch(task, Math.clamp(multiplyAdds / SMALL_SHARE / used, 1, MOST_SHARES));
         } else {
             task.run(0, 1);
         }
