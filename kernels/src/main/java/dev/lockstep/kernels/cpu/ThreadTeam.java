@@ -177,7 +177,7 @@ final class ThreadTeam implements AutoCloseable {
         }
         this.task = task;
         failure = null;
-        words.set(REMAINING, used * sharesOfThread);
+        words.set(REMAINING, (long) used * sharesOfThread);
         long op = words.addAndGet(OP, OPS + sharesOfThread * THREADS + used - words.get(OP) % OPS);
         for (int i = 1; i < used; i++) {
             members[i - 1].wake();
