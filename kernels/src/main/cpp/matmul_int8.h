@@ -56,8 +56,9 @@ __attribute__((always_inline)) static inline void clear(Dots<G, N>& dots) {
   }
 }
 
-// Weights of blocks of 32 columns. `Format` has Codes; Layout, where a tile has the codes and the scales of a block; OFFSET,
-// which is subtracted from every code; `Factors`, of a register of rows; and `add(factors, block, dot, sum)`.
+// Weights of blocks of 32 columns. `Format` has Codes; Layout, where a tile has the codes and the scales of a block, and how
+// many bytes a block has; OFFSET, which is subtracted from every code; `Factors`, of a register of rows; and
+// `add(factors, block, dot, sum)`.
 template <class Format, int G>
 struct Blocks {
   template <int N>
@@ -74,7 +75,7 @@ struct Blocks {
     for (int block = first; block < first + a.columns / BLOCK; block++) {
       const char* codes = tiles + Layout::codes(block);
       const char* scales = tiles + Layout::scales(block);
-      ahead.template fetch<Codes::BYTES + 2 * TILE_ROWS>(codes);
+      ahead.template fetch<Layout::BLOCK_BYTES>(tiles + (int64_t)block * Layout::BLOCK_BYTES);
       for (int p = 0; p < PARTS; p++) {
         Dots<G, N> dots;
         for (int t = 0; t < N; t++) {

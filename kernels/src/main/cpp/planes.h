@@ -61,7 +61,7 @@ struct Planes {
 // A tile of blocks with an f16 scale: pairs of [2][16 rows] scales and [2] blocks of codes.
 template <class Codes>
 struct ScaledPairs {
-  static constexpr int PAIR_BYTES = 2 * 2 * TILE_ROWS + 2 * Codes::BYTES;
+  static constexpr int PAIR_BYTES = 2 * 2 * TILE_ROWS + 2 * Codes::BYTES, BLOCK_BYTES = PAIR_BYTES / 2;
   static int64_t scales(int64_t block) { return block / 2 * PAIR_BYTES + block % 2 * 2 * TILE_ROWS; }
   static int64_t codes(int64_t block) {
     return block / 2 * PAIR_BYTES + 2 * 2 * TILE_ROWS + block % 2 * Codes::BYTES;
@@ -80,7 +80,7 @@ struct ScaledWithMinimum {
 // codes of each block. It begins with the group that holds its first column.
 template <class Codes, int SUB_BLOCKS>
 struct AffineGroups {
-  static constexpr int BYTES = 2 * 2 * TILE_ROWS + SUB_BLOCKS * Codes::BYTES;
+  static constexpr int BYTES = 2 * 2 * TILE_ROWS + SUB_BLOCKS * Codes::BYTES, BLOCK_BYTES = BYTES / SUB_BLOCKS;
   static int64_t scales(int64_t block) { return block / SUB_BLOCKS * BYTES; }
   static int64_t codes(int64_t block) { return scales(block) + 2 * 2 * TILE_ROWS + block % SUB_BLOCKS * Codes::BYTES; }
 };
