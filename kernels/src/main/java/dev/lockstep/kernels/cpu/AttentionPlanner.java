@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.IndexException;
 import dev.lockstep.kernels.PagedBatch;
@@ -14,8 +15,8 @@ import java.util.List;
 /// token is stored.
 ///
 /// A single tile may be most of the step (one long sequence, few heads): such a tile is cut into
-/// the segments of its sequence. A cut changes which thread computes a result, never the result
-/// (law 6).
+/// the segments of its sequence. Segments that several sequences read from the same blocks are
+/// computed in one tile for all of them. Neither changes a result (law 6).
 final class AttentionPlanner implements AutoCloseable {
     /// The vectors of a tile: enough that a block of keys and values is read once for many.
     static final int TILE_VECTORS = 32;
@@ -48,19 +49,23 @@ final class AttentionPlanner implements AutoCloseable {
         return Math.max(TILE_VECTORS, heads.largest());
     }
 
-    /// Returns what a step needs: the place of each token, and the states of the tiles that are
-    /// cut. Less than twice as many tiles as threads have more than half a thread's share of the
-    /// work.
+    /// Returns what a step needs: the place of each token, and the states of the tiles that are cut
+    /// and of the groups. Less than twice as many tiles as threads have more than half a thread's
+    /// share of the work.
     List<ScratchNeed> scratchNeeds(int maxTokens, int maxPositions) {
         long vectors = (long) maxTokens * heads.shape().queryHeads();
         long cut = (2L * threads - 1) * maxVectors(heads);
         int segments = Math.ceilDiv(maxPositions, AttentionOps.SEGMENT_TOKENS);
+        long ofCut = threads == 1 ? 0 : Math.min(vectors, cut) * segments;
+        long ofGroups =
+                mayShare()
+                        ? heads.shape().queryHeads()
+                                * Math.min((long) maxTokens * segments, PrefixGroup.MOST_STATES)
+                        : 0;
         long floats =
-                threads == 1 || segments == 1
+                segments == 1
                         ? 0
-                        : Math.min(vectors, cut)
-                                * segments
-                                * AttentionOps.stateFloats(heads.shape().headSize());
+                        : (ofCut + ofGroups) * AttentionOps.stateFloats(heads.shape().headSize());
         return List.of(
                 new ScratchNeed(places, 8L * Math.max(1, maxTokens)),
                 new ScratchNeed(states, 4 * floats));
@@ -70,6 +75,7 @@ final class AttentionPlanner implements AutoCloseable {
         long blocks = places.atLeast(8L * Math.max(1, batch.tokens()));
         long offsets = blocks + 4L * batch.tokens();
         var tiles = new ArrayList<AttentionTile>();
+        var decoded = new ArrayList<PrefixGroup.Row>();
         minBlock = Integer.MAX_VALUE;
         maxBlock = Integer.MIN_VALUE;
         int token = 0;
@@ -88,22 +94,24 @@ final class AttentionPlanner implements AutoCloseable {
                 Tensor tables = batch.blockTable();
                 long table = tables.pointer().address() + 4L * line * tables.stride();
                 lookUp(table, token, end, computed, blocks, offsets);
-                addChunks(tiles, table, token, end, computed);
+                if (end - token == 1 && mayShare() && computed >= AttentionOps.SEGMENT_TOKENS) {
+                    decoded.add(new PrefixGroup.Row(table, token, computed));
+                } else {
+                    addChunks(tiles, table, token, end, computed);
+                }
             }
             token = end;
         }
         requireEnd(batch, token);
-        long work = 0;
-        for (AttentionTile tile : tiles) {
-            work += work(tile);
-        }
-        List<AttentionTile> merged = threads == 1 ? List.of() : cut(tiles, work);
+        List<PrefixGroup> groups = addUnshared(tiles, decoded);
+        long work = work(tiles, groups);
+        List<AttentionMerge> merges = addSegments(tiles, groups, work);
         tiles.sort(MOST_WORK_FIRST);
         return new CpuAttentionPlan(
                 owner,
                 batch,
                 tiles,
-                merged,
+                merges,
                 blocks,
                 offsets,
                 padding,
@@ -173,7 +181,7 @@ final class AttentionPlanner implements AutoCloseable {
 
     private void addTiles(
             List<AttentionTile> tiles, long table, int token, int count, int position) {
-        int tileTokens = Math.max(1, TILE_VECTORS / Math.max(1, heads.largest()));
+        int tileTokens = tileTokens();
         for (int from = 0; from < count; from += tileTokens) {
             for (int kvHead = 0; kvHead < heads.shape().kvHeads(); kvHead++) {
                 if (heads.size(kvHead) > 0) {
@@ -192,43 +200,83 @@ final class AttentionPlanner implements AutoCloseable {
         }
     }
 
-    /// Replaces each tile of more than half a thread's share by its segments; returns the first
-    /// segment of each.
-    private List<AttentionTile> cut(List<AttentionTile> tiles, long work) {
-        var large = new ArrayList<AttentionTile>();
-        long floats = 0;
-        for (AttentionTile tile : tiles) {
-            int segments = tile.lastSegment(heads.shape()) - tile.firstSegment(heads.shape()) + 1;
-            if (segments > 1 && work(tile) * threads * 2 > work) {
-                large.add(tile);
-                floats += segments * stateFloats(tile);
-            }
-        }
-        tiles.removeAll(large);
-        long next = states.atLeast(4 * floats);
-        var firsts = new ArrayList<AttentionTile>();
-        for (AttentionTile tile : large) {
-            int first = tile.firstSegment(heads.shape());
-            for (int segment = first; segment <= tile.lastSegment(heads.shape()); segment++) {
-                AttentionTile segmentTile = tile.segment(segment, next);
-                tiles.add(segmentTile);
-                if (segment == first) {
-                    firsts.add(segmentTile);
-                }
-                next += 4 * stateFloats(tile);
-            }
-        }
-        return firsts;
+    private int tileTokens() {
+        return Math.max(1, TILE_VECTORS / Math.max(1, heads.largest()));
     }
 
-    private long stateFloats(AttentionTile tile) {
-        long vectors = (long) tile.tokens() * heads.size(tile.kvHead());
-        return vectors * AttentionOps.stateFloats(heads.shape().headSize());
+    /// Returns whether every token attends to all tokens before it and to none after it, so that
+    /// sequences may share segments.
+    private boolean mayShare() {
+        AttentionShape shape = heads.shape();
+        return shape.window() == AttentionShape.NO_WINDOW
+                && !shape.chunked()
+                && shape.ahead() == 0
+                && tileTokens() > 1;
+    }
+
+    /// Adds the tiles of rows that share nothing; returns the groups of the others.
+    private List<PrefixGroup> addUnshared(
+            List<AttentionTile> tiles, List<PrefixGroup.Row> decoded) {
+        var groups = new ArrayList<PrefixGroup>();
+        for (PrefixGroup group : PrefixGroup.of(decoded, tileTokens())) {
+            if (group.shared() > 0) {
+                groups.add(group);
+            } else {
+                PrefixGroup.Row row = group.rows().getFirst();
+                addTiles(tiles, row.blockTable(), row.token(), 1, row.position());
+            }
+        }
+        return groups;
+    }
+
+    /// Replaces each tile of more than half a thread's share by its segments, and adds those of the
+    /// groups; returns the merges of both.
+    private List<AttentionMerge> addSegments(
+            List<AttentionTile> tiles, List<PrefixGroup> groups, long work) {
+        var large = new ArrayList<AttentionTile>();
+        long count = 0;
+        for (AttentionTile tile : tiles) {
+            int segments = tile.lastSegment(heads.shape()) - tile.firstSegment(heads.shape()) + 1;
+            if (threads > 1 && segments > 1 && work(tile) * threads * 2 > work) {
+                large.add(tile);
+                count += segments * vectors(tile);
+            }
+        }
+        for (PrefixGroup group : groups) {
+            count += (long) group.states() * heads.shape().queryHeads();
+        }
+        tiles.removeAll(large);
+        var merges = new ArrayList<AttentionMerge>();
+        long bytes = 4 * count * AttentionOps.stateFloats(heads.shape().headSize());
+        var segmentTiles = new SegmentTiles(heads, tiles, merges, states.atLeast(bytes));
+        large.forEach(segmentTiles::cut);
+        groups.forEach(segmentTiles::add);
+        return merges;
+    }
+
+    private long vectors(AttentionTile tile) {
+        return (long) tile.tokens() * heads.size(tile.kvHead());
+    }
+
+    private long work(List<AttentionTile> tiles, List<PrefixGroup> groups) {
+        long work = 0;
+        for (AttentionTile tile : tiles) {
+            work += work(tile);
+        }
+        for (PrefixGroup group : groups) {
+            for (PrefixGroup.Row row : group.rows()) {
+                work += work(heads.shape().queryHeads(), row.position() + 1);
+            }
+        }
+        return work;
     }
 
     private long work(AttentionTile tile) {
-        long vectors = (long) tile.tokens() * heads.size(tile.kvHead());
         int seen = tile.lastSeen(heads.shape()) + 1 - heads.shape().firstSeen(tile.position());
+        return work(vectors(tile), seen);
+    }
+
+    private long work(long vectors, int seen) {
         return 2 * vectors * seen * heads.shape().headSize();
     }
 
