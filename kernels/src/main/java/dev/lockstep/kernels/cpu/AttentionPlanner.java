@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
-import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.IndexException;
 import dev.lockstep.kernels.PagedBatch;
@@ -18,9 +17,6 @@ import java.util.List;
 /// the segments of its sequence. Segments that several sequences read from the same blocks are
 /// computed in one tile for all of them. Neither changes a result (law 6).
 final class AttentionPlanner implements AutoCloseable {
-    /// The vectors of a tile: enough that a block of keys and values is read once for many.
-    static final int TILE_VECTORS = 32;
-
     private static final Comparator<AttentionTile> MOST_WORK_FIRST =
             Comparator.comparingInt(AttentionTile::tokens)
                     .thenComparingInt(AttentionTile::position)
@@ -46,7 +42,7 @@ final class AttentionPlanner implements AutoCloseable {
 
     /// Returns the maximum number of vectors of a tile.
     static int maxVectors(HeadGroups heads) {
-        return Math.max(TILE_VECTORS, heads.largest());
+        return Math.max(RowTiles.TILE_VECTORS, heads.largest());
     }
 
     /// Returns what a step needs: the place of each token, and the states of the tiles that are cut
@@ -58,7 +54,7 @@ final class AttentionPlanner implements AutoCloseable {
         int segments = Math.ceilDiv(maxPositions, AttentionOps.SEGMENT_TOKENS);
         long ofCut = threads == 1 ? 0 : Math.min(vectors, cut) * segments;
         long ofGroups =
-                mayShare()
+                RowTiles.mayShare(heads)
                         ? heads.shape().queryHeads()
                                 * Math.min((long) maxTokens * segments, PrefixGroup.MOST_STATES)
                         : 0;
@@ -75,7 +71,7 @@ final class AttentionPlanner implements AutoCloseable {
         long blocks = places.atLeast(8L * Math.max(1, batch.tokens()));
         long offsets = blocks + 4L * batch.tokens();
         var tiles = new ArrayList<AttentionTile>();
-        var decoded = new ArrayList<PrefixGroup.Row>();
+        var rowTiles = new RowTiles(heads, tiles);
         minBlock = Integer.MAX_VALUE;
         maxBlock = Integer.MIN_VALUE;
         int token = 0;
@@ -94,16 +90,12 @@ final class AttentionPlanner implements AutoCloseable {
                 Tensor tables = batch.blockTable();
                 long table = tables.pointer().address() + 4L * line * tables.stride();
                 lookUp(table, token, end, computed, blocks, offsets);
-                if (end - token == 1 && mayShare() && computed >= AttentionOps.SEGMENT_TOKENS) {
-                    decoded.add(new PrefixGroup.Row(table, token, computed));
-                } else {
-                    addChunks(tiles, table, token, end, computed);
-                }
+                rowTiles.add(table, token, end, computed);
             }
             token = end;
         }
         requireEnd(batch, token);
-        List<PrefixGroup> groups = addUnshared(tiles, decoded);
+        List<PrefixGroup> groups = rowTiles.addUnshared();
         long work = work(tiles, groups);
         List<AttentionMerge> merges = addSegments(tiles, groups, work);
         tiles.sort(MOST_WORK_FIRST);
@@ -158,75 +150,6 @@ final class AttentionPlanner implements AutoCloseable {
         for (int t = token; t < end; t++) {
             put(blocks + 4L * t, PagedBatch.PADDING);
         }
-    }
-
-    /// Adds the tiles of a row; each chunk counts as a sequence of its own, which begins at the
-    /// chunk's first block.
-    private void addChunks(
-            List<AttentionTile> tiles, long table, int token, int end, int position) {
-        if (!heads.shape().chunked()) {
-            addTiles(tiles, table, token, end - token, position);
-            return;
-        }
-        int size = heads.shape().window();
-        for (int from = token; from < end; ) {
-            int at = position + from - token;
-            int start = at / size * size;
-            int count = Math.min(end - from, start + size - at);
-            long chunk = table + 4L * (start / CpuPagedKv.BLOCK);
-            addTiles(tiles, chunk, from, count, at - start);
-            from += count;
-        }
-    }
-
-    private void addTiles(
-            List<AttentionTile> tiles, long table, int token, int count, int position) {
-        int tileTokens = tileTokens();
-        for (int from = 0; from < count; from += tileTokens) {
-            for (int kvHead = 0; kvHead < heads.shape().kvHeads(); kvHead++) {
-                if (heads.size(kvHead) > 0) {
-                    tiles.add(
-                            new AttentionTile(
-                                    table,
-                                    token + from,
-                                    Math.min(tileTokens, count - from),
-                                    position + from,
-                                    position + count,
-                                    kvHead,
-                                    AttentionTile.WHOLE,
-                                    0));
-                }
-            }
-        }
-    }
-
-    private int tileTokens() {
-        return Math.max(1, TILE_VECTORS / Math.max(1, heads.largest()));
-    }
-
-    /// Returns whether every token attends to all tokens before it and to none after it, so that
-    /// sequences may share segments.
-    private boolean mayShare() {
-        AttentionShape shape = heads.shape();
-        return shape.window() == AttentionShape.NO_WINDOW
-                && !shape.chunked()
-                && shape.ahead() == 0
-                && tileTokens() > 1;
-    }
-
-    /// Adds the tiles of rows that share nothing; returns the groups of the others.
-    private List<PrefixGroup> addUnshared(
-            List<AttentionTile> tiles, List<PrefixGroup.Row> decoded) {
-        var groups = new ArrayList<PrefixGroup>();
-        for (PrefixGroup group : PrefixGroup.of(decoded, tileTokens())) {
-            if (group.shared() > 0) {
-                groups.add(group);
-            } else {
-                PrefixGroup.Row row = group.rows().getFirst();
-                addTiles(tiles, row.blockTable(), row.token(), 1, row.position());
-            }
-        }
-        return groups;
     }
 
     /// Replaces each tile of more than half a thread's share by its segments, and adds those of the
