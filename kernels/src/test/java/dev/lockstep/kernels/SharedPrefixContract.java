@@ -45,12 +45,25 @@ public interface SharedPrefixContract extends AttentionContract {
         requireSame(new AttentionShape(heads, 2, 32, 0.2f, none, 1.5f), DType.BF16);
     }
 
+    @Test
+    default void valuesThatAreKeysAreTheSameOverOnePrefix() {
+        var shape = new AttentionShape(new int[6], 1, 64, 0.125f);
+        for (DType type : kvTypes(64)) {
+            requireSame(shape, new KvLayout(1, 1, 64, type, AttentionRun.BLOCK, true));
+        }
+    }
+
     private void requireSame(AttentionShape shape, DType type) {
+        int kvHeads = shape.kvHeads();
+        requireSame(shape, new KvLayout(1, kvHeads, shape.headSize(), type, AttentionRun.BLOCK));
+    }
+
+    private void requireSame(AttentionShape shape, KvLayout layout) {
         for (int threads = 1; threads <= 3; threads++) {
             try (var device = new TestDevice(open(threads))) {
                 float[] sinks = new float[shape.queryHeads()];
                 sinks[0] = 2;
-                AttentionRun run = new AttentionRun(device, shape, type, 1, threads);
+                AttentionRun run = new AttentionRun(device, shape, layout, threads);
                 run.withSinks(sinks);
                 store(run);
                 Chunk[] rows = new Chunk[SHARED.size()];
@@ -64,7 +77,7 @@ public interface SharedPrefixContract extends AttentionContract {
                 run.step(alone);
                 expected[rows.length] = run.output(ALONE, ALONE_POSITION, 0);
                 run.step(rows);
-                require(run, expected, shape, type + ", rows of one token");
+                require(run, expected, shape, layout.type() + ", rows of one token");
                 run.step(
                         new Chunk(PROMPT, 0, 21),
                         rows[9],
@@ -81,7 +94,7 @@ public interface SharedPrefixContract extends AttentionContract {
                         rows[6],
                         rows[7],
                         new Chunk(AttentionRun.PADDING, 0, 2));
-                require(run, expected, shape, type + ", among others");
+                require(run, expected, shape, layout.type() + ", among others");
             }
         }
     }
