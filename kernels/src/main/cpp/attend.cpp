@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax attention of one tile: some tokens of one row, times the query heads of one KV head. A pair of a token
-// and a query head is called a vector; a tile holds its vectors token by token.
+// and a query head is called a vector; a tile holds its vectors token by token. The tokens of a segment that several
+// sequences share are of as many rows: `length` is then the end of the segment, which all of them attend to.
 //
 // Law 6: the result of a vector is a function of its own query and its own sequence. Blocks are read in ascending order
 // with a running maximum, in segments of 32 blocks counted from the start of the sequence; each segment starts from an
@@ -27,7 +28,7 @@ struct Tile {
   int vectors;
   int heads;           // vectors of one token
   int first_position;  // of the tile's first token
-  int window;          // tokens up to itself that a token attends to, at most `length`
+  int window;          // tokens up to itself that a token attends to, at most those up to the last token
   int ahead;           // tokens after itself that a token attends to, at most `length`
   int length;          // tokens of the sequence
   float soft_cap;      // 0 for none

@@ -91,10 +91,9 @@ interface AttentionOps {
             long outStride,
             long scratch);
 
-    /// Merges the states of all segments of a tile, which follow those of the first segment in
-    /// memory, and writes the tile's rows of `out`.
+    /// Merges the states of all segments into those of the first, and writes rows of `out`.
     void merge(
-            AttentionTile first,
+            AttentionMerge merge,
             HeadGroups heads,
             KvFactors factors,
             long sinks,

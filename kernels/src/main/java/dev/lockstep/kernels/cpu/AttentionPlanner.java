@@ -14,12 +14,9 @@ import java.util.List;
 /// token is stored.
 ///
 /// A single tile may be most of the step (one long sequence, few heads): such a tile is cut into
-/// the segments of its sequence. A cut changes which thread computes a result, never the result
-/// (law 6).
+/// the segments of its sequence. Segments that several sequences read from the same blocks are
+/// computed in one tile for all of them. Neither changes a result (law 6).
 final class AttentionPlanner implements AutoCloseable {
-    /// The vectors of a tile: enough that a block of keys and values is read once for many.
-    static final int TILE_VECTORS = 32;
-
     private static final Comparator<AttentionTile> MOST_WORK_FIRST =
             Comparator.comparingInt(AttentionTile::tokens)
                     .thenComparingInt(AttentionTile::position)
@@ -45,22 +42,26 @@ final class AttentionPlanner implements AutoCloseable {
 
     /// Returns the maximum number of vectors of a tile.
     static int maxVectors(HeadGroups heads) {
-        return Math.max(TILE_VECTORS, heads.largest());
+        return Math.max(RowTiles.TILE_VECTORS, heads.largest());
     }
 
-    /// Returns what a step needs: the place of each token, and the states of the tiles that are
-    /// cut. Less than twice as many tiles as threads have more than half a thread's share of the
-    /// work.
+    /// Returns what a step needs: the place of each token, and the states of the tiles that are cut
+    /// and of the groups. Less than twice as many tiles as threads have more than half a thread's
+    /// share of the work.
     List<ScratchNeed> scratchNeeds(int maxTokens, int maxPositions) {
         long vectors = (long) maxTokens * heads.shape().queryHeads();
         long cut = (2L * threads - 1) * maxVectors(heads);
         int segments = Math.ceilDiv(maxPositions, AttentionOps.SEGMENT_TOKENS);
+        long ofCut = threads == 1 ? 0 : Math.min(vectors, cut) * segments;
+        long ofGroups =
+                RowTiles.mayShare(heads)
+                        ? heads.shape().queryHeads()
+                                * Math.min((long) maxTokens * segments, PrefixGroup.MOST_STATES)
+                        : 0;
         long floats =
-                threads == 1 || segments == 1
+                segments == 1
                         ? 0
-                        : Math.min(vectors, cut)
-                                * segments
-                                * AttentionOps.stateFloats(heads.shape().headSize());
+                        : (ofCut + ofGroups) * AttentionOps.stateFloats(heads.shape().headSize());
         return List.of(
                 new ScratchNeed(places, 8L * Math.max(1, maxTokens)),
                 new ScratchNeed(states, 4 * floats));
@@ -70,6 +71,7 @@ final class AttentionPlanner implements AutoCloseable {
         long blocks = places.atLeast(8L * Math.max(1, batch.tokens()));
         long offsets = blocks + 4L * batch.tokens();
         var tiles = new ArrayList<AttentionTile>();
+        var rowTiles = new RowTiles(heads, tiles);
         minBlock = Integer.MAX_VALUE;
         maxBlock = Integer.MIN_VALUE;
         int token = 0;
@@ -88,22 +90,20 @@ final class AttentionPlanner implements AutoCloseable {
                 Tensor tables = batch.blockTable();
                 long table = tables.pointer().address() + 4L * line * tables.stride();
                 lookUp(table, token, end, computed, blocks, offsets);
-                addChunks(tiles, table, token, end, computed);
+                rowTiles.add(table, token, end, computed);
             }
             token = end;
         }
         requireEnd(batch, token);
-        long work = 0;
-        for (AttentionTile tile : tiles) {
-            work += work(tile);
-        }
-        List<AttentionTile> merged = threads == 1 ? List.of() : cut(tiles, work);
+        List<PrefixGroup> groups = rowTiles.addUnshared();
+        long work = work(tiles, groups);
+        List<AttentionMerge> merges = addSegments(tiles, groups, work);
         tiles.sort(MOST_WORK_FIRST);
         return new CpuAttentionPlan(
                 owner,
                 batch,
                 tiles,
-                merged,
+                merges,
                 blocks,
                 offsets,
                 padding,
@@ -152,83 +152,54 @@ final class AttentionPlanner implements AutoCloseable {
         }
     }
 
-    /// Adds the tiles of a row; each chunk counts as a sequence of its own, which begins at the
-    /// chunk's first block.
-    private void addChunks(
-            List<AttentionTile> tiles, long table, int token, int end, int position) {
-        if (!heads.shape().chunked()) {
-            addTiles(tiles, table, token, end - token, position);
-            return;
-        }
-        int size = heads.shape().window();
-        for (int from = token; from < end; ) {
-            int at = position + from - token;
-            int start = at / size * size;
-            int count = Math.min(end - from, start + size - at);
-            long chunk = table + 4L * (start / CpuPagedKv.BLOCK);
-            addTiles(tiles, chunk, from, count, at - start);
-            from += count;
-        }
-    }
-
-    private void addTiles(
-            List<AttentionTile> tiles, long table, int token, int count, int position) {
-        int tileTokens = Math.max(1, TILE_VECTORS / Math.max(1, heads.largest()));
-        for (int from = 0; from < count; from += tileTokens) {
-            for (int kvHead = 0; kvHead < heads.shape().kvHeads(); kvHead++) {
-                if (heads.size(kvHead) > 0) {
-                    tiles.add(
-                            new AttentionTile(
-                                    table,
-                                    token + from,
-                                    Math.min(tileTokens, count - from),
-                                    position + from,
-                                    position + count,
-                                    kvHead,
-                                    AttentionTile.WHOLE,
-                                    0));
-                }
-            }
-        }
-    }
-
-    /// Replaces each tile of more than half a thread's share by its segments; returns the first
-    /// segment of each.
-    private List<AttentionTile> cut(List<AttentionTile> tiles, long work) {
+    /// Replaces each tile of more than half a thread's share by its segments, and adds those of the
+    /// groups; returns the merges of both.
+    private List<AttentionMerge> addSegments(
+            List<AttentionTile> tiles, List<PrefixGroup> groups, long work) {
         var large = new ArrayList<AttentionTile>();
-        long floats = 0;
+        long count = 0;
         for (AttentionTile tile : tiles) {
             int segments = tile.lastSegment(heads.shape()) - tile.firstSegment(heads.shape()) + 1;
-            if (segments > 1 && work(tile) * threads * 2 > work) {
+            if (threads > 1 && segments > 1 && work(tile) * threads * 2 > work) {
                 large.add(tile);
-                floats += segments * stateFloats(tile);
+                count += segments * vectors(tile);
             }
+        }
+        for (PrefixGroup group : groups) {
+            count += (long) group.states() * heads.shape().queryHeads();
         }
         tiles.removeAll(large);
-        long next = states.atLeast(4 * floats);
-        var firsts = new ArrayList<AttentionTile>();
-        for (AttentionTile tile : large) {
-            int first = tile.firstSegment(heads.shape());
-            for (int segment = first; segment <= tile.lastSegment(heads.shape()); segment++) {
-                AttentionTile segmentTile = tile.segment(segment, next);
-                tiles.add(segmentTile);
-                if (segment == first) {
-                    firsts.add(segmentTile);
-                }
-                next += 4 * stateFloats(tile);
-            }
-        }
-        return firsts;
+        var merges = new ArrayList<AttentionMerge>();
+        long bytes = 4 * count * AttentionOps.stateFloats(heads.shape().headSize());
+        var segmentTiles = new SegmentTiles(heads, tiles, merges, states.atLeast(bytes));
+        large.forEach(segmentTiles::cut);
+        groups.forEach(segmentTiles::add);
+        return merges;
     }
 
-    private long stateFloats(AttentionTile tile) {
-        long vectors = (long) tile.tokens() * heads.size(tile.kvHead());
-        return vectors * AttentionOps.stateFloats(heads.shape().headSize());
+    private long vectors(AttentionTile tile) {
+        return (long) tile.tokens() * heads.size(tile.kvHead());
+    }
+
+    private long work(List<AttentionTile> tiles, List<PrefixGroup> groups) {
+        long work = 0;
+        for (AttentionTile tile : tiles) {
+            work += work(tile);
+        }
+        for (PrefixGroup group : groups) {
+            for (PrefixGroup.Row row : group.rows()) {
+                work += work(heads.shape().queryHeads(), row.position() + 1);
+            }
+        }
+        return work;
     }
 
     private long work(AttentionTile tile) {
-        long vectors = (long) tile.tokens() * heads.size(tile.kvHead());
         int seen = tile.lastSeen(heads.shape()) + 1 - heads.shape().firstSeen(tile.position());
+        return work(vectors(tile), seen);
+    }
+
+    private long work(long vectors, int seen) {
         return 2 * vectors * seen * heads.shape().headSize();
     }
 

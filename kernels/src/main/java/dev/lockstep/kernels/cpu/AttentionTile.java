@@ -3,13 +3,14 @@ package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.AttentionShape;
 
-/// The unit of work of one thread: some tokens of one row, times the query heads of one KV head. A
-/// pair of a token and a query head is called a vector.
+/// The unit of work of one thread: some tokens of one row, times the query heads of one KV head; or
+/// one segment that several rows of one token share. A pair of a token and a query head is called a
+/// vector.
 ///
-/// @param blockTable address of the row's block ids
+/// @param blockTable address of the row's block ids, or of those of the first row
 /// @param token the index of the first token in the step
-/// @param position of the first token in its sequence
-/// @param length tokens of the sequence, up to the end of its row
+/// @param position of the first token in its sequence; of a shared segment the last in it
+/// @param length tokens of the sequence, up to the end of its row or of a shared segment
 /// @param segment the segment of the sequence, or [#WHOLE]
 /// @param states address of the segment's states
 record AttentionTile(

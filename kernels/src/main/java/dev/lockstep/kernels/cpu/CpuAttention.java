@@ -173,13 +173,26 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
                     }
                 },
                 own.work());
-        for (AttentionTile first : own.merged()) {
-            ops.merge(first, heads, factors, sink, to, out.stride());
+        if (!own.merges().isEmpty()) {
+            merge(own, factors, sink, to, out.stride());
         }
         if (own.padding() > 0) {
             clearPadding(own, out);
         }
         finished.run();
+    }
+
+    private void merge(
+            CpuAttentionPlan plan, KvFactors factors, long sinks, long out, long outStride) {
+        int merges = plan.merges().size();
+        team.run(
+                (thread, threads) -> {
+                    int end = ThreadTeam.share(merges, thread + 1, threads);
+                    for (int i = ThreadTeam.share(merges, thread, threads); i < end; i++) {
+                        ops.merge(plan.merges().get(i), heads, factors, sinks, out, outStride);
+                    }
+                },
+                plan.mergedStates(heads) * AttentionOps.stateFloats(shape.headSize()));
     }
 
     @Override

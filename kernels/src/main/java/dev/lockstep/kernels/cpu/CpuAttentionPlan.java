@@ -7,7 +7,7 @@ import java.util.List;
 
 /// The tiles of one step, most work first, and where the keys and values of each token are stored.
 ///
-/// @param merged the first tile of each row that was cut into segments
+/// @param merges of the tiles that compute one segment each
 /// @param tokenBlocks address of ints: the block of each token, negative in a padding row
 /// @param tokenOffsets address of ints: the offset of each token in its block
 /// @param padding number of tokens in padding rows
@@ -18,7 +18,7 @@ record CpuAttentionPlan(
         CpuAttention owner,
         PagedBatch batch,
         List<AttentionTile> tiles,
-        List<AttentionTile> merged,
+        List<AttentionMerge> merges,
         long tokenBlocks,
         long tokenOffsets,
         int padding,
@@ -26,6 +26,16 @@ record CpuAttentionPlan(
         Entry lowest,
         Entry highest)
         implements AttentionPlan {
+
+    /// Returns the states that are merged.
+    long mergedStates(HeadGroups heads) {
+        long states = 0;
+        for (int i = 0; i < merges.size(); i++) {
+            AttentionMerge merge = merges.get(i);
+            states += (long) merge.segments() * merge.tokens() * heads.size(merge.kvHead());
+        }
+        return states;
+    }
 
     /// An entry of the block table.
     ///

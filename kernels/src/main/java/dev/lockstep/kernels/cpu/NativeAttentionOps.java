@@ -208,7 +208,7 @@ final class NativeAttentionOps implements AttentionOps {
                     heads.shape().headSize(),
                     heads.shape().scale() * factors.ofKeys(tile.kvHead()),
                     factors.ofValues(tile.kvHead()),
-                    Math.min(heads.shape().window(), tile.length()),
+                    Math.min(heads.shape().window(), tile.position() + tile.tokens()),
                     Math.min(heads.shape().ahead(), tile.length()),
                     tile.length(),
                     heads.shape().softCap(),
@@ -234,7 +234,7 @@ final class NativeAttentionOps implements AttentionOps {
 
     @Override
     public void merge(
-            AttentionTile first,
+            AttentionMerge merged,
             HeadGroups heads,
             KvFactors factors,
             long sinks,
@@ -242,15 +242,15 @@ final class NativeAttentionOps implements AttentionOps {
             long outStride) {
         try {
             merge.invokeExact(
-                    first.states(),
-                    first.lastSegment(heads.shape()) - first.segment() + 1,
-                    first.tokens(),
-                    heads.address(first.kvHead()),
-                    heads.size(first.kvHead()),
+                    merged.states(),
+                    merged.segments(),
+                    merged.tokens(),
+                    heads.address(merged.kvHead()),
+                    heads.size(merged.kvHead()),
                     heads.shape().headSize(),
                     sinks,
-                    factors.ofValues(first.kvHead()),
-                    out + first.token() * outStride * 4,
+                    factors.ofValues(merged.kvHead()),
+                    out + merged.token() * outStride * 4,
                     outStride);
         } catch (Throwable failure) {
             throw NativeLibrary.rethrow(failure);

@@ -122,46 +122,44 @@ final class VectorAttentionOps implements AttentionOps {
 
     @Override
     public void merge(
-            AttentionTile first,
+            AttentionMerge merge,
             HeadGroups heads,
             KvFactors factors,
             long sinks,
             long out,
             long outStride) {
-        int vectors = first.tokens() * heads.size(first.kvHead());
+        int vectors = merge.tokens() * heads.size(merge.kvHead());
         long stateBytes = 4L * AttentionOps.stateFloats(heads.shape().headSize());
         for (int m = 0; m < vectors; m++) {
-            for (int later = 1;
-                    later <= first.lastSegment(heads.shape()) - first.segment();
-                    later++) {
+            for (int later = 1; later < merge.segments(); later++) {
                 BlockLoops.mergeState(
-                        first.states() + m * stateBytes,
-                        first.states() + ((long) later * vectors + m) * stateBytes,
+                        merge.states() + m * stateBytes,
+                        merge.states() + ((long) later * vectors + m) * stateBytes,
                         stateBytes);
             }
         }
-        writeAll(first, heads, factors, first.states(), sinks, out, outStride);
+        writeAll(merge, heads, factors, sinks, out, outStride);
     }
 
-    /// Divides states by their sums of weights and writes each to its head's columns.
+    /// Divides the states of the first segment by their sums of weights and writes each to its
+    /// head's columns.
     static void writeAll(
-            AttentionTile tile,
+            AttentionMerge merged,
             HeadGroups heads,
             KvFactors factors,
-            long states,
             long sinks,
             long out,
             long outStride) {
         int headSize = heads.shape().headSize();
         long stateBytes = 4L * AttentionOps.stateFloats(headSize);
-        int size = heads.size(tile.kvHead());
-        for (int m = 0; m < tile.tokens() * size; m++) {
-            int head = MEMORY.get(INT, heads.address(tile.kvHead()) + m % size * 4L);
-            long row = out + (tile.token() + m / size) * outStride * 4;
+        int size = heads.size(merged.kvHead());
+        for (int m = 0; m < merged.tokens() * size; m++) {
+            int head = MEMORY.get(INT, heads.address(merged.kvHead()) + m % size * 4L);
+            long row = out + (merged.token() + m / size) * outStride * 4;
             long target = row + (long) head * headSize * 4;
             long sink = sinks == 0 ? 0 : sinks + head * 4L;
-            float scale = factors.ofValues(tile.kvHead());
-            BlockLoops.finish(states + m * stateBytes, headSize, sink, scale, target);
+            float scale = factors.ofValues(merged.kvHead());
+            BlockLoops.finish(merged.states() + m * stateBytes, headSize, sink, scale, target);
         }
     }
 

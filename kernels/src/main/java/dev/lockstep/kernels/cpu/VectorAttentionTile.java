@@ -84,7 +84,8 @@ final class VectorAttentionTile {
                 BlockLoops.mergeState(states + m * stateBytes, later + m * stateBytes, stateBytes);
             }
         }
-        VectorAttentionOps.writeAll(tile, heads, kvFactors, states, sinks, out, outStride);
+        var merged = new AttentionMerge(tile.token(), tile.tokens(), tile.kvHead(), 1, states);
+        VectorAttentionOps.writeAll(merged, heads, kvFactors, sinks, out, outStride);
     }
 
     void computeSegment(int segment, long states) {

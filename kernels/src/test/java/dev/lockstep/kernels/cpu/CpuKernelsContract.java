@@ -19,6 +19,7 @@ import dev.lockstep.kernels.RowContract;
 import dev.lockstep.kernels.SamplerContract;
 import dev.lockstep.kernels.ScatterContract;
 import dev.lockstep.kernels.ScoreContract;
+import dev.lockstep.kernels.SharedPrefixContract;
 import dev.lockstep.kernels.StateContract;
 import dev.lockstep.kernels.Tolerances;
 import dev.lockstep.kernels.WaitingContract;
@@ -37,6 +38,7 @@ interface CpuKernelsContract
                 WindowContract,
                 ChunkContract,
                 AttentionContract,
+                SharedPrefixContract,
                 LatentCacheContract,
                 AheadContract,
                 PaddingContract,
