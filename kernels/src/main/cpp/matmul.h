@@ -101,6 +101,21 @@ struct Sums {
   }
 };
 
+// The sums of G tiles that follow each other; `rows` are those of the last one.
+template <int G, int N>
+__attribute__((always_inline)) static inline void clear_all(Sums<N> (&sums)[G]) {
+  for (int g = 0; g < G; g++) {
+    sums[g].clear();
+  }
+}
+
+template <int G, int N>
+__attribute__((always_inline)) static inline void store_all(const Sums<N> (&sums)[G], float* out, int64_t stride, int rows) {
+  for (int g = 0; g < G; g++) {
+    sums[g].store(out + g * TILE_ROWS, stride, g + 1 < G ? TILE_ROWS : rows);
+  }
+}
+
 // Calls the kernel for `count` tokens, LEAST to MOST.
 template <class Kernel, int LEAST, int MOST>
 static inline void multiply_count(const MatmulArguments& a, const char* x, int count, const char* tile, int rows,

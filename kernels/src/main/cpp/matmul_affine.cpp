@@ -3,30 +3,8 @@
 #include "matmul_int8.h"
 #include "planes.h"
 
-// w = scale · code + minimum; with ZERO the minimum is −scale · zero, exact in a float.
-template <class CodesOf, int SUB_BLOCKS, bool ZERO>
-struct Affine {
-  using Codes = CodesOf;
-  using Layout = AffineGroups<Codes, SUB_BLOCKS>;
-  static constexpr int OFFSET = 0;
-
-  struct Factors {
-    vec::Floats scale;
-    vec::Floats minimum;
-
-    void load(const char* scales) {
-      scale = vec::load_f16(scales);
-      minimum = vec::load_f16(scales + 2 * TILE_ROWS);
-      if (ZERO) minimum = vec::multiply(vec::multiply(scale, minimum), vec::broadcast(-1));
-    }
-  };
-
-  static void add(const Factors& factors, const Int8Block& x, vec::Ints dot, vec::Floats& sum) {
-    vec::Floats both = vec::multiply(factors.scale, vec::broadcast(x.scale));
-    sum = vec::fma(both, vec::to_floats(dot), sum);
-    sum = vec::fma(factors.minimum, vec::broadcast(x.scaled_sum), sum);
-  }
-};
+template <class Codes, int SUB_BLOCKS, bool ZERO>
+using Affine = WithMinimum<Codes, AffineGroups<Codes, SUB_BLOCKS>, ZERO>;
 
 template <int G> using Q4Offset = Blocks<Affine<Planes<4, 0>, 2, false>, G>;
 template <int G> using Q4Zero = Blocks<Affine<Planes<4, 0>, 2, true>, G>;

@@ -8,14 +8,10 @@ struct Bf16 {
   template <int N>
   static void tokens(const MatmulArguments& a, const char* x, const char* tiles, int rows, float* out) {
     Sums<N> sum[G];
-    for (int g = 0; g < G; g++) {
-      sum[g].clear();
-    }
+    clear_all(sum);
     Ahead<G, N> ahead(a, tiles);
     add_pairs<TimesBf16, N, G>({a, x}, 0, (a.columns + 1) / 2, tiles, a.tile_bytes, sum, &ahead);
-    for (int g = 0; g < G; g++) {
-      sum[g].store(out + g * TILE_ROWS, a.out_stride, g + 1 < G ? TILE_ROWS : rows);
-    }
+    store_all(sum, out, a.out_stride, rows);
   }
 };
 

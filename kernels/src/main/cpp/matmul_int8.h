@@ -7,15 +7,15 @@
 #include "dots.h"
 #include "matmul.h"
 
-// Tiles that are computed at once where there are at least FEWEST tokens, and the most tokens at once: as many sums as stay
+// Tiles that are computed at once where there are at least FEWEST_TOKENS, and the most tokens at once: as many sums as stay
 // in registers. With fewer tokens memory decides, which has one stream of weights then.
 #ifdef LOCKSTEP_BYTE_DOTS
 constexpr int INT8_TILES = PARTS == 1 ? 2 : 1;
 #else
 constexpr int INT8_TILES = 1;
 #endif
-constexpr int FEWEST = 9;
-constexpr int MOST = 6;
+constexpr int FEWEST_TOKENS = 9;
+constexpr int MOST_TOKENS = 6;
 
 // The records of N tokens for a block; `next` moves on to the next block.
 template <int N>
@@ -47,11 +47,13 @@ __attribute__((always_inline)) static inline vec::Ints without_offset(const Int8
   }
 }
 
-template <int G, int N>
-__attribute__((always_inline)) static inline void clear(Dots<G, N>& dots) {
-  for (int g = 0; g < G; g++) {
-    for (int t = 0; t < N; t++) {
-      dots.of[g][t] = vec::ints(0);
+// Begins the sums of a block with what removes the offset.
+template <int OFFSET, int G, int N>
+__attribute__((always_inline)) static inline void begin(const Int8Rows<N>& row, Dots<G, N>& dots) {
+  for (int t = 0; t < N; t++) {
+    vec::Ints start = without_offset<OFFSET>(*row.of[t]);
+    for (int g = 0; g < G; g++) {
+      dots.of[g][t] = start;
     }
   }
 }
@@ -67,9 +69,7 @@ struct Blocks {
     using Layout = typename Format::Layout;
     Int8Rows<N> row(a, x);
     Sums<N> sum[G];
-    for (int g = 0; g < G; g++) {
-      sum[g].clear();
-    }
+    clear_all(sum);
     Ahead<G, N> ahead(a, tiles);
     int first = a.skipped / BLOCK;
     for (int block = first; block < first + a.columns / BLOCK; block++) {
@@ -78,12 +78,7 @@ struct Blocks {
       ahead.template fetch<Layout::BLOCK_BYTES>(tiles + (int64_t)block * Layout::BLOCK_BYTES);
       for (int p = 0; p < PARTS; p++) {
         Dots<G, N> dots;
-        for (int t = 0; t < N; t++) {
-          vec::Ints start = without_offset<REMAINING_OFFSET<Codes, Format::OFFSET>>(*row.of[t]);
-          for (int g = 0; g < G; g++) {
-            dots.of[g][t] = start;
-          }
-        }
+        begin<REMAINING_OFFSET<Codes, Format::OFFSET>>(row, dots);
         add_dots<Codes, G, N, 0, STEPS>(row.of, codes + p * 4 * vec::WIDTH, a.tile_bytes, dots);
         typename Format::Factors factors[G];
         for (int g = 0; g < G; g++) {
@@ -98,9 +93,32 @@ struct Blocks {
       }
       row.next();
     }
-    for (int g = 0; g < G; g++) {
-      sum[g].store(out + g * TILE_ROWS, a.out_stride, g + 1 < G ? TILE_ROWS : rows);
+    store_all(sum, out, a.out_stride, rows);
+  }
+};
+
+// A format whose weights are scale · code + minimum; with ZERO the minimum is −scale · zero, exact in a float.
+template <class CodesOf, class LayoutOf, bool ZERO = false>
+struct WithMinimum {
+  using Codes = CodesOf;
+  using Layout = LayoutOf;
+  static constexpr int OFFSET = 0;
+
+  struct Factors {
+    vec::Floats scale;
+    vec::Floats minimum;
+
+    void load(const char* scales) {
+      scale = vec::load_f16(scales);
+      minimum = vec::load_f16(scales + 2 * TILE_ROWS);
+      if (ZERO) minimum = vec::multiply(vec::multiply(scale, minimum), vec::broadcast(-1));
     }
+  };
+
+  static void add(const Factors& factors, const Int8Block& x, vec::Ints dot, vec::Floats& sum) {
+    vec::Floats both = vec::multiply(factors.scale, vec::broadcast(x.scale));
+    sum = vec::fma(both, vec::to_floats(dot), sum);
+    sum = vec::fma(factors.minimum, vec::broadcast(x.scaled_sum), sum);
   }
 };
 
@@ -110,9 +128,10 @@ static inline void multiply_evenly(const MatmulArguments& a, int tile, int rows)
   const char* weights = a.weight + tile * a.tile_bytes;
   float* out = a.out + (int64_t)tile * TILE_ROWS;
   int token = 0;
-  for (int groups = (a.tokens + MOST - 1) / MOST; groups > 0; groups--) {
+  for (int groups = (a.tokens + MOST_TOKENS - 1) / MOST_TOKENS; groups > 0; groups--) {
     int count = (a.tokens - token + groups - 1) / groups;
-    multiply_count<Kernel, MOST / 2, MOST>(a, a.x + token * a.x_stride, count, weights, rows, out + token * a.out_stride);
+    multiply_count<Kernel, MOST_TOKENS / 2, MOST_TOKENS>(a, a.x + token * a.x_stride, count, weights, rows,
+                                                         out + token * a.out_stride);
     token += count;
   }
 }
@@ -120,7 +139,7 @@ static inline void multiply_evenly(const MatmulArguments& a, int tile, int rows)
 template <template <int> class Kernel>
 static inline void multiply_int8(const MatmulArguments& a, int tile_from, int tile_to) {
   int tile = tile_from;
-  if (INT8_TILES > 1 && a.tokens >= FEWEST) {
+  if (INT8_TILES > 1 && a.tokens >= FEWEST_TOKENS) {
     for (; tile + INT8_TILES <= tile_to; tile += INT8_TILES) {
       multiply_evenly<Kernel<INT8_TILES>>(a, tile, rows_of_tile(a.rows, tile + INT8_TILES - 1));
     }

@@ -55,13 +55,11 @@ struct WholeSubBlocks {
   static void tokens(const MatmulArguments& a, const char* x, const char* tiles, int rows, float* out) {
     Int8Rows<N> row(a, x);
     Sums<N> sum[G];
-    for (int g = 0; g < G; g++) {
-      sum[g].clear();
-    }
+    clear_all(sum);
     auto sub_block = [&](const Halves* halves, const char* scales, const char* codes) __attribute__((always_inline)) {
       for (int p = 0; p < PARTS; p++) {
         Dots<G, N> dots;
-        clear(dots);
+        begin<0>(row, dots);
         add_dots<Codes, G, N, 0, STEPS>(row.of, codes + p * 4 * vec::WIDTH, a.tile_bytes, dots);
         vec::Floats scale[G];
         vec::Floats minimum[G];
@@ -83,9 +81,7 @@ struct WholeSubBlocks {
       row.next();
     };
     for_each_sub_block<Codes, G, N>(a, tiles, sub_block);
-    for (int g = 0; g < G; g++) {
-      sum[g].store(out + g * TILE_ROWS, a.out_stride, g + 1 < G ? TILE_ROWS : rows);
-    }
+    store_all(sum, out, a.out_stride, rows);
   }
 };
 

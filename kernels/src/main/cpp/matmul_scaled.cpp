@@ -23,33 +23,13 @@ struct Scaled {
   }
 };
 
-template <class CodesOf>
-struct WithMinimum {
-  using Codes = CodesOf;
-  using Layout = ScaledWithMinimum<Codes>;
-  static constexpr int OFFSET = 0;
-
-  struct Factors {
-    vec::Floats scale;
-    vec::Floats minimum;
-
-    void load(const char* scales) {
-      scale = vec::load_f16(scales);
-      minimum = vec::load_f16(scales + 2 * TILE_ROWS);
-    }
-  };
-
-  static void add(const Factors& factors, const Int8Block& x, vec::Ints dot, vec::Floats& sum) {
-    vec::Floats both = vec::multiply(factors.scale, vec::broadcast(x.scale));
-    sum = vec::fma(both, vec::to_floats(dot), sum);
-    sum = vec::fma(factors.minimum, vec::broadcast(x.scaled_sum), sum);
-  }
-};
+template <class Codes>
+using BlocksWithMinimum = WithMinimum<Codes, ScaledWithMinimum<Codes>>;
 
 template <int G> using Q4_0 = Blocks<Scaled<Planes<4, 0>, 8>, G>;
-template <int G> using Q4_1 = Blocks<WithMinimum<Planes<4, 0>>, G>;
+template <int G> using Q4_1 = Blocks<BlocksWithMinimum<Planes<4, 0>>, G>;
 template <int G> using Q5_0 = Blocks<Scaled<Planes<4, 1>, 16>, G>;
-template <int G> using Q5_1 = Blocks<WithMinimum<Planes<4, 1>>, G>;
+template <int G> using Q5_1 = Blocks<BlocksWithMinimum<Planes<4, 1>>, G>;
 template <int G> using Q8_0 = Blocks<Scaled<Planes<8, 0>, 128>, G>;
 template <int G> using Iq4Nl = Blocks<Scaled<TableCodes<IQ4_NL_VALUES, 255>, 128>, G>;
 template <int G> using Mxfp4 = Blocks<Scaled<TableCodes<MXFP4_VALUES, 24>, 12, true>, G>;

@@ -97,9 +97,7 @@ struct DecodedTiles {
       }
     }
     add_pairs<Times, N, G>({a, x}, from / 2, (from + columns + 1) / 2, weights[0], sizeof weights[0], sum, nullptr);
-    for (int g = 0; g < G; g++) {
-      sum[g].store(out + g * TILE_ROWS, a.out_stride, g + 1 < G ? TILE_ROWS : rows);
-    }
+    store_all(sum, out, a.out_stride, rows);
   }
 
   // The same for tokens from `token` on, of which there are fewer than a kernel takes.

@@ -42,7 +42,7 @@ final class QueueDelay {
                 ofShort += cost <= shortPrompts.limit() ? cost : 0;
             }
         }
-        if (arriving.expectedCost <= shortPrompts.limit() && waiting.mayPass(arriving)) {
+        if (shortPrompts.isShort(arriving) && waiting.mayPass(arriving)) {
             double step = stepTime.cost(0, stepTime.tokens());
             all = Math.min(all, step + ofShort / SHORT_SHARE);
         }

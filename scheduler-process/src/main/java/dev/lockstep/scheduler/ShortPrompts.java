@@ -98,7 +98,7 @@ final class ShortPrompts {
     }
 
     /// Whether all of its prefill is short.
-    private boolean isShort(Sequence sequence) {
+    boolean isShort(Sequence sequence) {
         return sequence.expectedCost <= limit();
     }
 

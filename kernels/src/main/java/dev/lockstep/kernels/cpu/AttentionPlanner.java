@@ -108,6 +108,7 @@ final class AttentionPlanner implements AutoCloseable {
                 offsets,
                 padding,
                 work,
+                floats(merges),
                 entry(batch.blockTable(), minBlock, minAddress),
                 entry(batch.blockTable(), maxBlock, maxAddress));
     }
@@ -175,6 +176,14 @@ final class AttentionPlanner implements AutoCloseable {
         large.forEach(segmentTiles::cut);
         groups.forEach(segmentTiles::add);
         return merges;
+    }
+
+    private long floats(List<AttentionMerge> merges) {
+        long states = 0;
+        for (AttentionMerge merge : merges) {
+            states += (long) merge.segments() * merge.tokens() * heads.size(merge.kvHead());
+        }
+        return states * AttentionOps.stateFloats(heads.shape().headSize());
     }
 
     private long vectors(AttentionTile tile) {

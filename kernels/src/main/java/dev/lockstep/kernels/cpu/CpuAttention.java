@@ -192,7 +192,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
                         ops.merge(plan.merges().get(i), heads, factors, sinks, out, outStride);
                     }
                 },
-                plan.mergedStates(heads) * AttentionOps.stateFloats(shape.headSize()));
+                plan.mergedFloats());
     }
 
     @Override

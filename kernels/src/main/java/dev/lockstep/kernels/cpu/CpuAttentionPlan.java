@@ -12,6 +12,7 @@ import java.util.List;
 /// @param tokenOffsets address of ints: the offset of each token in its block
 /// @param padding number of tokens in padding rows
 /// @param work multiply-adds of one layer
+/// @param mergedFloats of all states that are merged in one layer
 /// @param lowest the entry with the lowest id of all blocks read or written
 /// @param highest the one with the highest id
 record CpuAttentionPlan(
@@ -23,19 +24,10 @@ record CpuAttentionPlan(
         long tokenOffsets,
         int padding,
         long work,
+        long mergedFloats,
         Entry lowest,
         Entry highest)
         implements AttentionPlan {
-
-    /// Returns the states that are merged.
-    long mergedStates(HeadGroups heads) {
-        long states = 0;
-        for (int i = 0; i < merges.size(); i++) {
-            AttentionMerge merge = merges.get(i);
-            states += (long) merge.segments() * merge.tokens() * heads.size(merge.kvHead());
-        }
-        return states;
-    }
 
     /// An entry of the block table.
     ///

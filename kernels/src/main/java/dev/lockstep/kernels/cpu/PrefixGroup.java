@@ -49,23 +49,31 @@ record PrefixGroup(List<Row> rows, int shared) {
         var groups = new ArrayList<PrefixGroup>();
         int room = MOST_STATES;
         for (int from = 0; from < rows.size(); ) {
-            PrefixGroup group = new PrefixGroup(rows.subList(from, from + 1), 0);
-            for (int end = from + 2; end <= rows.size() && end - from <= mostRows; end++) {
-                Row added = rows.get(end - 1);
-                int shared = group.sharedWith(added);
-                var larger = new PrefixGroup(rows.subList(from, end), shared);
-                if (larger.savedReads() <= group.savedReads()
-                        || larger.states() > room
-                        || added.token() != rows.get(end - 2).token() + 1) {
+            Row first = rows.get(from);
+            int shared = first.segments();
+            int longest = first.segments();
+            int saved = 0;
+            int end = from + 1;
+            while (end < rows.size() && end - from < mostRows) {
+                Row added = rows.get(end);
+                int fewer = Math.min(shared, first.shared(added));
+                int longer = Math.max(longest, added.segments());
+                boolean saves = (end - from) * fewer > saved;
+                boolean fits = (end - from + 1) * longer <= room;
+                if (!saves || !fits || added.token() != first.token() + end - from) {
                     break;
                 }
-                group = larger;
+                shared = fewer;
+                longest = longer;
+                saved = (end - from) * fewer;
+                end++;
             }
-            if (group.shared > 0) {
+            var group = new PrefixGroup(rows.subList(from, end), saved > 0 ? shared : 0);
+            if (saved > 0) {
                 room -= group.states();
             }
             groups.add(group);
-            from += group.rows.size();
+            from = end;
         }
         return groups;
     }
@@ -82,14 +90,5 @@ record PrefixGroup(List<Row> rows, int shared) {
     /// Returns the states of one query head: of each row as many as of the longest.
     int states() {
         return rows.size() * segments();
-    }
-
-    private int savedReads() {
-        return (rows.size() - 1) * shared;
-    }
-
-    private int sharedWith(Row row) {
-        int shared = rows.getFirst().shared(row);
-        return rows.size() == 1 ? shared : Math.min(this.shared, shared);
     }
 }

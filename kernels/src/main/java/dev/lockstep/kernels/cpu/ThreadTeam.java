@@ -115,23 +115,13 @@ final class ThreadTeam implements AutoCloseable {
 
     /// Runs `task` in shares if the work is worth it, else all of it on the calling thread.
     void run(Task task, long multiplyAdds) {
-        if (worthSharing(multiplyAdds)) {
-            run(task);
-        } else {
-            adoptCaller();
-            task.run(0, 1);
-        }
+        run(task, multiplyAdds, 1);
     }
 
     /// The same in several shares of each thread, if the work is enough for them: a thread that
     /// loses its core then leaves most of its work to the others.
     void runInPieces(Task task, long multiplyAdds) {
-        adoptCaller();
-        if (worthSharing(multiplyAdds)) {
-            dispatch(task, Math.clamp(multiplyAdds / SMALL_SHARE / used, 1, MOST_SHARES));
-        } else {
-            task.run(0, 1);
-        }
+        run(task, multiplyAdds, Math.clamp(multiplyAdds / SMALL_SHARE / used, 1, MOST_SHARES));
     }
 
     /// Cuts the rows into shares, if the work is worth it.
@@ -168,6 +158,15 @@ final class ThreadTeam implements AutoCloseable {
                 Thread.currentThread().interrupt();
                 return;
             }
+        }
+    }
+
+    private void run(Task task, long multiplyAdds, int sharesOfThread) {
+        adoptCaller();
+        if (worthSharing(multiplyAdds)) {
+            dispatch(task, sharesOfThread);
+        } else {
+            task.run(0, 1);
         }
     }
 

@@ -95,7 +95,7 @@ class AttentionPlannerTest {
     }
 
     @Test
-    void windowsChunksAndTokensAheadShareNothing() {
+    void windowsAndChunksShareNothing() {
         int[][] tables = {sharing(2, 1), sharing(2, 2)};
         int none = AttentionShape.NO_WINDOW;
         for (AttentionShape shape :
