@@ -25,11 +25,14 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /// Runs a small cluster with a random model once, so that each child process writes a cache of the
 /// classes that its start loads. The build calls it.
 final class TrainStartUpCommand extends Command {
     private static final SettingsSpec SPEC = LauncherConfig.SPEC.takingArguments("FOLDER");
+    private static final int ROUNDS = 30;
+    private static final int CLIENTS = 16;
 
     TrainStartUpCommand() {
         super("train-start-up", "FOLDER", "write the start-up caches (the build does this)", SPEC);
@@ -60,12 +63,25 @@ final class TrainStartUpCommand extends Command {
         return ExitCode.OK;
     }
 
-    /// Sends one streamed request over HTTP and one over gRPC, so that both load their classes.
+    /// Sends requests over gRPC and HTTP, so that both load their classes, and then so many streams
+    /// that the cache knows which methods of a step are hot: without, their code is interpreted for
+    /// the first seconds of a cluster under load.
     private static void sendRequests(Launcher launcher, Launcher.Ready ready)
             throws IOException, InterruptedException {
+        try (HttpClient http = HttpClient.newHttpClient();
+                LockstepClient client = launcher.client(ready, Duration.ofSeconds(60))) {
+            client.generate(CompletionRequest.user("tiny", "Hello").withMaxTokens(16));
+            HttpRequest chat = chat(launcher, ready);
+            for (int round = 0; round < ROUNDS; round++) {
+                stream(http, chat, round % 2 == 0 ? 1 : CLIENTS);
+            }
+        }
+    }
+
+    private static HttpRequest chat(Launcher launcher, Launcher.Ready ready) {
         String body =
                 """
-                {"model": "tiny", "stream": true, "max_tokens": 16,
+                {"model": "tiny", "stream": true, "max_tokens": 400, "ignore_eos": true,
                  "messages": [{"role": "user", "content": "Hello"}]}
                 """;
         HttpRequest.Builder request =
@@ -76,14 +92,21 @@ final class TrainStartUpCommand extends Command {
                         .header("Content-Type", "application/json")
                         .POST(HttpRequest.BodyPublishers.ofString(body));
         launcher.apiKey().ifPresent(key -> request.header("Authorization", "Bearer " + key));
-        try (HttpClient http = HttpClient.newHttpClient();
-                LockstepClient client = launcher.client(ready, Duration.ofSeconds(60))) {
-            HttpResponse<String> response =
-                    http.send(request.build(), HttpResponse.BodyHandlers.ofString());
-            if (response.statusCode() != 200) {
-                throw new UnusableException("the training request failed: " + response.body());
-            }
-            client.generate(CompletionRequest.user("tiny", "Hello").withMaxTokens(16));
-        }
+        return request.build();
+    }
+
+    /// Sends the request that many times at once, and waits for all responses.
+    private static void stream(HttpClient http, HttpRequest request, int clients) {
+        Stream.generate(() -> http.sendAsync(request, HttpResponse.BodyHandlers.ofString()))
+                .limit(clients)
+                .toList()
+                .forEach(
+                        pending -> {
+                            HttpResponse<String> response = pending.join();
+                            if (response.statusCode() != 200) {
+                                throw new UnusableException(
+                                        "a training request failed: " + response.body());
+                            }
+                        });
     }
 }

@@ -15,8 +15,9 @@ import org.jspecify.annotations.Nullable;
 /// of several for each of them. Each thread takes its own shares first, then those that no thread
 /// has begun: a thread that has no core delays an op by nothing before its shares and by no more
 /// than one of them. [#run] returns when all shares are done. Waiting threads spin for a while, if
-/// the options allow it, and then park, so that no thread uses a core between steps. Running a task
-/// allocates nothing.
+/// the options allow it, and then park, so that no thread uses a core between steps. While they
+/// spin they yield, so that a process which wants a core gets that of a thread which only waits.
+/// Running a task allocates nothing.
 final class ThreadTeam implements AutoCloseable {
 
     /// One op's work; `share` counts from 0, and one thread runs each.
@@ -31,7 +32,7 @@ final class ThreadTeam implements AutoCloseable {
 
     private static final long SPIN_NANOS = 50_000;
     private static final long ALIVE_CHECK_NANOS = 100_000_000;
-    private static final int SPINS_PER_CLOCK = 64;
+    private static final int SPINS_PER_YIELD = 64;
 
     /// An op's word is its number times OPS, plus the shares of a thread times THREADS, plus its
     /// threads, so that a late thread never takes a share by the count of another op.
@@ -236,7 +237,7 @@ final class ThreadTeam implements AutoCloseable {
     private boolean spunUntilDone() {
         long start = spinNanos > 0 ? System.nanoTime() : 0;
         do {
-            for (int i = 0; i < SPINS_PER_CLOCK; i++) {
+            for (int i = 0; i < SPINS_PER_YIELD; i++) {
                 if (words.get(REMAINING) == 0) {
                     return true;
                 }
@@ -245,8 +246,15 @@ final class ThreadTeam implements AutoCloseable {
                 }
                 Thread.onSpinWait();
             }
+            yieldCore();
         } while (System.nanoTime() - start < spinNanos);
         return false;
+    }
+
+    /// Lets a thread that has no core run on this one; returns at once where there is none.
+    @SuppressWarnings("ThreadPriorityCheck")
+    private static void yieldCore() {
+        Thread.yield();
     }
 
     private void requireAlive() {
@@ -347,13 +355,14 @@ final class ThreadTeam implements AutoCloseable {
             long start = System.nanoTime();
             long latest = op;
             do {
-                for (int i = 0; i < SPINS_PER_CLOCK; i++) {
+                for (int i = 0; i < SPINS_PER_YIELD; i++) {
                     latest = words.get(OP);
                     if (spinNanos == 0 || isFor(latest, op)) {
                         return latest;
                     }
                     Thread.onSpinWait();
                 }
+                yieldCore();
             } while (System.nanoTime() - start < spinNanos);
             return latest;
         }
