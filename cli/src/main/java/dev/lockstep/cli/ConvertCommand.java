@@ -35,7 +35,7 @@ final class ConvertCommand extends Command {
                             32,
                             1 << 16,
                             "columns that share a scale, for int4 and int8; a multiple of 32")
-                    .orElse("128");
+                    .orElseComputed("128, or 64 or 32 where larger groups do not divide all rows");
     private static final Key<List<String>> KEEP =
             Key.texts(
                             "keep",
@@ -169,7 +169,7 @@ final class ConvertCommand extends Command {
                 ModelChoice.ofUser("SOURCE", settings.arguments().getFirst(), terminal);
         requireForm(word, quantize, source.path(), target, cut);
         int threads = settings.find(ProcessKeys.THREADS).orElse(HostCpus.ofProcess().count());
-        var conversion =
+        Conversion conversion =
                 new Conversion(
                         source.path(),
                         target,
@@ -180,6 +180,9 @@ final class ConvertCommand extends Command {
                                 : Optional.empty(),
                         settings.value(CALIBRATION_TOKENS),
                         method);
+        if (!settings.isGiven(GROUP_SIZE)) {
+            conversion = conversion.withFittingGroups();
+        }
         Supplier<Kernels> kernels = () -> CpuKernels.open(CpuOptions.ofThreads(threads));
         long calibrationBytes = Runtime.getRuntime().maxMemory() / 3;
         List<String> report =
@@ -197,11 +200,9 @@ final class ConvertCommand extends Command {
     }
 
     private static Quantization quantization(Settings settings, String word) {
+        int groupSize = settings.find(GROUP_SIZE).orElse(Conversion.GROUP_SIZE);
         Quantization quantize =
-                Quantization.of(
-                                word,
-                                settings.value(GROUP_SIZE),
-                                alpha(settings.value(SMOOTH_ALPHA)).orElse(0f))
+                Quantization.of(word, groupSize, alpha(settings.value(SMOOTH_ALPHA)).orElse(0f))
                         .orElseThrow(() -> unknown(word));
         if (quantize instanceof Quantization.Smoothed
                 && alpha(settings.value(SMOOTH_ALPHA)).isEmpty()) {
@@ -213,9 +214,7 @@ final class ConvertCommand extends Command {
                         "--asymmetric is for int4, not for --quantize=%s"
                                 .formatted(settings.value(QUANTIZE)));
             }
-            quantize =
-                    new Quantization.Folder(
-                            new CompressedLayout.Groups(4, settings.value(GROUP_SIZE), true));
+            quantize = new Quantization.Folder(new CompressedLayout.Groups(4, groupSize, true));
         }
         boolean activations = settings.value(STATIC_ACTIVATIONS);
         boolean cache = settings.value(KV_SCALES);

@@ -3,6 +3,7 @@ package dev.lockstep.cli.convert;
 
 import com.google.common.hash.Hashing;
 import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.WeightMatrix;
@@ -50,6 +51,9 @@ public record Conversion(
                             + "|conv1d|conv\\.conv"
                             + "|dense_[23]|pooler\\.dense|classifier\\.dense|pre_classifier|head\\.dense"
                             + ")\\.weight|.*[._]bias");
+
+    /// The columns of a group of integers, unless there are reasons for fewer or more.
+    public static final int GROUP_SIZE = 128;
 
     /// What quantizers of other results have another number of.
     private static final int VERSION = 5;
@@ -247,6 +251,21 @@ public record Conversion(
     /// Returns this conversion with another target.
     Conversion to(Path other) {
         return new Conversion(source, other, quantize, keep, calibrate, calibrationTokens, method);
+    }
+
+    /// Returns this conversion with the largest groups of up to [#GROUP_SIZE] columns that divide
+    /// the rows of all matrices, if it has groups.
+    public Conversion withFittingGroups() {
+        if (!(quantize instanceof Quantization.Folder folder)
+                || !(folder.layout() instanceof CompressedLayout.Groups groups)) {
+            return this;
+        }
+        int size = FolderModel.largestGroups(source, this::isKept);
+        Quantization fitting =
+                new Quantization.Folder(
+                        new CompressedLayout.Groups(groups.bits(), size, groups.zeroPoints()),
+                        folder.cacheScales());
+        return new Conversion(source, target, fitting, keep, calibrate, calibrationTokens, method);
     }
 
     /// Returns a short digest of the source and of what else the data depends on.

@@ -32,6 +32,8 @@ record FolderModel(
     private static final Pattern LINEAR =
             Pattern.compile("(.*\\.)?(layers?|h)\\.\\d+\\..*\\.weight");
 
+    private static final int SMALLEST_GROUP = 32;
+
     /// Its folders have matrices as `[inputs, outputs]`.
     private static final String TRANSPOSED = "GPT2LMHeadModel";
 
@@ -87,12 +89,32 @@ record FolderModel(
         FolderRewrite.requireRewritable(source, layout, quantized(layout, kept));
     }
 
+    /// Returns the largest size of groups, 32 to [Conversion#GROUP_SIZE], that divides the rows of
+    /// all matrices of layers, apart from rows that no size divides.
+    ///
+    /// @param kept which matrices stay as they are
+    static int largestGroups(Path source, Predicate<WeightMatrix> kept) {
+        Checkpoint checkpoint = Checkpoint.open(source);
+        return checkpoint.tensorNames().stream()
+                .map(checkpoint::tensor)
+                .filter(matrix -> isOfLayer(matrix) && !kept.test(matrix))
+                .mapToInt(matrix -> Integer.lowestOneBit(matrix.columns()))
+                .filter(size -> size >= SMALLEST_GROUP)
+                .map(size -> Math.min(size, Conversion.GROUP_SIZE))
+                .min()
+                .orElse(Conversion.GROUP_SIZE);
+    }
+
     private static Predicate<WeightMatrix> quantized(
             CompressedLayout layout, Predicate<WeightMatrix> kept) {
         return matrix ->
-                LINEAR.matcher(matrix.name()).matches()
+                isOfLayer(matrix)
                         && matrix.columns() % layout.groupSize(matrix) == 0
                         && !kept.test(matrix);
+    }
+
+    private static boolean isOfLayer(WeightMatrix matrix) {
+        return LINEAR.matcher(matrix.name()).matches();
     }
 
     /// Refuses a matrix whose inputs are not seen, before anything is written.

@@ -82,6 +82,36 @@ class ConversionTest {
         }
     }
 
+    /// A tiny model's rows have 64 columns, those of `down_proj` 128.
+    @ParameterizedTest
+    @CsvSource({"none, 14, 64", "*self_attn*:*gate*:*up*, 2, 128"})
+    void groupsFitTheRowsOfAllMatrices(String keep, int tensors, int groupSize) throws Exception {
+        Path source = folder.resolve("source");
+        TinyCheckpoint.write(source, 1);
+        assertEquals(
+                "%d tensors as int8 in groups of %d".formatted(tensors, groupSize),
+                fitted(source, keep.equals("none") ? List.of() : List.of(keep.split(":"))));
+    }
+
+    /// 100 columns are groups of no size.
+    @Test
+    void rowsOfNoGroupsDoNotDecideTheirSize() throws Exception {
+        Path source = folder.resolve("source");
+        writeOddRows(source);
+        assertEquals("6 tensors as int8 in groups of 64", fitted(source, List.of()));
+    }
+
+    /// Returns what a conversion without a given group size says that it wrote.
+    private String fitted(Path source, List<String> keep) {
+        Quantization quantize = Quantization.of("int8", Conversion.GROUP_SIZE, 0.5f).orElseThrow();
+        Path target = folder.resolve("target");
+        return new Conversion(source, target, quantize, keep, Optional.empty(), 512, Method.ROUND)
+                .withFittingGroups()
+                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet())
+                .getFirst()
+                .replaceAll("^.*: |,.*$", "");
+    }
+
     /// A word of zero points has those of 8 rows, of which the last are not full. Normally
     /// distributed weights lose as much as without: see `GroupFormatTest` for others.
     @ParameterizedTest
