@@ -172,6 +172,19 @@ final class BadStartIT {
                         "--model=" + good,
                         "--waiting-order=fare"));
         starts.put(
+                "q8 for heads of 16",
+                unusable(
+                        List.of("kv-dtype q8", "16", "32", "f16"),
+                        "--model=" + good,
+                        "--kv-dtype=q8"));
+        boolean arm = System.getProperty("os.arch").equals("aarch64");
+        starts.put(
+                "kernels of another processor",
+                unusable(
+                        List.of("lacks", arm ? "avx2" : "asimddp", "request"),
+                        "--model=" + good,
+                        "--instruction-set=" + (arm ? "avx2" : "neon")));
+        starts.put(
                 "an unknown model",
                 usage(List.of("no/such/model", "smollm2-135m-instruct"), "--model=no/such/model"));
         starts.put(

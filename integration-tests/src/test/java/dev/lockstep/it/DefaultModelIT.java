@@ -13,7 +13,7 @@ import java.util.List;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// The default model completes text with the text that other software recorded, as far as 8-bit
 /// activations determine it.
@@ -42,8 +42,8 @@ final class DefaultModelIT {
     }
 
     @ParameterizedTest
-    @ValueSource(ints = {1, 2, 3})
-    void completionsAreAsRecordedAtAnyRankCount(int ranks) throws Exception {
+    @CsvSource({"1, auto", "2, auto", "3, auto", "2, q8"})
+    void completionsAreAsRecordedAtAnyRankCount(int ranks, String kvType) throws Exception {
         Path golden = Fixtures.require("smollm2/golden.json");
         List<Case> cases = cases(JsonNodes.read(golden).path("cases"));
         try (ServedCluster cluster =
@@ -51,6 +51,7 @@ final class DefaultModelIT {
                         Sandbox.plain(),
                         Fixtures.requireDefaultModel(),
                         "--max-model-len=2048",
+                        "--kv-dtype=" + kvType,
                         "--tensor-parallel=" + ranks)) {
             for (Case each : cases) {
                 assertTokenizes(cluster.api(), each);

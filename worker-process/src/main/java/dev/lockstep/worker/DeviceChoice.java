@@ -21,10 +21,10 @@ public sealed interface DeviceChoice {
     String reason();
 
     /// The cores of the host.
-    record Cpu(String reason) implements DeviceChoice {
+    record Cpu(InstructionSet instructionSet, String reason) implements DeviceChoice {
         @Override
         public DeviceCapabilities capabilities() {
-            return InstructionSet.best().capabilities();
+            return instructionSet.capabilities();
         }
     }
 
@@ -52,13 +52,13 @@ public sealed interface DeviceChoice {
     }
 
     /// Chooses the devices of `ranks` ranks. Throws what is missing if GPUs are asked for and
-    /// cannot be used.
+    /// cannot be used, or an instruction set that is not available.
     ///
     /// @param probe looks for GPUs and the libraries that they need; called unless `--device` is
     ///   cpu
     static DeviceChoice of(DeviceSettings settings, int ranks, Supplier<CudaProbe> probe) {
         if (settings.asked() == ProcessKeys.Device.CPU) {
-            return new Cpu("--device is cpu");
+            return cpu(settings, "--device is cpu");
         }
         CudaProbe found = probe.get();
         if (found.problem().isPresent()) {
@@ -66,11 +66,15 @@ public sealed interface DeviceChoice {
             if (settings.needsGpu()) {
                 throw withKey(settings, problem);
             }
-            return new Cpu(
+            return cpu(
+                    settings,
                     "--device is auto, and "
                             + (hasDriver(found)
                                     ? problem.missing()
                                     : "NVIDIA's driver was not found"));
+        }
+        if (settings.instructionSet().isPresent()) {
+            throw DeviceSettings.cpuOnly("--" + DeviceSettings.INSTRUCTION_SET.name());
         }
         List<CudaDevice> gpus =
                 settings.gpus().isEmpty() ? first(found, ranks) : chosen(settings, ranks, found);
@@ -82,6 +86,11 @@ public sealed interface DeviceChoice {
                         ? "--device is cuda, GPU " + numbers
                         : "--device is auto, GPU %s of %d"
                                 .formatted(numbers, found.devices().size()));
+    }
+
+    private static Cpu cpu(DeviceSettings settings, String reason) {
+        settings.instructionSet().ifPresent(InstructionSet::requireAvailable);
+        return new Cpu(settings.instructionSet().orElseGet(InstructionSet::best), reason);
     }
 
     private static boolean hasDriver(CudaProbe found) {

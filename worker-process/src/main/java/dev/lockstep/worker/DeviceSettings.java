@@ -5,9 +5,11 @@ import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.kernels.cuda.LibrarySearch;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /// The settings that choose a device and say how it is used.
 ///
@@ -16,12 +18,20 @@ import java.util.List;
 /// @param libraries folders to search first
 /// @param memoryUtilization the part of a GPU's memory that may be used
 /// @param graphs whether decode steps are recorded as CUDA graphs
+/// @param instructionSet of CPU kernels; empty: the best available
 public record DeviceSettings(
         ProcessKeys.Device asked,
         List<Integer> gpus,
         List<Path> libraries,
         double memoryUtilization,
-        boolean graphs) {
+        boolean graphs,
+        Optional<InstructionSet> instructionSet) {
+    public static final Key<String> INSTRUCTION_SET =
+            Key.text(
+                            "instruction-set",
+                            InstructionSet.keys("|"),
+                            "the CPU kernels to use; the start fails if they are not available")
+                    .orElseComputed("the best available");
 
     public DeviceSettings {
         gpus = List.copyOf(gpus);
@@ -41,8 +51,11 @@ public record DeviceSettings(
                                 .toList(),
                         libraries(settings),
                         settings.value(ProcessKeys.GPU_MEMORY_UTILIZATION),
-                        !settings.value(ProcessKeys.DISABLE_CUDA_GRAPH));
-        for (Key<?> key : List.of(ProcessKeys.THREADS, ProcessKeys.PACKED_CACHE)) {
+                        !settings.value(ProcessKeys.DISABLE_CUDA_GRAPH),
+                        settings.isGiven(INSTRUCTION_SET)
+                                ? Optional.of(instructionSet(settings.value(INSTRUCTION_SET)))
+                                : Optional.empty());
+        for (Key<?> key : List.of(ProcessKeys.THREADS, ProcessKeys.PACKED_CACHE, INSTRUCTION_SET)) {
             if (settings.isGiven(key)) {
                 device.requireCpu("--" + key.name());
             }
@@ -53,7 +66,24 @@ public record DeviceSettings(
     /// Reads the settings of a command that describes what a device would run, and runs nothing.
     public static DeviceSettings ofDescription(Settings settings) {
         return new DeviceSettings(
-                settings.value(ProcessKeys.DEVICE), List.of(), libraries(settings), 1, false);
+                settings.value(ProcessKeys.DEVICE),
+                List.of(),
+                libraries(settings),
+                1,
+                false,
+                Optional.empty());
+    }
+
+    private static InstructionSet instructionSet(String key) {
+        return InstructionSet.of(key)
+                .orElseThrow(
+                        () ->
+                                new SettingsException(
+                                        "--%s: \"%s\" is none of %s"
+                                                .formatted(
+                                                        INSTRUCTION_SET.name(),
+                                                        key,
+                                                        InstructionSet.keys(", "))));
     }
 
     /// Returns the folders of `--cuda-libraries`.

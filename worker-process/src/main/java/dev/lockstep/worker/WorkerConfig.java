@@ -7,7 +7,6 @@ import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
-import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.model.ModelSource;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -39,7 +38,6 @@ public record WorkerConfig(
         Optional<Integer> threads,
         List<Integer> cpus,
         boolean oversubscribed,
-        Optional<String> instructionSet,
         String dtype,
         String kvDtype,
         ProcessKeys.PackedCache packedCache,
@@ -61,13 +59,6 @@ public record WorkerConfig(
             Key.flag(
                     "oversubscribed",
                     "the host runs more compute threads than it has cores: no thread spins");
-
-    public static final Key<String> INSTRUCTION_SET =
-            Key.text(
-                            "instruction-set",
-                            InstructionSet.keys("|"),
-                            "the kernels to use; the start fails if they are not available")
-                    .orElseComputed("the best available");
 
     public static final SettingsSpec SPEC =
             SettingsSpec.of(
@@ -93,7 +84,7 @@ public record WorkerConfig(
                     ProcessKeys.THREADS,
                     CPUS,
                     OVERSUBSCRIBED,
-                    INSTRUCTION_SET,
+                    DeviceSettings.INSTRUCTION_SET,
                     ProcessKeys.DTYPE,
                     ProcessKeys.KV_DTYPE,
                     ProcessKeys.PACKED_CACHE,
@@ -106,7 +97,6 @@ public record WorkerConfig(
 
     public WorkerConfig {
         cpus = List.copyOf(cpus);
-        instructionSet.ifPresent(_ -> device.requireCpu("--" + INSTRUCTION_SET.name()));
         if (rank >= tensorParallel) {
             throw new SettingsException(
                     "--rank %d must be below --tensor-parallel %d".formatted(rank, tensorParallel));
@@ -133,7 +123,6 @@ public record WorkerConfig(
                 settings.find(ProcessKeys.THREADS),
                 settings.find(CPUS).map(WorkerConfig::cpuList).orElse(List.of()),
                 settings.value(OVERSUBSCRIBED),
-                settings.find(INSTRUCTION_SET),
                 word(settings.value(ProcessKeys.DTYPE)),
                 word(settings.value(ProcessKeys.KV_DTYPE)),
                 settings.value(ProcessKeys.PACKED_CACHE),

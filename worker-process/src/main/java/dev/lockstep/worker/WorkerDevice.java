@@ -3,7 +3,6 @@ package dev.lockstep.worker;
 
 import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.HostMemory;
-import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
@@ -134,20 +133,12 @@ sealed interface WorkerDevice {
                         });
         LOG.info("{}", choice.reason());
         return switch (choice) {
-            case DeviceChoice.Cpu _ ->
+            case DeviceChoice.Cpu cpu ->
                     new Cpu(
                             config,
-                            config.instructionSet()
-                                    .map(WorkerDevice::instructionSet)
-                                    .orElseGet(InstructionSet::best),
+                            cpu.instructionSet(),
                             compute -> packed(config, source, folders.packed(), compute));
             case DeviceChoice.Gpus gpus -> {
-                config.instructionSet()
-                        .ifPresent(
-                                _ -> {
-                                    throw DeviceSettings.cpuOnly(
-                                            "--" + WorkerConfig.INSTRUCTION_SET.name());
-                                });
                 gpus.require(config.threads().isPresent());
                 yield new Gpu(config, settings.search(), gpus.gpus().getFirst(), folders.cuda());
             }
@@ -177,16 +168,5 @@ sealed interface WorkerDevice {
             case MAP -> Optional.of(PackedOptions.Access.MAP);
             case OFF -> Optional.empty();
         };
-    }
-
-    private static InstructionSet instructionSet(String key) {
-        for (InstructionSet set : InstructionSet.values()) {
-            if (set.key().equals(key)) {
-                return set;
-            }
-        }
-        throw new SettingsException(
-                "--instruction-set: \"%s\" is none of %s"
-                        .formatted(key, InstructionSet.keys(", ")));
     }
 }

@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.lockstep.cluster.process.ProcessKeys;
@@ -10,6 +11,7 @@ import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.kernels.cuda.CudaDevice;
 import dev.lockstep.kernels.cuda.CudaProbe;
 import dev.lockstep.kernels.cuda.CudaUnavailableException;
@@ -17,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class DeviceChoiceTest {
@@ -27,7 +30,8 @@ class DeviceChoiceTest {
                     ProcessKeys.CUDA_LIBRARIES,
                     ProcessKeys.GPU_MEMORY_UTILIZATION,
                     ProcessKeys.DISABLE_CUDA_GRAPH,
-                    ProcessKeys.THREADS);
+                    ProcessKeys.THREADS,
+                    DeviceSettings.INSTRUCTION_SET);
 
     private static DeviceSettings settings(String... flags) {
         return DeviceSettings.of(Settings.parse(SPEC, List.of(flags), Map.of()));
@@ -104,6 +108,29 @@ class DeviceChoiceTest {
         assertEquals(
                 "--device is auto, and NVIDIA's driver was not found",
                 DeviceChoice.of(settings(), 1, () -> nothing).reason());
+    }
+
+    @Test
+    void anInstructionSetIsForCpusThatHaveIt() {
+        InstructionSet least = InstructionSet.available().getLast();
+        String asked = "--instruction-set=" + least.key();
+        assertEquals(
+                least.capabilities(),
+                DeviceChoice.of(settings(asked), 1, DeviceChoiceTest::none).capabilities());
+        assertEquals(
+                "--instruction-set is for CPUs, the device is cuda: leave it out, or choose --device=cpu",
+                refused(gpus(1), 1, asked));
+        InstructionSet foreign =
+                Stream.of(InstructionSet.values())
+                        .filter(set -> !InstructionSet.available().contains(set))
+                        .findFirst()
+                        .orElseThrow();
+        String refusal = refused(none(), 1, "--instruction-set=" + foreign.key());
+        assertTrue(refusal.startsWith("instruction set " + foreign.key()), refusal);
+        assertEquals(
+                "--instruction-set: \"sse9\" is none of " + InstructionSet.keys(", "),
+                assertThrows(SettingsException.class, () -> settings("--instruction-set=sse9"))
+                        .getMessage());
     }
 
     @Test

@@ -11,6 +11,7 @@ import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.kernels.OutOfDeviceMemoryException;
 import dev.lockstep.model.KvCapacity;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 
@@ -101,7 +102,13 @@ class GpuMemoryTest {
     @Test
     void theReserveOfOneRankWithoutGraphsIsScratchAndSampler() {
         var settings =
-                new DeviceSettings(ProcessKeys.Device.CUDA, List.of(), List.of(), 0.9, false);
+                new DeviceSettings(
+                        ProcessKeys.Device.CUDA,
+                        List.of(),
+                        List.of(),
+                        0.9,
+                        false,
+                        Optional.empty());
         GpuReserve reserve = GpuReserve.of(settings, 8, 1000, 1);
         assertEquals(0, reserve.graphs());
         assertEquals(0, reserve.nccl());

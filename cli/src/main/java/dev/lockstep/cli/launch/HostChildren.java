@@ -4,7 +4,6 @@ package dev.lockstep.cli.launch;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.coordinator.CoordinatorConfig;
-import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.scheduler.process.SchedulerConfig;
 import dev.lockstep.worker.DeviceChoice;
 import dev.lockstep.worker.WorkerConfig;
@@ -121,9 +120,9 @@ record HostChildren(
     }
 
     private JavaProcess.Role workerRole() {
-        return shape.device() instanceof DeviceChoice.Gpus || InstructionSet.best().isNative()
-                ? JavaProcess.Role.WORKER
-                : JavaProcess.Role.VECTOR_WORKER;
+        return shape.device() instanceof DeviceChoice.Cpu cpu && !cpu.instructionSet().isNative()
+                ? JavaProcess.Role.VECTOR_WORKER
+                : JavaProcess.Role.WORKER;
     }
 
     /// Creates a child whose flags are the settings of `serve` that its specification has, then the

@@ -13,6 +13,7 @@ import dev.lockstep.coordinator.DurabilitySettings;
 import dev.lockstep.coordinator.ResponseBounds;
 import dev.lockstep.coordinator.TextSettings;
 import dev.lockstep.scheduler.process.SchedulerConfig;
+import dev.lockstep.worker.DeviceSettings;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -63,6 +64,7 @@ public record LauncherConfig(
                             ProcessKeys.GPU_MEMORY_UTILIZATION,
                             ProcessKeys.DISABLE_CUDA_GRAPH,
                             ProcessKeys.THREADS,
+                            DeviceSettings.INSTRUCTION_SET,
                             ProcessKeys.DTYPE,
                             ProcessKeys.KV_DTYPE,
                             ProcessKeys.PACKED_CACHE,

@@ -10,6 +10,7 @@ import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.RankLine;
 import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.model.KvCapacity;
 import dev.lockstep.worker.DeviceChoice;
 import dev.lockstep.worker.MemoryBill;
@@ -38,7 +39,7 @@ class HostWorkersTest {
                         Optional.empty());
         var shape =
                 new Shape(
-                        new DeviceChoice.Cpu("test"),
+                        new DeviceChoice.Cpu(InstructionSet.best(), "test"),
                         new MemoryPlan(
                                 List.of(new MemoryBill(1, 1, 1)),
                                 new KvCapacity(List.of(KvGroup.full(List.of(0))), 16, 1),

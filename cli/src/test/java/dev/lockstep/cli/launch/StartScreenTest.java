@@ -8,6 +8,7 @@ import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.model.KvCapacity;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
@@ -84,7 +85,10 @@ class StartScreenTest {
         return StartScreen.text(
                 new Launcher.Ready(host, 8000, group.build()),
                 config,
-                new Shape(new DeviceChoice.Cpu("--device is cpu"), memory, plan),
+                new Shape(
+                        new DeviceChoice.Cpu(InstructionSet.best(), "--device is cpu"),
+                        memory,
+                        plan),
                 check,
                 134_515_008,
                 Duration.ofMillis(4321));

@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cpu;
 import dev.lockstep.kernels.DeviceCapabilities;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -41,6 +42,11 @@ public enum InstructionSet {
     /// Returns the names of all, for messages.
     public static String keys(String separator) {
         return Stream.of(values()).map(InstructionSet::key).collect(Collectors.joining(separator));
+    }
+
+    /// Returns the set of a name such as `avx2`.
+    public static Optional<InstructionSet> of(String key) {
+        return Stream.of(values()).filter(set -> set.key().equals(key)).findFirst();
     }
 
     public boolean isNative() {
@@ -100,18 +106,28 @@ public enum InstructionSet {
                 .toList();
     }
 
-    /// Throws, naming the remedy, unless `cpu` and this build can run it.
+    /// Throws, naming the remedy, unless this machine and this build can run it, in a JVM with the
+    /// flags that it needs.
+    public void requireAvailable() {
+        requireAvailable(CpuFeatures.current());
+    }
+
+    /// Throws, naming the remedy, unless `cpu`, this build and this JVM can run it.
     void require(CpuFeatures cpu) {
+        requireAvailable(cpu);
+        if (this == VECTOR_API && !VECTOR_MODULE) {
+            throw new UnsupportedOperationException(
+                    "instruction set %s needs the JVM flag --add-modules=%s, which scripts/lockstep sets for --instruction-set=%s on the command line"
+                            .formatted(key(), VECTOR_MODULE_NAME, key()));
+        }
+    }
+
+    private void requireAvailable(CpuFeatures cpu) {
         Set<String> missing = cpu.missing(this);
         if (!missing.isEmpty()) {
             throw new UnsupportedOperationException(
                     "instruction set %s was requested, but this CPU lacks %s: request %s, or none"
                             .formatted(key(), String.join(", ", missing), best(cpu).key()));
-        }
-        if (this == VECTOR_API && !VECTOR_MODULE) {
-            throw new UnsupportedOperationException(
-                    "instruction set %s needs the JVM flag --add-modules=%s, which scripts/lockstep sets for --instruction-set=%s on the command line"
-                            .formatted(key(), VECTOR_MODULE_NAME, key()));
         }
         if (!NativeLibrary.isBuilt(this)) {
             throw new UnsupportedOperationException(
