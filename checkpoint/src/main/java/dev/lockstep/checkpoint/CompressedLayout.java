@@ -41,16 +41,19 @@ public sealed interface CompressedLayout {
     /// @param size columns of a group
     /// @param zeroPoints whether each group has a zero point; else codes are symmetric
     record Groups(int bits, int size, boolean zeroPoints) implements CompressedLayout {
+        /// Sizes are multiples of it.
+        public static final int SMALLEST = 32;
+
         /// Creates the layout of symmetric codes.
         public Groups(int bits, int size) {
             this(bits, size, false);
         }
 
         public Groups {
-            if ((bits != 4 && bits != 8) || size < 32 || size % 32 != 0) {
+            if ((bits != 4 && bits != 8) || size < SMALLEST || size % SMALLEST != 0) {
                 throw new IllegalArgumentException(
-                        "%d bits in groups of %d columns: 4 or 8 in multiples of 32"
-                                .formatted(bits, size));
+                        "%d bits in groups of %d columns: 4 or 8 in multiples of %d"
+                                .formatted(bits, size, SMALLEST));
             }
         }
 

@@ -32,7 +32,7 @@ final class ConvertCommand extends Command {
     private static final Key<Integer> GROUP_SIZE =
             Key.integer(
                             "group-size",
-                            32,
+                            CompressedLayout.Groups.SMALLEST,
                             1 << 16,
                             "columns that share a scale, for int4 and int8; a multiple of 32")
                     .orElseComputed("128, or 64 or 32 where larger groups do not divide all rows");

@@ -28,7 +28,7 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /// Runs a small cluster with a random model once, so that each child process writes a cache of the
-/// classes that its start loads. The build calls it.
+/// classes that its start loads and of the methods that its steps need. The build calls it.
 final class TrainStartUpCommand extends Command {
     private static final SettingsSpec SPEC = LauncherConfig.SPEC.takingArguments("FOLDER");
     private static final int ROUNDS = 30;

@@ -40,19 +40,11 @@ public sealed interface DeviceChoice {
             CudaDevice first = gpus.getFirst();
             return DeviceCapabilities.ofCuda(first.major(), first.minor());
         }
-
-        /// Throws if these GPUs cannot serve what was asked for.
-        ///
-        /// @param threads whether a number of threads is given
-        public void require(boolean threads) {
-            if (threads) {
-                throw DeviceSettings.cpuOnly("--" + ProcessKeys.THREADS.name());
-            }
-        }
     }
 
     /// Chooses the devices of `ranks` ranks. Throws what is missing if GPUs are asked for and
-    /// cannot be used, or an instruction set that is not available.
+    /// cannot be used, an instruction set that is not available, or a setting that the device does
+    /// not have.
     ///
     /// @param probe looks for GPUs and the libraries that they need; called unless `--device` is
     ///   cpu
@@ -73,11 +65,9 @@ public sealed interface DeviceChoice {
                                     ? problem.missing()
                                     : "NVIDIA's driver was not found"));
         }
-        if (settings.instructionSet().isPresent()) {
-            throw DeviceSettings.cpuOnly("--" + DeviceSettings.INSTRUCTION_SET.name());
-        }
         List<CudaDevice> gpus =
                 settings.gpus().isEmpty() ? first(found, ranks) : chosen(settings, ranks, found);
+        settings.requireGpuSettings();
         String numbers =
                 gpus.stream().map(gpu -> "" + gpu.ordinal()).collect(Collectors.joining(", "));
         return new Gpus(

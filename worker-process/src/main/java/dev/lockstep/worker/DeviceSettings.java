@@ -10,6 +10,7 @@ import dev.lockstep.kernels.cuda.LibrarySearch;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /// The settings that choose a device and say how it is used.
 ///
@@ -19,13 +20,15 @@ import java.util.Optional;
 /// @param memoryUtilization the part of a GPU's memory that may be used
 /// @param graphs whether decode steps are recorded as CUDA graphs
 /// @param instructionSet of CPU kernels; empty: the best available
+/// @param ofCpus a given setting that GPUs do not have
 public record DeviceSettings(
         ProcessKeys.Device asked,
         List<Integer> gpus,
         List<Path> libraries,
         double memoryUtilization,
         boolean graphs,
-        Optional<InstructionSet> instructionSet) {
+        Optional<InstructionSet> instructionSet,
+        Optional<String> ofCpus) {
     public static final Key<String> INSTRUCTION_SET =
             Key.text(
                             "instruction-set",
@@ -52,13 +55,13 @@ public record DeviceSettings(
                         libraries(settings),
                         settings.value(ProcessKeys.GPU_MEMORY_UTILIZATION),
                         !settings.value(ProcessKeys.DISABLE_CUDA_GRAPH),
-                        settings.isGiven(INSTRUCTION_SET)
-                                ? Optional.of(instructionSet(settings.value(INSTRUCTION_SET)))
-                                : Optional.empty());
-        for (Key<?> key : List.of(ProcessKeys.THREADS, ProcessKeys.PACKED_CACHE, INSTRUCTION_SET)) {
-            if (settings.isGiven(key)) {
-                device.requireCpu("--" + key.name());
-            }
+                        settings.find(INSTRUCTION_SET).map(DeviceSettings::instructionSet),
+                        Stream.of(ProcessKeys.THREADS, ProcessKeys.PACKED_CACHE, INSTRUCTION_SET)
+                                .filter(settings::isGiven)
+                                .map(key -> "--" + key.name())
+                                .findFirst());
+        if (device.needsGpu()) {
+            device.requireGpuSettings();
         }
         return device;
     }
@@ -71,6 +74,7 @@ public record DeviceSettings(
                 libraries(settings),
                 1,
                 false,
+                Optional.empty(),
                 Optional.empty());
     }
 
@@ -93,16 +97,13 @@ public record DeviceSettings(
                 .orElse(List.of());
     }
 
-    /// Throws if a setting of CPUs is given together with GPUs.
-    void requireCpu(String key) {
-        if (needsGpu()) {
-            throw cpuOnly(key);
+    /// Throws if a setting is given that GPUs do not have; call it once they are the device.
+    void requireGpuSettings() {
+        if (ofCpus.isPresent()) {
+            throw new SettingsException(
+                    ofCpus.get()
+                            + " is for CPUs, the device is cuda: leave it out, or choose --device=cpu");
         }
-    }
-
-    static SettingsException cpuOnly(String key) {
-        return new SettingsException(
-                key + " is for CPUs, the device is cuda: leave it out, or choose --device=cpu");
     }
 
     /// Returns whether GPUs are asked for, so that a CPU is no substitute.

@@ -138,10 +138,8 @@ sealed interface WorkerDevice {
                             config,
                             cpu.instructionSet(),
                             compute -> packed(config, source, folders.packed(), compute));
-            case DeviceChoice.Gpus gpus -> {
-                gpus.require(config.threads().isPresent());
-                yield new Gpu(config, settings.search(), gpus.gpus().getFirst(), folders.cuda());
-            }
+            case DeviceChoice.Gpus gpus ->
+                    new Gpu(config, settings.search(), gpus.gpus().getFirst(), folders.cuda());
         };
     }
 

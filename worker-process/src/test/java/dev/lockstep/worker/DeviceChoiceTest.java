@@ -31,6 +31,7 @@ class DeviceChoiceTest {
                     ProcessKeys.GPU_MEMORY_UTILIZATION,
                     ProcessKeys.DISABLE_CUDA_GRAPH,
                     ProcessKeys.THREADS,
+                    ProcessKeys.PACKED_CACHE,
                     DeviceSettings.INSTRUCTION_SET);
 
     private static DeviceSettings settings(String... flags) {
@@ -179,8 +180,12 @@ class DeviceChoiceTest {
                 "--gpus names GPUs, --device is cpu",
                 assertThrows(SettingsException.class, () -> settings("--device=cpu", "--gpus=0"))
                         .getMessage());
-        var gpus = new DeviceChoice.Gpus(List.of(gpu(0, 9)), "");
-        assertThrows(SettingsException.class, () -> gpus.require(true));
-        gpus.require(false);
+        for (String flag : List.of("--threads=2", "--packed-cache=map")) {
+            assertEquals(
+                    flag.replaceAll("=.*", "")
+                            + " is for CPUs, the device is cuda: leave it out, or choose --device=cpu",
+                    refused(gpus(1), 1, flag));
+        }
+        assertEquals(List.of(0), taken(gpus(1), 1));
     }
 }

@@ -108,6 +108,7 @@ class GpuMemoryTest {
                         List.of(),
                         0.9,
                         false,
+                        Optional.empty(),
                         Optional.empty());
         GpuReserve reserve = GpuReserve.of(settings, 8, 1000, 1);
         assertEquals(0, reserve.graphs());

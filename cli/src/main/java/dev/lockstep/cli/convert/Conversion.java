@@ -52,7 +52,7 @@ public record Conversion(
                             + "|dense_[23]|pooler\\.dense|classifier\\.dense|pre_classifier|head\\.dense"
                             + ")\\.weight|.*[._]bias");
 
-    /// The columns of a group of integers, unless there are reasons for fewer or more.
+    /// The most columns of a group of integers whose size is not given.
     public static final int GROUP_SIZE = 128;
 
     /// What quantizers of other results have another number of.

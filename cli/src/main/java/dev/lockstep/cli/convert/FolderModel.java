@@ -32,8 +32,6 @@ record FolderModel(
     private static final Pattern LINEAR =
             Pattern.compile("(.*\\.)?(layers?|h)\\.\\d+\\..*\\.weight");
 
-    private static final int SMALLEST_GROUP = 32;
-
     /// Its folders have matrices as `[inputs, outputs]`.
     private static final String TRANSPOSED = "GPT2LMHeadModel";
 
@@ -89,7 +87,7 @@ record FolderModel(
         FolderRewrite.requireRewritable(source, layout, quantized(layout, kept));
     }
 
-    /// Returns the largest size of groups, 32 to [Conversion#GROUP_SIZE], that divides the rows of
+    /// Returns the largest size of groups, up to [Conversion#GROUP_SIZE], that divides the rows of
     /// all matrices of layers, apart from rows that no size divides.
     ///
     /// @param kept which matrices stay as they are
@@ -99,7 +97,7 @@ record FolderModel(
                 .map(checkpoint::tensor)
                 .filter(matrix -> isOfLayer(matrix) && !kept.test(matrix))
                 .mapToInt(matrix -> Integer.lowestOneBit(matrix.columns()))
-                .filter(size -> size >= SMALLEST_GROUP)
+                .filter(size -> size >= CompressedLayout.Groups.SMALLEST)
                 .map(size -> Math.min(size, Conversion.GROUP_SIZE))
                 .min()
                 .orElse(Conversion.GROUP_SIZE);

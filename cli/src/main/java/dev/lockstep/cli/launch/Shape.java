@@ -74,9 +74,6 @@ record Shape(DeviceChoice device, MemoryPlan memory, HostPlan plan) {
 
     private static DeviceChoice device(Settings settings, int ranks) {
         DeviceChoice choice = DeviceListing.choose(DeviceSettings.of(settings), ranks);
-        if (choice instanceof DeviceChoice.Gpus gpus) {
-            gpus.require(settings.isGiven(ProcessKeys.THREADS));
-        }
         LOG.info("{}", choice.reason());
         return choice;
     }

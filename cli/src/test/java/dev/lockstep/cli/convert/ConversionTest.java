@@ -10,7 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
-import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TensorType;
@@ -33,15 +32,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @Tag("sweep")
 class ConversionTest {
     private static final int[] PROMPT = {5, 77, 412, 130, 9, 41, 800, 3};
-
-    /// Ids of the smallest vocabulary.
-    private static final int[] SHORT_IDS = {5, 77, 12, 30, 9, 41, 80, 3};
 
     private static final Path RECORDED =
             Path.of("..", "model", "src", "test", "resources", "references");
@@ -82,100 +77,6 @@ class ConversionTest {
         }
     }
 
-    /// A tiny model's rows have 64 columns, those of `down_proj` 128.
-    @ParameterizedTest
-    @CsvSource({"none, 14, 64", "*self_attn*:*gate*:*up*, 2, 128"})
-    void groupsFitTheRowsOfAllMatrices(String keep, int tensors, int groupSize) throws Exception {
-        Path source = folder.resolve("source");
-        TinyCheckpoint.write(source, 1);
-        assertEquals(
-                "%d tensors as int8 in groups of %d".formatted(tensors, groupSize),
-                fitted(source, keep.equals("none") ? List.of() : List.of(keep.split(":"))));
-    }
-
-    /// 100 columns are groups of no size.
-    @Test
-    void rowsOfNoGroupsDoNotDecideTheirSize() throws Exception {
-        Path source = folder.resolve("source");
-        writeOddRows(source);
-        assertEquals("6 tensors as int8 in groups of 64", fitted(source, List.of()));
-    }
-
-    /// Returns what a conversion without a given group size says that it wrote.
-    private String fitted(Path source, List<String> keep) {
-        Quantization quantize = Quantization.of("int8", Conversion.GROUP_SIZE, 0.5f).orElseThrow();
-        Path target = folder.resolve("target");
-        return new Conversion(source, target, quantize, keep, Optional.empty(), 512, Method.ROUND)
-                .withFittingGroups()
-                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet())
-                .getFirst()
-                .replaceAll("^.*: |,.*$", "");
-    }
-
-    /// A word of zero points has those of 8 rows, of which the last are not full. Normally
-    /// distributed weights lose as much as without: see `GroupFormatTest` for others.
-    @ParameterizedTest
-    @EnumSource(Method.class)
-    void groupsWithZeroPointsRunNearTheirSource(Method method) throws Exception {
-        Path source = folder.resolve("source");
-        writeOddRows(source);
-        Optional<Path> text = method == Method.ROUND ? Optional.empty() : Optional.of(text());
-        Path symmetric = folder.resolve("symmetric");
-        Path zeros = folder.resolve("zeros");
-        convertFolder(source, symmetric, "int4", 32, text, method);
-        List<String> report =
-                new Conversion(
-                                source,
-                                zeros,
-                                new Quantization.Folder(new CompressedLayout.Groups(4, 32, true)),
-                                List.of(),
-                                text,
-                                512,
-                                method)
-                        .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
-        assertTrue(report.getFirst().contains("as int4 in groups of 32 with zero points"));
-        String up = "model.layers.0.mlp.up_proj.weight";
-        assertEquals(TensorType.Q4_ZERO_32, Checkpoint.open(zeros).tensor(up).type());
-        float[] expected = TestConversion.logits(source, SHORT_IDS);
-        assertTrue(
-                distance(expected, TestConversion.logits(zeros, SHORT_IDS))
-                        < 1.5 * distance(expected, TestConversion.logits(symmetric, SHORT_IDS)));
-    }
-
-    private static double distance(float[] x, float[] y) {
-        double sum = 0;
-        for (int i = 0; i < x.length; i++) {
-            sum += (x[i] - y[i]) * (x[i] - y[i]);
-        }
-        return Math.sqrt(sum);
-    }
-
-    /// A feed-forward of 100 rows.
-    private static void writeOddRows(Path source) throws Exception {
-        TinyCheckpoint.write(source, 1);
-        Map<String, List<Long>> shapes = new LinkedHashMap<>();
-        shapes.put("model.embed_tokens.weight", List.of(512L, 64L));
-        for (String matrix : List.of("q", "k", "v", "o")) {
-            shapes.put(
-                    "model.layers.0.self_attn.%s_proj.weight".formatted(matrix), List.of(64L, 64L));
-        }
-        shapes.put("model.layers.0.mlp.gate_proj.weight", List.of(100L, 64L));
-        shapes.put("model.layers.0.mlp.up_proj.weight", List.of(100L, 64L));
-        shapes.put("model.layers.0.mlp.down_proj.weight", List.of(64L, 100L));
-        shapes.put("model.layers.0.input_layernorm.weight", List.of(64L));
-        shapes.put("model.layers.0.post_attention_layernorm.weight", List.of(64L));
-        shapes.put("model.norm.weight", List.of(64L));
-        String config =
-                """
-                {"architectures": ["LlamaForCausalLM"], "model_type": "llama",
-                 "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "head_dim": 16,
-                 "num_key_value_heads": 4, "intermediate_size": 100, "vocab_size": 512,
-                 "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
-                 "tie_word_embeddings": true, "bos_token_id": 1, "eos_token_id": 2}
-                """;
-        TinyCheckpoint.write(source, 3, config, shapes);
-    }
-
     /// Taps of convolutions and what chooses experts stay.
     @ParameterizedTest
     @CsvSource({
@@ -194,8 +95,8 @@ class ConversionTest {
                 report.getFirst().contains(": %d tensors as fp8".formatted(quantized)),
                 report::toString);
         assertArrayEquals(
-                TestConversion.logits(source, SHORT_IDS),
-                TestConversion.logits(target, SHORT_IDS),
+                TestConversion.logits(source, TestConversion.SHORT_IDS),
+                TestConversion.logits(target, TestConversion.SHORT_IDS),
                 0.5f);
     }
 
@@ -322,7 +223,7 @@ class ConversionTest {
 
     @Test
     void aCalibratedModelIsWrittenEquallyByAnyPasses() throws Exception {
-        Path text = text();
+        Path text = TestConversion.text(folder);
         Path inOnePass = folder.resolve("one.gguf");
         Path inPasses = folder.resolve("passes.gguf");
         convert(inOnePass, "q4_0", Optional.of(text), List.of());
@@ -347,7 +248,8 @@ class ConversionTest {
             throws Exception {
         Path source = Fixtures.require("models/" + name);
         Path target = folder.resolve("awq");
-        convertFolder(source, target, type, 32, Optional.of(text()), Method.AWQ);
+        convertFolder(
+                source, target, type, 32, Optional.of(TestConversion.text(folder)), Method.AWQ);
         Path rounded = folder.resolve("rounded");
         convertFolder(source, rounded, type, 32, Optional.empty());
         assertTrue(
@@ -373,7 +275,7 @@ class ConversionTest {
         Path source = folder.resolve("heads");
         TinyCheckpoint.write(source, 1);
         Path target = folder.resolve("awq");
-        Path text = text();
+        Path text = TestConversion.text(folder);
         List<String> grouped =
                 convertFolder(source, target, "int8", 32, Optional.of(text), Method.AWQ);
         assertTrue(
@@ -411,8 +313,8 @@ class ConversionTest {
                         Checkpoint.open(source).tensor(bias).floats(0, 64),
                         Checkpoint.open(equal).tensor(bias).floats(0, 64)));
         assertArrayEquals(
-                TestConversion.logits(source, SHORT_IDS),
-                TestConversion.logits(equal, SHORT_IDS),
+                TestConversion.logits(source, TestConversion.SHORT_IDS),
+                TestConversion.logits(equal, TestConversion.SHORT_IDS),
                 0.05f);
     }
 
@@ -426,7 +328,7 @@ class ConversionTest {
                         target,
                         Quantization.of("q8_0", 32, 0.5f).orElseThrow(),
                         List.of(),
-                        Optional.of(text()),
+                        Optional.of(TestConversion.text(folder)),
                         512,
                         Method.AWQ)
                 .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
@@ -444,7 +346,7 @@ class ConversionTest {
                         target,
                         Quantization.of("q8_0", 32, 0.5f).orElseThrow(),
                         List.of(),
-                        Optional.of(text()),
+                        Optional.of(TestConversion.text(folder)),
                         512,
                         Method.AWQ)
                 .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
@@ -464,7 +366,7 @@ class ConversionTest {
                         target,
                         Quantization.of("int8", 32, 0.5f).orElseThrow(),
                         List.of("*.up_proj.weight"),
-                        Optional.of(text()),
+                        Optional.of(TestConversion.text(folder)),
                         512,
                         Method.AWQ)
                 .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
@@ -487,7 +389,7 @@ class ConversionTest {
                                                 folder.resolve("x"),
                                                 "int4",
                                                 32,
-                                                Optional.of(text()),
+                                                Optional.of(TestConversion.text(folder)),
                                                 Method.AWQ))
                         .getMessage();
         assertTrue(
@@ -561,12 +463,6 @@ class ConversionTest {
                         .getMessage());
     }
 
-    private Path text() throws Exception {
-        return Files.writeString(
-                folder.resolve("text.jsonl"),
-                "{\"text\": \"%s\"}%n".formatted("one rank after the other ".repeat(30)).repeat(3));
-    }
-
     private static Path source() {
         return Fixtures.require("gguf/llama-F32.gguf");
     }
@@ -633,7 +529,11 @@ class ConversionTest {
                 config, Files.readString(config).replace("LlamaForCausalLM", "LlamaModel"));
         List<String> report =
                 convertFolder(
-                        source, folder.resolve("calibrated"), "int8", 32, Optional.of(text()));
+                        source,
+                        folder.resolve("calibrated"),
+                        "int8",
+                        32,
+                        Optional.of(TestConversion.text(folder)));
         assertEquals(1, report.size(), report::toString);
     }
 

@@ -20,6 +20,9 @@ import java.util.Optional;
 
 /// What tests of conversions run with, and how they compare models.
 final class TestConversion {
+    /// Ids of the smallest vocabulary.
+    static final int[] SHORT_IDS = {5, 77, 12, 30, 9, 41, 80, 3};
+
     private TestConversion() {}
 
     static Kernels kernels() {
@@ -38,6 +41,13 @@ final class TestConversion {
             model.run(prompt);
             return model.logits(prompt.length - 1, prompt.length)[0];
         }
+    }
+
+    /// Writes texts to calibrate with.
+    static Path text(Path folder) throws IOException {
+        return Files.writeString(
+                folder.resolve("text.jsonl"),
+                "{\"text\": \"%s\"}%n".formatted("one rank after the other ".repeat(30)).repeat(3));
     }
 
     /// Returns the mean KL divergence of the next token from `source` to `target`, over a text.
