@@ -46,6 +46,7 @@ final class RequestStream {
     private int cachedTokens;
     private boolean complete;
     private boolean interrupted;
+    private boolean urgent;
 
     /// The events of a choice that are not sent yet: tokens, then its end.
     private static final class Outbox {
@@ -193,6 +194,7 @@ final class RequestStream {
                             .setMigrations(outbox.migrations);
             if (position == 0) {
                 tokens.setCachedTokens(outbox.cachedTokens);
+                urgent = true;
             }
             outbox.tokens = tokens;
         }
@@ -210,6 +212,7 @@ final class RequestStream {
             return true;
         }
         outboxes.get(choice).outputs.add(outputs);
+        urgent = true;
         unreadValues += outputs.hiddenValues();
         return unreadValues <= MAX_UNREAD_VALUES;
     }
@@ -234,10 +237,18 @@ final class RequestStream {
         }
         if (out != null) {
             outboxes.get(choice).finished = end;
+            urgent = true;
         }
     }
 
+    /// Whether it has something that no reader should wait for: a first token, an end, outputs.
+    synchronized boolean isUrgent() {
+        return urgent;
+    }
+
+    /// Sends what the transport accepts, then the error.
     synchronized void fail(Status status, Metadata trailers) {
+        sendReady();
         ServerCallStreamObserver<GenerateEvent> reader = out;
         if (reader != null) {
             out = null;
@@ -268,16 +279,13 @@ final class RequestStream {
 
     /// Sends what the transport accepts without buffering more; the end only after the last token.
     synchronized void drain() {
+        sendReady();
         ServerCallStreamObserver<GenerateEvent> reader = out;
-        if (reader == null) {
+        // The transport may call back while it sends.
+        if (reader == null || !(complete || interrupted) || unread > 0) {
             return;
         }
-        for (int i = 0; i < outboxes.size() && reader.equals(out) && reader.isReady(); i++) {
-            drain(i, outboxes.get(i), reader);
-        }
-        // The transport may call back while it sends.
-        boolean over = (complete || interrupted) && unread == 0 && reader.equals(out);
-        if (!over || !outboxes.stream().allMatch(RequestStream::empty)) {
+        if (!outboxes.stream().allMatch(RequestStream::empty)) {
             return;
         }
         if (complete) {
@@ -288,6 +296,16 @@ final class RequestStream {
         }
     }
 
+    private void sendReady() {
+        urgent = false;
+        ServerCallStreamObserver<GenerateEvent> reader = out;
+        for (int i = 0; reader != null && i < outboxes.size(); i++) {
+            if (reader.equals(out) && reader.isReady()) {
+                send(i, outboxes.get(i), reader);
+            }
+        }
+    }
+
     private static void send(
             ArrayDeque<GenerateEvent> events, ServerCallStreamObserver<GenerateEvent> to) {
         while (!events.isEmpty() && to.isReady()) {
@@ -295,7 +313,7 @@ final class RequestStream {
         }
     }
 
-    private void drain(int choice, Outbox outbox, ServerCallStreamObserver<GenerateEvent> out) {
+    private void send(int choice, Outbox outbox, ServerCallStreamObserver<GenerateEvent> out) {
         send(outbox.again, out);
         if (!outbox.again.isEmpty()) {
             return;

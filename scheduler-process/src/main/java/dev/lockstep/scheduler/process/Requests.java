@@ -46,6 +46,7 @@ final class Requests {
     private final RetryEstimate retryAfter = new RetryEstimate();
     private final Map<Sequence, RequestStream> owners = new HashMap<>();
     private final Set<RequestStream> written = new LinkedHashSet<>();
+    private final DeliveryPace pace;
     private final ParkedSequences parked = new ParkedSequences();
     private final Resizing resizing;
     private final KeptRequests kept;
@@ -55,8 +56,10 @@ final class Requests {
     private long poisoned;
 
     /// @param resumeWindow how long a request is kept without a reader
-    Requests(Clock clock, WaitingLimits limits, Duration resumeWindow) {
+    /// @param streamInterval as in [DeliveryPace]
+    Requests(Clock clock, WaitingLimits limits, Duration resumeWindow, Duration streamInterval) {
         this.clock = clock;
+        this.pace = new DeliveryPace(streamInterval);
         this.resizing = new Resizing(limits);
         this.kept = new KeptRequests(resumeWindow);
     }
@@ -303,12 +306,28 @@ final class Requests {
         resizing.remove(stream);
     }
 
-    /// Delivers the events of a step to the requests of their sequences. What a step has for a
-    /// choice, and its end, is sent as one event: so a coordinator that has the last token also
-    /// knows that it is the last.
+    /// Delivers the events of a step to the requests of their sequences, at the pace of a stream.
+    /// What a step has for a choice, and its end, is sent as one event: so a coordinator that has
+    /// the last token also knows that it is the last.
     void deliver(List<SequenceEvent> events) {
         events.forEach(this::deliver);
-        written.forEach(RequestStream::drain);
+        pace.stepped(written, clock.nanoTime());
+        written.clear();
+    }
+
+    /// Returns when tokens that are held are due; [DeliveryPace#NEVER] if none are held.
+    long nextDelivery() {
+        return pace.due();
+    }
+
+    /// Sends tokens that are due, also while no step ends.
+    void deliverDue() {
+        pace.sendDue(clock.nanoTime());
+    }
+
+    /// Ends the requests of sequences whose deadline has passed.
+    void expired(List<SequenceEvent> expired) {
+        expired.forEach(this::deliver);
         written.clear();
     }
 
@@ -436,7 +455,7 @@ final class Requests {
     /// Ends the requests of parked sequences whose deadline has passed.
     void expireParked() {
         for (Sequence late : parked.late(clock.nanoTime())) {
-            deliver(List.of(new SequenceEvent.Expired(late)));
+            expired(List.of(new SequenceEvent.Expired(late)));
         }
     }
 

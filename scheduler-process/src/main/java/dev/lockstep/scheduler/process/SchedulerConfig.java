@@ -35,6 +35,7 @@ public record SchedulerConfig(
         Optional<Path> record,
         Duration drainTimeout,
         Duration resumeWindow,
+        Duration streamInterval,
         boolean parentPipe,
         Failpoints failpoints) {
 
@@ -83,6 +84,13 @@ public record SchedulerConfig(
                             "NAME=WEIGHT,…",
                             "shares of tenants under the fair order, 1 for others")
                     .orElse("");
+    static final Key<Duration> STREAM_INTERVAL =
+            Key.duration(
+                            "stream-interval",
+                            Duration.ZERO,
+                            Duration.ofSeconds(1),
+                            "tokens of this time are one event of a stream; 0s for an event per step")
+                    .orElse("20ms");
     static final Key<Switch> PREFIX_CACHE =
             Key.choice("prefix-cache", Switch.class, "whether requests share computed prefixes")
                     .orElse("on");
@@ -127,6 +135,7 @@ public record SchedulerConfig(
                     WAITING_ORDER,
                     TENANT_WEIGHTS,
                     PREFIX_CACHE,
+                    STREAM_INTERVAL,
                     CHECK_INTERVAL,
                     CANARY_INTERVAL,
                     RECORD,
@@ -147,6 +156,7 @@ public record SchedulerConfig(
                     WAITING_ORDER,
                     TENANT_WEIGHTS,
                     PREFIX_CACHE,
+                    STREAM_INTERVAL,
                     CHECK_INTERVAL,
                     CANARY_INTERVAL,
                     RECORD);
@@ -214,6 +224,7 @@ public record SchedulerConfig(
                 settings.find(RECORD).map(Path::of),
                 settings.value(ProcessKeys.DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.RESUME_WINDOW),
+                settings.value(STREAM_INTERVAL),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 Failpoints.parse(
                         settings.value(ProcessKeys.FAILPOINTS), "scheduler", StepLoop.FAILPOINTS));

@@ -75,6 +75,7 @@ public final class SchedulerMain {
                                 config.waiting(),
                                 config.policies(),
                                 config.resumeWindow(),
+                                config.streamInterval(),
                                 config.canaryInterval(),
                                 hashKey,
                                 journal,

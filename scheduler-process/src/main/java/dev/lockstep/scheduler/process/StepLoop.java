@@ -77,6 +77,7 @@ final class StepLoop implements AutoCloseable {
             WaitingLimits limits,
             Policies policies,
             Duration resumeWindow,
+            Duration streamInterval,
             Duration canaryInterval,
             byte[] hashKey,
             BlockJournal journal,
@@ -91,7 +92,7 @@ final class StepLoop implements AutoCloseable {
         this.journal = journal;
         this.epochs = new Epochs(limits, policies, hashKey, journal, recording, timeline, clock);
         this.canaries = new CanaryTimer(canaryInterval);
-        this.requests = new Requests(clock, limits, resumeWindow);
+        this.requests = new Requests(clock, limits, resumeWindow, streamInterval);
         this.clock = clock;
         this.failpoints = failpoints;
         this.statusListener = statusListener;
@@ -136,6 +137,7 @@ final class StepLoop implements AutoCloseable {
     private void round() throws InterruptedException {
         long until = changed ? Math.min(tickNanos, publishedNanos + MIN_PUBLISH_NANOS) : tickNanos;
         long now = clock.nanoTime();
+        until = Math.min(until, requests.nextDelivery());
         if (epoch == null) {
             until = Math.min(until, requests.nextParkedDeadline());
         } else {
@@ -152,8 +154,9 @@ final class StepLoop implements AutoCloseable {
         if (epoch == null) {
             requests.expireParked();
         } else {
-            requests.deliver(epoch.scheduler().expire(clock.nanoTime()));
+            requests.expired(epoch.scheduler().expire(clock.nanoTime()));
         }
+        requests.deliverDue();
         planAndSend();
         // A draining scheduler refuses requests for another reason than a full queue.
         gate.update(draining ? Gate.Queue.OPEN : requests.queue());

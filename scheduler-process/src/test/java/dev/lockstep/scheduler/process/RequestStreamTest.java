@@ -124,6 +124,15 @@ class RequestStreamTest {
     }
 
     @Test
+    void tokensAreSentBeforeAnError() {
+        reader.ready = true;
+        stream.generated(0, 0, SampledToken.of(5));
+        stream.fail(Status.DEADLINE_EXCEEDED);
+        assertEquals(List.of(5), reader.events.getFirst().getTokens().getIdsList());
+        assertEquals(Status.Code.DEADLINE_EXCEEDED, Status.fromThrowable(reader.failure).getCode());
+    }
+
+    @Test
     void nothingIsSentToADisconnectedReader() {
         reader.ready = true;
         stream.abandon();

@@ -86,6 +86,7 @@ final class Rig implements AutoCloseable {
                         limits,
                         Policies.DEFAULT,
                         resumeWindow,
+                        Duration.ZERO,
                         Duration.ofSeconds(1),
                         FakeWorker.KEY,
                         journal,
@@ -115,6 +116,7 @@ final class Rig implements AutoCloseable {
                         Optional.empty(),
                         Duration.ZERO,
                         resumeWindow,
+                        Duration.ZERO,
                         false,
                         Failpoints.NONE);
         keeper =
