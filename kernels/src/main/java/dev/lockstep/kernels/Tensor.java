@@ -19,6 +19,9 @@ public record Tensor(DevicePointer pointer, DType type, int rows, int columns, i
     /// Returns rows `[from, to)`.
     public Tensor rows(int from, int to) {
         check("rows", from, to, rows);
+        if (to - from == rows) {
+            return this;
+        }
         return new Tensor(
                 pointer.plus((long) from * stride * type.bytes()),
                 type,
@@ -30,6 +33,9 @@ public record Tensor(DevicePointer pointer, DType type, int rows, int columns, i
     /// Returns columns `[from, to)`, with the same stride.
     public Tensor columns(int from, int to) {
         check("columns", from, to, columns);
+        if (to - from == columns) {
+            return this;
+        }
         return new Tensor(pointer.plus((long) from * type.bytes()), type, rows, to - from, stride);
     }
 

@@ -15,12 +15,17 @@ record KvFactors(long keys, long values, float unit) {
     private static final float E4M3_UNIT = 0x1p8f;
 
     static final KvFactors NONE = new KvFactors(0, 0, 1);
+    private static final KvFactors UNSCALED_E4M3 = new KvFactors(0, 0, E4M3_UNIT);
 
     static KvFactors of(DType type, Optional<KvScales> scales) {
+        KvFactors unscaled = type == DType.FP8 ? UNSCALED_E4M3 : NONE;
+        if (scales.isEmpty()) {
+            return unscaled;
+        }
         return new KvFactors(
-                scales.map(each -> each.keys().pointer().address()).orElse(0L),
-                scales.map(each -> each.values().pointer().address()).orElse(0L),
-                type == DType.FP8 ? E4M3_UNIT : 1);
+                scales.get().keys().pointer().address(),
+                scales.get().values().pointer().address(),
+                unscaled.unit);
     }
 
     /// Returns by what keys of a head are divided before they are stored.

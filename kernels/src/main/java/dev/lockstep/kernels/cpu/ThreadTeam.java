@@ -58,6 +58,12 @@ final class ThreadTeam implements AutoCloseable {
     private final long spinNanos;
     private int used;
     private Task task = (_, _) -> {};
+
+    // Written before an op is published, and read by its shares.
+    private final Task rowShare = this::computeRows;
+    private int sharedRows;
+    private Rows rowBody = (_, _) -> {};
+
     private @Nullable Thread caller;
     private volatile boolean callerParked;
     private volatile boolean closing;
@@ -127,15 +133,17 @@ final class ThreadTeam implements AutoCloseable {
 
     /// Cuts the rows into shares, if the work is worth it.
     void shareRows(int rows, int workPerRow, Rows body) {
-        run(
-                (share, shares) -> {
-                    int from = share(rows, share, shares);
-                    int to = share(rows, share + 1, shares);
-                    if (from < to) {
-                        body.compute(from, to);
-                    }
-                },
-                (long) rows * workPerRow);
+        sharedRows = rows;
+        rowBody = body;
+        run(rowShare, (long) rows * workPerRow);
+    }
+
+    private void computeRows(int share, int shares) {
+        int from = share(sharedRows, share, shares);
+        int to = share(sharedRows, share + 1, shares);
+        if (from < to) {
+            rowBody.compute(from, to);
+        }
     }
 
     /// Returns the first item of thread `index` of `threads` when `count` items are divided evenly.

@@ -31,7 +31,9 @@ public sealed interface Linear {
         /// @param out `[T, outputs of this rank]`
         public void forward(Tensor x, Tensor out) {
             kernels.matmul(x, weight, out);
-            bias.ifPresent(values -> kernels.add(out, values));
+            if (bias.isPresent()) {
+                kernels.add(out, bias.get());
+            }
         }
     }
 

@@ -76,8 +76,10 @@ public record QueryAttention(
         kernels.rmsNormHeads(queries, norm, epsilon);
         Tensor positions = step.batch().positions();
         List<PagedAttention.Rows> all = step.attention().get(kvGroup);
-        all.forEach(rows -> rows.rotateQueries(heads, rotary, positions));
-        all.forEach(rows -> rows.attend(kvLayer, heads, kvScales, Optional.empty(), attended));
+        for (PagedAttention.Rows rows : all) {
+            rows.rotateQueries(heads, rotary, positions);
+            rows.attend(kvLayer, heads, kvScales, Optional.empty(), attended);
+        }
         return output.forward(attended, activations);
     }
 

@@ -68,18 +68,28 @@ public record SelfAttention(
         int queries = output.weight().columns();
         Tensor attended = activations.attended(step.tokens()).columns(0, queries);
         qkv.forward(step.x(), heads);
-        norm.ifPresent(each -> normalize(each, heads, activations));
+        if (norm.isPresent()) {
+            normalize(norm.get(), heads, activations);
+        }
         Tensor positions = step.batch().positions();
-        queryScale.ifPresent(each -> each.apply(heads.columns(0, queries), positions));
+        if (queryScale.isPresent()) {
+            queryScale.get().apply(heads.columns(0, queries), positions);
+        }
         List<PagedAttention.Rows> all = step.attention().get(kvGroup);
-        all.forEach(rows -> rows.store(kvLayer, heads, rotary, positions, kvScales));
+        for (PagedAttention.Rows rows : all) {
+            rows.store(kvLayer, heads, rotary, positions, kvScales);
+        }
         if (rotatedNorm.isPresent()) {
             // Normed keys take the place of those that were stored when they were rotated.
             normalize(rotatedNorm.get().norm(), heads, activations);
             RotaryTable none = rotatedNorm.get().none();
-            all.forEach(rows -> rows.store(kvLayer, heads, none, positions, kvScales));
+            for (PagedAttention.Rows rows : all) {
+                rows.store(kvLayer, heads, none, positions, kvScales);
+            }
         }
-        all.forEach(rows -> rows.attend(kvLayer, heads, kvScales, sinks, attended));
+        for (PagedAttention.Rows rows : all) {
+            rows.attend(kvLayer, heads, kvScales, sinks, attended);
+        }
         return attended;
     }
 
