@@ -20,6 +20,9 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
     /// The largest head that attention on a GPU has kernels for.
     public static final int MAX_CUDA_HEAD = 256;
 
+    /// The largest key that linear attention on a GPU has kernels for.
+    public static final int MAX_CUDA_KEY = 512;
+
     private static final int LEAST_COMPUTE_CAPABILITY = 8;
 
     public static DeviceCapabilities ofCpu(String instructionSet, boolean hasBf16) {
@@ -95,9 +98,12 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         return kind == Kind.CPU;
     }
 
-    /// Returns whether its kernels compute layers that keep a state of each sequence.
-    public boolean keepsStates() {
-        return kind == Kind.CPU;
+    /// Returns the largest key of a state that its linear attention computes.
+    public int maxStateKey() {
+        return switch (kind) {
+            case CPU -> Integer.MAX_VALUE;
+            case CUDA -> MAX_CUDA_KEY;
+        };
     }
 
     /// Returns whether its kernels compute models with several residuals.

@@ -225,7 +225,7 @@ public interface Kernels extends Preparation, AutoCloseable {
     // States: what a layer keeps of the tokens before, of a fixed size for each sequence. `states`
     // is F32 with a line for each sequence: row r of a batch reads and writes line `lines[r]`, and
     // starts with zeros if `computed[r]` is 0. Tokens are computed one after the other, so that any
-    // chunks of a sequence give the same bits. Only kernels whose capabilities say so have them.
+    // chunks of a sequence give the same bits. A state is opaque: its order is the kernels' own.
 
     /// Computes `x[t] = bias + Σ weight[i] · x[t − taps + 1 + i]` of each channel, in place: a
     /// causal convolution (LeCun et al. 1989) whose state is the last `taps − 1` inputs.
@@ -234,17 +234,12 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// @param weight `[1, taps · C]` F32: all channels of the oldest tap first
     /// @param bias `[1, C]` F32
     /// @param x `[T, C]`
-    default void convolve(
-            PagedBatch batch, Tensor states, Tensor weight, Optional<Tensor> bias, Tensor x) {
-        throw missing("convolve");
-    }
+    void convolve(PagedBatch batch, Tensor states, Tensor weight, Optional<Tensor> bias, Tensor x);
 
     /// Computes gates over states, in place.
     ///
     /// @param gates `[T, 2 · heads]` F32: the shares of a token, then what the states keep
-    default void decay(StateGates decay, Tensor gates) {
-        throw missing("decay");
-    }
+    void decay(StateGates decay, Tensor gates);
 
     /// Updates states by tokens and reads them, as [LinearAttentionHeads] says.
     ///
@@ -253,23 +248,19 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// @param gates `[T, 2 · value heads]` F32, after [#decay]
     /// @param skip `[1, value heads]` F32: a factor of the value that is added to the output
     /// @param out `[T, value columns]`, shares no memory with `qkv`
-    default void linearAttention(
+    void linearAttention(
             PagedBatch batch,
             Tensor states,
             LinearAttentionHeads heads,
             Tensor qkv,
             Tensor gates,
             Optional<Tensor> skip,
-            Tensor out) {
-        throw missing("linearAttention");
-    }
+            Tensor out);
 
     /// Computes `x = x · y`, or `x = x · logistic(y)`, in place.
     ///
-    /// @param y F32 as `x`, or `[T, 1]`: a factor of a whole row
-    default void multiply(Tensor x, Tensor y, boolean logistic) {
-        throw missing("multiply");
-    }
+    /// @param y like `x`, or `[T, 1]` of the same type: a factor of a whole row
+    void multiply(Tensor x, Tensor y, boolean logistic);
 
     // Several residuals of a token. Only kernels whose capabilities say so have these ops.
 

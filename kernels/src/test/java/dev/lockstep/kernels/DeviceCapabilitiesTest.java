@@ -45,6 +45,7 @@ final class DeviceCapabilitiesTest {
         assertEquals(DType.F16, BF16_CPU.kvType(TensorType.Q8_0));
         assertEquals(Duration.ofMillis(250), BF16_CPU.stepGoal());
         assertEquals(1024, BF16_CPU.maxStepTokens());
+        assertEquals(Integer.MAX_VALUE, BF16_CPU.maxStateKey());
     }
 
     @Test
@@ -69,6 +70,7 @@ final class DeviceCapabilitiesTest {
         assertEquals(DType.BF16, GPU.kvType(TensorType.Q4_K));
         assertEquals(Duration.ofMillis(50), GPU.stepGoal());
         assertEquals(8192, GPU.maxStepTokens());
+        assertEquals(512, GPU.maxStateKey());
     }
 
     @Test

@@ -16,13 +16,17 @@ import org.junit.jupiter.api.Test;
 
 /// The contract of ops over states of sequences, for kernels that keep them.
 public interface StateContract extends KernelsContract {
-    /// An odd number of channels, key heads that are shared, a first one in part.
+    /// An odd number of channels, key heads that are shared, a first one in part, keys of several
+    /// sizes.
     List<LinearAttentionHeads> SHAPES =
             List.of(
                     new LinearAttentionHeads(LinearAttentionHeads.Rule.DELTA, 1, 1, 5, 16, 1, 0),
                     new LinearAttentionHeads(LinearAttentionHeads.Rule.DELTA, 2, 4, 32, 32, 3, 2),
                     new LinearAttentionHeads(LinearAttentionHeads.Rule.DELTA, 3, 5, 8, 16, 1, 2),
-                    new LinearAttentionHeads(LinearAttentionHeads.Rule.SUM, 1, 3, 16, 48, 3, 0));
+                    new LinearAttentionHeads(LinearAttentionHeads.Rule.SUM, 1, 3, 16, 48, 3, 0),
+                    new LinearAttentionHeads(LinearAttentionHeads.Rule.DELTA, 1, 2, 128, 16, 2, 0),
+                    new LinearAttentionHeads(LinearAttentionHeads.Rule.SUM, 1, 1, 100, 16, 1, 0),
+                    new LinearAttentionHeads(LinearAttentionHeads.Rule.SUM, 2, 2, 256, 16, 1, 0));
 
     @Test
     default void aConvolutionSumsTheLastInputsOfEachChannel() {
@@ -42,7 +46,8 @@ public interface StateContract extends KernelsContract {
                                             : (double) run.weight[i * heads.columns() + c]
                                                     * run.inputs[3][from][c];
                         }
-                        assertEquals(expected, run.convolved[3][t][c], 2e-6);
+                        Rounding.requireClose(
+                                expected, run.convolved[3][t][c], 2e-6, device.activationType());
                     }
                 }
             }
@@ -109,11 +114,13 @@ public interface StateContract extends KernelsContract {
                 double[][] expected = run.reference(0, 35);
                 for (int t = 0; t < 35; t++) {
                     for (int c = 0; c < heads.valueColumns(); c++) {
-                        assertEquals(
+                        String what = heads + ", token " + t;
+                        Rounding.requireClose(
                                 expected[t][c],
                                 run.out[0][t][c],
                                 1e-4 * (1 + Math.abs(expected[t][c])),
-                                heads + ", token " + t);
+                                device.activationType(),
+                                () -> what);
                     }
                 }
             }
@@ -191,13 +198,13 @@ public interface StateContract extends KernelsContract {
             float[] gates,
             int computed,
             int line) {
-        Tensor out = device.zeros(DType.F32, 1, heads.valueColumns());
+        Tensor out = device.zeros(1, heads.valueColumns());
         device.kernels()
                 .linearAttention(
                         run.batch(new int[] {0, 1}, new int[] {computed}, new int[] {line}, 1),
                         states,
                         heads,
-                        device.floats(1, heads.columns(), qkv),
+                        device.activations(1, heads.columns(), qkv),
                         device.floats(1, gates.length, gates),
                         Optional.empty(),
                         out);
@@ -209,18 +216,22 @@ public interface StateContract extends KernelsContract {
         var random = new Random(7);
         for (int width : new int[] {1, 16, 33}) {
             try (TestDevice device = device()) {
-                float[] x = TestValues.normal(random, 3 * width);
+                float[] x = device.stored(TestValues.normal(random, 3 * width));
                 for (int factors : new int[] {1, width}) {
-                    float[] y = TestValues.normal(random, 3 * factors);
+                    float[] y = device.stored(TestValues.normal(random, 3 * factors));
                     for (boolean logistic : new boolean[] {false, true}) {
-                        Tensor out = device.floats(3, width, x);
-                        device.kernels().multiply(out, device.floats(3, factors, y), logistic);
+                        Tensor out = device.activations(3, width, x);
+                        device.kernels().multiply(out, device.activations(3, factors, y), logistic);
                         float[] actual = device.floats(out);
                         for (int i = 0; i < x.length; i++) {
                             float factor = y[i / width * factors + (factors == 1 ? 0 : i % width)];
                             double expected =
                                     x[i] * (logistic ? 1 / (1 + Math.exp(-factor)) : factor);
-                            assertEquals(expected, actual[i], 1e-6 * Math.abs(expected));
+                            Rounding.requireClose(
+                                    expected,
+                                    actual[i],
+                                    1e-6 * Math.abs(expected),
+                                    device.activationType());
                         }
                     }
                 }
@@ -235,7 +246,7 @@ public interface StateContract extends KernelsContract {
                 LinearAttentionHeads heads = SHAPES.getFirst();
                 var run = new StateRun(device, heads, 2, 8);
                 Tensor states = device.zeros(DType.F32, StateRun.LINES, heads.columns());
-                Tensor x = device.zeros(DType.F32, 1, heads.columns());
+                Tensor x = device.zeros(1, heads.columns());
                 Tensor weight = device.zeros(DType.F32, 1, 2 * heads.columns());
                 PagedBatch batch = run.batch(new int[] {0, 1}, new int[] {0}, new int[] {line}, 1);
                 requireLineRefused(

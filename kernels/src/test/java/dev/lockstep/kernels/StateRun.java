@@ -49,10 +49,11 @@ final class StateRun {
         }
         for (int line = 0; line < LINES; line++) {
             for (int t = 0; t < LENGTH; t++) {
-                inputs[line][t] = TestValues.normal(random, columns);
+                float[] input = TestValues.normal(random, columns);
                 for (int i = 0; i < columns; i++) {
-                    inputs[line][t][i] *= 0.3f;
+                    input[i] *= 0.3f;
                 }
+                inputs[line][t] = device.stored(input);
                 gates[line][t] = TestValues.normal(random, 2 * heads.valueHeads());
             }
         }
@@ -86,7 +87,7 @@ final class StateRun {
         }
         PagedBatch batch = batch(starts, computed, lines, tokens);
         // A row has further columns, as a view of a larger tensor has.
-        Tensor all = device.zeros(DType.F32, tokens, columns + heads.valueColumns() + 3);
+        Tensor all = device.zeros(tokens, columns + heads.valueColumns() + 3);
         Tensor qkv = all.columns(0, columns);
         write(qkv, x);
         Tensor two = device.zeros(DType.F32, tokens, 2 * heads.valueHeads());

@@ -7,6 +7,7 @@ import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.RankReads;
+import dev.lockstep.checkpoint.StateConfig;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
@@ -157,10 +158,10 @@ public final class ModelSource {
                     "%s: attention has heads of %d, at most %d are computed on a GPU: use --device cpu"
                             .formatted(checkpoint.path(), headSize(), capabilities.maxHeadSize()));
         }
-        if (config().stateGroup().isPresent() && !capabilities.keepsStates()) {
+        if (stateKey() > capabilities.maxStateKey()) {
             throw new CheckpointException(
-                    "%s: layers of architecture %s keep a state of each sequence, which is computed on a CPU only: use --device cpu"
-                            .formatted(checkpoint.path(), config().architecture()));
+                    "%s: states have keys of %d, at most %d are computed on a GPU: use --device cpu"
+                            .formatted(checkpoint.path(), stateKey(), capabilities.maxStateKey()));
         }
         if (config().details().encoder().isPresent() && !capabilities.attendsAhead()) {
             throw new CheckpointException(
@@ -215,6 +216,20 @@ public final class ModelSource {
     /// Returns the size of the largest head.
     public int headSize() {
         return config().attention().largestHead();
+    }
+
+    /// Returns the size of a key of the states that layers keep; 0 without such keys.
+    private int stateKey() {
+        return config().stateGroup()
+                .flatMap(KvGroup::state)
+                .map(
+                        state ->
+                                switch (state) {
+                                    case StateConfig.GatedDelta delta -> delta.keySize();
+                                    case StateConfig.Mamba2 mamba -> mamba.stateSize();
+                                    case StateConfig.ShortConvolution _ -> 0;
+                                })
+                .orElse(0);
     }
 
     /// Returns how many tokens and sequences KV memory holds.

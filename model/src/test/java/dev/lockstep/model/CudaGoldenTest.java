@@ -65,18 +65,26 @@ final class CudaGoldenTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"llama", "qwen3-moe"})
+    @ValueSource(strings = {"llama", "qwen3-moe", "qwen3-next"})
     void aRecordedStepGivesTheBitsOfTheSameStepRunEagerly(String name) throws Exception {
         Path folder = Fixtures.require("models/" + name);
         Goldens.Case golden = FamilyGoldenTest.goldens(name).cases().getFirst();
         try (TestGroup group = TestGroup.load(folder, 1, "f32", "f32", new CudaRanks())) {
             int prompt = golden.prompt().length;
             int[] blocks = TestGroup.blocks(1, prompt + golden.greedy().length);
-            group.forward(List.of(new TestGroup.Row(golden.prompt(), 0, blocks)));
-            for (int i = 0; i < golden.greedy().length; i++) {
-                int[] last = {golden.greedy()[i]};
-                List<TestGroup.Row> step = List.of(new TestGroup.Row(last, prompt + i, blocks));
-                assertArrayEquals(group.forward(step)[0], group.replay(step)[0]);
+            float[][] eager = new float[golden.greedy().length][];
+            for (TestGroup.Step run : List.<TestGroup.Step>of(group::forward, group::replay)) {
+                group.forward(List.of(new TestGroup.Row(golden.prompt(), 0, blocks)));
+                for (int i = 0; i < eager.length; i++) {
+                    int[] last = {golden.greedy()[i]};
+                    float[] logits =
+                            run.run(List.of(new TestGroup.Row(last, prompt + i, blocks)))[0];
+                    if (eager[i] == null) {
+                        eager[i] = logits;
+                    } else {
+                        assertArrayEquals(eager[i], logits);
+                    }
+                }
             }
         }
     }
@@ -130,14 +138,19 @@ final class CudaGoldenTest {
         }
     }
 
+    private static void requireGoldens(String name, int ranks) throws Exception {
+        Path folder = Fixtures.require("models/" + name);
+        requireGoldens(name, folder, FamilyGoldenTest.goldens(name), ranks);
+    }
+
     /// Requires the recorded logits of prompts, and the recorded ids of eager steps and of
     /// recordings. What a batch has besides does not depend on the number of ranks.
-    private static void requireGoldens(String name, int ranks) throws Exception {
+    static void requireGoldens(String name, Path model, Goldens goldens, int ranks)
+            throws Exception {
         CudaUnderTest.assumeRanks(ranks);
-        Path folder = Fixtures.require("models/" + name);
-        Goldens goldens = FamilyGoldenTest.goldens(name);
         boolean whole = LONG || ranks == 1;
-        try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32", new CudaRanks())) {
+        try (TestGroup group = TestGroup.load(model, ranks, "f32", "f32", new CudaRanks())) {
+            boolean states = group.model().config().stateGroup().isPresent();
             // The keys that one kind of steps has stored hide those that the other one does not.
             List<TestGroup.Step> steps = List.of(group::forward, group::replay);
             for (Goldens.Case golden : goldens.cases()) {
@@ -145,6 +158,9 @@ final class CudaGoldenTest {
                 if (whole || golden.prompt().length > LONG_PROMPT) {
                     for (TestGroup.Step step : steps) {
                         requireContinuation(step, golden);
+                        if (states) {
+                            FamilyGoldenTest.requireLogits(name, group, golden);
+                        }
                     }
                 }
                 steps = steps.reversed();

@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.checkpoint.Fixtures;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -33,12 +32,9 @@ class FamilyGoldenTest {
                     "granite",
                     "mixtral",
                     "qwen3-moe",
+                    "qwen3-next",
                     "gpt-oss",
                     "deepseek-v3");
-
-    /// Those, and one of the families whose layers keep states, which only CPUs compute.
-    static final List<String> CPU_FAMILIES =
-            Stream.concat(FAMILIES.stream(), Stream.of("qwen3-next")).toList();
 
     /// Correct f32 code differs by at most 7e-6 on these models; omitting any detail moves logits
     /// by 5e-4 or more.

@@ -23,7 +23,7 @@ class InstructionSetGoldenTest {
                     "Q4_K_M", "Q5_K_M", "Q6_K");
 
     @ParameterizedTest
-    @FieldSource("dev.lockstep.model.FamilyGoldenTest#CPU_FAMILIES")
+    @FieldSource("dev.lockstep.model.FamilyGoldenTest#FAMILIES")
     void familiesMatchLogitsAndGreedyIds(String name) throws Exception {
         for (InstructionSet set : sets()) {
             try (TestGroup group =

@@ -202,7 +202,7 @@ class RecordedLogitsTest {
     }
 
     /// Returns the folder itself, or the first of its GGUF files.
-    private static Path model(Path folder) throws IOException {
+    static Path model(Path folder) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
             return files.filter(file -> file.toString().endsWith(".gguf"))
                     .sorted()

@@ -179,7 +179,7 @@ class RecordedRanksTest {
                 refused.getMessage());
     }
 
-    private static Path folder(String name) throws URISyntaxException {
+    static Path folder(String name) throws URISyntaxException {
         return Path.of(
                 Objects.requireNonNull(RecordedRanksTest.class.getResource("/references/" + name))
                         .toURI());

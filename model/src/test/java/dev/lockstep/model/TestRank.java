@@ -152,9 +152,14 @@ final class TestRank implements AutoCloseable {
         return read(found.logits());
     }
 
-    /// Runs the step once, so that nothing is set up while it is recorded, and records it.
+    /// Runs the step once, so that nothing is set up while it is recorded, and records it. States
+    /// are as they were before.
     private Recorded record(ForwardBatch batch) {
+        Tensor states = activations.states();
+        MemorySegment before = arena.allocate(states.bytes(), 64);
+        kernels.copyToHost(states, before);
         model.forward(batch, kv, activations);
+        kernels.copyToDevice(before, states);
         kernels.synchronize();
         var logits = new ArrayList<Tensor>();
         Recording recording =

@@ -149,7 +149,12 @@ final class CudaSessionTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"llama, F32, true", "mixtral, F32, false", "gemma2, BF16, true"})
+    @CsvSource({
+        "llama, F32, true",
+        "mixtral, F32, false",
+        "gemma2, BF16, true",
+        "qwen3-next, BF16, true"
+    })
     void noStepAllocatesAfterWarmUp(String name, DType compute, boolean graphs) {
         Path model = Fixtures.require("models/" + name);
         try (TestWorker worker = TestWorker.onGpu(model, compute, graphs);

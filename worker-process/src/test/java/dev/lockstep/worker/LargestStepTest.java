@@ -5,13 +5,17 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.cuda.CudaKernels;
 import dev.lockstep.kernels.cuda.CudaLibrary;
 import dev.lockstep.kernels.cuda.CudaUnderTest;
 import dev.lockstep.kernels.cuda.EmulatedCuda;
+import dev.lockstep.model.ComputeTypes;
+import dev.lockstep.model.ModelSource;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -66,6 +70,50 @@ final class LargestStepTest {
                 assertTrue(difference < 64 << 10, "the session of an epoch takes as much");
             }
         }
+    }
+
+    /// Two states of each sequence: in its slot, and in a snapshot.
+    @Test
+    void statesAreInTheMemoryOfTheStepAndInTheBill() {
+        Path model = Fixtures.require("models/qwen3-next");
+        ModelSource source = ModelSource.open(model);
+        ComputeTypes types = source.computeTypes("f32", "f32", DeviceCapabilities.ofCuda(9, 0));
+        long states = 4L * 2 * 3 * (3 * 256 + 4 * 32 * 32);
+        long[] bill = new long[2];
+        long[] held = new long[2];
+        int[] sequences = {TestWorker.MAX_SEQUENCES, 64};
+        for (int i = 0; i < sequences.length; i++) {
+            List<String> settings = new ArrayList<>(SETTINGS);
+            settings.set(0, "--max-num-seqs=" + sequences[i]);
+            bill[i] =
+                    source.activationBytes(
+                            source.shard(0, 1),
+                            types,
+                            WorkerConfig.BLOCK_SIZE,
+                            TestWorker.MAX_TOKENS,
+                            sequences[i]);
+            try (LoadedRank loaded = EmulatedRank.load(model, 0, 1, settings)) {
+                held[i] = -loaded.kernels().allocatedBytes();
+                var formation =
+                        new StepRunner.Formation(
+                                1,
+                                "test",
+                                new byte[0],
+                                TestWorker.BLOCKS,
+                                sequences[i],
+                                Optional.of(TestWorker.MAX_TOKENS),
+                                false,
+                                0);
+                try (Session session = loaded.rank().open(formation, () -> "")) {
+                    assertEquals(1, session.communicator().size());
+                    held[i] += loaded.kernels().allocatedBytes();
+                }
+            }
+        }
+        int more = sequences[1] - sequences[0];
+        assertTrue(bill[1] - bill[0] >= more * states);
+        long others = held[1] - held[0] - (bill[1] - bill[0]);
+        assertTrue(others >= 0 && others < more * (16L << 10), "a sampler's slots: " + others);
     }
 
     @Test

@@ -17,13 +17,16 @@ import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.LinearAttentionHeads;
 import dev.lockstep.kernels.Mark;
 import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Recording;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.ScratchNeed;
+import dev.lockstep.kernels.StateGates;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import dev.lockstep.kernels.Xielu;
@@ -51,6 +54,7 @@ public final class CudaKernels implements Kernels {
     private final CudaRows rows;
     private final CudaElements elements;
     private final CudaExperts experts;
+    private final CudaStates states;
     private final List<CudaAttention> attentions = new ArrayList<>();
 
     private CudaKernels(Cuda cuda, CudaOptions options) {
@@ -64,6 +68,7 @@ public final class CudaKernels implements Kernels {
         elements = new CudaElements(context);
         matmul = new CudaMatmul(context, cublasLt, elements, options.workspaceBytes());
         experts = new CudaExperts(context);
+        states = new CudaStates(context);
         CudaDevice gpu = cuda.device();
         device =
                 new Device(
@@ -368,6 +373,38 @@ public final class CudaKernels implements Kernels {
     @Override
     public void scatter(Tensor indices, Tensor values, Tensor out) {
         rows.scatter(indices, values, out);
+        enqueued();
+    }
+
+    @Override
+    public void convolve(
+            PagedBatch batch, Tensor states, Tensor weight, Optional<Tensor> bias, Tensor x) {
+        this.states.convolve(batch, states, weight, bias, x);
+        enqueued();
+    }
+
+    @Override
+    public void decay(StateGates decay, Tensor gates) {
+        states.decay(decay, gates);
+        enqueued();
+    }
+
+    @Override
+    public void linearAttention(
+            PagedBatch batch,
+            Tensor states,
+            LinearAttentionHeads heads,
+            Tensor qkv,
+            Tensor gates,
+            Optional<Tensor> skip,
+            Tensor out) {
+        this.states.attend(batch, states, heads, qkv, gates, skip, out);
+        enqueued();
+    }
+
+    @Override
+    public void multiply(Tensor x, Tensor y, boolean logistic) {
+        states.multiply(x, y, logistic);
         enqueued();
     }
 

@@ -6,16 +6,18 @@ import dev.lockstep.kernels.ExpertContract;
 import dev.lockstep.kernels.IndexContract;
 import dev.lockstep.kernels.LatentCacheContract;
 import dev.lockstep.kernels.PaddingContract;
+import dev.lockstep.kernels.StateContract;
 import dev.lockstep.kernels.WindowContract;
 
-/// The contracts of attention, experts, padding and checked indices, for CUDA kernels of one type.
-/// These ops promise the same bits in any batch, which products by cuBLASLt do not.
+/// The contracts of attention, states, experts, padding and checked indices, for CUDA kernels of
+/// one type. These ops promise the same bits in any batch, which products by cuBLASLt do not.
 interface CudaAttentionContract
         extends CudaContract,
                 AttentionContract,
                 LatentCacheContract,
                 WindowContract,
                 PaddingContract,
+                StateContract,
                 IndexContract,
                 ExpertContract {
     @Override

@@ -29,6 +29,7 @@ final class KernelStructTest {
         declarations.addAll(CudaAttention.declarations());
         declarations.addAll(CudaExperts.declarations());
         declarations.addAll(CudaSampler.declarations());
+        declarations.addAll(CudaStates.declarations());
         var declared = new TreeSet<String>();
         for (KernelDeclaration each : declarations) {
             requireSame(each.file(), each.parameters());
@@ -50,6 +51,7 @@ final class KernelStructTest {
         requireSame("sampler", SamplerSlots.STATE);
         requireSame("sampler", SamplerSlots.SLOT);
         requireSame("sample", CudaSampler.SAMPLES);
+        requireSame("convolve", CudaStates.ROWS);
     }
 
     static void requireSame(String file, KernelStruct struct) {

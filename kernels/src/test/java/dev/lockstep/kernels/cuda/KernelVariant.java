@@ -15,10 +15,13 @@ record KernelVariant(String file, List<String> options) {
         "add_gated",
         "add_rms_norm",
         "clear",
+        "convolve",
         "embed",
         "experts",
         "gather_rows",
         "layer_norm",
+        "linear_attention",
+        "multiply",
         "normalize_by_sums",
         "rms_norm",
         "rms_norm_heads",
@@ -36,7 +39,7 @@ record KernelVariant(String file, List<String> options) {
     /// Returns every variant that models run.
     static List<KernelVariant> all() {
         var all = new ArrayList<KernelVariant>();
-        for (String file : List.of("advance", "attention_plan", "scatter")) {
+        for (String file : List.of("advance", "attention_plan", "decay", "scatter")) {
             all.add(of(file));
         }
         for (String file : List.of("sample", "sampler")) {
