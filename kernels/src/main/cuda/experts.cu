@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A mixture of experts: out = Σ weight(e) · down(e)(activation(gate(e) · x) · up(e) · x), experts e ascending.
+// A mixture of experts: out = Σ weight(e) · down(e)(activation(gate(e) · x) · up(e) · x), experts e ascending. Without a
+// gate: down(e)(activation(up(e) · x)). Weighted inputs: weight(e) · x in place of weighted outputs.
 //
 // A pair is a token and one of its experts. experts_route chooses them, experts_sort puts the pairs in order of experts,
-// experts_gate_up and experts_down multiply tiles of pairs of one expert, experts_sum adds the pairs of each token. An
-// output is one sum in the order of columns, so that it does not depend on the other tokens.
+// experts_gate_up or experts_up, and experts_down multiply tiles of pairs of one expert, experts_sum adds the pairs of
+// each token. An output is one sum in the order of columns, so that it does not depend on the other tokens.
 #include "ls_math.cuh"
 #include "ls_reduce.cuh"
 
@@ -22,13 +23,13 @@ LS_STRUCT(ExpertsRouteParams, EXPERTS_ROUTE_FIELDS, 88)
 LS_STRUCT(ExpertsSortParams, EXPERTS_SORT_FIELDS, 40)
 
 // weights[e]: the address of expert e's matrix of ACTIVATION, rows `weight_stride` elements apart. biases[e]: that of its
-// bias of float, 0 for none. out[place] of each pair.
+// bias of float, 0 for none. out[place] of each pair. factors[t][i] of the input of token t at places[t][i]; null for 1.
 #define EXPERTS_MULTIPLY_FIELDS(F)                                                                                      \
-  F(const int64_t*, weights) F(const int64_t*, biases) F(const int32_t*, starts) F(const int32_t*, tokens) F(View, x) F(View, out) F(int64_t, weight_stride) \
-      F(int32_t, experts) F(int32_t, kind)
-LS_STRUCT(ExpertsMultiplyParams, EXPERTS_MULTIPLY_FIELDS, 96)
+  F(const int64_t*, weights) F(const int64_t*, biases) F(const int32_t*, starts) F(const int32_t*, tokens) F(const int32_t*, places) F(const float*, factors) \
+      F(View, x) F(View, out) F(int64_t, weight_stride) F(int32_t, experts) F(int32_t, kind) F(int32_t, per_token) F(int32_t, unused)
+LS_STRUCT(ExpertsMultiplyParams, EXPERTS_MULTIPLY_FIELDS, 120)
 
-// out[t] = Σ weights[t][i] · x[places[t][i]], i ascending.
+// out[t] = Σ weights[t][i] · x[places[t][i]], i ascending; weights null for 1.
 #define EXPERTS_SUM_FIELDS(F) F(View, x) F(const int32_t*, places) F(const float*, weights) F(View, out) F(int32_t, per_token) F(int32_t, unused)
 LS_STRUCT(ExpertsSumParams, EXPERTS_SUM_FIELDS, 72)
 
@@ -102,6 +103,38 @@ __device__ __forceinline__ void load_tile(float (*shared)[DEPTH + 1], int count,
   for (int i = threadIdx.x; i < TILE * DEPTH; i += TILE * TILE) {
     int r = i / DEPTH, c = from + i % DEPTH;
     shared[r][i % DEPTH] = r < count && c < columns ? to_float(row(r)[c]) : 0.0f;
+  }
+}
+
+// Returns the factor of the input of the pair at a place, which multiplies its products.
+__device__ __forceinline__ float factor_at(const ExpertsMultiplyParams& p, int place) {
+  if (p.factors == nullptr) return 1.0f;
+  int64_t pair = static_cast<int64_t>(p.tokens[place]) * p.per_token;
+  while (p.places[pair] != place) pair++;
+  return p.factors[pair];
+}
+
+// Multiplies a tile of pairs by the rows of one matrix of their expert, and writes what `finish` makes of a sum and of
+// the place and the column that it belongs to. `row` returns the input of a place.
+template <class Row, class Finish>
+__device__ __forceinline__ void multiply(const ExpertsMultiplyParams& p, float (*xs)[DEPTH + 1], float (*ws)[DEPTH + 1], Row row, Finish finish) {
+  Tile tile = tile_of(p.starts, p.experts, blockIdx.x);
+  if (tile.expert < 0) return;
+  const ACTIVATION* weights = reinterpret_cast<const ACTIVATION*>(p.weights[tile.expert]);
+  int first = blockIdx.y * TILE, columns = p.out.columns - first;
+  int pair = threadIdx.x / TILE, column = threadIdx.x % TILE;
+  float sum = 0;
+  for (int from = 0; from < p.x.columns; from += DEPTH) {
+    load_tile(xs, tile.count, p.x.columns, from, [&](int r) { return row(tile.first + r); });
+    load_tile(ws, columns, p.x.columns, from, [&](int r) { return weights + (first + r) * p.weight_stride; });
+    __syncthreads();
+    for (int i = 0; i < DEPTH; i++) sum = fmaf(xs[pair][i], ws[column][i], sum);
+    __syncthreads();
+  }
+  const float* bias = reinterpret_cast<const float*>(p.biases[tile.expert]);
+  if (pair < tile.count && column < columns) {
+    int place = tile.first + pair, c = first + column;
+    put(row_of<ACTIVATION>(p.out, place) + c, finish(sum, place, bias == nullptr ? 0.0f : bias[c]));
   }
 }
 
@@ -228,6 +261,9 @@ LS_KERNEL(experts_gate_up, ExpertsMultiplyParams) {
   }
   const float* bias = reinterpret_cast<const float*>(p.biases[tile.expert]);
   if (pair < tile.count && column < columns) {
+    float factor = factor_at(p, tile.first + pair);
+    gate *= factor;
+    up *= factor;
     if (bias != nullptr) {
       gate += bias[first + column];
       up += bias[p.out.columns + first + column];
@@ -236,36 +272,30 @@ LS_KERNEL(experts_gate_up, ExpertsMultiplyParams) {
   }
 }
 
+// out[place] = activation(up · x + bias). Grid and threads as above.
+LS_KERNEL(experts_up, ExpertsMultiplyParams) {
+  __shared__ float xs[TILE][DEPTH + 1], ws[TILE][DEPTH + 1];
+  multiply(p, xs, ws, [&](int place) { return row_of<const ACTIVATION>(p.x, p.tokens[place]); },
+           [&](float sum, int place, float bias) { return activated(p.kind, fmaf(sum, factor_at(p, place), bias)); });
+}
+
 // out[place] = down · x[place] + bias. Grid and threads as above.
 LS_KERNEL(experts_down, ExpertsMultiplyParams) {
-  __shared__ float xs[TILE][DEPTH + 1], downs[TILE][DEPTH + 1];
-  Tile tile = tile_of(p.starts, p.experts, blockIdx.x);
-  if (tile.expert < 0) return;
-  const ACTIVATION* weights = reinterpret_cast<const ACTIVATION*>(p.weights[tile.expert]);
-  int first = blockIdx.y * TILE, columns = p.out.columns - first;
-  int pair = threadIdx.x / TILE, column = threadIdx.x % TILE;
-  float sum = 0;
-  for (int from = 0; from < p.x.columns; from += DEPTH) {
-    load_tile(xs, tile.count, p.x.columns, from, [&](int r) { return row_of<const ACTIVATION>(p.x, tile.first + r); });
-    load_tile(downs, columns, p.x.columns, from, [&](int r) { return weights + (first + r) * p.weight_stride; });
-    __syncthreads();
-    for (int i = 0; i < DEPTH; i++) sum = fmaf(xs[pair][i], downs[column][i], sum);
-    __syncthreads();
-  }
-  const float* bias = reinterpret_cast<const float*>(p.biases[tile.expert]);
-  if (pair < tile.count && column < columns) {
-    put(row_of<ACTIVATION>(p.out, tile.first + pair) + first + column, bias == nullptr ? sum : sum + bias[first + column]);
-  }
+  __shared__ float xs[TILE][DEPTH + 1], ws[TILE][DEPTH + 1];
+  multiply(p, xs, ws, [&](int place) { return row_of<const ACTIVATION>(p.x, place); },
+           [&](float sum, int place, float bias) { return sum + bias; });
 }
 
 // Grid: (tokens, tiles of columns); any number of threads.
 LS_KERNEL(experts_sum, ExpertsSumParams) {
   const int32_t* places = p.places + static_cast<int64_t>(blockIdx.x) * p.per_token;
-  const float* weights = p.weights + static_cast<int64_t>(blockIdx.x) * p.per_token;
+  const float* weights = p.weights == nullptr ? nullptr : p.weights + static_cast<int64_t>(blockIdx.x) * p.per_token;
   ACTIVATION* out = row_of<ACTIVATION>(p.out, blockIdx.x);
   for (int c = blockIdx.y * blockDim.x + threadIdx.x; c < p.out.columns; c += gridDim.y * blockDim.x) {
     float sum = 0;
-    for (int i = 0; i < p.per_token; i++) sum = fmaf(weights[i], to_float(row_of<const ACTIVATION>(p.x, places[i])[c]), sum);
+    for (int i = 0; i < p.per_token; i++) {
+      sum = fmaf(weights == nullptr ? 1.0f : weights[i], to_float(row_of<const ACTIVATION>(p.x, places[i])[c]), sum);
+    }
     put(out + c, sum);
   }
 }

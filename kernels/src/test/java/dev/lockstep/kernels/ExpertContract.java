@@ -104,6 +104,68 @@ public interface ExpertContract extends KernelsContract {
         }
     }
 
+    @ParameterizedTest
+    @CsvSource({"false, false", "false, true", "true, true"})
+    default void expertsWithoutAGateAndOfWeightedInputsAreComputed(
+            boolean gated, boolean weighsInputs) {
+        for (TensorType type : new TensorType[] {TensorType.F32, TensorType.BF16}) {
+            DType preferred = type == TensorType.BF16 ? DType.BF16 : DType.F32;
+            for (boolean biases : new boolean[] {true, false}) {
+                var choice =
+                        new ExpertRun.Choice(ExpertRouting.softmax(2, false), List.of(), biases);
+                ExpertRun run =
+                        experts(type, type, preferred)
+                                .choosing(gated ? Activation.SILU : Activation.RELU_SQUARED, choice)
+                                .of(new ExpertRun.Form(gated, weighsInputs));
+                for (int tokens : new int[] {1, 20}) {
+                    try (TestDevice device = device()) {
+                        check(device, run, tokens, tokens);
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"false, false", "false, true", "true, true"})
+    default void shardsOfOtherExpertsAddUpAndATokenHasTheSameBitsInAnyBatch(
+            boolean gated, boolean weighsInputs) {
+        ExpertRun run =
+                experts(TensorType.F32, TensorType.F32, DType.F32)
+                        .of(new ExpertRun.Form(gated, weighsInputs));
+        try (TestDevice device = device()) {
+            float[] x = device.stored(TestValues.normal(new Random(8), 9 * HIDDEN));
+            float[] logits = TestValues.normal(new Random(9), 9 * EXPERTS);
+            double[][] expected = run.expected(x, logits);
+            int[] all = device.bits(run.run(device, x, logits));
+            double bound = bound(run, expected, device);
+            for (int t = 0; t < 9; t++) {
+                requireSameInAnyBatch(
+                        Arrays.copyOfRange(all, t * HIDDEN, (t + 1) * HIDDEN),
+                        device.bits(
+                                run.run(
+                                        device,
+                                        Arrays.copyOfRange(x, t * HIDDEN, (t + 1) * HIDDEN),
+                                        Arrays.copyOfRange(
+                                                logits, t * EXPERTS, (t + 1) * EXPERTS))),
+                        bound,
+                        device.activationType(),
+                        "token " + t);
+            }
+            float[] sum = new float[9 * HIDDEN];
+            for (int[] cut : new int[][] {{0, 32}, {32, 32}, {32, COLUMNS}}) {
+                Tensor out = device.zeros(9, HIDDEN);
+                ExpertLayer layer = run.layer(device.kernels(), cut[0], cut[1]);
+                ExpertRun.run(device, device.kernels().prepareExperts(layer), x, logits, out);
+                float[] part = device.floats(out);
+                for (int i = 0; i < sum.length; i++) {
+                    sum[i] += part[i];
+                }
+            }
+            requireClose(run, expected, sum, device);
+        }
+    }
+
     @Test
     default void aTokenWithANanGetsNaNsFromScoresOfItsOwnExpertsToo() {
         ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);

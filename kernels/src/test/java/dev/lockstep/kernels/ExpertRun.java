@@ -13,17 +13,21 @@ import java.util.stream.IntStream;
 
 /// Experts with random stored weights, run by kernels and by loops in double.
 ///
-/// @param gateUp of each expert, `[2I, H]`
+/// @param gateUp of each expert, `[2I, H]`; experts without a gate use the rows of up alone
 /// @param down of each expert, `[H, I]`
 record ExpertRun(
         List<StoredMatrix> gateUp,
         List<StoredMatrix> down,
         DType compute,
         Activation activation,
-        Choice choice) {
+        Choice choice,
+        Form form) {
     static final int EXPERTS = 6;
     static final int HIDDEN = 64;
     static final int COLUMNS = 96;
+
+    /// What an expert computes, see [Kernels#experts].
+    record Form(boolean gated, boolean weighsInputs) {}
 
     /// How tokens choose, with the values that kernels get in device memory.
     ///
@@ -75,7 +79,8 @@ record ExpertRun(
                 random(down, HIDDEN, COLUMNS, 20),
                 compute,
                 Activation.SILU,
-                Choice.softmax(3, true));
+                Choice.softmax(3, true),
+                new Form(true, false));
     }
 
     private static List<StoredMatrix> random(TensorType type, int rows, int columns, long seed) {
@@ -90,7 +95,12 @@ record ExpertRun(
     }
 
     ExpertRun choosing(Activation activation, Choice choice) {
-        return new ExpertRun(gateUp, down, compute, activation, choice);
+        return new ExpertRun(gateUp, down, compute, activation, choice, form);
+    }
+
+    /// Returns experts of another form with the same weights.
+    ExpertRun of(Form form) {
+        return new ExpertRun(gateUp, down, compute, activation, choice, form);
     }
 
     ExpertLayer layer(Kernels kernels) {
@@ -101,7 +111,7 @@ record ExpertRun(
     ExpertLayer layer(Kernels kernels, int from, int to) {
         int[] rows =
                 IntStream.concat(
-                                IntStream.range(from, to),
+                                IntStream.range(from, form.gated() ? to : from),
                                 IntStream.range(COLUMNS + from, COLUMNS + to))
                         .toArray();
         int[] all = IntStream.range(0, HIDDEN).toArray();
@@ -120,7 +130,7 @@ record ExpertRun(
                                     Optional.of(kernels.prepareVector(bias(e + 50, all))))
                             : new ExpertWeights(packedGateUp, packedDown));
         }
-        return new ExpertLayer(experts, activation, choice.prepared(kernels));
+        return new ExpertLayer(experts, activation, choice.prepared(kernels), form.weighsInputs());
     }
 
     /// Returns some values of a random bias.
@@ -171,10 +181,10 @@ record ExpertRun(
             double[] weights = weights(logits, t);
             for (int e = 0; e < EXPERTS; e++) {
                 if (weights[e] > 0) {
-                    double[] product = product(e, x, t);
+                    double[] product = product(e, x, t, form.weighsInputs() ? weights[e] : 1);
                     for (int h = 0; h < HIDDEN; h++) {
                         double output = dot(down.get(e), h, product) + added(e + 50, h);
-                        out[t][h] += weights[e] * output;
+                        out[t][h] += (form.weighsInputs() ? 1 : weights[e]) * output;
                     }
                 }
             }
@@ -182,14 +192,18 @@ record ExpertRun(
         return out;
     }
 
-    private double[] product(int expert, float[] x, int token) {
-        double[] row = IntStream.range(0, HIDDEN).mapToDouble(h -> x[token * HIDDEN + h]).toArray();
+    private double[] product(int expert, float[] x, int token, double factor) {
+        double[] row =
+                IntStream.range(0, HIDDEN)
+                        .mapToDouble(h -> factor * x[token * HIDDEN + h])
+                        .toArray();
         double[] product = new double[COLUMNS];
         for (int c = 0; c < COLUMNS; c++) {
+            double up = dot(gateUp.get(expert), COLUMNS + c, row) + added(expert, COLUMNS + c);
             product[c] =
-                    gated(
-                            dot(gateUp.get(expert), c, row) + added(expert, c),
-                            dot(gateUp.get(expert), COLUMNS + c, row) + added(expert, COLUMNS + c));
+                    form.gated()
+                            ? gated(dot(gateUp.get(expert), c, row) + added(expert, c), up)
+                            : activated(up);
         }
         return product;
     }
@@ -207,21 +221,20 @@ record ExpertRun(
     }
 
     private double gated(double x, double up) {
+        if (activation == Activation.CLAMPED_SWIGLU) {
+            double gate = Math.min(x, 7);
+            return gate / (1 + Math.exp(-1.702 * gate)) * (Math.clamp(up, -7, 7) + 1);
+        }
+        return activated(x) * up;
+    }
+
+    private double activated(double x) {
         return switch (activation) {
-            case SILU -> x / (1 + Math.exp(-x)) * up;
+            case SILU -> x / (1 + Math.exp(-x));
             case GELU_TANH ->
-                    x
-                            / (1
-                                    + Math.exp(
-                                            -2
-                                                    * Math.sqrt(2 / Math.PI)
-                                                    * (x + 0.044715 * x * x * x)))
-                            * up;
-            case CLAMPED_SWIGLU -> {
-                double gate = Math.min(x, 7);
-                yield gate / (1 + Math.exp(-1.702 * gate)) * (Math.clamp(up, -7, 7) + 1);
-            }
-            case GELU_ERF, RELU_SQUARED ->
+                    x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+            case RELU_SQUARED -> Math.pow(Math.max(x, 0), 2);
+            case GELU_ERF, CLAMPED_SWIGLU ->
                     throw new IllegalArgumentException("not in this reference");
         };
     }

@@ -34,6 +34,8 @@ final class CudaStatesTest {
                         "falcon-h1",
                         "falcon-h1-norm",
                         "nemotron-h",
+                        "nemotron-h-moe",
+                        "nemotron-h-latent",
                         "lfm2",
                         "lfm2-moe",
                         "gguf-qwen3next",
@@ -45,7 +47,8 @@ final class CudaStatesTest {
                         "qwen3-5",
                         "granite-hybrid-moe",
                         "falcon-h1-norm",
-                        "nemotron-h",
+                        "nemotron-h-moe",
+                        "nemotron-h-latent",
                         "lfm2-moe",
                         "gguf-qwen3next");
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cuda;
 
+import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.ExpertLayer;
@@ -61,11 +62,18 @@ final class CudaExperts implements AutoCloseable {
                             .pointer("biases")
                             .pointer("starts")
                             .pointer("tokens")
+                            .pointer("places")
+                            .pointer("factors")
                             .view("x")
                             .view("out")
                             .i64("weight_stride")
                             .i32("experts")
-                            .i32("kind"));
+                            .i32("kind")
+                            .i32("per_token")
+                            .i32("unused"));
+
+    private static final KernelDeclaration UP =
+            new KernelDeclaration("experts", "experts_up", GATE_UP.parameters());
 
     private static final KernelDeclaration DOWN =
             new KernelDeclaration("experts", "experts_down", GATE_UP.parameters());
@@ -94,6 +102,7 @@ final class CudaExperts implements AutoCloseable {
     private final CudaOp route;
     private final CudaOp sort;
     private final CudaOp gateUp;
+    private final CudaOp up;
     private final CudaOp down;
     private final CudaOp sum;
     private final CudaScratch memory;
@@ -106,13 +115,14 @@ final class CudaExperts implements AutoCloseable {
         route = context.programs().op(ROUTE, ROUTE_SHARED_BYTES, activation);
         sort = context.programs().op(SORT, activation);
         gateUp = context.programs().op(GATE_UP, activation);
+        up = context.programs().op(UP, activation);
         down = context.programs().op(DOWN, activation);
         sum = context.programs().op(SUM, activation);
         memory = new CudaScratch(context.memory());
     }
 
     static List<KernelDeclaration> declarations() {
-        return List.of(ROUTE, SORT, GATE_UP, DOWN, SUM);
+        return List.of(ROUTE, SORT, GATE_UP, UP, DOWN, SUM);
     }
 
     /// @param weights the addresses of all gate and up matrices, of all down matrices, of all
@@ -177,13 +187,9 @@ final class CudaExperts implements AutoCloseable {
 
     ExpertSet prepare(ExpertLayer layer) {
         int count = layer.experts().size();
-        if (!layer.experts().getFirst().isGated() || layer.weighsInputs()) {
-            throw new IllegalArgumentException(
-                    "experts %s are computed on a CPU only"
-                            .formatted(
-                                    layer.weighsInputs()
-                                            ? "of weighted inputs"
-                                            : "without a gate"));
+        boolean gated = layer.experts().getFirst().isGated();
+        if (!gated && layer.activation() == Activation.CLAMPED_SWIGLU) {
+            throw layer.activation().withoutUp();
         }
         if (routeBytes(layer) > ROUTE_SHARED_BYTES) {
             throw new IllegalArgumentException(
@@ -290,12 +296,13 @@ final class CudaExperts implements AutoCloseable {
         Tensor output = scratch.output().rows(0, pairs);
         if (layer.columns() > 0) {
             multiply(
-                    gateUp,
+                    layer.experts().getFirst().isGated() ? gateUp : up,
                     set.weights(),
                     set.gateUpBiases(),
                     set.gateUpStride(),
                     layer,
                     sorted,
+                    layer.weighsInputs(),
                     x,
                     product);
         }
@@ -306,12 +313,10 @@ final class CudaExperts implements AutoCloseable {
                 set.downStride(),
                 layer,
                 sorted,
+                false,
                 product,
                 output);
-        sum.begin()
-                .view(output)
-                .pointer(sorted.places())
-                .pointer(sorted.weights())
+        weights(sum.begin().view(output).pointer(sorted.places()), sorted, !layer.weighsInputs())
                 .view(out)
                 .i32(layer.perToken())
                 .i32(0)
@@ -325,6 +330,7 @@ final class CudaExperts implements AutoCloseable {
             int stride,
             ExpertLayer layer,
             Routing sorted,
+            boolean weighted,
             Tensor x,
             Tensor out) {
         int experts = layer.experts().size();
@@ -335,12 +341,21 @@ final class CudaExperts implements AutoCloseable {
                 .pointer(biases)
                 .pointer(sorted.starts())
                 .pointer(sorted.tokens())
+                .pointer(sorted.places());
+        weights(op, sorted, weighted)
                 .view(x)
                 .view(out)
                 .i64(stride)
                 .i32(experts)
                 .i32(KernelNumbers.of(layer.activation()))
+                .i32(layer.perToken())
+                .i32(0)
                 .launch(tiles, Math.ceilDiv(out.columns(), TILE), 1, TILE * TILE);
+    }
+
+    /// Adds the weights of the pairs, where these are to be multiplied.
+    private static CudaOp weights(CudaOp op, Routing sorted, boolean weighted) {
+        return weighted ? op.pointer(sorted.weights()) : op.nullPointer();
     }
 
     /// Returns the shared memory of a token: score and choice of each expert, the rank of each

@@ -8,7 +8,6 @@ import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.ExpertLayer;
-import dev.lockstep.kernels.ExpertRouting;
 import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.ExpertWeights;
@@ -22,7 +21,6 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /// What only a CPU promises of experts: the bits of the ops that they consist of.
@@ -48,78 +46,6 @@ class CpuExpertsTest {
             device.kernels().experts(set, x, router, scratch(device, TOKENS), out);
             assertArrayEquals(separately(device, layer, x, router), device.floats(out));
         }
-    }
-
-    /// Plain loops in double: an expert has an up projection alone, or its input is weighted.
-    @ParameterizedTest
-    @CsvSource({"false, false", "false, true", "true, true"})
-    void expertsWithoutAGateAndOfWeightedInputsAreComputed(boolean gated, boolean weighsInputs) {
-        StoredMatrix[] first = new StoredMatrix[EXPERTS];
-        StoredMatrix[] last = new StoredMatrix[EXPERTS];
-        int rows = gated ? 2 * COLUMNS : COLUMNS;
-        for (int e = 0; e < EXPERTS; e++) {
-            first[e] = StoredMatrix.random(TensorType.F32, rows, HIDDEN, e);
-            last[e] = StoredMatrix.random(TensorType.F32, HIDDEN, COLUMNS, e + 100L);
-        }
-        try (var device = new TestDevice(OpenKernels.of(InstructionSet.VECTOR_API, 2));
-                var memory = new CpuMemory();
-                var router = new CpuRouter(memory)) {
-            Kernels kernels = device.kernels();
-            List<ExpertWeights> experts = new ArrayList<>();
-            for (int e = 0; e < EXPERTS; e++) {
-                experts.add(
-                        new ExpertWeights(
-                                kernels.prepare(List.of(first[e].whole()), DType.F32),
-                                kernels.prepare(List.of(last[e].whole()), DType.F32)));
-            }
-            Activation activation = gated ? Activation.SILU : Activation.RELU_SQUARED;
-            var layer =
-                    new ExpertLayer(
-                            experts, activation, ExpertRouting.softmax(2, false), weighsInputs);
-            Tensor x = device.floats(TOKENS, HIDDEN, values);
-            Tensor out = device.zeros(DType.F32, TOKENS, HIDDEN);
-            Tensor chosen = device.floats(TOKENS, EXPERTS, logits);
-            kernels.experts(kernels.prepareExperts(layer), x, chosen, scratch(device, TOKENS), out);
-            double[] expected = new double[TOKENS * HIDDEN];
-            CpuRouting routing = router.route(chosen, layer.routing());
-            for (int e = 0; e < EXPERTS; e++) {
-                for (int i = 0; i < routing.count(e); i++) {
-                    int token = routing.row(e, i);
-                    double weight = routing.weight(e, i);
-                    double[] inner = new double[COLUMNS];
-                    for (int c = 0; c < COLUMNS; c++) {
-                        double a = (weighsInputs ? weight : 1) * dot(first[e], c, token);
-                        inner[c] =
-                                gated
-                                        ? a
-                                                / (1 + Math.exp(-a))
-                                                * weight
-                                                * dot(first[e], COLUMNS + c, token)
-                                        : Math.pow(Math.max(a, 0), 2);
-                    }
-                    for (int h = 0; h < HIDDEN; h++) {
-                        double sum = 0;
-                        for (int c = 0; c < COLUMNS; c++) {
-                            sum += last[e].at(h, c) * inner[c];
-                        }
-                        expected[token * HIDDEN + h] += (weighsInputs ? 1 : weight) * sum;
-                    }
-                }
-            }
-            float[] actual = device.floats(out);
-            for (int i = 0; i < expected.length; i++) {
-                // 64 and 32 products of f32 rounding, relative to what they may add up to.
-                assertEquals(expected[i], actual[i], 1e-4 * Math.max(1, Math.abs(expected[i])));
-            }
-        }
-    }
-
-    private double dot(StoredMatrix matrix, int row, int token) {
-        double sum = 0;
-        for (int h = 0; h < HIDDEN; h++) {
-            sum += matrix.at(row, h) * values[token * HIDDEN + h];
-        }
-        return sum;
     }
 
     /// The step thread counts finished ops, and experts may be most of a step.

@@ -207,11 +207,15 @@ final class ExpertKernelsTest {
                     .pointer(arena.allocate(8L * experts, 8))
                     .pointer(starts)
                     .pointer(tokens)
+                    .pointer(places)
+                    .number(0L)
                     .view(x)
                     .output(out)
                     .number((long) matrices.getFirst().stride())
                     .number(experts)
                     .number(KernelCall.numberOf(Activation.SILU))
+                    .number(perToken)
+                    .number(0)
                     .run(grid, 256, 0);
         }
 
