@@ -7,7 +7,7 @@
 // line lines[r] of the table; line -1 is padding. `partials` results of splits can be held.
 #define ATTENTION_PLAN_PARAMS_FIELDS(F)                                                                             \
   F(const int32_t*, row_starts) F(const int32_t*, computed) F(const int32_t*, lines) F(View, table) F(AttentionPlan, plan) \
-      F(int32_t, rows) F(int32_t, tokens) F(int32_t, block_size) F(int32_t, window) F(int32_t, partials) F(int32_t, unused) F(Report, line_report) \
+      F(int32_t, rows) F(int32_t, tokens) F(int32_t, block_size) F(int32_t, window) F(int32_t, partials) F(int32_t, chunked) F(Report, line_report) \
       F(Report, length_report) F(Report, token_report)
 LS_STRUCT(AttentionPlanParams, ATTENTION_PLAN_PARAMS_FIELDS, 160)
 
@@ -53,7 +53,7 @@ __device__ int checked_line(const AttentionPlanParams& p, int row, int token) {
 }
 
 __device__ __forceinline__ int first_split(const AttentionPlanParams& p, int position) {
-  return position < p.window ? 0 : (position + 1 - p.window) / LS_SPLIT;
+  return first_seen(position, p.window, p.chunked) / LS_SPLIT;
 }
 
 }  // namespace

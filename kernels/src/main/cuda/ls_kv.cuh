@@ -30,6 +30,12 @@ __device__ __forceinline__ bool names_block(const Report& report, const View& ta
   return false;
 }
 
+// Returns the first position that a token attends to: of its window, or of its chunk of as many tokens.
+__device__ __forceinline__ int first_seen(int position, int window, int chunked) {
+  if (chunked) return position / window * window;
+  return position < window ? 0 : position + 1 - window;
+}
+
 // Splits [first, first + count) of a token's positions. Without a place for a partial result (-1) one block computes and
 // merges them; else there is one split, whose result goes there. A padding token has 0 splits; -1: nothing is to be done,
 // other items have the token's splits.

@@ -56,6 +56,14 @@ public record AttentionShape(
         }
     }
 
+    /// Throws unless chunks begin where blocks do.
+    public void requireChunksOf(int blockSize) {
+        if (chunked && window % blockSize != 0) {
+            throw new IllegalArgumentException(
+                    "chunks of %d tokens over blocks of %d".formatted(window, blockSize));
+        }
+    }
+
     public int queryHeads() {
         return kvHeadOf.length;
     }

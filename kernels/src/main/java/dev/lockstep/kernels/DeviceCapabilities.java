@@ -111,11 +111,6 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         return kind == Kind.CPU;
     }
 
-    /// Returns whether its attention computes chunks.
-    public boolean attendsInChunks() {
-        return kind == Kind.CPU;
-    }
-
     /// Returns whether equal steps give equal bits at any time. Elsewhere libraries promise it for
     /// some products only.
     public boolean repeatsBits() {

@@ -183,14 +183,6 @@ public final class ModelSource {
                                                 .formatted(checkpoint.path(), tensor));
                             });
         }
-        boolean chunks =
-                config().pagedGroups().stream()
-                        .anyMatch(group -> group.kind() == KvGroup.Kind.CHUNK);
-        if (chunks && !capabilities.attendsInChunks()) {
-            throw new CheckpointException(
-                    "%s: layers of architecture %s attend in chunks, which are computed on a CPU only: use --device cpu"
-                            .formatted(checkpoint.path(), config().architecture()));
-        }
         return types;
     }
 

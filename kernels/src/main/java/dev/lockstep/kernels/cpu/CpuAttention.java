@@ -41,11 +41,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
             KvLayout layout) {
         CpuPagedKv.requireSupported(layout);
         shape.requireCache(layout);
-        if (shape.chunked() && shape.window() % CpuPagedKv.BLOCK != 0) {
-            throw new IllegalArgumentException(
-                    "chunks of %d tokens over blocks of %d"
-                            .formatted(shape.window(), CpuPagedKv.BLOCK));
-        }
+        shape.requireChunksOf(CpuPagedKv.BLOCK);
         this.ops = ops;
         this.team = team;
         this.finished = finished;

@@ -38,7 +38,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                             .i32("block_size")
                             .i32("window")
                             .i32("partials")
-                            .i32("unused")
+                            .i32("chunked")
                             .struct("line_report", KernelStruct.REPORT)
                             .struct("length_report", KernelStruct.REPORT)
                             .struct("token_report", KernelStruct.REPORT));
@@ -81,6 +81,8 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                             .i32("window")
                             .f32("scale")
                             .f32("soft_cap")
+                            .i32("chunked")
+                            .i32("unused")
                             .report());
 
     private static final KernelDeclaration MERGE =
@@ -124,9 +126,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
         if (shape.ahead() > 0) {
             throw new IllegalArgumentException("attention to later tokens has no kernels on a GPU");
         }
-        if (shape.chunked()) {
-            throw new IllegalArgumentException("attention in chunks is computed on a CPU only");
-        }
+        shape.requireChunksOf(layout.blockSize());
         this.context = context;
         this.shape = shape;
         this.layout = layout;
@@ -181,7 +181,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                     .i32(layout.blockSize())
                     .i32(shape.window())
                     .i32(partials)
-                    .i32(0)
+                    .i32(shape.chunked() ? 1 : 0)
                     .report(CheckedIndex.PLANNED_LINE)
                     .report(CheckedIndex.PLANNED_LENGTH)
                     .report(CheckedIndex.PLANNED_TOKEN)
@@ -196,7 +196,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
     private int partials(int rows, long positions) {
         long splits = Math.ceilDiv(positions, SPLIT);
         if (shape.window() < positions) {
-            // A window may begin and end within a split.
+            // A window or a chunk may begin and end within a split.
             splits = Math.min(splits, Math.ceilDiv((long) shape.window(), SPLIT) + 1);
         }
         if (shape.queryHeads() == 0 || splits < 2) {
@@ -326,6 +326,8 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                 .i32(shape.window())
                 .f32(shape.scale())
                 .f32(shape.softCap())
+                .i32(shape.chunked() ? 1 : 0)
+                .i32(0)
                 .report(CheckedIndex.ATTENDED_BLOCK);
     }
 

@@ -220,6 +220,8 @@ final class AttentionStep {
                 .number(window)
                 .number(0.3f)
                 .number(softCap)
+                .number(0)
+                .number(0)
                 .report(word)
                 .run(grid, 128, 0);
     }

@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cuda;
 
 import dev.lockstep.kernels.AttentionContract;
+import dev.lockstep.kernels.ChunkContract;
 import dev.lockstep.kernels.ExpertContract;
 import dev.lockstep.kernels.IndexContract;
 import dev.lockstep.kernels.LatentCacheContract;
@@ -16,6 +17,7 @@ interface CudaAttentionContract
                 AttentionContract,
                 LatentCacheContract,
                 WindowContract,
+                ChunkContract,
                 PaddingContract,
                 StateContract,
                 IndexContract,

@@ -16,11 +16,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Families whose layers keep states on CUDA devices, eager and by recordings, against logits and
-/// greedy ids recorded from transformers in f32.
+/// Families that the shared fixtures lack on CUDA devices, eager and by recordings, against logits
+/// and greedy ids recorded from transformers in f32: layers that keep states, experts without a
+/// gate or of weighted inputs, attention in chunks.
 @Tag("gpu")
 @Tag("processes")
-final class CudaStatesTest {
+final class CudaRecordedTest {
     private static final boolean LONG = Boolean.getBoolean("lockstep.long");
 
     static List<String> models() {
@@ -42,7 +43,9 @@ final class CudaStatesTest {
                         "gguf-qwen3-5",
                         "gguf-granite-hybrid",
                         "gguf-falcon-h1",
-                        "gguf-lfm2")
+                        "gguf-lfm2",
+                        "llama4",
+                        "llama4-vision")
                 : List.of(
                         "qwen3-5",
                         "granite-hybrid-moe",
@@ -50,7 +53,8 @@ final class CudaStatesTest {
                         "nemotron-h-moe",
                         "nemotron-h-latent",
                         "lfm2-moe",
-                        "gguf-qwen3next");
+                        "gguf-qwen3next",
+                        "llama4");
     }
 
     @ParameterizedTest
@@ -67,7 +71,7 @@ final class CudaStatesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"qwen3-5", "granite-hybrid", "falcon-h1"})
+    @ValueSource(strings = {"qwen3-5", "granite-hybrid", "falcon-h1", "llama4"})
     @Tag("ranks")
     void threeRanksGiveTheRecordedLogitsAndIds(String name) throws Exception {
         requireGoldens(name, 3);
