@@ -106,11 +106,6 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         };
     }
 
-    /// Returns whether its kernels compute models with several residuals.
-    public boolean keepsSeveralResiduals() {
-        return kind == Kind.CPU;
-    }
-
     /// Returns whether equal steps give equal bits at any time. Elsewhere libraries promise it for
     /// some products only.
     public boolean repeatsBits() {

@@ -161,7 +161,7 @@ public interface Kernels extends Preparation, AutoCloseable {
                 "the tensors of these kernels are not in host memory");
     }
 
-    /// Copies `x` to `out`, of the same type.
+    /// Copies `x` to `out`, of the same type, or rounds F32 to activations.
     void copy(Tensor x, Tensor out);
 
     /// Sets `x` to 0.
@@ -262,48 +262,34 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// @param y like `x`, or `[T, 1]` of the same type: a factor of a whole row
     void multiply(Tensor x, Tensor y, boolean logistic);
 
-    // Several residuals of a token. Only kernels whose capabilities say so have these ops.
+    // Several residuals of a token.
 
     /// Computes `x[t] = x[t] + y[t] · factors[t]`, in place: a factor for each row.
     ///
     /// @param y like `x`
     /// @param factors `[T, 1]` F32
-    default void addScaledRows(Tensor x, Tensor y, Tensor factors) {
-        throw missing("addScaledRows");
-    }
+    void addScaledRows(Tensor x, Tensor y, Tensor factors);
 
     /// Computes `x[t][c] = x[t][c] · factors[c]`, in place: a factor for each column.
     ///
     /// @param factors `[1, columns]` F32
-    default void scaleColumns(Tensor x, Tensor factors) {
-        throw missing("scaleColumns");
-    }
+    void scaleColumns(Tensor x, Tensor factors);
 
     /// Computes `x = x · sqrt(mean(like²) / max(mean(x²), least))`, row by row, in place: rows of
     /// the magnitude of others.
     ///
     /// @param like as `x`
-    default void matchMagnitude(Tensor x, Tensor like, float least) {
-        throw missing("matchMagnitude");
-    }
+    void matchMagnitude(Tensor x, Tensor like, float least);
 
     /// Computes `out = Σ x, Σ x²`, row by row: this rank's partial sums for [#keepAbove].
     ///
     /// @param out `[T, 2]` F32
-    default void moments(Tensor x, Tensor out) {
-        throw missing("moments");
-    }
+    void moments(Tensor x, Tensor out);
 
     /// Computes `x = max(0, x − mean − deviations · √variance)`, row by row, in place.
     ///
     /// @param moments `[T, 2]` F32: sums of `count` columns and of their squares, over all ranks
-    default void keepAbove(Tensor x, Tensor moments, int count, float deviations) {
-        throw missing("keepAbove");
-    }
-
-    private static UnsupportedOperationException missing(String op) {
-        return new UnsupportedOperationException("these kernels have no op " + op);
-    }
+    void keepAbove(Tensor x, Tensor moments, int count, float deviations);
 
     /// Copies blocks, one copy after the other; does none if one of them is refused.
     void copyBlocks(PagedKv kv, List<BlockCopy> copies);

@@ -298,6 +298,21 @@ public interface FurtherRowContract extends KernelsContract {
     }
 
     @Test
+    default void floatsAreCopiedAsActivations() {
+        try (TestDevice device = device()) {
+            float[] values = TestValues.normal(new Random(3), 6);
+            Tensor out = device.activations(2, 4, 7, 7, 7, 7, 7, 7, 7, 7);
+            device.kernels().copy(device.floats(2, 3, values), out.columns(0, 3));
+            float[] stored = device.stored(values);
+            assertArrayEquals(
+                    new float[] {
+                        stored[0], stored[1], stored[2], 7, stored[3], stored[4], stored[5], 7
+                    },
+                    device.floats(out));
+        }
+    }
+
+    @Test
     default void everyOpGivesTheSameBitsInAnyBatchAndOnAnyThread() {
         assumeSameBitsInAnyBatch();
         int width = 515;

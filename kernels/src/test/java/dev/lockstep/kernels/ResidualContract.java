@@ -2,7 +2,6 @@
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.Arrays;
 import java.util.Random;
@@ -17,13 +16,11 @@ public interface ResidualContract extends KernelsContract {
 
     @Test
     default void rowsAreAddedWithAFactorOfEach() {
-        float[] y = TestValues.normal(new Random(2), ROWS * COLUMNS);
+        float[] y = values(2);
         float[] factors = TestValues.normal(new Random(3), ROWS);
         requireRows(
                 (x, rows) -> {
-                    rows.device
-                            .kernels()
-                            .addScaledRows(x, rows.of(y, COLUMNS), rows.of(factors, 1));
+                    rows.device.kernels().addScaledRows(x, rows.of(y), rows.factors(factors));
                     return x;
                 },
                 (x, t) -> {
@@ -53,11 +50,11 @@ public interface ResidualContract extends KernelsContract {
 
     @Test
     default void rowsGetTheMagnitudeOfOthers() {
-        float[] like = TestValues.normal(new Random(4), ROWS * COLUMNS);
+        float[] like = values(4);
         for (float least : new float[] {1e-5f, 3}) {
             requireRows(
                     (x, rows) -> {
-                        rows.device.kernels().matchMagnitude(x, rows.of(like, COLUMNS), least);
+                        rows.device.kernels().matchMagnitude(x, rows.of(like), least);
                         return x;
                     },
                     (x, t) -> {
@@ -99,24 +96,33 @@ public interface ResidualContract extends KernelsContract {
                 });
     }
 
+    /// Returns values that every type of activations stores.
+    private static float[] values(long seed) {
+        return Rounding.of(TestValues.normal(new Random(seed), ROWS * COLUMNS), DType.BF16);
+    }
+
     /// Some rows of what a test has, on a device.
     record Rows(TestDevice device, int from, int to) {
-        Tensor of(float[] all, int columns) {
-            float[] own = Arrays.copyOfRange(all, from * columns, to * columns);
-            return device.floats(to - from, columns, own);
+        Tensor of(float[] all) {
+            float[] own = Arrays.copyOfRange(all, from * COLUMNS, to * COLUMNS);
+            return device.activations(to - from, COLUMNS, own);
+        }
+
+        Tensor factors(float[] all) {
+            return device.floats(to - from, 1, Arrays.copyOfRange(all, from, to));
         }
     }
 
     private void requireRows(
             BiFunction<Tensor, Rows, Tensor> op,
             BiFunction<double[], Integer, double[]> reference) {
-        float[] x = TestValues.normal(new Random(1), ROWS * COLUMNS);
+        float[] x = values(1);
         try (TestDevice device = device()) {
             var all = new Rows(device, 0, ROWS);
-            float[] together = device.floats(op.apply(all.of(x, COLUMNS), all));
+            float[] together = device.floats(op.apply(all.of(x), all));
             for (int t = 0; t < ROWS; t++) {
                 var one = new Rows(device, t, t + 1);
-                float[] alone = device.floats(op.apply(one.of(x, COLUMNS), one));
+                float[] alone = device.floats(op.apply(one.of(x), one));
                 float[] own = Arrays.copyOfRange(together, t * COLUMNS, (t + 1) * COLUMNS);
                 assertArrayEquals(alone, own);
                 double[] row = new double[COLUMNS];
@@ -126,7 +132,7 @@ public interface ResidualContract extends KernelsContract {
                 double[] expected = reference.apply(row, t);
                 for (int c = 0; c < COLUMNS; c++) {
                     // A few roundings of values below 16.
-                    assertEquals(expected[c], own[c], 4e-6);
+                    Rounding.requireClose(expected[c], own[c], 4e-6, device.activationType());
                 }
             }
         }

@@ -168,11 +168,6 @@ public final class ModelSource {
                     "%s: tokens of architecture %s attend to later ones, which is computed on a CPU only: use --device cpu"
                             .formatted(checkpoint.path(), config().architecture()));
         }
-        if (config().details().altUp().isPresent() && !capabilities.keepsSeveralResiduals()) {
-            throw new CheckpointException(
-                    "%s: architecture %s has several residuals of a token, which are computed on a CPU only: use --device cpu"
-                            .formatted(checkpoint.path(), config().architecture()));
-        }
         if (!capabilities.quantizesActivations()) {
             checkpoint
                     .cutInGroupOrder()

@@ -2,16 +2,11 @@
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import dev.lockstep.checkpoint.CheckpointException;
-import dev.lockstep.kernels.DeviceCapabilities;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -164,19 +159,6 @@ class RecordedRanksTest {
         for (int ranks = 1; ranks <= 4; ranks++) {
             source.requireLoadable(ranks);
         }
-    }
-
-    @Test
-    void severalResidualsAreRefusedOnAGpuByName() throws Exception {
-        ModelSource source = ModelSource.open(folder("gemma3n"));
-        CheckpointException refused =
-                assertThrows(
-                        CheckpointException.class,
-                        () -> source.computeTypes("auto", "auto", DeviceCapabilities.ofCuda(9, 0)));
-        assertEquals(
-                folder("gemma3n")
-                        + ": architecture Gemma3nForCausalLM has several residuals of a token, which are computed on a CPU only: use --device cpu",
-                refused.getMessage());
     }
 
     static Path folder(String name) throws URISyntaxException {

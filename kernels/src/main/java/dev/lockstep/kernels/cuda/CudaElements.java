@@ -63,6 +63,7 @@ final class CudaElements {
     private final CudaOp addFloats;
     private final CudaOp addGated;
     private final TypedOps copy;
+    private final CudaOp copyFloats;
     private final TypedOps clear;
     private final TypedOps scale;
     private final CudaOp scaleRows;
@@ -79,6 +80,7 @@ final class CudaElements {
         addFloats = programs.op(ADD, ofActivations, "-DOTHER=F32");
         addGated = programs.op(ADD_GATED, ofActivations);
         copy = TypedOps.load(context, COPY, "FROM", "TO");
+        copyFloats = programs.op(COPY, "-DFROM=F32", "-DTO=" + type);
         clear = TypedOps.load(context, CLEAR, "ACTIVATION");
         scale = TypedOps.load(context, SCALE, "ACTIVATION");
         scaleRows = programs.op(SCALE_ROWS, ofActivations);
@@ -118,8 +120,13 @@ final class CudaElements {
     }
 
     void copy(Tensor x, Tensor out) {
-        out.require("out", x.type(), x.rows(), x.columns());
-        copy.copying("x", x.type()).begin().view(x).view(out).launchTiles(x.rows(), x.columns());
+        boolean rounded = x.type() == DType.F32 && out.type() == type;
+        out.require("out", rounded ? type : x.type(), x.rows(), x.columns());
+        (rounded ? copyFloats : copy.copying("x", x.type()))
+                .begin()
+                .view(x)
+                .view(out)
+                .launchTiles(x.rows(), x.columns());
     }
 
     void clear(Tensor x) {

@@ -55,6 +55,7 @@ public final class CudaKernels implements Kernels {
     private final CudaElements elements;
     private final CudaExperts experts;
     private final CudaStates states;
+    private final CudaResiduals residuals;
     private final List<CudaAttention> attentions = new ArrayList<>();
 
     private CudaKernels(Cuda cuda, CudaOptions options) {
@@ -69,6 +70,7 @@ public final class CudaKernels implements Kernels {
         matmul = new CudaMatmul(context, cublasLt, elements, options.workspaceBytes());
         experts = new CudaExperts(context);
         states = new CudaStates(context);
+        residuals = new CudaResiduals(context);
         CudaDevice gpu = cuda.device();
         device =
                 new Device(
@@ -405,6 +407,36 @@ public final class CudaKernels implements Kernels {
     @Override
     public void multiply(Tensor x, Tensor y, boolean logistic) {
         states.multiply(x, y, logistic);
+        enqueued();
+    }
+
+    @Override
+    public void addScaledRows(Tensor x, Tensor y, Tensor factors) {
+        residuals.addScaledRows(x, y, factors);
+        enqueued();
+    }
+
+    @Override
+    public void scaleColumns(Tensor x, Tensor factors) {
+        residuals.scaleColumns(x, factors);
+        enqueued();
+    }
+
+    @Override
+    public void matchMagnitude(Tensor x, Tensor like, float least) {
+        residuals.matchMagnitude(x, like, least);
+        enqueued();
+    }
+
+    @Override
+    public void moments(Tensor x, Tensor out) {
+        residuals.moments(x, out);
+        enqueued();
+    }
+
+    @Override
+    public void keepAbove(Tensor x, Tensor moments, int count, float deviations) {
+        residuals.keepAbove(x, moments, count, deviations);
         enqueued();
     }
 

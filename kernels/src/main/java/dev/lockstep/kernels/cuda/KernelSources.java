@@ -41,6 +41,7 @@ final class KernelSources {
                     "linear_attention",
                     "multiply",
                     "normalize_by_sums",
+                    "residuals",
                     "rms_norm",
                     "rms_norm_heads",
                     "rotate_and_store",

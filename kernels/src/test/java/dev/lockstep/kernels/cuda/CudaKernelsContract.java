@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cuda;
 import dev.lockstep.kernels.FurtherRowContract;
 import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
+import dev.lockstep.kernels.ResidualContract;
 import dev.lockstep.kernels.RowContract;
 import dev.lockstep.kernels.ScatterContract;
 import dev.lockstep.kernels.WaitingContract;
@@ -15,6 +16,7 @@ interface CudaKernelsContract
                 MatmulContract,
                 RowContract,
                 FurtherRowContract,
+                ResidualContract,
                 ScatterContract,
                 WaitingContract {
     @Override

@@ -30,6 +30,7 @@ final class KernelStructTest {
         declarations.addAll(CudaExperts.declarations());
         declarations.addAll(CudaSampler.declarations());
         declarations.addAll(CudaStates.declarations());
+        declarations.addAll(CudaResiduals.declarations());
         var declared = new TreeSet<String>();
         for (KernelDeclaration each : declarations) {
             requireSame(each.file(), each.parameters());

@@ -23,6 +23,7 @@ record KernelVariant(String file, List<String> options) {
         "linear_attention",
         "multiply",
         "normalize_by_sums",
+        "residuals",
         "rms_norm",
         "rms_norm_heads",
         "scale",

@@ -142,6 +142,71 @@ final class RowKernelsTest {
     @EnumSource(
             value = DType.class,
             names = {"F32", "BF16"})
+    void residualsAreAddedMatchedAndCut(DType type) {
+        DeviceMatrix x = random(type, 1);
+        DeviceMatrix y = random(type, 2);
+        DeviceMatrix factors = DeviceMatrix.random(arena, DType.F32, ROWS, 1, 3);
+        double[][] expected = x.toArray();
+        map(expected, (r, c, a) -> a + y.at(r, c) * factors.at(r, 0));
+        residual("add_scaled_rows", type)
+                .output(x)
+                .view(y)
+                .view(factors)
+                .run(new int[] {ROWS, 2, 1}, 64, 0);
+        x.requireClose(expected, 2);
+
+        DeviceValues columns = random(DType.F32, 4).values();
+        double[][] scaled = x.toArray();
+        map(scaled, (_, c, a) -> a * columns.get(c));
+        residual("scale_columns", type)
+                .output(x)
+                .pointer(columns.memory())
+                .run(new int[] {ROWS, 1, 1}, 96, 0);
+        x.requireClose(scaled, 2);
+
+        double[][] matched = x.toArray();
+        map(matched, (r, _, a) -> a * Math.sqrt(squares(y.toArray()[r]) / squares(x.toArray()[r])));
+        residual("match_magnitude", type).output(x).view(y).number(1e-5f).number(0).run(ROWS, 128);
+        x.requireClose(matched, 4);
+
+        DeviceMatrix moments = DeviceMatrix.poisoned(arena, DType.F32, ROWS, 2);
+        residual("moments", type).view(x).output(moments).run(ROWS, 64);
+        double[][] sums = new double[ROWS][2];
+        map(
+                sums,
+                (r, c, _) ->
+                        c == 0 ? Arrays.stream(x.toArray()[r]).sum() : squares(x.toArray()[r]));
+        moments.requireClose(sums, 8);
+        double[][] kept = x.toArray();
+        map(
+                kept,
+                (r, _, a) -> {
+                    double mean = sums[r][0] / COLUMNS;
+                    double deviation = Math.sqrt(sums[r][1] / COLUMNS - mean * mean);
+                    return Math.max(0, a - mean - 0.25 * deviation);
+                });
+        residual("keep_above", type)
+                .output(x)
+                .view(moments)
+                .number(COLUMNS)
+                .number(0.25f)
+                .run(new int[] {ROWS, 1, 1}, 64, 0);
+        x.requireClose(kept, 4);
+    }
+
+    private static double squares(double[] row) {
+        return Arrays.stream(row).map(a -> a * a).sum();
+    }
+
+    private KernelCall residual(String kernel, DType type) {
+        return new KernelCall(
+                arena, EmulatedObject.of("residuals", "-DACTIVATION=" + type), kernel);
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = DType.class,
+            names = {"F32", "BF16"})
     void elementsAreAddedScaledCappedAndCleared(DType type) {
         DeviceMatrix x = random(type, 1);
         DeviceMatrix y = random(DType.F32, 2);

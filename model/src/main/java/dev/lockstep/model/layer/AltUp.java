@@ -59,8 +59,8 @@ record AltUp(
         int count = config.count();
         Tensor numbers = step.activations().routerLogits(step.tokens());
         Tensor coefficients = numbers.columns(count, count + count * count);
-        route(residuals.get(config.active()), numbers, step.x());
-        kernels.matmul(numbers.columns(0, count), prediction, coefficients);
+        Tensor modalities = route(residuals.get(config.active()), numbers, step.x());
+        kernels.matmul(modalities, prediction, coefficients);
         for (int j = 0; j < count; j++) {
             kernels.copy(residuals.get(j), predicted.get(j));
             for (int i = 0; i < count; i++) {
@@ -83,8 +83,7 @@ record AltUp(
         int count = config.count();
         Tensor numbers = step.activations().routerLogits(step.tokens());
         Tensor coefficients = numbers.columns(count, 2 * count);
-        route(computed, numbers, step.x());
-        kernels.matmul(numbers.columns(0, count), correction, coefficients);
+        kernels.matmul(route(computed, numbers, step.x()), correction, coefficients);
         kernels.add(coefficients, ones);
         Tensor innovation = step.x();
         kernels.copy(predicted.get(config.active()), scratch);
@@ -98,11 +97,14 @@ record AltUp(
         }
     }
 
-    /// Writes m to the first columns of `numbers`.
-    private void route(Tensor x, Tensor numbers, Tensor normed) {
+    /// Returns m as activations, in the memory of `normed`.
+    private Tensor route(Tensor x, Tensor numbers, Tensor normed) {
         Tensor modalities = numbers.columns(0, config.count());
         norm.apply(x, normed);
         kernels.matmul(normed, router, modalities);
         kernels.softCap(modalities, 1);
+        Tensor rounded = normed.columns(0, config.count());
+        kernels.copy(modalities, rounded);
+        return rounded;
     }
 }
