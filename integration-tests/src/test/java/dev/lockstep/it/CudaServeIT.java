@@ -45,6 +45,18 @@ final class CudaServeIT {
         }
     }
 
+    /// The second time prompts begin with snapshots of their states.
+    @Test
+    void aModelWithStatesGeneratesAsRecordedOnTwoEmulatedGpus() throws Exception {
+        Path model = Fixtures.require("models/qwen3-next");
+        try (ServedCluster cluster = CudaClusters.start(Sandbox.quick(), model, 2)) {
+            for (int i = 0; i < 2; i++) {
+                requireRecorded(cluster, CudaClusters.goldens(model), 2);
+            }
+            assertTrue(cluster.group().getCachedTokens() > 0, "no snapshot was used");
+        }
+    }
+
     private static void requireRecorded(ServedCluster cluster, List<GoldenCase> cases, int ranks)
             throws Exception {
         assertEquals(ranks, cluster.group().getRanksCount());

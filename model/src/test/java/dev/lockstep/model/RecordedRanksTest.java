@@ -161,7 +161,7 @@ class RecordedRanksTest {
         }
     }
 
-    static Path folder(String name) throws URISyntaxException {
+    private static Path folder(String name) throws URISyntaxException {
         return Path.of(
                 Objects.requireNonNull(RecordedRanksTest.class.getResource("/references/" + name))
                         .toURI());
