@@ -17,9 +17,9 @@ LS_STRUCT(AttendParams, ATTEND_FIELDS, 232)
 namespace {
 
 constexpr int THREADS = 128;
-constexpr int OWN = LS_MAX_HEAD / THREADS;  // elements of a head that a thread has
 
-// The result of some splits; `values` are those of one thread.
+// The result of some splits; `values` are those of one thread, which has OWN elements of a head.
+template <int OWN>
 struct Result {
   float greatest;
   float sum;
@@ -27,7 +27,8 @@ struct Result {
 };
 
 // Adds the result of the split that follows. Products are rounded, so that no compiler fuses them in another way.
-__device__ __forceinline__ void merge(Result& to, const Result& next) {
+template <int OWN>
+__device__ __forceinline__ void merge(Result<OWN>& to, const Result<OWN>& next) {
   float greatest = fmaxf(to.greatest, next.greatest);
   float own = exponential(to.greatest - greatest), others = exponential(next.greatest - greatest);
   to.greatest = greatest;
@@ -35,7 +36,8 @@ __device__ __forceinline__ void merge(Result& to, const Result& next) {
   for (int i = 0; i < OWN; i++) to.values[i] = fmaf(next.values[i], others, __fmul_rn(to.values[i], own));
 }
 
-__device__ __forceinline__ void write_out(const AttendParams& p, const Result& result, int head, int token) {
+template <int OWN>
+__device__ __forceinline__ void write_out(const AttendParams& p, const Result<OWN>& result, int head, int token) {
   ACTIVATION* out = row_of<ACTIVATION>(p.out, token) + static_cast<int64_t>(head) * p.head_size;
   float own = 1, sum = result.sum;
   if (p.sinks != nullptr) {
@@ -54,9 +56,10 @@ __device__ __forceinline__ float* partial_of(const AttendParams& p, int place, i
 }
 
 // Returns the result of the positions [from, to) of one split.
-__device__ __forceinline__ Result attend_split(const AttendParams& p, const float* query, const int32_t* blocks, int kv_head, int from, int to,
-                               float* scores, float* shared) {
-  Result result = {-infinity(), 0, {}};
+template <int OWN>
+__device__ __forceinline__ Result<OWN> attend_split(const AttendParams& p, const float* query, const int32_t* blocks, int kv_head, int from,
+                                                    int to, float* scores, float* shared) {
+  Result<OWN> result = {-infinity(), 0, {}};
   for (int j = from + static_cast<int>(threadIdx.x); j < to; j += THREADS) {
     const KV* key = keys_of<KV>(p.kv, blocks[j / p.kv.block_size], p.layer, kv_head) + static_cast<int64_t>(j % p.kv.block_size) * p.head_size;
     float score = 0;
@@ -101,11 +104,9 @@ __device__ bool blocks_exist(const AttendParams& p, int line, int from, int to) 
   return !__syncthreads_or(wrong);
 }
 
-}  // namespace
-
 // Grid: (any number, query heads): blocks share the items. THREADS threads.
-LS_KERNEL(attend, AttendParams) {
-  __shared__ float query[LS_MAX_HEAD], scores[LS_SPLIT], shared[LS_WARPS];
+template <int OWN>
+__device__ __forceinline__ void attend_items(const AttendParams& p, float* query, float* scores, float* shared) {
   int head = blockIdx.y;
   for (int i = blockIdx.x; i < *p.plan.count; i += gridDim.x) {
     AttendItem item = p.plan.items[i];
@@ -122,9 +123,9 @@ LS_KERNEL(attend, AttendParams) {
     const ACTIVATION* row = row_of<ACTIVATION>(p.qkv, item.token) + static_cast<int64_t>(head) * p.head_size;
     for (int d = threadIdx.x; d < p.head_size; d += THREADS) query[d] = to_float(row[d]);
     __syncthreads();
-    Result all = {};
+    Result<OWN> all = {};
     for (int split = item.first; split * LS_SPLIT < to; split++) {
-      Result next = attend_split(p, query, blocks, p.kv_head_of[head], max(from, split * LS_SPLIT), min(to, (split + 1) * LS_SPLIT), scores, shared);
+      Result<OWN> next = attend_split<OWN>(p, query, blocks, p.kv_head_of[head], max(from, split * LS_SPLIT), min(to, (split + 1) * LS_SPLIT), scores, shared);
       if (split == item.first) {
         all = next;
       } else {
@@ -148,14 +149,15 @@ LS_KERNEL(attend, AttendParams) {
 }
 
 // Grid: (rows, query heads); THREADS threads.
-LS_KERNEL(attend_merge, AttendParams) {
+template <int OWN>
+__device__ __forceinline__ void merge_splits(const AttendParams& p) {
   AttendItem item = p.plan.merges[blockIdx.x];
   if (item.token < 0) return;
   int head = blockIdx.y;
-  Result all = {};
+  Result<OWN> all = {};
   for (int split = 0; split < item.count; split++) {
     const float* partial = partial_of(p, item.partial + split, head);
-    Result next = {partial[0], partial[1], {}};
+    Result<OWN> next = {partial[0], partial[1], {}};
     for (int i = 0; i < OWN; i++) {
       int d = static_cast<int>(threadIdx.x) + i * THREADS;
       if (d < p.head_size) next.values[i] = partial[2 + d];
@@ -168,3 +170,15 @@ LS_KERNEL(attend_merge, AttendParams) {
   }
   write_out(p, all, head, item.token);
 }
+
+}  // namespace
+
+// For heads of up to `own` elements for each thread.
+#define ATTEND(name, own)                                                           \
+  LS_KERNEL(name, AttendParams) {                                                   \
+    __shared__ float query[own * THREADS], scores[LS_SPLIT], shared[LS_WARPS];      \
+    attend_items<own>(p, query, scores, shared);                                    \
+  }                                                                                 \
+  LS_KERNEL(name##_merge, AttendParams) { merge_splits<own>(p); }
+ATTEND(attend, 2)
+ATTEND(attend_wide, 5)

@@ -4,7 +4,6 @@
 
 #include "ls_types.cuh"
 
-constexpr int LS_MAX_HEAD = 256;
 // The tokens of a split. Splits begin at multiples of it and are merged in order, so that the bits of a token do not
 // depend on how many of them a block computes.
 constexpr int LS_SPLIT = 256;

@@ -18,7 +18,7 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
     }
 
     /// The largest head that attention on a GPU has kernels for.
-    public static final int MAX_CUDA_HEAD = 256;
+    public static final int MAX_CUDA_HEAD = 640;
 
     /// The largest key that linear attention on a GPU has kernels for.
     public static final int MAX_CUDA_KEY = 512;

@@ -21,7 +21,7 @@ public interface AttentionContract extends KernelsContract {
 
     @Test
     default void attentionIsWithinRoundingOfTheReference() {
-        for (int headSize : new int[] {32, 48, 64, 96, 128, 20}) {
+        for (int headSize : new int[] {32, 48, 64, 96, 128, 20, 512}) {
             for (DType type : kvTypes(headSize)) {
                 try (TestDevice device = device()) {
                     var run = new AttentionRun(device, even(6, 2, headSize), type, 1, 1);

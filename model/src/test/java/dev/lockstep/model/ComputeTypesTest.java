@@ -59,7 +59,7 @@ class ComputeTypesTest {
             Files.copy(llama.resolve(file), folder.resolve(file));
         }
         ObjectNode config = (ObjectNode) Goldens.json(llama.resolve("config.json"));
-        config.put("head_dim", 320);
+        config.put("head_dim", 648);
         Files.writeString(folder.resolve("config.json"), config.toString());
         ModelSource source = ModelSource.open(folder);
         assertEquals(DType.F32, source.computeTypes("auto", "auto", CPU).compute());
@@ -68,7 +68,7 @@ class ComputeTypesTest {
                                 CheckpointException.class,
                                 () -> source.computeTypes("auto", "auto", GPU))
                         .getMessage();
-        assertTrue(message.contains("heads of 320, at most 256 are computed on a GPU"), message);
+        assertTrue(message.contains("heads of 648, at most 640 are computed on a GPU"), message);
     }
 
     @Test

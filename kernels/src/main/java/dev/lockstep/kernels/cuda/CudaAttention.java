@@ -85,8 +85,12 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                             .i32("unused")
                             .report());
 
-    private static final KernelDeclaration MERGE =
-            new KernelDeclaration("attend", "attend_merge", ATTEND.parameters());
+    private static final KernelDeclaration MERGE = ofAttend("attend_merge");
+    private static final KernelDeclaration ATTEND_WIDE = ofAttend("attend_wide");
+    private static final KernelDeclaration MERGE_WIDE = ofAttend("attend_wide_merge");
+
+    /// The largest head of kernels that hold fewer registers.
+    private static final int NARROW_HEAD = 256;
 
     private static final int PLAN_THREADS = 256;
     private static final int STORE_THREADS = 64;
@@ -134,16 +138,21 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
         String cache = "-DKV=" + layout.type();
         planned = context.programs().op(PLAN);
         stored = context.programs().op(ROTATE_AND_STORE, activation, cache);
-        attended = context.programs().op(ATTEND, activation, cache);
-        merged = context.programs().op(MERGE, activation, cache);
+        boolean narrow = shape.headSize() <= NARROW_HEAD;
+        attended = context.programs().op(narrow ? ATTEND : ATTEND_WIDE, activation, cache);
+        merged = context.programs().op(narrow ? MERGE : MERGE_WIDE, activation, cache);
         plans = new CudaScratch(context.memory());
         results = new CudaScratch(context.memory());
         kvHeadOf = context.memory().reserve((long) Integer.BYTES * shape.queryHeads());
         context.staging().copy(MemorySegment.ofArray(shape.kvHeadOf()), kvHeadOf);
     }
 
+    private static KernelDeclaration ofAttend(String name) {
+        return new KernelDeclaration("attend", name, ATTEND.parameters());
+    }
+
     static List<KernelDeclaration> declarations() {
-        return List.of(PLAN, ROTATE_AND_STORE, ATTEND, MERGE);
+        return List.of(PLAN, ROTATE_AND_STORE, ATTEND, MERGE, ATTEND_WIDE, MERGE_WIDE);
     }
 
     /// Returns the scratch memory for the largest step. Later steps use no more for results, even

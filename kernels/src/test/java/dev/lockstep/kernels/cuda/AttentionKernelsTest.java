@@ -32,7 +32,9 @@ final class AttentionKernelsTest {
         "F32, F32, 16, 16, 2147483647, 0",
         "F32, F16, 24, 64, 2147483647, 30",
         "BF16, BF16, 64, 16, 300, 0",
-        "F32, F32, 256, 16, 5, 0"
+        "F32, F32, 256, 16, 5, 0",
+        "F32, F32, 576, 16, 2147483647, 0",
+        "BF16, BF16, 640, 16, 300, 0"
     })
     void everyTokenAttendsToItsPositions(
             DType type, DType kvType, int headSize, int blockSize, int window, float softCap) {

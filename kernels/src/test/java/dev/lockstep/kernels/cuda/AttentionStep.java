@@ -187,8 +187,9 @@ final class AttentionStep {
         out = DeviceMatrix.poisoned(arena, type, tokens, QUERY_HEADS * headSize);
         MemorySegment partial =
                 arena.allocate(4L * Math.max(1, partials) * QUERY_HEADS * (headSize + 2), 8);
-        attend("attend", plan, partial, new int[] {5, QUERY_HEADS, 1});
-        attend("attend_merge", plan, partial, new int[] {rows, QUERY_HEADS, 1});
+        String kernel = headSize <= 256 ? "attend" : "attend_wide";
+        attend(kernel, plan, partial, new int[] {5, QUERY_HEADS, 1});
+        attend(kernel + "_merge", plan, partial, new int[] {rows, QUERY_HEADS, 1});
         qkv.memory().copyFrom(qkvBefore);
     }
 

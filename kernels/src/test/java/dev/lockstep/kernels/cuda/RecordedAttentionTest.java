@@ -134,12 +134,12 @@ final class RecordedAttentionTest {
 
     @Test
     void whatAGpuCannotAttendToIsRefused() {
-        var wide = new AttentionShape(new int[] {0}, 1, 257, 1);
+        var wide = new AttentionShape(new int[] {0}, 1, 641, 1);
         IllegalArgumentException refused =
                 assertThrows(
                         IllegalArgumentException.class,
-                        () -> kernels.attention(wide, new KvLayout(1, 1, 257, DType.F32, BLOCK)));
-        assertEquals("head size 257, must be 1 to 256 on a GPU", refused.getMessage());
+                        () -> kernels.attention(wide, new KvLayout(1, 1, 641, DType.F32, BLOCK)));
+        assertEquals("head size 641, must be 1 to 640 on a GPU", refused.getMessage());
         var ahead = new AttentionShape(new int[] {0}, 1, 16, 1, 5, 4, 0, false);
         refused =
                 assertThrows(
