@@ -3,9 +3,11 @@
 
     pip install -r ../../../../model/src/test/python/requirements-quantized.txt
     python read_conversion.py TARGET MODEL...
+    python read_conversion.py --modules TARGET MODEL...
     python read_conversion.py --maxima TARGET MODEL IDS
 
 A model NAME becomes TARGET/NAME/model.safetensors. gguf reads files; transformers with compressed-tensors loads folders, so that it reads their configuration too.
+With --modules, compressed-tensors decodes each quantized module of a folder by itself: transformers has no rule for the experts of some families, whose modules llm-compressor makes.
 With --maxima, TARGET/NAME/model.safetensors gets the largest magnitude of each matrix's inputs and of each layer's keys and values for one text.
 """
 
@@ -31,6 +33,28 @@ def of_folder(path):
     model = AutoModelForCausalLM.from_pretrained(
         path, dtype="auto", quantization_config=CompressedTensorsConfig(dequantize=True))
     return model.state_dict() | fixed_scales(path)
+
+
+def of_modules(path):
+    from compressed_tensors.compressors import BaseCompressor
+    from compressed_tensors.quantization import QuantizationConfig
+    from safetensors.torch import load_file
+    config = QuantizationConfig.model_validate(json.loads((Path(path) / "config.json").read_text())["quantization_config"])
+    [scheme] = config.config_groups.values()
+    compressor = BaseCompressor.get_value_from_registry(config.format)
+    stored = load_file(Path(path) / "model.safetensors")
+    decoded = {}
+    for name, tensor in stored.items():
+        module, _, part = name.rpartition(".")
+        if module + ".weight_scale" not in stored:
+            decoded[name] = tensor
+        elif part == "weight_scale":
+            parts = {key: stored[f"{module}.{key}"] for key in
+                     ("weight", "weight_packed", "weight_scale", "weight_shape", "weight_zero_point") if f"{module}.{key}" in stored}
+            decoded[module + ".weight"] = compressor.decompress(parts, scheme)["weight"]
+        elif part == "bias":
+            decoded[name] = tensor
+    return decoded
 
 
 def fixed_scales(path):
@@ -68,6 +92,9 @@ if __name__ == "__main__":
     if arguments[0] == "--maxima":
         _, target, source, ids = arguments
         read = [(source, maxima(source, [int(each) for each in ids.split(",")]))]
+    elif arguments[0] == "--modules":
+        _, target, *sources = arguments
+        read = ((each, of_modules(each)) for each in sources)
     else:
         target, *sources = arguments
         read = ((each, (of_file if each.endswith(".gguf") else of_folder)(each)) for each in sources)

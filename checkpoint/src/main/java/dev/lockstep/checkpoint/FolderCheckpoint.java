@@ -18,6 +18,7 @@ final class FolderCheckpoint extends Checkpoint {
     private final Map<String, SafetensorsFile> files;
     private final TextConfig text;
     private final Optional<String> otherModalities;
+    private final Map<String, StoredTensor> otherTensors;
     private final boolean baseModel;
     private final CacheScales cacheScales;
     private final ReadConfig config;
@@ -40,6 +41,7 @@ final class FolderCheckpoint extends Checkpoint {
                 text.architecture().endsWith("Model")
                         || isClassifier()
                         || !tensors.keySet().equals(named.keySet());
+        this.otherTensors = parts.map(TextTensors::others).orElse(Map.of());
         this.otherModalities =
                 parts.map(
                         each ->
@@ -114,6 +116,11 @@ final class FolderCheckpoint extends Checkpoint {
     @Override
     public Optional<String> otherModalities() {
         return otherModalities;
+    }
+
+    /// Returns the tensors that are not of the text, by their names in the file.
+    Map<String, StoredTensor> otherTensors() {
+        return otherTensors;
     }
 
     @Override

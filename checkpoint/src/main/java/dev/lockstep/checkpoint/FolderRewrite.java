@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -15,6 +13,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /// A folder in Hugging Face layout that is written with the files of another one, some of its
 /// matrices as compressed-tensors stores them.
@@ -23,9 +23,12 @@ import java.util.function.Predicate;
 /// and a rewrite that finds one with an equal header goes on after its last whole tensor: the
 /// header names what the data depends on.
 public final class FolderRewrite implements AutoCloseable {
-    private static final ObjectMapper JSON = new ObjectMapper();
     private static final String WEIGHTS = "model.safetensors";
     private static final String SUFFIX = ".weight";
+
+    /// Bytes of rows that are taken out of a tensor at once.
+    private static final long PIECE = 1 << 24;
+
     private static final float SMALLEST_F16 = 0x1p-24f;
     private static final float LARGEST_F16 = 65504;
 
@@ -33,28 +36,40 @@ public final class FolderRewrite implements AutoCloseable {
     private final Path target;
     private final CompressedLayout layout;
     private final List<Tensor> tensors;
-    private final List<byte[]> cacheScales;
+    private final Map<String, StoredTensor> others;
+    private final boolean cacheScales;
+    private final List<MemorySegment> last;
     private final PartialFile file;
 
-    /// A tensor of the source.
+    /// A tensor of the source, or what one expert has of a tensor of all.
     ///
+    /// @param storedName its name in the file
     /// @param piece the number of the first of its pieces in the file
     /// @param pieces in the file: codes, scales and what else a quantized matrix has
     public record Tensor(
-            String name, WeightMatrix source, boolean quantized, int piece, int pieces) {}
+            String name,
+            String storedName,
+            WeightMatrix source,
+            boolean quantized,
+            int piece,
+            int pieces) {}
 
     private FolderRewrite(
             Path source,
             Path target,
             CompressedLayout layout,
             List<Tensor> tensors,
-            List<byte[]> cacheScales,
+            Map<String, StoredTensor> others,
+            boolean cacheScales,
+            List<MemorySegment> last,
             PartialFile file) {
         this.source = source;
         this.target = target;
         this.layout = layout;
         this.tensors = tensors;
+        this.others = others;
         this.cacheScales = cacheScales;
+        this.last = last;
         this.file = file;
     }
 
@@ -75,27 +90,38 @@ public final class FolderRewrite implements AutoCloseable {
         FolderCheckpoint checkpoint = rewritable(source, layout, quantized);
         var header = new SafetensorsHeader();
         List<Tensor> tensors = new ArrayList<>();
-        for (String name : checkpoint.tensorNames()) {
-            TensorInfo info = checkpoint.tensorInfo(name).orElseThrow();
-            WeightMatrix matrix = checkpoint.tensor(name);
-            boolean isQuantized = quantized.test(matrix);
+        for (FolderTensor each : new FolderTensors(checkpoint, quantized).all()) {
+            boolean isQuantized = quantized.test(each.matrix());
             int piece = header.pieceCount();
             if (isQuantized) {
-                add(header, info.storedName(), layout.parts(matrix));
+                add(header, each.storedName(), layout.parts(each.matrix()));
             } else {
-                header.add(
-                        info.storedName(), info.typeName(), info.shape(), matrix.data().byteSize());
+                header.add(each.storedName(), each.typeName(), each.shape(), each.bytes());
             }
-            tensors.add(new Tensor(name, matrix, isQuantized, piece, header.pieceCount() - piece));
+            tensors.add(
+                    new Tensor(
+                            each.name(),
+                            each.storedName(),
+                            each.matrix(),
+                            isQuantized,
+                            piece,
+                            header.pieceCount() - piece));
         }
+        List<MemorySegment> last = new ArrayList<>();
+        checkpoint
+                .otherTensors()
+                .forEach(
+                        (name, tensor) -> {
+                            header.add(name, tensor.typeName(), tensor.shape(), tensor.byteSize());
+                            last.add(tensor.data());
+                        });
         TensorType type = plain(checkpoint.config().weightType());
-        List<byte[]> scales = new ArrayList<>();
         cacheScales.forEach(
                 (name, scale) -> {
                     byte[] stored = stored(type, scale);
                     header.add(
                             storedName(checkpoint, name), type.name(), List.of(1L), stored.length);
-                    scales.add(stored);
+                    last.add(MemorySegment.ofArray(stored));
                 });
         try {
             Files.createDirectories(target);
@@ -108,7 +134,9 @@ public final class FolderRewrite implements AutoCloseable {
                 target,
                 layout,
                 tensors,
-                scales,
+                checkpoint.otherTensors(),
+                !cacheScales.isEmpty(),
+                last,
                 PartialFile.open(target.resolve(WEIGHTS), start, header.pieceBytes(), 1));
     }
 
@@ -120,28 +148,24 @@ public final class FolderRewrite implements AutoCloseable {
         rewritable(source, layout, quantized);
     }
 
+    /// Returns the matrices of a folder that are chosen, those of single experts among them.
+    ///
+    /// @param quantized see [#open]
+    public static List<WeightMatrix> chosen(Path source, Predicate<WeightMatrix> quantized) {
+        return new FolderTensors(FolderCheckpoint.openFolder(source), quantized).chosen();
+    }
+
     private static FolderCheckpoint rewritable(
             Path source, CompressedLayout layout, Predicate<WeightMatrix> quantized) {
         FolderCheckpoint checkpoint = FolderCheckpoint.openFolder(source);
-        checkpoint
-                .otherModalities()
-                .ifPresent(
-                        text -> {
-                            throw new CheckpointException(
-                                    "%s: %s: such models are not converted"
-                                            .formatted(source, text));
-                        });
-        boolean any = false;
         for (String name : checkpoint.tensorNames()) {
-            WeightMatrix matrix = checkpoint.tensor(name);
-            if (matrix.decoder().isPresent()) {
+            if (checkpoint.tensor(name).decoder().isPresent()) {
                 throw new CheckpointException(
                         "%s: tensor %s is quantized already: convert the original model"
                                 .formatted(source, name));
             }
-            any |= quantized.test(matrix);
         }
-        if (!any) {
+        if (new FolderTensors(checkpoint, quantized).chosen().isEmpty()) {
             throw new CheckpointException(
                     "%s: no matrix would be quantized as %s: all are kept, or no row of a layer's matrices is whole groups"
                             .formatted(source, layout));
@@ -151,10 +175,19 @@ public final class FolderRewrite implements AutoCloseable {
 
     private static void add(
             SafetensorsHeader header, String stored, List<CompressedLayout.Part> parts) {
-        String layer = stored.substring(0, stored.length() - SUFFIX.length());
         for (CompressedLayout.Part each : parts) {
-            header.add(layer + each.suffix(), each.dtype(), each.shape(), each.bytes());
+            header.add(layer(stored) + each.suffix(), each.dtype(), each.shape(), each.bytes());
         }
+    }
+
+    private static String layer(String stored) {
+        return stored.substring(0, stored.length() - SUFFIX.length());
+    }
+
+    /// Returns the bytes of the tensors of other modalities, which are copied when the rewrite is
+    /// finished.
+    public long otherBytes() {
+        return others.values().stream().mapToLong(StoredTensor::byteSize).sum();
     }
 
     public List<Tensor> tensors() {
@@ -173,7 +206,20 @@ public final class FolderRewrite implements AutoCloseable {
 
     /// Writes the next tensor as the source has it.
     public void copy(Tensor tensor) {
-        file.write(tensor.piece, 0, tensor.source.data());
+        WeightMatrix matrix = tensor.source;
+        if (matrix.decoder().isEmpty()) {
+            file.write(tensor.piece, 0, matrix.data());
+            return;
+        }
+        long rowBytes = matrix.type().rowBytes(matrix.columns());
+        int atOnce = Math.clamp(PIECE / rowBytes, 1, matrix.rows());
+        for (int from = 0; from < matrix.rows(); from += atOnce) {
+            int[] rows = IntStream.range(from, Math.min(matrix.rows(), from + atOnce)).toArray();
+            try (Arena decoded = Arena.ofShared()) {
+                MemorySegment bytes = matrix.decode(rows, 0, matrix.columns(), decoded);
+                file.write(tensor.piece, from * rowBytes, bytes);
+            }
+        }
     }
 
     /// Writes the next codes of the next tensor, which is quantized.
@@ -247,40 +293,35 @@ public final class FolderRewrite implements AutoCloseable {
     /// `modules.json` names, and gives the weights their name.
     public void finish() {
         int piece = tensors.getLast().piece + tensors.getLast().pieces;
-        for (byte[] scale : cacheScales) {
-            file.write(piece++, 0, MemorySegment.ofArray(scale));
+        for (MemorySegment each : last) {
+            file.write(piece++, 0, each);
         }
         new SideFiles(source, target).copy();
         try {
             Files.writeString(
-                    target.resolve("config.json"), configuration(source.resolve("config.json")));
+                    target.resolve("config.json"),
+                    new CompressedConfig(layout, ignored(), cacheScales)
+                            .of(source.resolve("config.json")));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
         file.finish();
     }
 
-    private String configuration(Path original) throws IOException {
-        ObjectNode config = (ObjectNode) JSON.readTree(original.toFile());
-        ObjectNode quantization = config.putObject("quantization_config");
-        quantization
-                .put("quant_method", "compressed-tensors")
-                .put("format", layout.format())
-                .put("quantization_status", "compressed");
-        ArrayNode ignored = quantization.putArray("ignore");
-        for (Tensor tensor : tensors) {
-            boolean linear = tensor.name.endsWith(SUFFIX) && tensor.source.columns() > 1;
-            if (linear && !tensor.quantized) {
-                ignored.add(tensor.name.substring(0, tensor.name.length() - SUFFIX.length()));
-            }
-        }
-        ObjectNode group = quantization.putObject("config_groups").putObject("group_0");
-        group.putArray("targets").add("Linear");
-        layout.describe(group);
-        if (!cacheScales.isEmpty()) {
-            CompressedLayout.fixedFloats(quantization.putObject("kv_cache_scheme"));
-        }
-        return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config) + "\n";
+    /// Returns the modules whose matrices are not quantized.
+    private List<String> ignored() {
+        Stream<String> kept =
+                tensors.stream()
+                        .filter(each -> !each.quantized && each.source.columns() > 1)
+                        .map(Tensor::storedName);
+        Stream<String> other =
+                others.entrySet().stream()
+                        .filter(each -> each.getValue().shape().size() == 2)
+                        .map(Map.Entry::getKey);
+        return Stream.concat(kept, other)
+                .filter(each -> each.endsWith(SUFFIX))
+                .map(FolderRewrite::layer)
+                .toList();
     }
 
     @Override

@@ -12,8 +12,8 @@ import java.util.stream.Collectors;
 /// The tensors of a model of several modalities: those of its text model under the names that it
 /// has alone, and what belongs to the other modalities, which stays on disk.
 ///
-/// @param others by their part of the model, such as `vision_tower`: the number of tensors
-record TextTensors(Map<String, StoredTensor> text, Map<String, Integer> others) {
+/// @param others by their names in the file
+record TextTensors(Map<String, StoredTensor> text, Map<String, StoredTensor> others) {
     private record Prefix(String stored, String alone) {}
 
     /// Prefixes of the text model, as different releases of transformers write them.
@@ -34,12 +34,11 @@ record TextTensors(Map<String, StoredTensor> text, Map<String, Integer> others) 
 
     static TextTensors of(Map<String, StoredTensor> stored) {
         Map<String, StoredTensor> text = new LinkedHashMap<>();
-        Map<String, Integer> others = new TreeMap<>();
+        Map<String, StoredTensor> others = new LinkedHashMap<>();
         stored.forEach(
                 (name, tensor) -> {
-                    Matcher other = OTHER.matcher(name);
-                    if (other.matches()) {
-                        others.merge(other.group(1), 1, Integer::sum);
+                    if (OTHER.matcher(name).matches()) {
+                        others.put(name, tensor);
                     } else {
                         text.put(alone(name), tensor);
                     }
@@ -49,9 +48,17 @@ record TextTensors(Map<String, StoredTensor> text, Map<String, Integer> others) 
 
     /// Returns a line about what stays on disk.
     String left() {
-        return others.isEmpty()
+        // By their part of the model, such as `vision_tower`.
+        Map<String, Integer> counts = new TreeMap<>();
+        for (String name : others.keySet()) {
+            Matcher other = OTHER.matcher(name);
+            if (other.matches()) {
+                counts.merge(other.group(1), 1, Integer::sum);
+            }
+        }
+        return counts.isEmpty()
                 ? "no tensors of other modalities are in the files"
-                : others.entrySet().stream()
+                : counts.entrySet().stream()
                         .map(each -> "%s %d".formatted(each.getKey(), each.getValue()))
                         .collect(Collectors.joining(", ", "tensors that stay on disk: ", ""));
     }

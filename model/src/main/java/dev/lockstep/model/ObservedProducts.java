@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.FusedExperts;
 import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.DType;
@@ -22,6 +23,7 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Shows the inputs of a model's matrix products to an observer, by the names of the tensors that
@@ -29,7 +31,8 @@ import org.jspecify.annotations.Nullable;
 /// of the tokens that chose it.
 ///
 /// Of a tensor that has all experts of a layer, the rows of one have the name that a tensor of
-/// their own would have: see [#ofExpert].
+/// their own would have: see [#ofExpert]. Where a folder has gate and up in one tensor too, they
+/// have the names of [FusedExperts] as well.
 ///
 /// A model that is loaded with [#kernels] is observed without knowing it.
 public final class ObservedProducts {
@@ -187,9 +190,19 @@ public final class ObservedProducts {
             for (PackedWeight each : List.of(weights.gateUp(), weights.down())) {
                 names.computeIfPresent(
                         each,
-                        (_, all) -> all.stream().map(name -> ofExpert(name, expert)).toList());
+                        (_, all) ->
+                                all.stream().flatMap(name -> namesOfExpert(name, expert)).toList());
             }
         }
+    }
+
+    /// Returns the names that the rows of one expert have: in a tensor of all experts, and as
+    /// matrices of the expert alone.
+    private static Stream<String> namesOfExpert(String name, int expert) {
+        return Stream.concat(
+                        Stream.of(ofExpert(name, expert)),
+                        FusedExperts.namesOfExpert(name, expert).stream())
+                .distinct();
     }
 
     private static List<String> namesOf(List<?> segments) {

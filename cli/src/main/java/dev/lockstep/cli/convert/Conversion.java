@@ -6,7 +6,6 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
-import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.kernels.Kernels;
@@ -22,10 +21,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
-import java.util.regex.Pattern;
 
 /// What a conversion is asked for.
 ///
@@ -43,20 +40,11 @@ public record Conversion(
         Optional<Path> calibrate,
         int calibrationTokens,
         Method method) {
-    private static final Pattern EXACT =
-            Pattern.compile(
-                    "(.*\\.)?("
-                            + "gate|router|router\\.layer|router\\.proj|modality_router"
-                            + "|wpe|position_embeddings|token_type_embeddings"
-                            + "|conv1d|conv\\.conv"
-                            + "|dense_[23]|pooler\\.dense|classifier\\.dense|pre_classifier|head\\.dense"
-                            + ")\\.weight|.*[._]bias");
-
     /// The most columns of a group of integers whose size is not given.
     public static final int GROUP_SIZE = 128;
 
     /// What quantizers of other results have another number of.
-    private static final int VERSION = 5;
+    private static final int VERSION = 6;
 
     public Conversion {
         if (quantize instanceof Quantization.Smoothed
@@ -86,8 +74,8 @@ public record Conversion(
         ModelSource model = ModelSource.open(source);
         requireWhole(model, source);
         model.requireLoadable(1);
-        requireMatches();
-        quantize.requireConvertible(source, this::isKept);
+        kept().requireMatches(source);
+        quantize.requireConvertible(source, kept());
         requireCache(model.config());
         int experts = model.config().details().experts().map(ExpertConfig::count).orElse(0);
         Optional<ScaledLinks> links = links(model.config().architecture(), experts);
@@ -107,7 +95,7 @@ public record Conversion(
                             .map(maxima -> new StaticScales(maxima, experts));
             ConvertedModel converted =
                     owned.add(
-                            quantize.open(source, target, this::isKept, fixed, origin()),
+                            quantize.open(source, target, kept(), fixed, origin()),
                             ConvertedModel::close);
             Optional<Calibration> calibration =
                     method == Method.ROUND
@@ -192,13 +180,8 @@ public record Conversion(
                 : Optional.empty();
     }
 
-    /// Returns whether a tensor stays as it is, as vectors do, the taps of convolutions, what
-    /// decides about experts and positions, and layers after pooling.
-    private boolean isKept(WeightMatrix matrix) {
-        return matrix.columns() == 1
-                || matrix.rows() == 1
-                || EXACT.matcher(matrix.name()).matches()
-                || keep.stream().anyMatch(pattern -> Pattern.matches(glob(pattern), matrix.name()));
+    private KeptTensors kept() {
+        return new KeptTensors(keep);
     }
 
     /// Refuses to write a model over itself.
@@ -232,22 +215,6 @@ public record Conversion(
         }
     }
 
-    /// Refuses patterns of tensors to be kept that name none.
-    private void requireMatches() {
-        Set<String> names = Checkpoint.open(source).tensorNames();
-        for (String pattern : keep) {
-            Pattern glob = Pattern.compile(glob(pattern));
-            if (names.stream().noneMatch(name -> glob.matcher(name).matches())) {
-                throw new UnusableException(
-                        "--keep=%s names no tensor of %s".formatted(pattern, source));
-            }
-        }
-    }
-
-    private static String glob(String pattern) {
-        return "\\Q" + pattern.replace("*", "\\E.*\\Q") + "\\E";
-    }
-
     /// Returns this conversion with another target.
     Conversion to(Path other) {
         return new Conversion(source, other, quantize, keep, calibrate, calibrationTokens, method);
@@ -260,7 +227,7 @@ public record Conversion(
                 || !(folder.layout() instanceof CompressedLayout.Groups groups)) {
             return this;
         }
-        int size = FolderModel.largestGroups(source, this::isKept);
+        int size = FolderModel.largestGroups(source, kept());
         Quantization fitting =
                 new Quantization.Folder(
                         new CompressedLayout.Groups(groups.bits(), size, groups.zeroPoints()),

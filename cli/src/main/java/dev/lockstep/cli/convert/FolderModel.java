@@ -27,6 +27,7 @@ record FolderModel(
         FolderRewrite rewrite,
         CompressedLayout layout,
         List<Tensor> tensors,
+        KeptTensors kept,
         Optional<StaticScales> scales)
         implements ConvertedModel {
     private static final Pattern LINEAR =
@@ -42,13 +43,13 @@ record FolderModel(
             Path source,
             Path target,
             CompressedLayout layout,
-            Predicate<WeightMatrix> kept,
+            KeptTensors kept,
             Optional<StaticScales> scales,
             boolean cache,
             String origin) {
         Predicate<WeightMatrix> quantized = quantized(layout, kept);
         if (layout.hasFixedInputs()) {
-            requireScales(Checkpoint.open(source), quantized, scales.orElseThrow());
+            requireScales(source, quantized, scales.orElseThrow());
         }
         FolderRewrite rewrite =
                 FolderRewrite.open(
@@ -72,12 +73,11 @@ record FolderModel(
                                                                 format(layout, each.source()))
                                                         : Optional.empty()))
                         .toList();
-        return new FolderModel(target, rewrite, layout, tensors, scales);
+        return new FolderModel(target, rewrite, layout, tensors, kept, scales);
     }
 
     /// Refuses a source that is not converted, before texts are computed with it.
-    static void requireConvertible(
-            Path source, CompressedLayout layout, Predicate<WeightMatrix> kept) {
+    static void requireConvertible(Path source, CompressedLayout layout, KeptTensors kept) {
         String architecture = Checkpoint.open(source).architecture();
         if (architecture.equals(TRANSPOSED)) {
             throw new CheckpointException(
@@ -92,10 +92,8 @@ record FolderModel(
     ///
     /// @param kept which matrices stay as they are
     static int largestGroups(Path source, Predicate<WeightMatrix> kept) {
-        Checkpoint checkpoint = Checkpoint.open(source);
-        return checkpoint.tensorNames().stream()
-                .map(checkpoint::tensor)
-                .filter(matrix -> isOfLayer(matrix) && !kept.test(matrix))
+        return FolderRewrite.chosen(source, matrix -> isOfLayer(matrix) && !kept.test(matrix))
+                .stream()
                 .mapToInt(matrix -> Integer.lowestOneBit(matrix.columns()))
                 .filter(size -> size >= CompressedLayout.Groups.SMALLEST)
                 .map(size -> Math.min(size, Conversion.GROUP_SIZE))
@@ -117,10 +115,8 @@ record FolderModel(
 
     /// Refuses a matrix whose inputs are not seen, before anything is written.
     private static void requireScales(
-            Checkpoint source, Predicate<WeightMatrix> quantized, StaticScales scales) {
-        source.tensorNames().stream()
-                .filter(name -> quantized.test(source.tensor(name)))
-                .forEach(scales::ofInput);
+            Path source, Predicate<WeightMatrix> quantized, StaticScales scales) {
+        FolderRewrite.chosen(source, quantized).forEach(each -> scales.ofInput(each.name()));
     }
 
     private static CodedFormat format(CompressedLayout layout, WeightMatrix matrix) {
@@ -227,8 +223,27 @@ record FolderModel(
     @Override
     public String summary() {
         long quantized = tensors.stream().filter(each -> each.format().isPresent()).count();
-        return "%s: %d tensors as %s, %d as they are"
-                .formatted(target, quantized, layout, tensors.size() - quantized);
+        var unchanged = new UnchangedBytes();
+        for (Tensor each : tensors) {
+            if (each.format().isEmpty()) {
+                WeightMatrix matrix = each.source();
+                unchanged.add(
+                        reason(matrix), matrix.rows() * matrix.type().rowBytes(matrix.columns()));
+            }
+        }
+        unchanged.add("of other modalities", rewrite.otherBytes());
+        return "%s: %d tensors as %s, %d as they are (%s)"
+                .formatted(target, quantized, layout, tensors.size() - quantized, unchanged);
+    }
+
+    private String reason(WeightMatrix matrix) {
+        return kept.reason(matrix)
+                .orElseGet(
+                        () ->
+                                isOfLayer(matrix)
+                                        ? "rows that are not whole groups of %d columns"
+                                                .formatted(layout.groupSize(matrix))
+                                        : "embeddings, heads and others outside of layers");
     }
 
     @Override

@@ -2,11 +2,9 @@
 package dev.lockstep.cli.convert;
 
 import dev.lockstep.checkpoint.CompressedLayout;
-import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.model.quant.Smoothing;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.function.Predicate;
 
 /// What matrices become, and with it the form of the model.
 public sealed interface Quantization {
@@ -17,7 +15,7 @@ public sealed interface Quantization {
     /// Refuses a model that is not converted to this, before texts are computed.
     ///
     /// @param kept which matrices stay as they are
-    default void requireConvertible(Path source, Predicate<WeightMatrix> kept) {}
+    default void requireConvertible(Path source, KeptTensors kept) {}
 
     /// Opens the model to be written.
     ///
@@ -27,7 +25,7 @@ public sealed interface Quantization {
     ConvertedModel open(
             Path source,
             Path target,
-            Predicate<WeightMatrix> kept,
+            KeptTensors kept,
             Optional<StaticScales> scales,
             String origin);
 
@@ -47,7 +45,7 @@ public sealed interface Quantization {
         public ConvertedModel open(
                 Path source,
                 Path target,
-                Predicate<WeightMatrix> kept,
+                KeptTensors kept,
                 Optional<StaticScales> scales,
                 String origin) {
             return GgufModel.open(source, target, type, kept, origin);
@@ -81,14 +79,14 @@ public sealed interface Quantization {
         public ConvertedModel open(
                 Path source,
                 Path target,
-                Predicate<WeightMatrix> kept,
+                KeptTensors kept,
                 Optional<StaticScales> scales,
                 String origin) {
             return FolderModel.open(source, target, layout, kept, scales, cacheScales, origin);
         }
 
         @Override
-        public void requireConvertible(Path source, Predicate<WeightMatrix> kept) {
+        public void requireConvertible(Path source, KeptTensors kept) {
             FolderModel.requireConvertible(source, layout, kept);
         }
 
@@ -118,14 +116,14 @@ public sealed interface Quantization {
         public ConvertedModel open(
                 Path source,
                 Path target,
-                Predicate<WeightMatrix> kept,
+                KeptTensors kept,
                 Optional<StaticScales> scales,
                 String origin) {
             return FOLDER.open(source, target, kept, scales, origin);
         }
 
         @Override
-        public void requireConvertible(Path source, Predicate<WeightMatrix> kept) {
+        public void requireConvertible(Path source, KeptTensors kept) {
             FOLDER.requireConvertible(source, kept);
         }
 

@@ -55,14 +55,27 @@ record ReferenceReader(String python, Path folder) {
     ///
     /// @param config any configuration: Lockstep opens no folder without one
     List<Checkpoint> read(List<Path> models, Path config) throws Exception {
+        return read(Stream.of(), models, config);
+    }
+
+    /// Returns folders as compressed-tensors decodes each module by itself: see [#read].
+    List<Checkpoint> readModules(List<Path> models, Path config) throws Exception {
+        return read(Stream.of("--modules"), models, config);
+    }
+
+    private List<Checkpoint> read(Stream<String> how, List<Path> models, Path config)
+            throws Exception {
         Path target = Files.createDirectory(folder.resolve("as-they-are-read"));
         Path log = folder.resolve("read.log");
         int status =
                 run(
                         log,
-                        Stream.concat(
-                                Stream.of(SCRIPT.toString(), target.toString()),
-                                models.stream().map(Path::toString)));
+                        Stream.of(
+                                        Stream.of(SCRIPT.toString()),
+                                        how,
+                                        Stream.of(target.toString()),
+                                        models.stream().map(Path::toString))
+                                .flatMap(each -> each));
         assertEquals(0, status, () -> text(log));
         List<Checkpoint> read = new ArrayList<>();
         for (Path model : models) {

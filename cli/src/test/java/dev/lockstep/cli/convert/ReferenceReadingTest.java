@@ -9,6 +9,7 @@ import dev.lockstep.checkpoint.CacheScales;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CompressedLayout;
 import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.checkpoint.SeparateExperts;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.checkpoint.WeightMatrix;
@@ -19,6 +20,7 @@ import dev.lockstep.text.Tokenizers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
@@ -27,6 +29,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// The reference libraries read what a conversion wrote, and get the values that Lockstep computes
@@ -71,6 +74,83 @@ class ReferenceReadingTest {
             assertTrue(quantized(target) > 0, target::toString);
         }
         requireEqual(targets, source);
+    }
+
+    /// transformers reads the matrices of single experts into one parameter for all again.
+    @ParameterizedTest
+    @ValueSource(strings = {"int4", "int8", "fp8"})
+    void expertsThatWereTakenApartAreReadByTransformers(String type) throws Exception {
+        Path source = folder.resolve("fused");
+        SeparateExperts.fuse(
+                Fixtures.require("models/qwen3-moe"), source, SeparateExperts.Form.ROWS);
+        Path target = convert(source, type, type, 32);
+        Checkpoint own = Checkpoint.open(target);
+        Checkpoint reference =
+                reader.read(List.of(target), source.resolve("config.json")).getFirst();
+        try (Kernels kernels = TestConversion.kernels()) {
+            var rows = new StoredRows(kernels);
+            for (int layer = 0; layer < own.config().layerCount(); layer++) {
+                String experts = "model.layers.%d.mlp.experts.".formatted(layer);
+                for (List<String> projections :
+                        List.of(List.of("gate_proj", "up_proj"), List.of("down_proj"))) {
+                    float[] all =
+                            values(
+                                    rows,
+                                    reference.tensor(
+                                            experts
+                                                    + (projections.size() == 2
+                                                            ? "gate_up_proj"
+                                                            : "down_proj")));
+                    int from = 0;
+                    for (int expert = 0; expert < 8; expert++) {
+                        for (String each : projections) {
+                            WeightMatrix matrix =
+                                    own.tensor(experts + expert + "." + each + ".weight");
+                            float[] actual = decoded(rows, matrix);
+                            float[] expected = Arrays.copyOfRange(all, from, from + actual.length);
+                            assertArrayEquals(expected, actual, matrix.name());
+                            from += actual.length;
+                        }
+                    }
+                    assertEquals(all.length, from);
+                }
+            }
+        }
+    }
+
+    /// transformers has no rule for these; llm-compressor makes the same modules of them.
+    @ParameterizedTest
+    @CsvSource({
+        "gpt-oss, mxfp4",
+        "gpt-oss, int4",
+        "llama4-vision, fp8",
+        "qwen3-vl-moe, fp8",
+        "gemma4-moe, int8",
+        "granitemoeshared, mxfp4"
+    })
+    void modulesOfExpertsHaveTheValuesOfCompressedTensors(String name, String type)
+            throws Exception {
+        Path source =
+                name.equals("gpt-oss")
+                        ? Fixtures.require("models/gpt-oss")
+                        : Path.of("..", "model", "src", "test", "resources", "references")
+                                .resolve(name);
+        Path target = convert(source, "target", type, 32);
+        Checkpoint own = Checkpoint.open(target);
+        Checkpoint reference =
+                reader.readModules(List.of(target), target.resolve("config.json")).getFirst();
+        assertEquals(own.tensorNames(), reference.tensorNames());
+        int experts = 0;
+        try (Kernels kernels = TestConversion.kernels()) {
+            var rows = new StoredRows(kernels);
+            for (String each : own.tensorNames()) {
+                WeightMatrix matrix = own.tensor(each);
+                assertArrayEquals(
+                        values(rows, reference.tensor(each)), decoded(rows, matrix), each);
+                experts += each.contains(".experts.") && matrix.decoder().isPresent() ? 1 : 0;
+            }
+        }
+        assertTrue(experts >= 6, () -> "no experts are quantized");
     }
 
     /// compressed-tensors reads the scales that are fixed, and they are what transformers has for
@@ -162,14 +242,20 @@ class ReferenceReadingTest {
                                 ? name
                                 : own.tensorInfo(name).orElseThrow().storedName();
                 float[] expected = values(rows, reference.tensor(stored));
-                float[] actual = values(rows, matrix);
-                if (matrix.decoder().isPresent() && isInteger(matrix.type())) {
-                    roundToHalf(actual);
-                }
+                float[] actual = decoded(rows, matrix);
                 assertArrayEquals(
                         expected, actual, () -> "%s: %s".formatted(own.path(), matrix.name()));
             }
         }
+    }
+
+    /// Returns the values of a matrix, rounded as compressed-tensors does.
+    private static float[] decoded(StoredRows rows, WeightMatrix matrix) {
+        float[] actual = values(rows, matrix);
+        if (matrix.decoder().isPresent() && isInteger(matrix.type())) {
+            roundToHalf(actual);
+        }
+        return actual;
     }
 
     private static boolean isInteger(TensorType type) {

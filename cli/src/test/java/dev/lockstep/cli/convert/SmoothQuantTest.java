@@ -86,7 +86,8 @@ class SmoothQuantTest {
         List<String> report = convert(target, smoothed(0.5f), Optional.of(texts()));
         assertEquals(
                 List.of(
-                        target + ": 14 tensors as int8 with a scale for each row, 7 as they are",
+                        target
+                                + ": 14 tensors as int8 with a scale for each row, 7 as they are (257.3 KiB: 256.0 KiB embeddings, heads and others outside of layers; 1.3 KiB vectors)",
                         "4 matrices, such as model.layers.0.self_attn.o_proj.weight, were rounded without calibration: their inputs come from no norm"),
                 report);
         JsonNode quantization =

@@ -194,9 +194,6 @@ class StaticScalesTest {
     @Test
     void aSourceIsCheckedBeforeTextsAreComputed() throws Exception {
         assertRefused(Fixtures.require("models/gpt2"), "GPT2LMHeadModel has transposed matrices");
-        assertRefused(
-                Path.of("..", "model", "src", "test", "resources", "references", "llava"),
-                "such models are not converted");
         Path quantized = folder.resolve("quantized");
         run("llama", quantized, Quantization.of("int8", 32, 0).orElseThrow(), Optional.empty());
         assertRefused(quantized, "is quantized already: convert the original model");

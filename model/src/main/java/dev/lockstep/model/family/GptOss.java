@@ -37,8 +37,12 @@ public final class GptOss implements ModelFamily {
         String layer = "model.layers." + i;
         String attention = layer + ".self_attn";
         String experts = layer + ".mlp.experts";
-        ExpertSource source =
+        // GGUF files, and folders with experts that were quantized, have a matrix for each.
+        boolean separate =
                 weights.has(experts + ".gate_proj.weight")
+                        || weights.has(experts + ".0.gate_proj.weight");
+        ExpertSource source =
+                separate
                         ? ExpertSource.Separate.of(experts)
                         : new ExpertSource.Interleaved(experts);
         return new Decoder.Layer(

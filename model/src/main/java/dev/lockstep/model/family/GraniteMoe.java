@@ -69,9 +69,13 @@ public final class GraniteMoe implements ModelFamily {
                 : experts;
     }
 
-    /// Returns the experts, which GGUF files have in a matrix for each projection.
+    /// Returns the experts, which GGUF files have in a matrix for each projection, and folders with
+    /// experts that were quantized in a matrix for each expert.
     static ExpertSource expertSource(Weights weights, String layer) {
         String block = layer + ".block_sparse_moe";
+        if (weights.has(block + ".experts.0.gate_proj.weight")) {
+            return ExpertSource.Separate.of(block + ".experts");
+        }
         return weights.has(layer + ".mlp.experts.gate_proj.weight")
                 ? ExpertSource.Separate.of(layer + ".mlp.experts")
                 : new ExpertSource.Merged(block + ".input_linear", block + ".output_linear");

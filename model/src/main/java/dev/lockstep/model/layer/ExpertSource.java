@@ -24,7 +24,7 @@ public sealed interface ExpertSource {
     }
 
     /// A matrix for each expert and projection, `prefix.5.gate.weight`; or, as in GGUF files, all
-    /// experts of a projection one below the other, `prefix.gate.weight`, maybe with a bias. GGUF
+    /// experts of a projection one below the other, `prefix.gate.weight`; maybe with a bias. GGUF
     /// files may have gate and up in one matrix, as in [Merged].
     record Separate(String prefix, String gate, String up, String down) implements ExpertSource {
 
@@ -57,8 +57,7 @@ public sealed interface ExpertSource {
             if (weights.has(all + ".weight")) {
                 return ofAll(weights, all, expert, rows, columns);
             }
-            String one = "%s.%d.%s.weight".formatted(prefix, expert, name);
-            return OutputRows.of(weights.matrix(one, rows, columns));
+            return weights.linear("%s.%d.%s".formatted(prefix, expert, name), rows, columns);
         }
     }
 
