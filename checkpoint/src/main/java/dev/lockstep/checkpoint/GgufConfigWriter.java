@@ -3,6 +3,7 @@ package dev.lockstep.checkpoint;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /// A writer of a model's configuration as GGUF metadata, for readers that have the rules of the
@@ -13,6 +14,23 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
     /// GGUF's name of each class whose models have one.
     private static final Map<String, String> NAMES =
             Map.ofEntries(
+                    Map.entry("BertModel", "bert"),
+                    Map.entry("BertForMaskedLM", "bert"),
+                    Map.entry("BertForSequenceClassification", "bert"),
+                    Map.entry("DistilBertModel", "bert"),
+                    Map.entry("DistilBertForMaskedLM", "bert"),
+                    Map.entry("DistilBertForSequenceClassification", "bert"),
+                    Map.entry("RobertaModel", "bert"),
+                    Map.entry("RobertaForMaskedLM", "bert"),
+                    Map.entry("RobertaForSequenceClassification", "bert"),
+                    Map.entry("XLMRobertaModel", "bert"),
+                    Map.entry("XLMRobertaForMaskedLM", "bert"),
+                    Map.entry("XLMRobertaForSequenceClassification", "bert"),
+                    Map.entry("ModernBertModel", "modern-bert"),
+                    Map.entry("ModernBertForMaskedLM", "modern-bert"),
+                    Map.entry("ModernBertForSequenceClassification", "modern-bert"),
+                    Map.entry("NomicBertModel", "nomic-bert"),
+                    Map.entry("Gemma3TextModel", "gemma-embedding"),
                     Map.entry("ArceeForCausalLM", "arcee"),
                     Map.entry("CohereForCausalLM", "command-r"),
                     Map.entry("Cohere2ForCausalLM", "cohere2"),
@@ -56,7 +74,10 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
     /// Returns GGUF's name of the architecture of a folder.
     static String nameOf(Checkpoint folder) {
         String name = NAMES.get(folder.architecture());
-        if (name == null) {
+        // Gemma 3 without its head is an encoder if it attends in both directions.
+        boolean decodes =
+                "gemma-embedding".equals(name) && folder.config().details().encoder().isEmpty();
+        if (name == null || decodes) {
             throw new CheckpointException(
                     "%s: %s is not converted to GGUF; %s are"
                             .formatted(
@@ -74,6 +95,10 @@ record GgufConfigWriter(GgufHeader header, String architecture) {
         put("embedding_length", config.hiddenSize());
         put("block_count", config.layerCount());
         put("vocab_size", config.vocabularySize());
+        Optional<EncoderConfig> encoder = config.details().encoder();
+        if (encoder.isPresent()) {
+            return new GgufEncoderWriter(header, architecture).write(config, encoder.get());
+        }
         if (GgufGemmaWriter.isOf(architecture)) {
             new GgufGemmaWriter(header, architecture).write(config);
         } else {

@@ -73,6 +73,36 @@ record GgufEncoderNames(String layer, Map<String, String> outside, Map<String, S
         };
     }
 
+    /// Returns the name that a tensor has in a GGUF file; empty if none stands for it.
+    Optional<String> stored(String huggingFace) {
+        if (huggingFace.startsWith("cls.") || huggingFace.startsWith("dense_")) {
+            return Optional.of(huggingFace);
+        }
+        int point = huggingFace.lastIndexOf('.');
+        String name = huggingFace.substring(0, Math.max(0, point));
+        String ending = huggingFace.substring(Math.max(0, point));
+        if (!name.startsWith(layer)) {
+            return key(outside, name).map(each -> each + ending);
+        }
+        String rest = name.substring(layer.length());
+        int number = rest.indexOf('.');
+        return number < 0
+                ? Optional.empty()
+                : key(inside, rest.substring(number + 1))
+                        .map(
+                                each ->
+                                        "blk.%s.%s%s"
+                                                .formatted(
+                                                        rest.substring(0, number), each, ending));
+    }
+
+    private static Optional<String> key(Map<String, String> names, String value) {
+        return names.entrySet().stream()
+                .filter(each -> each.getValue().equals(value))
+                .map(Map.Entry::getKey)
+                .findFirst();
+    }
+
     /// Returns the name of a tensor of a layer; empty without a rule.
     Optional<String> inside(String number, String part) {
         return Optional.ofNullable(inside.get(part)).map(name -> layer + number + "." + name);

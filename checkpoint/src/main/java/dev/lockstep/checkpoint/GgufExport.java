@@ -92,7 +92,7 @@ public final class GgufExport {
         plan.origin(source, fileType, origin);
         Map<String, StoredTensor> read = new LinkedHashMap<>();
         rope.tensors().forEach((name, values) -> add(plan, read, name, values));
-        for (ExportedTensors.Exported each : new ExportedTensors(source, architecture).all()) {
+        for (ExportedTensors.Exported each : exported()) {
             // Readers use the embedding.
             if (!each.name().equals("lm_head.weight") || !config.tiedEmbeddings()) {
                 add(plan, read, each);
@@ -100,6 +100,12 @@ public final class GgufExport {
         }
         requireSame(rope.rope(), GgufConfig.read(header.metadata(target), read));
         return plan.open(target);
+    }
+
+    private List<ExportedTensors.Exported> exported() {
+        return GgufEncoderNames.of(architecture).isPresent()
+                ? new ExportedEncoder(source).all()
+                : new ExportedTensors(source, architecture).all();
     }
 
     private void add(
@@ -133,13 +139,16 @@ public final class GgufExport {
         put(read, stored, typeName, shape, matrix.data());
     }
 
-    /// Returns whether readers expect a matrix to be F32: a router, the coefficients of several
-    /// residuals, and learned positions.
+    /// Returns whether readers expect a matrix to be F32, or it is small: a router, the
+    /// coefficients of several residuals, learned positions, token types, and what follows pooling.
     private static boolean isExact(String stored) {
         return stored.endsWith(".ffn_gate_inp.weight")
                 || stored.endsWith(".altup_correct_coef.weight")
                 || stored.endsWith(".altup_predict_coef.weight")
-                || stored.equals("position_embd.weight");
+                || stored.equals("position_embd.weight")
+                || stored.equals("token_types.weight")
+                || stored.startsWith("cls.")
+                || stored.startsWith("dense_");
     }
 
     /// Returns the type that a matrix gets; empty for one whose bytes are copied. One that is made
@@ -166,7 +175,7 @@ public final class GgufExport {
     private boolean normsHoldTheSum(String name) {
         return name.endsWith("norm.weight")
                 && switch (architecture) {
-                    case "gemma", "gemma2", "gemma3", "nemotron" -> true;
+                    case "gemma", "gemma2", "gemma3", "gemma-embedding", "nemotron" -> true;
                     default -> false;
                 };
     }
@@ -264,7 +273,8 @@ public final class GgufExport {
     }
 
     /// Returns the details with the usual scale of attention in place of none, one name for the
-    /// approximation of GELU by tanh, and embeddings of each layer for all ids.
+    /// approximation of GELU by tanh, embeddings of each layer for all ids, and no positions of
+    /// padding.
     private DecoderDetails withScale(DecoderDetails details) {
         return new DecoderDetails(
                 details.activation().equals("gelu_new")
@@ -279,7 +289,7 @@ public final class GgufExport {
                 details.attentionCap(),
                 details.logitCap(),
                 details.experts(),
-                details.encoder(),
+                details.encoder().map(each -> new EncoderConfig(each.tokenTypes(), 0)),
                 details.feedForwardLayers(),
                 details.feedForwardSizes(),
                 details.layerInputs()

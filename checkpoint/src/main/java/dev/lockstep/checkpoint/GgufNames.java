@@ -119,6 +119,10 @@ record GgufNames(String architecture) {
 
     /// Returns the name that a tensor has in a GGUF file; empty if none stands for it.
     Optional<String> stored(String huggingFace) {
+        Optional<GgufEncoderNames> encoder = GgufEncoderNames.of(architecture);
+        if (encoder.isPresent()) {
+            return encoder.get().stored(huggingFace);
+        }
         Matcher whole = IN_LAYER.matcher(huggingFace);
         if (whole.matches()) {
             Optional<String> part =

@@ -155,6 +155,12 @@ public final class LocalModel implements AutoCloseable {
         return result;
     }
 
+    /// Returns the hidden states of all tokens of the last text after the last norm, `[tokens,
+    /// hidden]`.
+    public float[] hiddenStates() {
+        return ObservedProducts.values(kernels, model.hiddenStates(tokens, activations));
+    }
+
     private PagedBatch page(int rows, int rowTokens, int[] blocks) {
         int[] starts = rows == 0 ? new int[1] : new int[] {0, rowTokens};
         return new PagedBatch(
