@@ -10,7 +10,9 @@ import java.util.regex.Pattern;
 /// The tensors of an encoder under the names by which a reader of its GGUF file knows them:
 /// DistilBERT and RoBERTa are `bert` there, positions of padding are left out, and so are poolers
 /// and the heads of masked language models.
-record ExportedEncoder(FolderCheckpoint source) {
+///
+/// @param positions of the file
+record ExportedEncoder(FolderCheckpoint source, int positions) {
     private static final Pattern PREFIX =
             Pattern.compile("(?:bert|roberta|distilbert|model)\\.(.*)");
 
@@ -61,8 +63,8 @@ record ExportedEncoder(FolderCheckpoint source) {
     private ExportedTensors.Exported one(String name, String known) {
         WeightMatrix matrix = source.tensor(name);
         int first = source.config().details().encoder().map(EncoderConfig::firstPosition).orElse(0);
-        if (known.equals(POSITIONS) && first > 0) {
-            WeightMatrix used = matrix.part(first, matrix.rows() - first);
+        if (known.equals(POSITIONS)) {
+            WeightMatrix used = matrix.part(first, positions);
             return new ExportedTensors.Exported(
                     known, used, List.of((long) used.rows(), (long) used.columns()), List.of());
         }

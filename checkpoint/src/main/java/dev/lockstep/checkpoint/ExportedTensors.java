@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -47,7 +50,22 @@ record ExportedTensors(FolderCheckpoint source, String architecture) {
     /// @param name by which a reader of the file knows it
     /// @param parts the matrices of the folder that it is made of; none if it is one of the
     ///   folder's
-    record Exported(String name, WeightMatrix matrix, List<Long> shape, List<WeightMatrix> parts) {}
+    record Exported(String name, WeightMatrix matrix, List<Long> shape, List<WeightMatrix> parts) {
+
+        /// Returns values as an F32 tensor; one column is a vector.
+        static Exported of(String name, float[] values, int rows, int columns) {
+            ByteBuffer bytes =
+                    ByteBuffer.allocate(values.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            bytes.asFloatBuffer().put(values);
+            MemorySegment data = MemorySegment.ofArray(bytes.array());
+            var matrix =
+                    new WeightMatrix(
+                            name, TensorType.F32, rows, columns, new RowOrder.AsIs(), data);
+            List<Long> shape =
+                    columns == 1 ? List.of((long) rows) : List.of((long) rows, (long) columns);
+            return new Exported(name, matrix, shape, List.of());
+        }
+    }
 
     /// Returns all tensors, apart from those that readers compute themselves.
     List<Exported> all() {

@@ -75,9 +75,6 @@ record GgufEncoderNames(String layer, Map<String, String> outside, Map<String, S
 
     /// Returns the name that a tensor has in a GGUF file; empty if none stands for it.
     Optional<String> stored(String huggingFace) {
-        if (huggingFace.startsWith("cls.") || huggingFace.startsWith("dense_")) {
-            return Optional.of(huggingFace);
-        }
         int point = huggingFace.lastIndexOf('.');
         String name = huggingFace.substring(0, Math.max(0, point));
         String ending = huggingFace.substring(Math.max(0, point));

@@ -26,14 +26,16 @@ public final class GgufExport {
     private final FolderCheckpoint source;
     private final ModelConfig config;
     private final String architecture;
+    private final GgufUse use;
     private final GgufNames names;
     private final Function<WeightMatrix, Optional<TensorType>> types;
 
     private GgufExport(
             FolderCheckpoint source, Function<WeightMatrix, Optional<TensorType>> types) {
         this.source = source;
-        this.config = source.config();
         this.architecture = GgufConfigWriter.nameOf(source);
+        this.use = GgufUse.of(source, architecture);
+        this.config = source.config().withContextLength(use.contextLength());
         this.names = new GgufNames(architecture);
         requireExpertsEverywhere();
         this.types = types;
@@ -65,6 +67,12 @@ public final class GgufExport {
         return GgufConfigWriter.nameOf(folder);
     }
 
+    /// Returns lines about what a file of a folder does not have.
+    public static List<String> notes(Path folder) {
+        FolderCheckpoint source = FolderCheckpoint.openFolder(folder);
+        return GgufUse.of(source, GgufConfigWriter.nameOf(source)).notes();
+    }
+
     private void requireExpertsEverywhere() {
         config.details()
                 .experts()
@@ -85,9 +93,9 @@ public final class GgufExport {
             Path target, int fileType, String origin, Consumer<GgufHeader> tokenizer) {
         var header = new GgufHeader();
         GgufRopeWriter.Written rope = new GgufConfigWriter(header, architecture).write(config);
-        GgufPooling.numberOf(source)
-                .ifPresent(each -> header.put(architecture + "." + GgufPooling.KEY, each));
+        List<ExportedTensors.Exported> head = use.write(header);
         tokenizer.accept(header);
+        use.requireTokenizer(header.metadata(target));
         var plan = new GgufRewrite.Plan(header);
         plan.origin(source, fileType, origin);
         Map<String, StoredTensor> read = new LinkedHashMap<>();
@@ -98,13 +106,14 @@ public final class GgufExport {
                 add(plan, read, each);
             }
         }
+        head.forEach(each -> add(plan, read, each));
         requireSame(rope.rope(), GgufConfig.read(header.metadata(target), read));
         return plan.open(target);
     }
 
     private List<ExportedTensors.Exported> exported() {
         return GgufEncoderNames.of(architecture).isPresent()
-                ? new ExportedEncoder(source).all()
+                ? new ExportedEncoder(source, config.contextLength()).all()
                 : new ExportedTensors(source, architecture).all();
     }
 

@@ -119,6 +119,9 @@ record GgufNames(String architecture) {
 
     /// Returns the name that a tensor has in a GGUF file; empty if none stands for it.
     Optional<String> stored(String huggingFace) {
+        if (huggingFace.startsWith("cls.") || GgufPooling.DENSE.contains(huggingFace)) {
+            return Optional.of(huggingFace);
+        }
         Optional<GgufEncoderNames> encoder = GgufEncoderNames.of(architecture);
         if (encoder.isPresent()) {
             return encoder.get().stored(huggingFace);

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 
@@ -20,23 +16,22 @@ final class GgufPooling {
     private static final List<SentencePooling> NUMBERED =
             List.of(SentencePooling.MEAN, SentencePooling.CLS, SentencePooling.LAST);
 
-    private static final List<String> DENSE = List.of("dense_2.weight", "dense_3.weight");
-    private static final String CONFIG = "config.json";
-    private static final String MODULES = "modules.json";
-    private static final String SETTINGS = "config_sentence_transformers.json";
-    private static final String TRANSFORMER = "sentence_bert_config.json";
+    /// The tensors of linear layers after pooling, which files of EmbeddingGemma may have.
+    static final List<String> DENSE = List.of("dense_2.weight", "dense_3.weight");
 
-    private final Path folder;
-
-    private GgufPooling(Path folder) {
-        this.folder = folder;
-    }
+    private GgufPooling() {}
 
     /// Returns the pooling of a number; empty for one that is not served.
     static Optional<SentencePooling> of(int number) {
         return number >= 1 && number <= NUMBERED.size()
                 ? Optional.of(NUMBERED.get(number - 1))
                 : Optional.empty();
+    }
+
+    /// Returns the number of a pooling; empty for one that has none.
+    static OptionalInt numberOf(SentencePooling pooling) {
+        int index = NUMBERED.indexOf(pooling);
+        return index < 0 ? OptionalInt.empty() : OptionalInt.of(index + 1);
     }
 
     /// Returns the linear layers after pooling, which files of EmbeddingGemma may have as tensors.
@@ -57,86 +52,5 @@ final class GgufPooling {
             }
         }
         return layers;
-    }
-
-    /// Returns the number for a folder; empty if its files say nothing of embeddings.
-    ///
-    /// @throws CheckpointException if they say what a GGUF file does not
-    static OptionalInt numberOf(Checkpoint folder) {
-        SentenceModel model = folder.sentenceModel();
-        boolean saysNothing =
-                model.equals(SentenceModel.NONE) && !Files.exists(folder.path().resolve(MODULES));
-        return saysNothing
-                ? OptionalInt.empty()
-                : OptionalInt.of(new GgufPooling(folder.path()).number(folder, model));
-    }
-
-    private int number(Checkpoint checkpoint, SentenceModel model) {
-        int number =
-                switch (model.output()) {
-                    case SentenceModel.Vectors vectors -> number(vectors);
-                    case SentenceModel.Score _ -> throw lostScore(checkpoint);
-                };
-        for (Map.Entry<String, String> prompt : model.prompts().entrySet()) {
-            if (!prompt.getValue().isEmpty()) {
-                throw lost(SETTINGS, "prompts.%s is given".formatted(prompt.getKey()));
-            }
-        }
-        if (model.maxLength().isPresent()) {
-            boolean own =
-                    JsonObject.readIfPresent(folder.resolve(TRANSFORMER))
-                            .filter(each -> each.has("max_seq_length"))
-                            .isPresent();
-            throw lost(
-                    own ? TRANSFORMER : "tokenizer_config.json",
-                    "inputs have at most %d tokens".formatted(model.maxLength().getAsInt()));
-        }
-        if (model.lowerCase()) {
-            throw lost(TRANSFORMER, "do_lower_case is true");
-        }
-        return number;
-    }
-
-    private int number(SentenceModel.Vectors vectors) {
-        int index = NUMBERED.indexOf(vectors.pooling());
-        if (index < 0) {
-            throw lost(MODULES, "the pooling is " + vectors.pooling().mode());
-        }
-        if (!vectors.includePrompt()) {
-            throw lost(MODULES, "prompts are not pooled");
-        }
-        if (!vectors.dense().isEmpty()) {
-            throw lost(MODULES, "vectors have a Dense layer");
-        }
-        if (!vectors.normalize()) {
-            throw lost(MODULES, "vectors are not normalised");
-        }
-        if (vectors.similarity() != SentenceSimilarity.COSINE) {
-            throw lost(
-                    SETTINGS,
-                    "similarity_fn_name is "
-                            + vectors.similarity().name().toLowerCase(Locale.ROOT));
-        }
-        return index + 1;
-    }
-
-    /// Names the file that makes the model a reranker: see [SentenceFiles#read].
-    private CheckpointException lostScore(Checkpoint checkpoint) {
-        String scores = "the model computes scores";
-        if (Files.exists(folder.resolve(RerankerFile.NAME))) {
-            return lost(RerankerFile.NAME, scores);
-        }
-        if (JsonObject.read(folder.resolve(CONFIG)).has(RerankerFile.TOKENS)) {
-            return lost(CONFIG, RerankerFile.TOKENS + " is given, " + scores);
-        }
-        return checkpoint.isClassifier()
-                ? lost(CONFIG, "%s computes scores".formatted(checkpoint.architecture()))
-                : lost(MODULES, scores);
-    }
-
-    private CheckpointException lost(String file, String what) {
-        return new CheckpointException(
-                "%s: %s; a GGUF file says only whether normalised vectors are the mean, cls or last one of the tokens"
-                        .formatted(folder.resolve(file), what));
     }
 }

@@ -193,6 +193,26 @@ public record ModelConfig(
         throw new IllegalArgumentException("layer " + layer + " of " + layerCount);
     }
 
+    /// Returns this configuration with another number of positions.
+    ModelConfig withContextLength(int other) {
+        return new ModelConfig(
+                architecture,
+                hiddenSize,
+                layerCount,
+                feedForwardSize,
+                vocabularySize,
+                other,
+                normEpsilon,
+                attention,
+                rope,
+                windowRope,
+                tiedEmbeddings,
+                kvGroups,
+                specialIds,
+                weightType,
+                details);
+    }
+
     /// Returns the number of positions up to which the model can be served: the context length, or
     /// more if the rope is scaled beyond it.
     ///

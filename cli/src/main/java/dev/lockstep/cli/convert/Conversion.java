@@ -147,6 +147,7 @@ public record Conversion(
             }
             converted.finish();
             report.add(converted.summary());
+            report.addAll(converted.notes());
             smooth.flatMap(SmoothQuantRule::report).ifPresent(report::add);
         } catch (RuntimeException failure) {
             throw owned.closedAfter(failure);

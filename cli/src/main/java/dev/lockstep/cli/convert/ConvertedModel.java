@@ -48,6 +48,11 @@ interface ConvertedModel extends AutoCloseable {
     /// Returns what was written, for display.
     String summary();
 
+    /// Returns lines about what the target does not have of the source.
+    default List<String> notes() {
+        return List.of();
+    }
+
     @Override
     void close();
 }

@@ -22,7 +22,10 @@ import java.util.function.Function;
 import java.util.function.Predicate;
 
 /// A GGUF file.
-record GgufModel(Path target, GgufRewrite rewrite, List<Tensor> tensors) implements ConvertedModel {
+///
+/// @param notes see [ConvertedModel#notes]
+record GgufModel(Path target, GgufRewrite rewrite, List<Tensor> tensors, List<String> notes)
+        implements ConvertedModel {
 
     /// @param kept which matrices stay as they are
     static GgufModel open(
@@ -49,7 +52,8 @@ record GgufModel(Path target, GgufRewrite rewrite, List<Tensor> tensors) impleme
                                                 each.added(),
                                                 each.type().map(RowFormat::of)))
                         .toList();
-        return new GgufModel(target, rewrite, tensors);
+        List<String> notes = Files.isDirectory(source) ? GgufExport.notes(source) : List.of();
+        return new GgufModel(target, rewrite, tensors, notes);
     }
 
     private static GgufRewrite export(

@@ -3,6 +3,7 @@ package dev.lockstep.cli.convert;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,6 +11,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.checkpoint.PairForm;
+import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.checkpoint.TokenizerSource;
@@ -374,7 +377,7 @@ class GgufConversionTest {
                 "modules.json | [{'path':'','type':'sentence_transformers.models.Transformer'},{'path':'1_Pooling','type':'sentence_transformers.models.Pooling'}] | modules.json: vectors are not normalised",
                 "1_Pooling/config.json | {'pooling_mode':'max'} | modules.json: the pooling is max",
                 "1_Pooling/config.json | {'include_prompt':false} | modules.json: prompts are not pooled",
-                "config_sentence_transformers.json | {'prompts':{'query':'q: '}} | config_sentence_transformers.json: prompts.query is given",
+                "config_sentence_transformers.json | {'prompts':{'query':'q: '},'default_prompt_name':'query'} | config_sentence_transformers.json: default_prompt_name is query",
                 "config_sentence_transformers.json | {'similarity_fn_name':'dot'} | config_sentence_transformers.json: similarity_fn_name is dot",
                 "sentence_bert_config.json | {'max_seq_length':32} | sentence_bert_config.json: inputs have at most 32 tokens",
                 "tokenizer_config.json | {'model_max_length':32} | tokenizer_config.json: inputs have at most 32 tokens",
@@ -411,34 +414,52 @@ class GgufConversionTest {
                 [{"path": "", "type": "sentence_transformers.models.Transformer"},
                  {"path": "1_LogitScore", "type": "sentence_transformers.models.LogitScore"}]
                 """);
-        assertTrue(refusal(source).contains("modules.json: the model computes scores"));
+        String joined = refusal(source);
+        assertTrue(
+                joined.contains("config.json: the tokenizer joins a query and a document"), joined);
     }
 
+    /// The product for no is 0 in the file: the softmax of both is the sigmoid of the other.
     @Test
-    void aRerankerIsRefusedByWhatMakesItOne() throws IOException {
+    void aRerankerOfTokensHasTheSameScore() throws IOException {
         Path source = Files.createDirectory(folder.resolve("reranker"));
         Path model = Fixtures.require("models/llama");
         for (String name : List.of("config.json", "model.safetensors", "tokenizer.json")) {
             Files.copy(model.resolve(name), source.resolve(name));
         }
-        Path description = source.resolve("reranker.json");
         Files.writeString(
-                description,
+                source.resolve("reranker.json"),
                 """
-                {"classifier_from_token": ["a", "b"], "template": "{query} {document}"}
+                {"classifier_from_token": ["a", "b"], "instruction": "Find it",
+                 "template": "{instruction}: {query} {document}"}
                 """);
-        assertTrue(refusal(source).startsWith(description + ": the model computes scores; "));
-        Files.delete(description);
-        Path config = source.resolve("config.json");
-        Files.writeString(
-                config,
-                Files.readString(config)
-                        .replaceFirst("\\{", "{\"classifier_from_token\": [\"a\", \"b\"],"));
+        Path target = folder.resolve("reranker.gguf");
+        List<String> report = run(source, target, "none", List.of());
         assertTrue(
-                refusal(source)
-                        .startsWith(
-                                config
-                                        + ": classifier_from_token is given, the model computes scores; "));
+                report.getLast().startsWith("a GGUF file has one instruction"), report::toString);
+        SentenceModel.Score expected = score(source);
+        SentenceModel.Score actual = score(target);
+        assertArrayEquals(expected.weight(), actual.weight());
+        assertEquals(expected.activation(), actual.activation());
+        assertEquals(expected.pooling(), actual.pooling());
+        assertEquals(new PairForm.Template("Find it: {query} {document}"), actual.form());
+        assertArrayEquals(
+                EncoderConversionTest.states(source), EncoderConversionTest.states(target));
+    }
+
+    private static SentenceModel.Score score(Path path) {
+        return assertInstanceOf(
+                SentenceModel.Score.class, Checkpoint.open(path).sentenceModel().output());
+    }
+
+    @Test
+    void promptsThatTextsAskForAreNamed() throws IOException {
+        Path source = sentences();
+        Files.writeString(
+                source.resolve("config_sentence_transformers.json"),
+                "{\"prompts\": {\"query\": \"q: \", \"document\": \"\"}}");
+        List<String> report = run(source, folder.resolve("prompts.gguf"), "none", List.of());
+        assertTrue(report.getLast().endsWith("(query)"), report::toString);
     }
 
     private String refusal(Path source) {
@@ -482,7 +503,11 @@ class GgufConversionTest {
     }
 
     private static void convert(Path source, Path target, String type, List<String> keep) {
-        new Conversion(
+        run(source, target, type, keep);
+    }
+
+    private static List<String> run(Path source, Path target, String type, List<String> keep) {
+        return new Conversion(
                         source,
                         target,
                         Quantization.of(type, 32, 0.5f).orElseThrow(),
