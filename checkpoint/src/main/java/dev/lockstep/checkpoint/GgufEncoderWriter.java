@@ -32,7 +32,6 @@ record GgufEncoderWriter(GgufHeader header, String architecture) {
         if (encoder.tokenTypes() > 0) {
             header.put("tokenizer.ggml.token_type_count", encoder.tokenTypes());
         }
-        ids(config.specialIds());
         windows(config);
         if (architecture.equals("bert")) {
             return new GgufRopeWriter.Written(config.rope(), Map.of());
@@ -42,13 +41,6 @@ record GgufEncoderWriter(GgufHeader header, String architecture) {
         }
         return new GgufRopeWriter(header, architecture)
                 .write(config.rope(), config.contextLength());
-    }
-
-    private void ids(SpecialIds ids) {
-        ids.bos().ifPresent(id -> header.put("tokenizer.ggml.bos_token_id", id));
-        if (!ids.eos().isEmpty()) {
-            header.put("tokenizer.ggml.eos_token_id", ids.eos().getFirst());
-        }
     }
 
     /// Writes the window, which a file has for both sides together, and its layers.

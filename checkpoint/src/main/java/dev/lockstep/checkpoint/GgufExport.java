@@ -231,7 +231,9 @@ public final class GgufExport {
     ///
     /// @param rope as the file has it
     private void requireSame(RopeConfig rope, ModelConfig read) {
-        SpecialIds ids = config.specialIds();
+        // Encoders end no text: the ids in their files are those of their tokenizers.
+        SpecialIds ids =
+                config.details().encoder().isPresent() ? read.specialIds() : config.specialIds();
         ModelConfig expected =
                 comparable(
                         config,

@@ -18,6 +18,7 @@ public final class GgufHeader {
 
     private static final int MAGIC = 0x46554747; // "GGUF" read little-endian
     private static final int VERSION = 3;
+    private static final int UINT8 = 0;
     private static final int UINT32 = 4;
     private static final int INT32 = 5;
     private static final int FLOAT32 = 6;
@@ -63,6 +64,12 @@ public final class GgufHeader {
     public void putIntegers(String key, List<Integer> values) {
         beginList(key, INT32, values.size());
         values.forEach(value -> integer(keys, value));
+    }
+
+    /// Adds a list of unsigned bytes.
+    public void putBytes(String key, List<Integer> values) {
+        beginList(key, UINT8, values.size());
+        values.forEach(keys::write);
     }
 
     public void putFlags(String key, List<Boolean> values) {

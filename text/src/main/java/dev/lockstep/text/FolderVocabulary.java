@@ -10,14 +10,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Base64;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.stream.Stream;
 
-/// The byte pair vocabulary of a folder as a GGUF file describes it.
+/// The vocabulary of a folder as a GGUF file describes it.
 ///
 /// GGUF names a pre-tokenizer where a folder has its rules. The name is found by what the rules do
 /// with some texts, and the vocabulary is returned only if it turns them into the same ids.
@@ -32,28 +36,38 @@ public final class FolderVocabulary {
     private static final int UNUSED = 5;
     private static final int BYTE = 6;
 
+    /// Architectures whose texts a token encloses on both sides.
+    private static final Set<String> ENCODERS = Set.of("bert", "modern-bert", "nomic-bert");
+
     private final TokenizerJson json;
     private final Tokenizer tokenizer;
     private final JsonPart model;
     private final int ids;
+    private final String architecture;
+    private final boolean encodes;
 
-    private FolderVocabulary(TokenizerJson json, Tokenizer tokenizer, int ids) {
+    private FolderVocabulary(
+            TokenizerJson json, Tokenizer tokenizer, int ids, String architecture) {
         this.json = json;
         this.tokenizer = tokenizer;
         this.model = json.part("model").orElseThrow();
         this.ids = ids;
+        this.architecture = architecture;
+        this.encodes = ENCODERS.contains(architecture);
     }
 
     /// Returns the vocabulary of a folder.
     ///
     /// @param ids of the model, at least as many as the tokenizer has
-    public static GgufVocabulary of(TokenizerSource.Folder folder, int ids) {
+    /// @param architecture GGUF's name of it, which decides how two texts are joined
+    public static GgufVocabulary of(TokenizerSource.Folder folder, int ids, String architecture) {
         Path file = folder.tokenizerJson().orElseThrow();
         try {
             return new FolderVocabulary(
                             TokenizerJson.parse(Files.readAllBytes(file)),
                             Tokenizers.of(folder),
-                            ids)
+                            ids,
+                            architecture)
                     .vocabulary();
         } catch (IllegalArgumentException e) {
             throw new CheckpointException(file + ": " + e.getMessage(), e);
@@ -67,24 +81,111 @@ public final class FolderVocabulary {
             throw new IllegalArgumentException(
                     "%d tokens for a model of %d ids".formatted(tokenizer.vocabularySize(), ids));
         }
-        String type = model.text("type", "BPE");
-        if (!type.equals("BPE")) {
-            throw new IllegalArgumentException(
-                    "model.type %s is not converted to GGUF; BPE is".formatted(type));
-        }
         List<PreTokenizer> steps =
                 json.part("pre_tokenizer").map(PreTokenizerJson::read).orElse(List.of());
+        String type = model.text("type", "BPE");
         List<GgufVocabulary> candidates =
-                steps.stream().anyMatch(ByteLevel.class::isInstance)
-                        ? byteLevel(steps)
-                        : List.of(sentencePiece(true), sentencePiece(false));
+                switch (type) {
+                    case "BPE" ->
+                            steps.stream().anyMatch(ByteLevel.class::isInstance)
+                                    ? byteLevel(steps)
+                                    : List.of(sentencePiece(true), sentencePiece(false));
+                    case "Unigram" -> unigram();
+                    case "WordPiece" -> List.of(wordPiece());
+                    default ->
+                            throw new IllegalArgumentException(
+                                    "model.type %s is not converted to GGUF; BPE, Unigram and WordPiece are"
+                                            .formatted(type));
+                };
         return candidates.stream()
-                .filter(this::encodesEqually)
+                .flatMap(each -> withPairs(each).stream())
+                .filter(each -> encodesEqually(each) && joinsEqually(each))
                 .findFirst()
                 .orElseThrow(
                         () ->
                                 new IllegalArgumentException(
                                         "the tokenizer splits text like none that GGUF files have"));
+    }
+
+    /// Words begin with a mark in a file, and what continues one has none.
+    private GgufVocabulary wordPiece() {
+        String continuing = model.text("continuing_subword_prefix", "##");
+        GgufVocabulary plain = vocabulary("bert", "", List.of(), List.of(), false);
+        List<String> tokens = new ArrayList<>();
+        for (int id = 0; id < ids; id++) {
+            String piece = plain.tokens().get(id);
+            tokens.add(
+                    plain.tokenTypes().get(id) != NORMAL
+                            ? piece
+                            : piece.startsWith(continuing)
+                                    ? piece.substring(continuing.length())
+                                    : SentencePiece.SPACE + piece);
+        }
+        return new GgufVocabulary(
+                plain.model(),
+                plain.pre(),
+                tokens,
+                List.of(),
+                plain.tokenTypes(),
+                List.of(),
+                List.of(),
+                plain.specialIds(),
+                plain.flags());
+    }
+
+    private List<GgufVocabulary> unigram() {
+        List<Float> scores = new ArrayList<>(Collections.nCopies(ids, 0f));
+        List<Double> own = UnigramJson.read(model).scores();
+        for (int id = 0; id < Math.min(ids, own.size()); id++) {
+            scores.set(id, own.get(id).floatValue());
+        }
+        List<Integer> map = characterMap();
+        List<GgufVocabulary> candidates = new ArrayList<>();
+        for (boolean prefix : new boolean[] {true, false}) {
+            GgufVocabulary plain = vocabulary("t5", "", scores, List.of(), prefix);
+            for (boolean removes : new boolean[] {true, false}) {
+                GgufVocabulary.Flags flags = plain.flags();
+                candidates.add(
+                        new GgufVocabulary(
+                                plain.model(),
+                                plain.pre(),
+                                plain.tokens(),
+                                scores,
+                                plain.tokenTypes(),
+                                List.of(),
+                                map,
+                                plain.specialIds(),
+                                new GgufVocabulary.Flags(
+                                        flags.addBos(), flags.addEos(), prefix, removes)));
+            }
+        }
+        return candidates;
+    }
+
+    /// Returns the bytes of the compiled normalization of SentencePiece; none if there is none.
+    private List<Integer> characterMap() {
+        return json.part("normalizer")
+                .flatMap(FolderVocabulary::precompiled)
+                .map(
+                        text -> {
+                            List<Integer> bytes = new ArrayList<>();
+                            for (byte each : Base64.getDecoder().decode(text)) {
+                                bytes.add(Byte.toUnsignedInt(each));
+                            }
+                            return bytes;
+                        })
+                .orElse(List.of());
+    }
+
+    private static Optional<String> precompiled(JsonPart normalizer) {
+        return switch (normalizer.type()) {
+            case "Precompiled" -> Optional.of(normalizer.require("precompiled_charsmap").text());
+            case "Sequence" ->
+                    normalizer.require("normalizers").items().stream()
+                            .flatMap(each -> precompiled(each).stream())
+                            .findFirst();
+            default -> Optional.empty();
+        };
     }
 
     private List<GgufVocabulary> byteLevel(List<PreTokenizer> steps) {
@@ -166,9 +267,12 @@ public final class FolderVocabulary {
             types.add(isToken(id) ? type(id) : UNUSED);
         }
         int[] framed = tokenizer.encode("", new EncodeOptions(false, true));
-        boolean addsBos = framed.length > 0 && is(tokenizer.bos(), framed[0]);
-        boolean addsEos =
-                framed.length > (addsBos ? 1 : 0) && is(tokenizer.eos(), framed[framed.length - 1]);
+        // What begins and ends the texts of an encoder has other names.
+        boolean enclosed = encodes && framed.length == 2;
+        OptionalInt bos = enclosed ? OptionalInt.of(framed[0]) : tokenizer.bos();
+        OptionalInt eos = enclosed ? OptionalInt.of(framed[1]) : tokenizer.eos();
+        boolean addsBos = framed.length > 0 && is(bos, framed[0]);
+        boolean addsEos = framed.length > (addsBos ? 1 : 0) && is(eos, framed[framed.length - 1]);
         return new GgufVocabulary(
                 name,
                 pre,
@@ -178,8 +282,29 @@ public final class FolderVocabulary {
                 merges,
                 List.of(),
                 new GgufVocabulary.SpecialIds(
-                        tokenizer.bos(), tokenizer.eos(), unknown(), OptionalInt.empty()),
+                        bos, eos, unknown(), enclosed ? eos : OptionalInt.empty()),
                 new GgufVocabulary.Flags(addsBos, addsEos, spacePrefix, false));
+    }
+
+    /// Returns a vocabulary with the rules for two texts that a file of the architecture can say.
+    private List<GgufVocabulary> withPairs(GgufVocabulary each) {
+        return Stream.of(true, false)
+                .map(twice -> GgufVocabulary.Pairs.of(architecture, each.model(), twice))
+                .distinct()
+                .map(each::with)
+                .toList();
+    }
+
+    /// Returns whether two texts are joined as in the folder, if it joins texts at all.
+    private boolean joinsEqually(GgufVocabulary vocabulary) {
+        Optional<TokenPair> own = tokenizer.pair("a b", "c", true);
+        if (!encodes || own.isEmpty() || vocabulary.pairs() == GgufVocabulary.Pairs.UNKNOWN) {
+            return true;
+        }
+        TokenPair other = GgufTokenizer.of(vocabulary).pair("a b", "c", true).orElseThrow();
+        boolean typed = vocabulary.model().equals("bert");
+        return Arrays.equals(own.get().ids(), other.ids())
+                && (!typed || own.get().second() == other.second());
     }
 
     private static boolean is(OptionalInt id, int other) {
@@ -206,6 +331,9 @@ public final class FolderVocabulary {
     }
 
     private OptionalInt unknown() {
+        if (model.text("type", "BPE").equals("Unigram")) {
+            return model.integer("unk_id");
+        }
         Optional<JsonPart> unknown = model.part("unk_token");
         return unknown.isPresent() ? tokenizer.idOf(unknown.get().text()) : OptionalInt.empty();
     }

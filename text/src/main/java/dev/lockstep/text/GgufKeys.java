@@ -54,14 +54,10 @@ final class GgufKeys {
     }
 
     private GgufVocabulary.Pairs pairs(String model) {
-        return switch (metadata.text("general.architecture").orElse("")) {
-            case "bert" ->
-                    !model.equals("bert") && flag("add_sep_token", true)
-                            ? GgufVocabulary.Pairs.ROBERTA
-                            : GgufVocabulary.Pairs.BERT;
-            case "modern-bert" -> GgufVocabulary.Pairs.BERT;
-            default -> GgufVocabulary.Pairs.UNKNOWN;
-        };
+        return GgufVocabulary.Pairs.of(
+                metadata.text("general.architecture").orElse(""),
+                model,
+                flag("add_sep_token", true));
     }
 
     private OptionalInt id(String name, int tokens) {

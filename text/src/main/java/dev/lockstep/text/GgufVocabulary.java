@@ -32,7 +32,19 @@ public record GgufVocabulary(
         /// `cls A sep B sep`.
         BERT,
         /// `cls A sep sep B sep`.
-        ROBERTA
+        ROBERTA;
+
+        /// Returns the rule of an architecture.
+        ///
+        /// @param twice whether the separator stands between two texts twice, where a vocabulary
+        ///   leaves it open
+        static Pairs of(String architecture, String model, boolean twice) {
+            return switch (architecture) {
+                case "bert" -> !model.equals("bert") && twice ? ROBERTA : BERT;
+                case "modern-bert" -> BERT;
+                default -> UNKNOWN;
+            };
+        }
     }
 
     /// The special token ids of the file; [#NONE] has none.
@@ -115,18 +127,46 @@ public record GgufVocabulary(
         if (!merges.isEmpty()) {
             header.putTexts(prefix + "merges", merges);
         }
+        if (!characterMap.isEmpty()) {
+            header.putBytes(prefix + "precompiled_charsmap", characterMap);
+        }
         writeId(header, prefix + "bos_token_id", specialIds.bos());
         writeId(header, prefix + "eos_token_id", specialIds.eos());
         writeId(header, prefix + "unknown_token_id", specialIds.unknown());
+        if (specialIds.separator().isPresent()) {
+            writeId(header, prefix + "cls_token_id", specialIds.bos());
+            // The key is misspelled in the format.
+            writeId(header, prefix + "seperator_token_id", specialIds.separator());
+            header.put(prefix + "add_sep_token", pairs == Pairs.ROBERTA);
+        }
         header.put(prefix + "add_bos_token", flags.addBos());
         header.put(prefix + "add_eos_token", flags.addEos());
         header.put(prefix + "add_space_prefix", flags.addSpacePrefix());
+        if (model.equals("t5")) {
+            header.put(prefix + "remove_extra_whitespaces", flags.removeExtraSpaces());
+        }
     }
 
     private static void writeId(GgufHeader header, String key, OptionalInt id) {
         if (id.isPresent() && !header.has(key)) {
             header.put(key, id.getAsInt());
         }
+    }
+
+    /// Returns this vocabulary with a rule for two texts.
+    GgufVocabulary with(Pairs other) {
+        return new GgufVocabulary(
+                model,
+                pre,
+                tokens,
+                scores,
+                tokenTypes,
+                merges,
+                characterMap,
+                specialIds,
+                flags,
+                strips,
+                other);
     }
 
     Vocabulary.Kind kind(int id) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.convert;
 
+import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.GgufExport;
 import dev.lockstep.checkpoint.GgufHeader;
 import dev.lockstep.checkpoint.GgufRewrite;
@@ -76,7 +77,11 @@ record GgufModel(Path target, GgufRewrite rewrite, List<Tensor> tensors, List<St
     private static void describe(Path source, ModelSource model, GgufHeader header) {
         header.put("general.name", String.valueOf(source.toAbsolutePath().getFileName()));
         if (model.tokenizer() instanceof TokenizerSource.Folder folder && folder.hasTokenizer()) {
-            FolderVocabulary.of(folder, model.config().vocabularySize()).writeTo(header);
+            FolderVocabulary.of(
+                            folder,
+                            model.config().vocabularySize(),
+                            GgufExport.architecture(Checkpoint.open(source)))
+                    .writeTo(header);
             folder.chatTemplate()
                     .ifPresent(template -> header.put("tokenizer.chat_template", template.text()));
         }

@@ -14,11 +14,17 @@ import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.LocalModel;
 import dev.lockstep.model.ModelSource;
+import dev.lockstep.text.EncodeOptions;
+import dev.lockstep.text.TokenPair;
+import dev.lockstep.text.Tokenizer;
+import dev.lockstep.text.Tokenizers;
 import java.io.IOException;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -62,7 +68,6 @@ class EncoderConversionTest {
         }
     }
 
-    /// llama.cpp's conversion leaves out the pooler of BERT; here it is the layer before the score.
     @ParameterizedTest
     @ValueSource(strings = {"distilbert", "modernbert", "roberta", "xlm-roberta"})
     void aRecordedCrossEncoderHasTheSameScores(String name) throws IOException {
@@ -70,6 +75,79 @@ class EncoderConversionTest {
         Path target = convert(source, name + ".gguf", "none");
         assertArrayEquals(states(source), states(target));
         requireSameScore(source, target);
+    }
+
+    /// llama.cpp's conversion leaves out the pooler of BERT; here it is the layer before the score.
+    /// Documents have a token type of their own where the vocabulary is WordPiece.
+    @Test
+    void aBertWithItsTokenizerJoinsAndScoresPairsAsItsFolder() throws IOException {
+        Path source = wordPiece();
+        Path target = convert(source, "bert.gguf", "none");
+        requireSameScore(source, target);
+        assertTrue(score(target).tokenTypes());
+        Tokenizer expected = Tokenizers.of(Checkpoint.open(source).tokenizer());
+        Tokenizer actual = Tokenizers.of(Checkpoint.open(target).tokenizer());
+        TokenPair pair = expected.pair("The workers", "hold the weights.", false).orElseThrow();
+        TokenPair read = actual.pair("The workers", "hold the weights.", false).orElseThrow();
+        assertArrayEquals(pair.ids(), read.ids());
+        assertEquals(pair.second(), read.second());
+        var framed = new EncodeOptions(false, true);
+        assertArrayEquals(
+                expected.encode("Café NAÏVE, the weights", framed),
+                actual.encode("Café NAÏVE, the weights", framed));
+    }
+
+    /// Writes a cross-encoder of random weights with a recorded tokenizer.
+    private Path wordPiece() throws IOException {
+        Path source = folder.resolve("word-piece");
+        Map<String, List<Long>> shapes = new LinkedHashMap<>();
+        shapes.put("bert.embeddings.word_embeddings.weight", List.of(200L, 32L));
+        shapes.put("bert.embeddings.position_embeddings.weight", List.of(64L, 32L));
+        shapes.put("bert.embeddings.token_type_embeddings.weight", List.of(2L, 32L));
+        norm(shapes, "bert.embeddings.LayerNorm");
+        String layer = "bert.encoder.layer.0.";
+        for (String each :
+                List.of(
+                        "attention.self.query",
+                        "attention.self.key",
+                        "attention.self.value",
+                        "attention.output.dense")) {
+            linear(shapes, layer + each, 32, 32);
+        }
+        norm(shapes, layer + "attention.output.LayerNorm");
+        linear(shapes, layer + "intermediate.dense", 64, 32);
+        linear(shapes, layer + "output.dense", 32, 64);
+        norm(shapes, layer + "output.LayerNorm");
+        linear(shapes, "bert.pooler.dense", 32, 32);
+        linear(shapes, "classifier", 1, 32);
+        TinyCheckpoint.write(
+                source,
+                5,
+                """
+                {"architectures": ["BertForSequenceClassification"], "model_type": "bert",
+                 "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4,
+                 "intermediate_size": 64, "vocab_size": 200, "max_position_embeddings": 64,
+                 "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12}
+                """,
+                shapes);
+        Path recorded =
+                Path.of("..", "text", "src", "test", "resources", "references", "wordpiece");
+        Files.copy(recorded.resolve("tokenizer.json"), source.resolve("tokenizer.json"));
+        Files.writeString(
+                source.resolve("tokenizer_config.json"),
+                "{\"tokenizer_class\": \"BertTokenizerFast\", \"cls_token\": \"[CLS]\"}");
+        return source;
+    }
+
+    private static void norm(Map<String, List<Long>> shapes, String name) {
+        shapes.put(name + ".weight", List.of(32L));
+        shapes.put(name + ".bias", List.of(32L));
+    }
+
+    private static void linear(
+            Map<String, List<Long>> shapes, String name, long outputs, long inputs) {
+        shapes.put(name + ".weight", List.of(outputs, inputs));
+        shapes.put(name + ".bias", List.of(outputs));
     }
 
     private static void requireSameScore(Path source, Path target) {
@@ -208,6 +286,32 @@ class EncoderConversionTest {
                         .getMessage();
         assertTrue(String.valueOf(refusal).contains(expected), refusal);
         assertTrue(Files.notExists(folder.resolve("refused.gguf.partial")));
+    }
+
+    /// The recorded files have the names and values of llama.cpp's conversion.
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "bert",
+                "distilbert",
+                "embedding-gemma",
+                "modernbert",
+                "nomic-bert",
+                "xlm-roberta"
+            })
+    void aFileHasTheTensorsOfOneThatLlamaCppWouldWrite(String name) {
+        Checkpoint recorded =
+                Checkpoint.open(ENCODERS.resolve("gguf-" + name).resolve("model.gguf"));
+        Checkpoint written =
+                Checkpoint.open(convert(ENCODERS.resolve(name), name + ".gguf", "f16"));
+        assertEquals(recorded.tensorNames(), written.tensorNames());
+        for (String each : recorded.tensorNames()) {
+            assertEquals(recorded.tensorInfo(each), written.tensorInfo(each));
+            assertArrayEquals(
+                    recorded.tensor(each).data().toArray(ValueLayout.JAVA_BYTE),
+                    written.tensor(each).data().toArray(ValueLayout.JAVA_BYTE),
+                    each);
+        }
     }
 
     /// Returns the hidden states of a text.

@@ -213,6 +213,17 @@ class ReferenceReadingTest {
         targets.add(convert(folders.resolve("gemma2"), "gemma2.gguf", "none", 32));
         targets.add(convert(folders.resolve("mixtral"), "mixtral.gguf", "q5_0", 32));
         targets.add(convert(folders.resolve("gpt2"), "gpt2.gguf", "q4_k", 32));
+        Path encoders = Path.of("..", "model", "src", "test", "resources", "encoders");
+        for (String each :
+                List.of(
+                        "bert",
+                        "distilbert",
+                        "xlm-roberta",
+                        "modernbert",
+                        "nomic-bert",
+                        "embedding-gemma")) {
+            targets.add(convert(encoders.resolve(each), each + ".gguf", "q8_0", 32));
+        }
         requireEqual(targets, folders.resolve("llama"));
     }
 
