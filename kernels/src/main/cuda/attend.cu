@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Causal softmax attention of every token over its positions in the paged cache, or over those of its window or chunk.
+// Softmax attention of every token over its positions in the paged cache, or over those of its window or chunk.
 //
 // A split's result is its greatest score, the sum of e^(score - greatest) and the values times these. Results are merged
 // in order of the splits, by one block or by attend_merge: the same operations, so the same bits.
@@ -12,7 +12,7 @@
 #define ATTEND_FIELDS(F)                                                                                            \
   F(View, qkv) F(const int32_t*, kv_head_of) F(const float*, sinks) F(AttentionPlan, plan) F(View, table) F(KvCache, kv) F(View, out) F(float*, partials) \
       F(int32_t, query_heads) F(int32_t, head_size) F(int32_t, layer) F(int32_t, window) F(float, scale) F(float, soft_cap) F(int32_t, chunked) F(int32_t, unused) F(Report, report)
-LS_STRUCT(AttendParams, ATTEND_FIELDS, 232)
+LS_STRUCT(AttendParams, ATTEND_FIELDS, 240)
 
 namespace {
 
@@ -112,7 +112,7 @@ __device__ __forceinline__ void attend_items(const AttendParams& p, float* query
     AttendItem item = p.plan.items[i];
     if (item.count < 0) continue;
     ACTIVATION* out = row_of<ACTIVATION>(p.out, item.token) + static_cast<int64_t>(head) * p.head_size;
-    int end = p.plan.positions[item.token] + 1, begin = first_seen(end - 1, p.window, p.chunked);
+    int end = p.plan.ends[item.token], begin = first_seen(p.plan.positions[item.token], p.window, p.chunked);
     int from = max(begin, item.first * LS_SPLIT), to = min(end, (item.first + item.count) * LS_SPLIT);
     int line = max(p.plan.lines[item.token], 0);
     const int32_t* blocks = row_of<const int32_t>(p.table, line);

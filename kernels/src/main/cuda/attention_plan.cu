@@ -4,12 +4,13 @@
 #include "ls_reduce.cuh"
 
 // The inputs of a step's KV group. Row r has tokens [row_starts[r], row_starts[r + 1]) at positions computed[r] … of
-// line lines[r] of the table; line -1 is padding. `partials` results of splits can be held.
+// line lines[r] of the table; line -1 is padding. `partials` results of splits can be held. A token attends to `ahead`
+// later tokens of its row too; a row with such tokens has all of its sequence.
 #define ATTENTION_PLAN_PARAMS_FIELDS(F)                                                                             \
   F(const int32_t*, row_starts) F(const int32_t*, computed) F(const int32_t*, lines) F(View, table) F(AttentionPlan, plan) \
-      F(int32_t, rows) F(int32_t, tokens) F(int32_t, block_size) F(int32_t, window) F(int32_t, partials) F(int32_t, chunked) F(Report, line_report) \
-      F(Report, length_report) F(Report, token_report)
-LS_STRUCT(AttentionPlanParams, ATTENTION_PLAN_PARAMS_FIELDS, 160)
+      F(int32_t, rows) F(int32_t, tokens) F(int32_t, block_size) F(int32_t, window) F(int32_t, partials) F(int32_t, chunked) F(int32_t, ahead) F(int32_t, unused) F(Report, line_report) \
+      F(Report, length_report) F(Report, token_report) F(Report, ahead_report)
+LS_STRUCT(AttentionPlanParams, ATTENTION_PLAN_PARAMS_FIELDS, 192)
 
 namespace {
 
@@ -44,6 +45,7 @@ __device__ int checked_line(const AttentionPlanParams& p, int row, int token) {
   if (token < p.row_starts[row] || token >= p.row_starts[row + 1]) return -1;
   int line = p.lines[row], computed = p.computed[row];
   if (line == -1 || !in_range(p.line_report, row, line, p.table.rows)) return -1;
+  if (p.ahead > 0 && !in_range(p.ahead_report, row, computed, 1)) return -1;
   int64_t position = static_cast<int64_t>(computed) + token - p.row_starts[row];
   int64_t room = static_cast<int64_t>(p.table.columns) * p.block_size;
   if (computed >= 0 && position >= 0 && position < room) return line;
@@ -68,10 +70,13 @@ LS_KERNEL(attention_plan, AttentionPlanParams) {
     int row = row_of_token(p.row_starts, p.rows, t);
     int line = checked_line(p, row, t);
     int position = line < 0 ? 0 : p.computed[row] + t - p.row_starts[row];
+    int later = line < 0 ? 0 : p.row_starts[row + 1] - 1 - t;
+    int last = position + min(p.ahead, later);
     int first = first_split(p, position);
     p.plan.positions[t] = position;
     p.plan.lines[t] = line;
-    p.plan.items[t] = {t, first, line < 0 ? 0 : position / LS_SPLIT + 1 - first, -1};
+    p.plan.ends[t] = last + 1;
+    p.plan.items[t] = {t, first, line < 0 ? 0 : last / LS_SPLIT + 1 - first, -1};
   }
   __syncthreads();
   // Rows of one token and several splits share the partial results, in order, as far as these last: a row is refused

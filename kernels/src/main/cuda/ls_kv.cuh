@@ -43,8 +43,9 @@ LS_STRUCT(AttendItem, ATTEND_ITEM_FIELDS, 16)
 
 // What attention_plan writes and the other kernels read; one for each attention shape of a step.
 //   positions, lines [tokens]: of each token; line -1 for padding
+//   ends [tokens]: the position after the last that a token attends to
 //   items [tokens + partials]: first one for each token, then those with partial results
 //   merges [rows]: the partial results of a row's token; token -1 for none
 //   count: of items
-#define ATTENTION_PLAN_FIELDS(F) F(int32_t*, positions) F(int32_t*, lines) F(AttendItem*, items) F(AttendItem*, merges) F(int32_t*, count)
-LS_STRUCT(AttentionPlan, ATTENTION_PLAN_FIELDS, 40)
+#define ATTENTION_PLAN_FIELDS(F) F(int32_t*, positions) F(int32_t*, lines) F(int32_t*, ends) F(AttendItem*, items) F(AttendItem*, merges) F(int32_t*, count)
+LS_STRUCT(AttentionPlan, ATTENTION_PLAN_FIELDS, 48)

@@ -8,7 +8,7 @@
   F(View, qkv) F(const int32_t*, positions) F(const float*, cosines) F(const float*, sines) F(int32_t, rotary_positions) \
       F(int32_t, half) F(int32_t, query_heads) F(int32_t, kv_heads) F(int32_t, head_size) F(int32_t, layer)      \
       F(AttentionPlan, plan) F(View, table) F(KvCache, kv) F(Report, position_report) F(Report, block_report)
-LS_STRUCT(RotateAndStoreParams, ROTATE_AND_STORE_FIELDS, 216)
+LS_STRUCT(RotateAndStoreParams, ROTATE_AND_STORE_FIELDS, 224)
 
 // Element i of the first half of the rotated dimensions is rotated with element i of the second.
 __device__ __forceinline__ void rotate(ACTIVATION* head, const float* cosine, const float* sine, int half) {

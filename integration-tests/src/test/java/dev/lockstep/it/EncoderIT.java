@@ -21,6 +21,7 @@ final class EncoderIT {
     private static final Path MODELS =
             Path.of("..", "model", "src", "test", "resources", "encoders");
     private static final Path MODEL = MODELS.resolve("xlm-roberta");
+    private static final Path WINDOWS = MODELS.resolve("modernbert");
     private static final double TOLERANCE = 1e-4;
 
     @Test
@@ -68,14 +69,24 @@ final class EncoderIT {
     /// Layers with and without a window have a KV group each.
     @Test
     void anEncoderWithWindowsEmbedsPrompts() throws Exception {
-        Path model = MODELS.resolve("modernbert");
-        JsonNode cases = JsonNodes.parse(Files.readString(model.resolve("golden.json")));
         try (ServedCluster cluster =
-                ServedCluster.start(Sandbox.quick(), model, "--dtype=f32", "--kv-dtype=f32")) {
-            for (int i = 0; i < cases.size(); i++) {
-                JsonNode answer = embed(cluster, cases.get(i).get("prompt_ids")).ok();
-                requireDirection(mean(model, i), answer);
-            }
+                ServedCluster.start(Sandbox.quick(), WINDOWS, "--dtype=f32", "--kv-dtype=f32")) {
+            requireRecorded(cluster, WINDOWS);
+        }
+    }
+
+    @Test
+    void soItDoesOnTwoEmulatedGpus() throws Exception {
+        try (ServedCluster cluster = CudaClusters.start(Sandbox.quick(), WINDOWS, 2)) {
+            requireRecorded(cluster, WINDOWS);
+        }
+    }
+
+    private static void requireRecorded(ServedCluster cluster, Path model) throws Exception {
+        JsonNode cases = JsonNodes.parse(Files.readString(model.resolve("golden.json")));
+        for (int i = 0; i < cases.size(); i++) {
+            JsonNode answer = embed(cluster, cases.get(i).get("prompt_ids")).ok();
+            requireDirection(mean(model, i), answer);
         }
     }
 

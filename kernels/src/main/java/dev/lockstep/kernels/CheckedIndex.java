@@ -10,6 +10,8 @@ public enum CheckedIndex {
     PLANNED_LENGTH("plan", "length", 0),
     /// A token by its row: the rows of a step have its tokens in order.
     PLANNED_TOKEN("plan", "token", 0),
+    /// Tokens before a row whose tokens attend to later ones: it has all of its sequence.
+    COMPUTED_AHEAD("plan", "computed length", 0),
     ROTATED_POSITION("rotateAndStore", "position", 0),
     STORED_BLOCK("rotateAndStore", "block", 1),
     ATTENDED_BLOCK("attend", "block", 1),

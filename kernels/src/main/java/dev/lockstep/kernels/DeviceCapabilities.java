@@ -93,11 +93,6 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         };
     }
 
-    /// Returns whether its attention computes tokens that attend to later ones.
-    public boolean attendsAhead() {
-        return kind == Kind.CPU;
-    }
-
     /// Returns the largest key of a state that its linear attention computes.
     public int maxStateKey() {
         return switch (kind) {

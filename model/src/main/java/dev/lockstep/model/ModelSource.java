@@ -163,11 +163,6 @@ public final class ModelSource {
                     "%s: states have keys of %d, at most %d are computed on a GPU: use --device cpu"
                             .formatted(checkpoint.path(), stateKey(), capabilities.maxStateKey()));
         }
-        if (config().details().encoder().isPresent() && !capabilities.attendsAhead()) {
-            throw new CheckpointException(
-                    "%s: tokens of architecture %s attend to later ones, which is computed on a CPU only: use --device cpu"
-                            .formatted(checkpoint.path(), config().architecture()));
-        }
         if (!capabilities.quantizesActivations()) {
             checkpoint
                     .cutInGroupOrder()

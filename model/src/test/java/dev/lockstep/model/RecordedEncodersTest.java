@@ -3,11 +3,8 @@ package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.ModelConfig;
-import dev.lockstep.kernels.DeviceCapabilities;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
@@ -24,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// Tiny encoders against hidden states recorded from transformers, and with the same bits alone and
 /// beside others. `src/test/python/record_encoders.py` wrote them.
 class RecordedEncodersTest {
-    private static final float TOLERANCE = 1e-4f;
+    static final float TOLERANCE = 1e-4f;
 
     @TempDir Path copies;
 
@@ -97,22 +94,6 @@ class RecordedEncodersTest {
         }
     }
 
-    @Test
-    void aGpuIsRefusedByName() throws Exception {
-        Path folder = folder("bert");
-        var refusal =
-                assertThrows(
-                        CheckpointException.class,
-                        () ->
-                                ModelSource.open(folder)
-                                        .computeTypes(
-                                                "auto", "auto", DeviceCapabilities.ofCuda(9, 0)));
-        assertEquals(
-                folder
-                        + ": tokens of architecture BertModel attend to later ones, which is computed on a CPU only: use --device cpu",
-                refusal.getMessage());
-    }
-
     private static void check(Path folder, int ranks) throws Exception {
         Goldens goldens = FamilyGoldenTest.goldens(folder);
         try (TestGroup group = TestGroup.load(model(folder), ranks, "f32", "f32")) {
@@ -142,7 +123,7 @@ class RecordedEncodersTest {
         }
     }
 
-    private static Path model(Path folder) {
+    static Path model(Path folder) {
         Path file = folder.resolve("model.gguf");
         return Files.exists(file) ? file : folder;
     }
@@ -151,11 +132,11 @@ class RecordedEncodersTest {
         return ModelSource.open(model(folder(name))).config();
     }
 
-    private static Path folder(String name) throws Exception {
+    static Path folder(String name) throws Exception {
         return folders().stream().filter(each -> each.endsWith(name)).findFirst().orElseThrow();
     }
 
-    private static List<Path> folders() throws IOException, URISyntaxException {
+    static List<Path> folders() throws IOException, URISyntaxException {
         Path root =
                 Path.of(
                         Objects.requireNonNull(RecordedEncodersTest.class.getResource("/encoders"))

@@ -21,7 +21,8 @@ record GpuMemory(LongSupplier free, long total, double utilization, GpuReserve r
     }
 
     /// Returns the bytes for KV blocks once the weights are loaded: those that were asked for, or
-    /// what the largest step leaves. Throws the bill if they do not fit or hold no sequence.
+    /// what the largest step leaves, or none where sequences keep nothing. Throws the bill if they
+    /// do not fit or hold no sequence.
     ///
     /// @param asked bytes of KV blocks; 0 for what is left
     /// @param largestStep runs the largest step
@@ -36,8 +37,9 @@ record GpuMemory(LongSupplier free, long total, double utilization, GpuReserve r
         }
         report(step, billed(plan));
         long left = step.during() - unusable() - reserve.graphs() - reserve.nccl();
-        long kv = asked > 0 ? asked : Math.max(0, left);
         long needed = plan.kv().bytesFor(plan.maxModelLen());
+        long wanted = plan.kv().kept() ? Math.max(0, left) : needed;
+        long kv = asked > 0 ? asked : wanted;
         if (kv > left || kv < needed) {
             throw tooLittleKv(plan, asked, weights, step, left);
         }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.proto.v1.KvGroupInfo;
 import java.nio.file.Path;
@@ -12,7 +13,10 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// A worker of an encoder: sequences are single rows that keep nothing.
 class EncoderSessionTest {
@@ -40,8 +44,12 @@ class EncoderSessionTest {
     }
 
     private static TestWorker opened(boolean graphs, String... model) {
+        return TestWorker.onModel(folder(model), 64, graphs);
+    }
+
+    private static Path folder(String... model) {
         Path resources = Path.of("..", "model", "src", "test", "resources");
-        return TestWorker.onModel(resources.resolve(Path.of("", model)), 64, graphs);
+        return resources.resolve(Path.of("", model));
     }
 
     @AfterEach
@@ -295,6 +303,42 @@ class EncoderSessionTest {
                 1,
                 run(List.of(admission(0, PROMPT, pooled(OutputSettings.Pooling.CLS), true)))
                         .size());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"modernbert", "bert"})
+    @Tag("processes")
+    void aGpuGivesTheVectorsOfACpu(String name) {
+        close();
+        open("encoders", name);
+        List<Step.Admission> texts =
+                List.of(
+                        admission(0, PROMPT, pooled(OutputSettings.Pooling.MEAN), true),
+                        admission(1, OTHER, pooled(OutputSettings.Pooling.CLS), true));
+        List<StepOutcome.Outputs> expected = run(texts);
+        close();
+        worker = TestWorker.onGpu(folder("encoders", name), 64, DType.F32, true);
+        session = worker.openWarm(1);
+        List<StepOutcome.Outputs> found = run(texts);
+        for (int i = 0; i < texts.size(); i++) {
+            // Keys and values are bf16 there, f16 here.
+            assertArrayEquals(expected.get(i).pooled(), found.get(i).pooled(), 0.01f);
+            assertArrayEquals(expected.get(i).hiddenStates(), found.get(i).hiddenStates(), 0.01f);
+        }
+    }
+
+    @Test
+    @Tag("processes")
+    void aGpuHasNoBlocksForWhatAnEncoderDoesNotKeep() {
+        List<String> settings =
+                List.of(
+                        "--max-num-seqs=4",
+                        "--max-num-batched-tokens=64",
+                        "--gpu-memory-utilization=0.4");
+        try (LoadedRank loaded =
+                EmulatedRank.load(folder("encoders", "modernbert"), 0, 1, settings)) {
+            assertEquals(4, loaded.rank().kvBlocks());
+        }
     }
 
     @Test

@@ -80,10 +80,14 @@ final class TestWorker implements AutoCloseable {
 
     /// Opens the first emulated device, which records decode steps if `graphs` says so.
     static TestWorker onGpu(Path folder, DType compute, boolean graphs) {
+        return onGpu(folder, MAX_POSITIONS, compute, graphs);
+    }
+
+    static TestWorker onGpu(Path folder, int maxPositions, DType compute, boolean graphs) {
         CudaKernels kernels = CudaUnderTest.open(compute);
         return onModel(
                 folder,
-                MAX_POSITIONS,
+                maxPositions,
                 kernels,
                 new HostConnector(config(folder, List.of()), kernels),
                 List.of(),

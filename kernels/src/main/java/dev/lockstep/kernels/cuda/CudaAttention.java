@@ -39,9 +39,12 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                             .i32("window")
                             .i32("partials")
                             .i32("chunked")
+                            .i32("ahead")
+                            .i32("unused")
                             .struct("line_report", KernelStruct.REPORT)
                             .struct("length_report", KernelStruct.REPORT)
-                            .struct("token_report", KernelStruct.REPORT));
+                            .struct("token_report", KernelStruct.REPORT)
+                            .struct("ahead_report", KernelStruct.REPORT));
 
     private static final KernelDeclaration ROTATE_AND_STORE =
             KernelDeclaration.of(
@@ -127,9 +130,6 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                     "head size %d, must be 1 to %d on a GPU"
                             .formatted(shape.headSize(), DeviceCapabilities.MAX_CUDA_HEAD));
         }
-        if (shape.ahead() > 0) {
-            throw new IllegalArgumentException("attention to later tokens has no kernels on a GPU");
-        }
         shape.requireChunksOf(layout.blockSize());
         this.context = context;
         this.shape = shape;
@@ -191,9 +191,12 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                     .i32(shape.window())
                     .i32(partials)
                     .i32(shape.chunked() ? 1 : 0)
+                    .i32(shape.ahead())
+                    .i32(0)
                     .report(CheckedIndex.PLANNED_LINE)
                     .report(CheckedIndex.PLANNED_LENGTH)
                     .report(CheckedIndex.PLANNED_TOKEN)
+                    .report(CheckedIndex.COMPUTED_AHEAD)
                     .launch(1, 1, 1, PLAN_THREADS);
         }
         context.progress().enqueued();

@@ -6,7 +6,7 @@ import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.PagedBatch;
 
 /// Where a step's list of work lies, which a kernel makes from the rows on the device: positions
-/// and lines of tokens, items, merges of rows, and the number of items.
+/// lines and ends of tokens, items, merges of rows, and the number of items.
 ///
 /// @param partials how many results of splits there is room for
 /// @param results of the splits
@@ -23,6 +23,7 @@ record CudaAttentionPlan(
             KernelStruct.named("AttentionPlan")
                     .pointer("positions")
                     .pointer("lines")
+                    .pointer("ends")
                     .pointer("items")
                     .pointer("merges")
                     .pointer("count");
@@ -32,7 +33,7 @@ record CudaAttentionPlan(
 
     /// Returns the bytes of [#memory].
     static long bytes(int tokens, int rows, int partials) {
-        return ITEM * ((long) tokens + partials + rows) + 2L * NUMBER * tokens + NUMBER;
+        return ITEM * ((long) tokens + partials + rows) + 3L * NUMBER * tokens + NUMBER;
     }
 
     /// Adds the plan to the parameters of a kernel.
@@ -40,10 +41,12 @@ record CudaAttentionPlan(
         DevicePointer merges = memory.plus(ITEM * ((long) batch.tokens() + partials));
         DevicePointer positions = merges.plus((long) ITEM * batch.rows());
         DevicePointer lines = positions.plus((long) NUMBER * batch.tokens());
+        DevicePointer ends = lines.plus((long) NUMBER * batch.tokens());
         return op.pointer(positions)
                 .pointer(lines)
+                .pointer(ends)
                 .pointer(memory)
                 .pointer(merges)
-                .pointer(lines.plus((long) NUMBER * batch.tokens()));
+                .pointer(ends.plus((long) NUMBER * batch.tokens()));
     }
 }

@@ -67,6 +67,11 @@ interface CpuKernelsContract
     }
 
     @Override
+    default String refusalOfComputed() {
+        return "row 1: 4 tokens are computed, attention to later tokens needs all of them in one step";
+    }
+
+    @Override
     default Tolerances tolerances() {
         return Tolerances.STATED;
     }

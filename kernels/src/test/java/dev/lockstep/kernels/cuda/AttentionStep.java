@@ -126,10 +126,11 @@ final class AttentionStep {
         qkvBefore.copyFrom(qkv.memory());
         MemorySegment positions = arena.allocate(4L * tokens, 8);
         MemorySegment tokenLines = arena.allocate(4L * tokens, 8);
+        MemorySegment ends = arena.allocate(4L * tokens, 8);
         MemorySegment items = arena.allocate(16L * (tokens + partials), 8);
         MemorySegment merges = arena.allocate(16L * rows, 8);
         MemorySegment count = arena.allocate(4, 8);
-        MemorySegment[] plan = {positions, tokenLines, items, merges, count};
+        MemorySegment[] plan = {positions, tokenLines, ends, items, merges, count};
         new KernelCall(arena, "attention_plan")
                 .pointer(arena.allocateFrom(ValueLayout.JAVA_INT, starts))
                 .pointer(arena.allocateFrom(ValueLayout.JAVA_INT, computed))
@@ -137,6 +138,7 @@ final class AttentionStep {
                 .view(table, 4, TABLE_BLOCKS, TABLE_BLOCKS)
                 .output(positions)
                 .output(tokenLines)
+                .output(ends)
                 .output(items)
                 .output(merges)
                 .output(count)
@@ -146,6 +148,9 @@ final class AttentionStep {
                 .number(window)
                 .number(partials)
                 .number(0)
+                .number(0)
+                .number(0)
+                .report(word)
                 .report(word)
                 .report(word)
                 .report(word)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cuda;
 
+import dev.lockstep.kernels.AheadContract;
 import dev.lockstep.kernels.AttentionContract;
 import dev.lockstep.kernels.ChunkContract;
 import dev.lockstep.kernels.ExpertContract;
@@ -15,6 +16,7 @@ import dev.lockstep.kernels.WindowContract;
 interface CudaAttentionContract
         extends CudaContract,
                 AttentionContract,
+                AheadContract,
                 LatentCacheContract,
                 WindowContract,
                 ChunkContract,
@@ -25,5 +27,10 @@ interface CudaAttentionContract
     @Override
     default boolean hasSameBitsInAnyBatch() {
         return true;
+    }
+
+    @Override
+    default String refusalOfComputed() {
+        return "plan: computed length 4 at index 1, must be 0 to 0";
     }
 }

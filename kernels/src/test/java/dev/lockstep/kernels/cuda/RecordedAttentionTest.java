@@ -140,12 +140,6 @@ final class RecordedAttentionTest {
                         IllegalArgumentException.class,
                         () -> kernels.attention(wide, new KvLayout(1, 1, 641, DType.F32, BLOCK)));
         assertEquals("head size 641, must be 1 to 640 on a GPU", refused.getMessage());
-        var ahead = new AttentionShape(new int[] {0}, 1, 16, 1, 5, 4, 0, false);
-        refused =
-                assertThrows(
-                        IllegalArgumentException.class,
-                        () -> kernels.attention(ahead, new KvLayout(1, 1, 16, DType.F32, BLOCK)));
-        assertEquals("attention to later tokens has no kernels on a GPU", refused.getMessage());
         var shape = new AttentionShape(new int[] {0}, 1, 16, 1);
         for (DType type : List.of(DType.I8, DType.FP8)) {
             assertThrows(
