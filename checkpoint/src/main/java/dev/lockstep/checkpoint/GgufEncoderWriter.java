@@ -32,19 +32,20 @@ record GgufEncoderWriter(GgufHeader header, String architecture) {
         if (encoder.tokenTypes() > 0) {
             header.put("tokenizer.ggml.token_type_count", encoder.tokenTypes());
         }
-        windows(config);
+        boolean hasWindows = windows(config);
         if (architecture.equals("bert")) {
             return new GgufRopeWriter.Written(config.rope(), Map.of());
         }
-        if (!config.windowRope().equals(config.rope())) {
+        if (hasWindows && !config.windowRope().equals(config.rope())) {
             header.put(architecture + ".rope.freq_base_swa", (float) config.windowRope().theta());
         }
         return new GgufRopeWriter(header, architecture)
                 .write(config.rope(), config.contextLength());
     }
 
-    /// Writes the window, which a file has for both sides together, and its layers.
-    private void windows(ModelConfig config) {
+    /// Writes the window, which a file has for both sides together, and its layers, if there are
+    /// some.
+    private boolean windows(ModelConfig config) {
         List<Integer> windows =
                 IntStream.range(0, config.layerCount())
                         .map(layer -> window(config, layer))
@@ -52,7 +53,7 @@ record GgufEncoderWriter(GgufHeader header, String architecture) {
                         .toList();
         int window = windows.stream().max(Integer::compare).orElse(0);
         if (window == 0) {
-            return;
+            return false;
         }
         put("attention.sliding_window", 2 * (window - 1));
         String pattern = architecture + ".attention.sliding_window_pattern";
@@ -60,7 +61,7 @@ record GgufEncoderWriter(GgufHeader header, String architecture) {
             int period = windows.subList(1, windows.size()).indexOf(0) + 1;
             header.put(pattern, period == 0 ? windows.size() : period);
             header.put(architecture + ".rope.scaling.type", "none");
-            return;
+            return true;
         }
         List<Boolean> flags = windows.stream().map(each -> each > 0).toList();
         boolean isPeriodic =
@@ -69,6 +70,7 @@ record GgufEncoderWriter(GgufHeader header, String architecture) {
         if (!isPeriodic) {
             header.putFlags(pattern, flags);
         }
+        return true;
     }
 
     private static int window(ModelConfig config, int layer) {

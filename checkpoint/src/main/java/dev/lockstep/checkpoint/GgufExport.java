@@ -92,7 +92,9 @@ public final class GgufExport {
     private GgufRewrite open(
             Path target, int fileType, String origin, Consumer<GgufHeader> tokenizer) {
         var header = new GgufHeader();
-        GgufRopeWriter.Written rope = new GgufConfigWriter(header, architecture).write(config);
+        GgufRopeWriter.Written rope =
+                new GgufConfigWriter(header, architecture)
+                        .write(use.endsAsTokenizer() ? config.withoutEnds() : config);
         List<ExportedTensors.Exported> head = use.write(header);
         tokenizer.accept(header);
         use.requireTokenizer(header.metadata(target));
@@ -231,18 +233,24 @@ public final class GgufExport {
     ///
     /// @param rope as the file has it
     private void requireSame(RopeConfig rope, ModelConfig read) {
-        // Encoders end no text: the ids in their files are those of their tokenizers.
-        SpecialIds ids =
-                config.details().encoder().isPresent() ? read.specialIds() : config.specialIds();
+        SpecialIds ids = use.endsAsTokenizer() ? read.specialIds() : config.specialIds();
+        boolean hasWindows = config.kvGroups().stream().anyMatch(each -> each.window() > 0);
         ModelConfig expected =
                 comparable(
                         config,
                         rope,
-                        config.windowRope().equals(config.rope()) ? rope : config.windowRope(),
+                        config.windowRope().equals(config.rope()) || !hasWindows
+                                ? rope
+                                : config.windowRope(),
                         new SpecialIds(
                                 ids.bos().isPresent() ? ids.bos() : read.specialIds().bos(),
                                 ids.eos().stream().limit(GgufConfigWriter.EOS_IDS).toList()));
-        ModelConfig actual = comparable(read, read.rope(), read.windowRope(), read.specialIds());
+        ModelConfig actual =
+                comparable(
+                        read,
+                        read.rope(),
+                        hasWindows ? read.windowRope() : read.rope(),
+                        read.specialIds());
         ConfigDifference.between(expected, actual)
                 .ifPresent(
                         found -> {

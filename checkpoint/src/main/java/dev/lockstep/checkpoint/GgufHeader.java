@@ -102,7 +102,7 @@ public final class GgufHeader {
     /// Returns the keys as a reader of the file will find them.
     ///
     /// @param path of the file, for messages
-    GgufMetadata metadata(Path path) {
+    public GgufMetadata metadata(Path path) {
         MemorySegment bytes = MemorySegment.ofArray(keys.toByteArray());
         return GgufMetadata.read(new GgufReader(path, bytes, 0), bytes, names.size());
     }

@@ -79,6 +79,13 @@ record GgufUse(FolderCheckpoint source, String architecture, Optional<SentenceMo
         header.put(architecture + "." + GgufPooling.KEY, number);
     }
 
+    /// Returns whether the token that ends a text is the tokenizer's and not the configuration's:
+    /// of a model that embeds texts, whose last token may have another id than what it generates.
+    boolean endsAsTokenizer() {
+        return source.config().details().encoder().isPresent()
+                || model.map(SentenceModel::output).orElse(null) instanceof SentenceModel.Vectors;
+    }
+
     /// Refuses what depends on the tokenizer of the file.
     ///
     /// @param metadata of the file with its tokenizer

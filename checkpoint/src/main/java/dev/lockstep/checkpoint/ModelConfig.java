@@ -195,20 +195,29 @@ public record ModelConfig(
 
     /// Returns this configuration with another number of positions.
     ModelConfig withContextLength(int other) {
+        return with(other, specialIds);
+    }
+
+    /// Returns this configuration without the ids that end a text.
+    ModelConfig withoutEnds() {
+        return with(contextLength, new SpecialIds(specialIds.bos(), List.of()));
+    }
+
+    private ModelConfig with(int positions, SpecialIds ids) {
         return new ModelConfig(
                 architecture,
                 hiddenSize,
                 layerCount,
                 feedForwardSize,
                 vocabularySize,
-                other,
+                positions,
                 normEpsilon,
                 attention,
                 rope,
                 windowRope,
                 tiedEmbeddings,
                 kvGroups,
-                specialIds,
+                ids,
                 weightType,
                 details);
     }

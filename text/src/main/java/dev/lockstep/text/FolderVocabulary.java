@@ -267,12 +267,13 @@ public final class FolderVocabulary {
             types.add(isToken(id) ? type(id) : UNUSED);
         }
         int[] framed = tokenizer.encode("", new EncodeOptions(false, true));
-        // What begins and ends the texts of an encoder has other names.
+        // What begins and ends the texts of an encoder has other names, and a decoder that embeds
+        // may end its texts by another token than those that it generates.
         boolean enclosed = encodes && framed.length == 2;
         OptionalInt bos = enclosed ? OptionalInt.of(framed[0]) : tokenizer.bos();
-        OptionalInt eos = enclosed ? OptionalInt.of(framed[1]) : tokenizer.eos();
         boolean addsBos = framed.length > 0 && is(bos, framed[0]);
-        boolean addsEos = framed.length > (addsBos ? 1 : 0) && is(eos, framed[framed.length - 1]);
+        boolean addsEos = framed.length > (addsBos ? 1 : 0);
+        OptionalInt eos = addsEos ? OptionalInt.of(framed[framed.length - 1]) : tokenizer.eos();
         return new GgufVocabulary(
                 name,
                 pre,

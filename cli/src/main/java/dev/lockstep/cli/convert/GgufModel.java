@@ -2,8 +2,10 @@
 package dev.lockstep.cli.convert;
 
 import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.GgufExport;
 import dev.lockstep.checkpoint.GgufHeader;
+import dev.lockstep.checkpoint.GgufMetadata;
 import dev.lockstep.checkpoint.GgufRewrite;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TokenizerSource;
@@ -11,10 +13,13 @@ import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.quant.RowFormat;
+import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.FolderVocabulary;
+import dev.lockstep.text.Tokenizers;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -82,8 +87,25 @@ record GgufModel(Path target, GgufRewrite rewrite, List<Tensor> tensors, List<St
                             model.config().vocabularySize(),
                             GgufExport.architecture(Checkpoint.open(source)))
                     .writeTo(header);
+            requireSameFraming(folder, header.metadata(source));
             folder.chatTemplate()
                     .ifPresent(template -> header.put("tokenizer.chat_template", template.text()));
+        }
+    }
+
+    /// Refuses a vocabulary that begins or ends texts with other tokens, as the file has ids from
+    /// the configuration too.
+    private static void requireSameFraming(TokenizerSource.Folder folder, GgufMetadata written) {
+        var framed = new EncodeOptions(false, true);
+        int[] expected = Tokenizers.of(folder).encode("a", framed);
+        int[] actual = Tokenizers.of(new TokenizerSource.Gguf(written)).encode("a", framed);
+        if (!Arrays.equals(expected, actual)) {
+            throw new CheckpointException(
+                    "%s: the tokenizer encodes \"a\" as %s; a GGUF file with the ids of config.json as %s"
+                            .formatted(
+                                    written.path(),
+                                    Arrays.toString(expected),
+                                    Arrays.toString(actual)));
         }
     }
 

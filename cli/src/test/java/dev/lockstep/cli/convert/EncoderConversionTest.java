@@ -239,6 +239,16 @@ class EncoderConversionTest {
         assertEquals(vectors(source).pooling(), vectors(target).pooling());
     }
 
+    /// The configuration that the authors of nomic-bert publish has other names.
+    @Test
+    void thePublishedConfigurationOfNomicBertIsRead() throws IOException {
+        Path source = Files.createDirectory(folder.resolve("published"));
+        Path recorded = ENCODERS.resolve("nomic-bert");
+        Files.copy(recorded.resolve("model.safetensors"), source.resolve("model.safetensors"));
+        Files.copy(recorded.resolve("config-published.json"), source.resolve("config.json"));
+        assertArrayEquals(states(recorded), states(convert(source, "published.gguf", "none")));
+    }
+
     private static SentenceModel.Vectors vectors(Path path) {
         return assertInstanceOf(
                 SentenceModel.Vectors.class, Checkpoint.open(path).sentenceModel().output());

@@ -8,6 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.Fixtures;
@@ -450,6 +453,48 @@ class GgufConversionTest {
     private static SentenceModel.Score score(Path path) {
         return assertInstanceOf(
                 SentenceModel.Score.class, Checkpoint.open(path).sentenceModel().output());
+    }
+
+    /// As Qwen3-Embedding: the vector is that of a token that the model does not generate.
+    @Test
+    void aDecoderThatEmbedsEndsTextsAsItsTokenizerDoes() throws IOException {
+        Path source = Files.createDirectory(folder.resolve("embedding"));
+        Files.createDirectory(source.resolve("1_Pooling"));
+        Path model = Fixtures.require("models/qwen3");
+        for (String name : List.of("config.json", "model.safetensors", "tokenizer_config.json")) {
+            Files.copy(model.resolve(name), source.resolve(name));
+        }
+        Files.writeString(source.resolve("modules.json"), MODULES);
+        Files.writeString(
+                source.resolve("1_Pooling").resolve("config.json"),
+                "{\"pooling_mode\": \"lasttoken\"}");
+        Files.writeString(
+                source.resolve("config_sentence_transformers.json"),
+                "{\"prompts\": {\"query\": \"Instruct: find it\"}, \"default_prompt_name\": null}");
+        var json =
+                (ObjectNode) new ObjectMapper().readTree(model.resolve("tokenizer.json").toFile());
+        int other = Checkpoint.open(model).config().specialIds().eos().getFirst() + 1;
+        Tokenizer original = Tokenizers.of(TokenizerSource.open(model));
+        String end = original.piece(other);
+        ObjectNode framing = json.putObject("post_processor").put("type", "TemplateProcessing");
+        ArrayNode single = framing.putArray("single");
+        single.addObject().putObject("Sequence").put("id", "A").put("type_id", 0);
+        single.addObject().putObject("SpecialToken").put("id", end).put("type_id", 0);
+        framing.putArray("pair");
+        ObjectNode token = framing.putObject("special_tokens").putObject(end).put("id", end);
+        token.putArray("ids").add(other);
+        token.putArray("tokens").add(end);
+        Files.writeString(source.resolve("tokenizer.json"), json.toString());
+        Path target = convert(source, "none");
+        var framed = new EncodeOptions(false, true);
+        int[] ids = Tokenizers.of(TokenizerSource.open(source)).encode(TEXT, framed);
+        assertEquals(other, ids[ids.length - 1]);
+        assertArrayEquals(ids, Tokenizers.of(TokenizerSource.open(target)).encode(TEXT, framed));
+        assertEquals(
+                Checkpoint.open(source).sentenceModel().output(),
+                Checkpoint.open(target).sentenceModel().output());
+        assertArrayEquals(
+                EncoderConversionTest.states(source), EncoderConversionTest.states(target));
     }
 
     @Test
