@@ -52,7 +52,7 @@ final class ConvertCommand extends Command {
             Key.text(
                             "method",
                             Method.words(),
-                            "how weights are chosen: gptq passes errors on to other weights, awq scales columns with large inputs; both need --calibrate")
+                            "how weights are chosen: gptq passes errors on to other weights, awq scales columns with large inputs, awq-gptq does both; they need --calibrate")
                     .orElseComputed("gptq with --calibrate, else round");
     private static final Key<Integer> CALIBRATION_TOKENS =
             Key.integer(
@@ -307,9 +307,10 @@ final class ConvertCommand extends Command {
                                                                 word,
                                                                 Method.words()
                                                                         .replace("|", ", "))));
-        if (quantize.needsScales() && method == Method.AWQ) {
+        if (quantize.needsScales() && (method == Method.AWQ || method == Method.AWQ_GPTQ)) {
             throw new SettingsException(
-                    "--method=awq changes the inputs that --static-activations and --kv-scales are for: use gptq or round");
+                    "--method=%s changes the inputs that --static-activations and --kv-scales are for: use gptq or round"
+                            .formatted(word));
         }
         if (texts == (method == Method.ROUND) && !quantize.needsScales()) {
             throw new SettingsException(

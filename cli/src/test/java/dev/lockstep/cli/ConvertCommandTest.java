@@ -27,6 +27,8 @@ class ConvertCommandTest {
                 "--quantize=fp8 --kv-scales | --kv-scales needs --calibrate",
                 "--quantize=int8 --kv-scales --calibrate=t | --kv-scales is for fp8, not for --quantize=int8",
                 "--quantize=fp8 --kv-scales --calibrate=t --method=awq | --method=awq changes the inputs that --static-activations and --kv-scales are for: use gptq or round",
+                "--quantize=fp8 --static-activations --calibrate=t --method=awq-gptq | --method=awq-gptq changes the inputs that --static-activations and --kv-scales are for: use gptq or round",
+                "--quantize=int4 --method=both | --method: \"both\" is none of round, gptq, awq, awq-gptq",
                 "--ranks=2 --quantize=q4_0 | --ranks and --stages write a folder; --quantize=q4_0 writes a .gguf file, use none, int4, int8, fp8, mxfp4 or smoothquant-w8a8",
                 "--stages=2 --keep=lm_head* | --keep is for matrices that are quantized: name their type by --quantize",
                 "--ranks=2 --group-size=64 | --group-size is for matrices that are quantized: name their type by --quantize",

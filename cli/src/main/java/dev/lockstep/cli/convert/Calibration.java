@@ -10,6 +10,7 @@ import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.ObservedProducts;
 import dev.lockstep.model.quant.ErrorFeedback;
 import dev.lockstep.model.quant.InputProducts;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,6 +29,8 @@ final class Calibration implements AutoCloseable {
     /// More than the places of a layer: its experts, and what is not of one.
     private static final long PLACES = 1 << 20;
 
+    private static final float[] NO_FACTORS = {};
+
     private final CalibrationText text;
     private final long maxBytes;
     private final Terminal terminal;
@@ -37,7 +40,16 @@ final class Calibration implements AutoCloseable {
     /// The products of the places `[first, end)` by the name of each of their matrices.
     private final Map<String, InputProducts> products = new HashMap<>();
 
-    private final Map<InputProducts, ErrorFeedback> feedbacks = new HashMap<>();
+    private final Map<InputProducts, Feedback> feedbacks = new HashMap<>();
+
+    /// @param factors of the columns for which it was made
+    private record Feedback(Optional<float[]> factors, ErrorFeedback feedback) {
+
+        boolean isFor(Optional<float[]> other) {
+            return Arrays.equals(factors.orElse(NO_FACTORS), other.orElse(NO_FACTORS));
+        }
+    }
+
     private long first;
     private long end;
 
@@ -64,8 +76,23 @@ final class Calibration implements AutoCloseable {
     }
 
     /// Returns the feedback for a matrix; empty if it has no inputs.
-    Optional<ErrorFeedback> of(String name) {
-        return products(name).map(each -> feedbacks.computeIfAbsent(each, ErrorFeedback::of));
+    ///
+    /// @param factors by which its columns are multiplied, and its inputs divided
+    Optional<ErrorFeedback> of(String name, Optional<float[]> factors) {
+        return products(name).map(each -> of(each, factors));
+    }
+
+    private ErrorFeedback of(InputProducts inputs, Optional<float[]> factors) {
+        Feedback known = feedbacks.get(inputs);
+        if (known == null || !known.isFor(factors)) {
+            known =
+                    new Feedback(
+                            factors,
+                            factors.map(each -> ErrorFeedback.of(inputs, each))
+                                    .orElseGet(() -> ErrorFeedback.of(inputs)));
+            feedbacks.put(inputs, known);
+        }
+        return known.feedback();
     }
 
     /// Returns the products of a matrix's inputs; empty if it has none, as an expert that no token

@@ -52,7 +52,7 @@ public record Conversion(
             throw new IllegalArgumentException(
                     "%s needs texts and rounds weights, not %s".formatted(quantize, method));
         }
-        if (quantize.needsScales() && (calibrate.isEmpty() || method == Method.AWQ)) {
+        if (quantize.needsScales() && (calibrate.isEmpty() || method.scales())) {
             throw new IllegalArgumentException(
                     "%s needs texts and the model's own inputs, not those of %s"
                             .formatted(quantize, method));
@@ -176,8 +176,8 @@ public record Conversion(
                     ScaledLinks.of(architecture, experts, "--quantize=" + Quantization.SMOOTHED)
                             .ofNorms());
         }
-        return method == Method.AWQ
-                ? Optional.of(ScaledLinks.of(architecture, experts, "--method=awq"))
+        return method.scales()
+                ? Optional.of(ScaledLinks.of(architecture, experts, "--method=" + method.word()))
                 : Optional.empty();
     }
 

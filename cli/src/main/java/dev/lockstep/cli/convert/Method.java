@@ -14,7 +14,19 @@ public enum Method {
     GPTQ,
     /// Columns with large inputs are multiplied by scales before they are rounded, and what makes
     /// these inputs is divided by them.
-    AWQ;
+    AWQ,
+    /// Columns are scaled as by [#AWQ], then errors are passed on as by [#GPTQ].
+    AWQ_GPTQ;
+
+    /// Returns whether columns are scaled.
+    boolean scales() {
+        return this == AWQ || this == AWQ_GPTQ;
+    }
+
+    /// Returns whether the errors of weights are passed on to others of their row.
+    boolean passesErrors() {
+        return this == GPTQ || this == AWQ_GPTQ;
+    }
 
     /// Returns the method of a name such as `awq`.
     public static Optional<Method> of(String word) {
@@ -26,7 +38,7 @@ public enum Method {
         return Arrays.stream(values()).map(Method::word).collect(Collectors.joining("|"));
     }
 
-    private String word() {
-        return name().toLowerCase(Locale.ROOT);
+    String word() {
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 }

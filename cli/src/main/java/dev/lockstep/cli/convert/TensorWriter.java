@@ -52,20 +52,21 @@ record TensorWriter(
             if (format.get() instanceof BlockFormat) {
                 uncalibrated.add(part.name(), reason(part, factors.get(i)));
             }
-            write(part, factors.get(i), encoder(part, format.get()), blocks);
+            write(part, factors.get(i), encoder(part, factors.get(i), format.get()), blocks);
         }
         blocks.end();
     }
 
-    private Function<float[], byte[]> encoder(TensorPart part, RowFormat format) {
+    private Function<float[], byte[]> encoder(TensorPart part, Factors factors, RowFormat format) {
         return switch (format) {
             case PlainFormat plain -> plain::encode;
             case BlockFormat blocks -> {
                 var quantizer =
                         new MatrixQuantizer(
                                 blocks,
-                                conversion.method() == Method.GPTQ
-                                        ? calibration.flatMap(each -> each.of(part.name()))
+                                conversion.method().passesErrors()
+                                        ? calibration.flatMap(
+                                                each -> each.of(part.name(), factors.columns()))
                                         : Optional.empty());
                 yield values -> quantizer.quantize(values, part.columns());
             }

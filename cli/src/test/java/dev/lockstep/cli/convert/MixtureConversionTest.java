@@ -40,7 +40,14 @@ class MixtureConversionTest {
     @TempDir Path folder;
 
     @ParameterizedTest
-    @CsvSource({"mixtral, GPTQ", "mixtral, AWQ", "qwen3-moe, GPTQ", "qwen3-moe, AWQ"})
+    @CsvSource({
+        "mixtral, GPTQ",
+        "mixtral, AWQ",
+        "mixtral, AWQ_GPTQ",
+        "qwen3-moe, GPTQ",
+        "qwen3-moe, AWQ",
+        "qwen3-moe, AWQ_GPTQ"
+    })
     void calibratedExpertsLoseLessThanRoundedOnes(String name, Method method) throws Exception {
         Path source = Fixtures.require("models/" + name);
         Path rounded = folder.resolve("rounded");
@@ -58,6 +65,7 @@ class MixtureConversionTest {
     @ParameterizedTest
     @CsvSource({
         "mixtral, block_sparse_moe, w1, w3, int4, AWQ",
+        "mixtral, block_sparse_moe, w1, w3, int4, AWQ_GPTQ",
         "qwen3-moe, mlp, gate_proj, up_proj, int4, AWQ",
         "mixtral, block_sparse_moe, w1, w3, smoothquant-w8a8, ROUND"
     })
@@ -84,7 +92,7 @@ class MixtureConversionTest {
         assertTrue(other > 0);
         Path rounded = folder.resolve("rounded");
         Quantization plain =
-                method == Method.AWQ
+                method != Method.ROUND
                         ? Quantization.of(type, 32, 0.5f).orElseThrow()
                         : new Quantization.Folder(new CompressedLayout.Int8Rows());
         new Conversion(source, rounded, plain, List.of(), Optional.empty(), 512, Method.ROUND)
@@ -92,6 +100,26 @@ class MixtureConversionTest {
         double without = divergence(source, rounded);
         double with = divergence(source, target);
         assertTrue(with < without, () -> "%s after %s".formatted(with, without));
+    }
+
+    /// Errors are passed on for the inputs as they are divided: else those of large channels would
+    /// count too much.
+    @Test
+    void errorsThatArePassedOnAfterScalingLoseLessThanEitherAlone() throws Exception {
+        Path source = withOutliers("mixtral", "block_sparse_moe", "w1", "w3");
+        double awq = divergence(source, Method.AWQ, 2);
+        double gptq = divergence(source, Method.GPTQ, 1);
+        double both = divergence(source, Method.AWQ_GPTQ, 1);
+        assertTrue(both < awq, () -> "%s, by scaling %s".formatted(both, awq));
+        assertTrue(both < gptq, () -> "%s, by error feedback %s".formatted(both, gptq));
+    }
+
+    /// @param lines of the report
+    private double divergence(Path source, Method method, int lines) throws Exception {
+        Path target = folder.resolve(method.word());
+        List<String> report = convert(source, target, "int4", Optional.of(texts()), method);
+        assertEquals(lines, report.size(), report::toString);
+        return divergence(source, target);
     }
 
     /// Two channels of the inputs of experts are 40 times as large as others.

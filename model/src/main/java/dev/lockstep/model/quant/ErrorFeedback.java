@@ -25,7 +25,23 @@ public final class ErrorFeedback {
 
     /// Prepares the feedback for inputs with these products.
     public static ErrorFeedback of(InputProducts products) {
-        int n = products.columns();
+        return of(products.columns(), products::at);
+    }
+
+    /// Prepares the feedback for the same inputs with each column divided by a factor.
+    public static ErrorFeedback of(InputProducts products, float[] factors) {
+        return of(
+                products.columns(),
+                (i, j) -> products.at(i, j) / ((double) factors[i] * factors[j]));
+    }
+
+    /// The elements of a symmetric matrix.
+    private interface Elements {
+        double at(int row, int column);
+    }
+
+    private static ErrorFeedback of(int columns, Elements products) {
+        int n = columns;
         double mean = 0;
         for (int i = 0; i < n; i++) {
             mean += products.at(i, i) / n;

@@ -3,6 +3,7 @@ package dev.lockstep.model.quant;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -121,6 +122,36 @@ class MatrixQuantizerTest {
         double before = outputError(weights, plain, others);
         double after = outputError(weights, fed, others);
         assertTrue(after < 0.7 * before, () -> type + ": " + after + " after " + before);
+    }
+
+    /// Factors that are powers of two leave every sum exact.
+    @Test
+    void feedbackForDividedInputsIsThatOfTheirProducts() {
+        float[] weights = normal(9, ROWS * COLUMNS);
+        float[] inputs = correlated(10, 256);
+        var products = new InputProducts(COLUMNS);
+        products.add(inputs);
+        float[] factors = new float[COLUMNS];
+        for (int c = 0; c < COLUMNS; c++) {
+            factors[c] = Math.scalb(1f, c % 5 - 2);
+        }
+        float[] divided = inputs.clone();
+        for (int i = 0; i < divided.length; i++) {
+            divided[i] /= factors[i % COLUMNS];
+        }
+        var ofDivided = new InputProducts(COLUMNS);
+        ofDivided.add(divided);
+        byte[] expected =
+                quantizer(TensorType.Q4_0, Optional.of(ErrorFeedback.of(ofDivided)))
+                        .quantize(weights, COLUMNS);
+        byte[] actual =
+                quantizer(TensorType.Q4_0, Optional.of(ErrorFeedback.of(products, factors)))
+                        .quantize(weights, COLUMNS);
+        assertArrayEquals(expected, actual);
+        byte[] other =
+                quantizer(TensorType.Q4_0, Optional.of(ErrorFeedback.of(products)))
+                        .quantize(weights, COLUMNS);
+        assertFalse(Arrays.equals(expected, other));
     }
 
     @Test
