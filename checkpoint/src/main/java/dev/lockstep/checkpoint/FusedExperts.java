@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 /// The experts of a layer that a folder has in one tensor of each projection, as matrices of single
 /// experts, `[outputs, inputs]`: `experts.5.gate_proj.weight`. compressed-tensors quantizes
 /// matrices of two dimensions only, so that llm-compressor takes such experts apart under these
-/// names; Lockstep's families and vLLM read them.
+/// names, and Lockstep's families read them.
 ///
 /// @param module the names of the tensors up to `experts.`
 /// @param tensors of the folder, weights and biases
