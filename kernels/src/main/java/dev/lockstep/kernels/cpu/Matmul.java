@@ -14,9 +14,7 @@ import java.util.Optional;
 /// The driver of matmul: checks sizes, prepares the activations once per op, and divides the output
 /// rows among the team.
 final class Matmul implements AutoCloseable {
-    // Prepared activations and weights of at most so many bytes stay together in a core's
-    // second-level cache.
-    private static final long TOKENS_BYTES = 384 << 10;
+    // Weights of at most so many bytes stay in a core's second-level cache beside activations.
     private static final long TILES_BYTES = 384 << 10;
 
     // Rows a multiple of this apart map to one set of the first-level cache and evict each other.
@@ -232,7 +230,7 @@ final class Matmul implements AutoCloseable {
     /// cache: weights come from memory once, activations once for each group of tiles.
     private void multiply(CpuWeight.Segment segment, int tileFrom, int tileTo) {
         Activations inputs = activations(segment.format());
-        int maxTokens = (int) Math.max(8, TOKENS_BYTES / Math.max(inputs.rowBytes, 1) / 8 * 8);
+        int maxTokens = ops.rowsAtOnce(segment.format(), inputs.rowBytes);
         int maxTiles = x.rows() > maxTokens ? tilesAtOnce(segment.format()) : tileTo - tileFrom;
         for (int tile = tileFrom; tile < tileTo; tile += maxTiles) {
             for (int token = 0; token < x.rows(); token += maxTokens) {

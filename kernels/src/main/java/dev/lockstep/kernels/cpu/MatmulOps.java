@@ -42,6 +42,14 @@ interface MatmulOps {
     /// Returns the bytes of one row of activations prepared for `format`.
     long activationBytes(WeightFormat format, int columns);
 
+    /// Returns how many rows of prepared activations a call of [#multiply] gets at most: as many as
+    /// stay in a core's second-level cache beside the weights.
+    ///
+    /// @param rowBytes bytes from row to row
+    default int rowsAtOnce(WeightFormat format, long rowBytes) {
+        return (int) Math.max(8, (384 << 10) / Math.max(rowBytes, 1) / 8 * 8);
+    }
+
     /// Prepares rows `[rowFrom, rowTo)` of `x` for BF16 or a quantized format.
     ///
     /// @param xStride elements from row to row

@@ -31,9 +31,12 @@ final class StoredSubBlock {
         4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62
     };
 
+    private static final int[] NONE = {};
+
     private final TensorType type;
     private final int subBlocks;
     private final int[] values = new int[COLUMNS];
+    private final int[] table;
     private final int[] subScales = new int[2];
     private final int[] subMin = new int[2];
     private float factor;
@@ -42,6 +45,18 @@ final class StoredSubBlock {
     StoredSubBlock(TensorType type) {
         this.type = type;
         subBlocks = type.blockSize() / COLUMNS;
+        table = table(type);
+    }
+
+    /// Returns the values that the codes of a type number; none if codes are values.
+    static int[] table(TensorType type) {
+        return switch (type) {
+            case IQ4_NL, IQ4_XS -> IQ4_NL;
+            case MXFP4 -> MXFP4;
+            case IQ2_GRID -> IQ2;
+            case IQ3_GRID -> IQ3;
+            default -> NONE;
+        };
     }
 
     /// Reads columns `[32·subBlock, 32·subBlock + 32)`, counted from the start of the block at
@@ -57,24 +72,19 @@ final class StoredSubBlock {
             case IQ4_NL -> {
                 oneScale(block, 0);
                 nibbles(block + 2, 0);
-                lookUp(IQ4_NL);
             }
             case MXFP4 -> {
                 oneScale(halfOfE8m0(unsigned(block)), 0);
                 nibbles(block + 1, 0);
-                lookUp(MXFP4);
             }
             case IQ4_XS -> {
                 readIq4Xs(block, inBlock);
-                lookUp(IQ4_NL);
             }
             case IQ2_GRID -> {
                 readGrid(block, inBlock, 0.125f);
-                lookUp(IQ2);
             }
             case IQ3_GRID -> {
                 readGrid(block, inBlock, 0.25f);
-                lookUp(IQ3);
             }
             case Q4_1 -> {
                 oneScale(block, -half(block + 2));
@@ -135,6 +145,11 @@ final class StoredSubBlock {
 
     /// Returns q of a column.
     int value(int column) {
+        return table.length == 0 ? values[column] : table[values[column]];
+    }
+
+    /// Returns the code of a column: the number of q in the table of the type, or q.
+    int code(int column) {
         return values[column];
     }
 
@@ -202,13 +217,6 @@ final class StoredSubBlock {
     private void addBits(long at, int bit, int mask, int to) {
         for (int c = 0; c < COLUMNS; c++) {
             values[c] += (unsigned(at + c) >> bit & mask) << to;
-        }
-    }
-
-    /// Puts the values of a table in the place of their numbers.
-    private void lookUp(int[] table) {
-        for (int c = 0; c < COLUMNS; c++) {
-            values[c] = table[values[c]];
         }
     }
 

@@ -11,21 +11,17 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
 /// Activations quantized to int8 for the Java twins, a record per block of 32: 16 ints, int i
 /// holding q of column i in its low and of column i + 16 in its high half; the scale; scale · Σ q;
 /// Σ q of the low and of the high halves.
-///
-/// Java has no int8 dot product, so products use 16-bit lanes: a broadcast int is the operand of
-/// two columns at once.
 final class VectorInt8 {
     static final int BLOCK = 32;
     static final long RECORD_BYTES = 76;
     static final long SCALE = 64;
     static final long SCALED_SUM = 68;
-    private static final long SUMS = 72;
+    static final long SUMS = 72;
 
     // Adding and subtracting 1.5 · 2^23 leaves no room for a fraction: it rounds half to even.
     private static final float ROUNDER = 12582912f;
@@ -36,22 +32,6 @@ final class VectorInt8 {
         for (int block = 0; block < columns / BLOCK; block++) {
             quantizeBlock(x + 4L * BLOCK * block, target + RECORD_BYTES * block);
         }
-    }
-
-    /// Returns both columns of activation int `i` of a record, for every row.
-    static ShortVector pair(long record, int i) {
-        return IntVector.broadcast(INTS, SEGMENT.get(INT, record + 4L * i)).reinterpretAsShorts();
-    }
-
-    /// Returns the sums of both halves' activations, for every row.
-    static ShortVector sums(long record) {
-        return IntVector.broadcast(INTS, SEGMENT.get(INT, record + SUMS)).reinterpretAsShorts();
-    }
-
-    /// Returns the sum of all activations.
-    static int sum(long record) {
-        int both = SEGMENT.get(INT, record + SUMS);
-        return (short) both + (both >> 16);
     }
 
     private static void quantizeBlock(long x, long record) {

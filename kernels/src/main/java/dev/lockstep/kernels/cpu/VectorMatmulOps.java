@@ -5,21 +5,18 @@ import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
 
 /// The twin of the C++ matmul kernels that needs no compiler: the same sums, in its own layouts.
+/// Weights of integers are those of [VectorFormat], all others of a [VectorTile].
 final class VectorMatmulOps implements MatmulOps {
     private final VectorTile f32 = new VectorF32Tile();
     private final VectorTile bf16 = new VectorBf16Tile();
-    private final VectorTile q8 = new VectorQ8Tile();
-    private final VectorTile q40 = new VectorQ40Tile();
-    private final VectorTile q4 = new VectorQ4Tile();
-    private final VectorTile q8Minimum = new VectorQ8MinimumTile(0);
-    private final VectorTile unsigned = new VectorQ8MinimumTile(VectorQ8MinimumTile.UNSIGNED);
     private final VectorTile e4m3 = new VectorE4m3Tile();
     private final VectorTile nvfp4 = new VectorNvfp4Tile();
-    private final VectorTile q6K = new VectorHalves8Tile();
+    private final ThreadLocal<VectorInt8Product> products =
+            ThreadLocal.withInitial(VectorInt8Product::new);
 
     @Override
     public PackedLayout layout() {
-        return new PackedLayout(InstructionSet.VECTOR_API.key(), 1);
+        return new PackedLayout(InstructionSet.VECTOR_API.key(), 2);
     }
 
     @Override
@@ -28,16 +25,28 @@ final class VectorMatmulOps implements MatmulOps {
         return switch (format) {
             case F32 -> 4L * TILE_ROWS * columns;
             case BF16 -> 2L * TILE_ROWS * CpuMemory.roundUp(columns, 2);
-            case Q8_0, Q5_0, IQ4_NL, MXFP4 -> blocks * (VectorQ8Tile.BLOCK_BYTES + 64);
-            case Q4_1, Q4_K, Q4_OFFSET, Q4_ZERO, Q4_ZERO_32 ->
-                    blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ4Tile.SCALES_BYTES);
-            case Q5_1, Q5_K, Q8_OFFSET, Q8_ZERO, Q8_ZERO_32 ->
-                    blocks * (VectorQ8Tile.BLOCK_BYTES + VectorQ8MinimumTile.SCALES_BYTES);
-            case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
-                    blocks * (VectorQ8Tile.BLOCK_BYTES + VectorHalves8Tile.SCALES_BYTES);
-            case Q4_0 -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ40Tile.SCALES_BYTES);
-            case Q2_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q2_K.scalesBytes());
-            case Q3_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q3_K.scalesBytes());
+            case Q4_0,
+                    Q4_1,
+                    Q5_0,
+                    Q5_1,
+                    Q8_0,
+                    IQ4_NL,
+                    MXFP4,
+                    Q2_K,
+                    Q3_K,
+                    Q4_K,
+                    Q5_K,
+                    Q6_K,
+                    IQ4_XS,
+                    IQ2_GRID,
+                    IQ3_GRID,
+                    Q4_OFFSET,
+                    Q4_ZERO,
+                    Q8_OFFSET,
+                    Q4_ZERO_32,
+                    Q8_ZERO,
+                    Q8_ZERO_32 ->
+                    VectorFormat.of(format).tileBytes(columns);
             case NVFP4_F32, NVFP4_BF16 -> blocks * VectorNvfp4Tile.BLOCK_BYTES;
             case NF4_F32, NF4_BF16, FP4_F32, FP4_BF16 -> blocks * VectorNf4Tile.BLOCK_BYTES;
             case E4M3_F32, E4M3_BF16 -> blocks * VectorE4m3Tile.BLOCK_BYTES;
@@ -60,6 +69,14 @@ final class VectorMatmulOps implements MatmulOps {
             case BF16 -> 4L * CpuMemory.roundUp(columns, 2);
             case INT8 -> columns / VectorInt8.BLOCK * VectorInt8.RECORD_BYTES;
         };
+    }
+
+    /// Quantized activations are read a few blocks at a time, in groups of tokens.
+    @Override
+    public int rowsAtOnce(WeightFormat format, long rowBytes) {
+        return format.isQuantized()
+                ? Integer.MAX_VALUE
+                : MatmulOps.super.rowsAtOnce(format, rowBytes);
     }
 
     @Override
@@ -96,6 +113,22 @@ final class VectorMatmulOps implements MatmulOps {
             int tileTo,
             long out,
             long outStride) {
+        if (format.isQuantized()) {
+            var operands =
+                    new VectorInt8Product.Operands(
+                            VectorFormat.of(format),
+                            x,
+                            xStride,
+                            columns,
+                            weight,
+                            rows,
+                            tileFrom,
+                            tileTo,
+                            out,
+                            4 * outStride);
+            products.get().multiply(operands, tokens);
+            return;
+        }
         VectorTile kernel = tile(format);
         long tileBytes = tileBytes(format, columns, skipped);
         for (int tile = tileFrom; tile < tileTo; tile++) {
@@ -121,14 +154,28 @@ final class VectorMatmulOps implements MatmulOps {
         return switch (format) {
             case F32 -> f32;
             case BF16 -> bf16;
-            case Q8_0, Q5_0, IQ4_NL, MXFP4 -> q8;
-            case Q4_1, Q4_K, Q4_OFFSET, Q4_ZERO, Q4_ZERO_32 -> q4;
-            case Q5_1, Q5_K -> q8Minimum;
-            case Q8_OFFSET, Q8_ZERO, Q8_ZERO_32 -> unsigned;
-            case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID -> q6K;
-            case Q4_0 -> q40;
-            case Q2_K -> VectorHalves4Tile.Q2_K;
-            case Q3_K -> VectorHalves4Tile.Q3_K;
+            case Q4_0,
+                    Q4_1,
+                    Q5_0,
+                    Q5_1,
+                    Q8_0,
+                    IQ4_NL,
+                    MXFP4,
+                    Q2_K,
+                    Q3_K,
+                    Q4_K,
+                    Q5_K,
+                    Q6_K,
+                    IQ4_XS,
+                    IQ2_GRID,
+                    IQ3_GRID,
+                    Q4_OFFSET,
+                    Q4_ZERO,
+                    Q8_OFFSET,
+                    Q4_ZERO_32,
+                    Q8_ZERO,
+                    Q8_ZERO_32 ->
+                    throw new IllegalArgumentException(format + " has no floats");
             case E4M3_F32, E4M3_BF16 -> e4m3;
             case NVFP4_F32, NVFP4_BF16 -> nvfp4;
             case NF4_F32, NF4_BF16 -> VectorNf4Tile.NF4;

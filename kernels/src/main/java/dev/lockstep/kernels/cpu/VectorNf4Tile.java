@@ -8,7 +8,6 @@ import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import dev.lockstep.checkpoint.CodeValues;
-import java.util.stream.IntStream;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -28,17 +27,7 @@ final class VectorNf4Tile implements VectorTile {
     private final IntVector[] table;
 
     private VectorNf4Tile(float[] values) {
-        table = table(values);
-    }
-
-    private static IntVector[] table(float[] values) {
-        int[] bits =
-                IntStream.range(0, values.length)
-                        .map(code -> Float.floatToRawIntBits(values[code]))
-                        .toArray();
-        return IntStream.range(0, Math.ceilDiv(bits.length, STEP))
-                .mapToObj(i -> IntVector.fromArray(INTS, bits, i * STEP))
-                .toArray(IntVector[]::new);
+        table = VectorTable.of(values);
     }
 
     @Override
@@ -55,7 +44,8 @@ final class VectorNf4Tile implements VectorTile {
                                     INTS, SEGMENT, block + STEP_BYTES + i / 8 * STEP_BYTES, ORDER);
                     for (int shift = 0; shift < 32; shift += 4) {
                         IntVector codes = eight.lanewise(VectorOperators.LSHR, shift).and(15);
-                        FloatVector weight = values(codes).reinterpretAsFloats().mul(scale);
+                        FloatVector weight =
+                                VectorTable.values(table, codes).reinterpretAsFloats().mul(scale);
                         sum = VectorShortFloats.addRounded(weight, at, sum);
                         at += Float.BYTES;
                     }
@@ -64,20 +54,5 @@ final class VectorNf4Tile implements VectorTile {
             }
             VectorF32Tile.store(sum, out, row, rows);
         }
-    }
-
-    // Small enough that C2 always inlines it; a vector that crosses a real call is boxed.
-
-    /// Returns the bits of the values of codes, which may lie in several vectors.
-    private IntVector values(IntVector codes) {
-        IntVector within = codes.and(STEP - 1);
-        IntVector values = within.selectFrom(table[0]);
-        for (int i = 1; i < table.length; i++) {
-            values =
-                    values.blend(
-                            within.selectFrom(table[i]),
-                            codes.compare(VectorOperators.GE, i * STEP));
-        }
-        return values;
     }
 }

@@ -26,25 +26,31 @@ final class VectorPack {
             switch (format) {
                 case F32 -> packF32(source, row, out);
                 case BF16 -> packBf16(source, row, out);
-                case Q8_0 -> packQ8(source.columns() / BLOCK, row, out);
-                case Q4_1 -> packQ4(source.columns() / BLOCK, row, out);
-                case Q5_0, IQ4_NL, MXFP4 -> VectorPackSubBlocks.bytesAndScale(source, row, out);
-                case Q5_1, Q5_K -> VectorPackSubBlocks.bytesAndMinimum(source, row, out, 0);
-                case Q8_OFFSET, Q8_ZERO, Q8_ZERO_32 ->
-                        VectorPackSubBlocks.bytesAndMinimum(
-                                source, row, out, VectorQ8MinimumTile.UNSIGNED);
-                case Q4_K, Q4_OFFSET, Q4_ZERO, Q4_ZERO_32 ->
-                        VectorPackSubBlocks.nibblesAndMinimum(source, row, out);
-                case Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
-                        VectorPackSubBlocks.byteHalves(source, row, out);
-                case Q4_0 -> VectorPackSubBlocks.nibblesAndScale(source, row, out);
+                case Q4_0,
+                        Q4_1,
+                        Q5_0,
+                        Q5_1,
+                        Q8_0,
+                        IQ4_NL,
+                        MXFP4,
+                        Q2_K,
+                        Q3_K,
+                        Q4_K,
+                        Q5_K,
+                        Q6_K,
+                        IQ4_XS,
+                        IQ2_GRID,
+                        IQ3_GRID,
+                        Q4_OFFSET,
+                        Q4_ZERO,
+                        Q8_OFFSET,
+                        Q4_ZERO_32,
+                        Q8_ZERO,
+                        Q8_ZERO_32 ->
+                        VectorPackSubBlocks.pack(source, row, out, VectorFormat.of(format));
                 case E4M3_F32, E4M3_BF16 -> packE4m3(source, row, out);
                 case NVFP4_F32, NVFP4_BF16 -> packNvfp4(source, row, out);
                 case NF4_F32, NF4_BF16, FP4_F32, FP4_BF16 -> packNf4(source, row, out);
-                case Q2_K ->
-                        VectorPackSubBlocks.nibbleHalves(source, row, out, VectorHalves4Tile.Q2_K);
-                case Q3_K ->
-                        VectorPackSubBlocks.nibbleHalves(source, row, out, VectorHalves4Tile.Q3_K);
             }
         }
     }
@@ -139,38 +145,6 @@ final class VectorPack {
                 SEGMENT.set(INT, out + 64L + 8L * i, SEGMENT.get(INT, Nf4.codes(row, column + i)));
             }
             out += VectorNf4Tile.BLOCK_BYTES;
-        }
-    }
-
-    private static void packQ8(int blocks, long row, long out) {
-        long scales = out + blocks * VectorQ8Tile.BLOCK_BYTES;
-        for (int block = 0; block < blocks; block++) {
-            SEGMENT.set(FLOAT, scales + 64L * block, half(row));
-            long values = row + 2;
-            for (int step = 0; step < 8; step++) {
-                int low = Short.toUnsignedInt(SEGMENT.get(SHORT, values + 2L * step));
-                int high = SEGMENT.get(SHORT, values + 2L * step + 16);
-                SEGMENT.set(INT, out + 64L * step, low | (high << 16));
-            }
-            row += TensorType.Q8_0.blockBytes();
-            out += VectorQ8Tile.BLOCK_BYTES;
-        }
-    }
-
-    private static void packQ4(int blocks, long row, long out) {
-        long scales = out + blocks * VectorQ4Tile.BLOCK_BYTES;
-        for (int block = 0; block < blocks; block++) {
-            SEGMENT.set(FLOAT, scales, half(row));
-            SEGMENT.set(FLOAT, scales + 64, half(row + 2));
-            for (int step = 0; step < 4; step++) {
-                int four = SEGMENT.get(INT, row + 4 + 4L * step);
-                int low = Integer.compress(four, 0x0F0F0F0F);
-                int high = Integer.compress(four, 0xF0F0F0F0);
-                SEGMENT.set(INT, out + 64L * step, low | (high << 16));
-            }
-            row += TensorType.Q4_1.blockBytes();
-            out += VectorQ4Tile.BLOCK_BYTES;
-            scales += VectorQ4Tile.SCALES_BYTES;
         }
     }
 }

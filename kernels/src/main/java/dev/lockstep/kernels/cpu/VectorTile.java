@@ -16,7 +16,7 @@ interface VectorTile {
 
     /// Multiplies four consecutive tokens by the tile.
     ///
-    /// Quantized formats use this default: a loop over two tokens already exceeds what C2 inlines
+    /// Short floats use this default: a loop over two tokens already exceeds what C2 inlines
     /// (NodeCountInliningCutoff), then vectors are boxed, and it was hardly faster.
     ///
     /// @param xStride bytes from token to token
