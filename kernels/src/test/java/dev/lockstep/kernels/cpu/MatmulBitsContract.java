@@ -370,14 +370,14 @@ interface MatmulBitsContract extends KernelsContract {
         }
     }
 
-    /// Covers the chunks of tokens that fit a cache, and rows that are moved because they would
-    /// evict each other.
+    /// Covers the chunks of tokens that fit a cache, of columns that fit a kernel's arrays, and
+    /// rows that are moved because they would evict each other.
     @ParameterizedTest
-    @EnumSource(names = {"F32", "Q8_0"})
+    @EnumSource(names = {"F32", "Q8_0", "Q4_0", "Q2_K", "Q6_K", "IQ4_NL"})
     default void longRowsHaveTheSameBitsInEveryBatch(TensorType type) {
         try (TestDevice device = device()) {
             int tokens = 21;
-            int columns = 16384;
+            int columns = 20480;
             StoredMatrix stored = StoredMatrix.random(type, 5, columns, 1);
             PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
             Tensor x = MatmulContract.activations(device, tokens, columns, 2);
