@@ -39,7 +39,7 @@ class CutConversionTest {
         Path source = Fixtures.require("models/llama");
         Path whole = folder.resolve("whole");
         Path cut = folder.resolve("cut");
-        quantizing(source, whole, type).ifPresent(CutConversionTest::run);
+        quantizing(source, whole, type).ifPresent(TestConversion::run);
         cut(source, cut, 1, 3, type);
         assertArrayEquals(logits(type.equals("none") ? source : whole), logits(cut));
     }
@@ -49,7 +49,7 @@ class CutConversionTest {
     void aQuantizedFolderIsThatOfTheWholeOneCutAfterwards(String type, int ranks) throws Exception {
         Path source = Fixtures.require("models/llama");
         Path whole = folder.resolve("whole");
-        quantizing(source, whole, type).ifPresent(CutConversionTest::run);
+        quantizing(source, whole, type).ifPresent(TestConversion::run);
         cut(whole, folder.resolve("afterwards"), ranks, 2, "none");
         List<String> report = cut(source, folder.resolve("at-once"), ranks, 2, type);
         assertTrue(
@@ -181,7 +181,7 @@ class CutConversionTest {
         Conversion whole = quantizing(target, folder.resolve("again"), "int8").orElseThrow();
         assertEquals(
                 target + " is cut for ranks: convert the original model",
-                unusable(() -> run(whole)));
+                unusable(() -> TestConversion.run(whole)));
         assertFalse(Files.exists(folder.resolve("again")));
     }
 
@@ -193,19 +193,19 @@ class CutConversionTest {
         }
         Path link = Files.createSymbolicLink(folder.resolve("link"), source);
         Path gguf = folder.resolve("model.gguf");
-        run(quantizing(source, gguf, "q8_0").orElseThrow());
+        TestConversion.run(quantizing(source, gguf, "q8_0").orElseThrow());
         Map<String, byte[]> before = files(source);
         for (Path target : List.of(source, link)) {
             String expected = "TARGET is SOURCE, %s: name another one".formatted(source);
             assertEquals(expected, unusable(() -> cut(source, target, 2, 1, "none")));
             assertEquals(expected, unusable(() -> cut(source, target, 2, 1, "int8")));
             Conversion folder = quantizing(source, target, "int8").orElseThrow();
-            assertEquals(expected, unusable(() -> run(folder)));
+            assertEquals(expected, unusable(() -> TestConversion.run(folder)));
         }
         Conversion file = quantizing(gguf, gguf, "q4_0").orElseThrow();
         assertEquals(
                 "TARGET is SOURCE, %s: name another one".formatted(gguf),
-                unusable(() -> run(file)));
+                unusable(() -> TestConversion.run(file)));
         assertEquals(before.keySet(), files(source).keySet());
     }
 
@@ -265,19 +265,7 @@ class CutConversionTest {
     private static Optional<Conversion> quantizing(Path source, Path target, String type) {
         return type.equals("none")
                 ? Optional.empty()
-                : Optional.of(
-                        new Conversion(
-                                source,
-                                target,
-                                Quantization.of(type, 32, 0.5f).orElseThrow(),
-                                List.of(),
-                                Optional.empty(),
-                                512,
-                                Method.ROUND));
-    }
-
-    private static void run(Conversion conversion) {
-        conversion.run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
+                : Optional.of(TestConversion.rounding(source, target, type, List.of()));
     }
 
     private static float[] logits(Path path) {

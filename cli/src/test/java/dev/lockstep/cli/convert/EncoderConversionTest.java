@@ -11,9 +11,7 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TinyCheckpoint;
-import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.LocalModel;
-import dev.lockstep.model.ModelSource;
 import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.TokenPair;
 import dev.lockstep.text.Tokenizer;
@@ -27,7 +25,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -327,28 +324,12 @@ class EncoderConversionTest {
     /// Returns the hidden states of a text.
     static float[] states(Path path) {
         int[] ids = IntStream.range(0, 40).map(i -> 5 + i * 37 % 90).toArray();
-        try (LocalModel model =
-                LocalModel.load(
-                        ModelSource.open(path),
-                        TestConversion.kernels(),
-                        64,
-                        LoadSettings.Progress.none())) {
-            model.run(ids);
-            return model.hiddenStates();
-        }
+        return TestConversion.after(path, ids, LocalModel::hiddenStates);
     }
 
     private Path convert(Path source, String name, String type) {
         Path target = folder.resolve(name);
-        new Conversion(
-                        source,
-                        target,
-                        Quantization.of(type, 32, 0.5f).orElseThrow(),
-                        List.of(),
-                        Optional.empty(),
-                        512,
-                        Method.ROUND)
-                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
+        TestConversion.run(TestConversion.rounding(source, target, type, List.of()));
         return target;
     }
 }

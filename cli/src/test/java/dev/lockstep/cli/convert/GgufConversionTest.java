@@ -21,9 +21,6 @@ import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.Kernels;
-import dev.lockstep.model.LoadSettings;
-import dev.lockstep.model.LocalModel;
-import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.StoredRows;
 import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.Tokenizer;
@@ -36,7 +33,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -552,15 +548,7 @@ class GgufConversionTest {
     }
 
     private static List<String> run(Path source, Path target, String type, List<String> keep) {
-        return new Conversion(
-                        source,
-                        target,
-                        Quantization.of(type, 32, 0.5f).orElseThrow(),
-                        keep,
-                        Optional.empty(),
-                        512,
-                        Method.ROUND)
-                .run(TestConversion::kernels, 1L << 30, TestConversion.quiet());
+        return TestConversion.run(TestConversion.rounding(source, target, type, keep));
     }
 
     private static float[] logits(Path path) {
@@ -570,14 +558,6 @@ class GgufConversionTest {
 
     private static float[][] allLogits(Path path) {
         int[] prompt = IntStream.range(0, 40).map(i -> 5 + i * 37 % 90).toArray();
-        try (LocalModel model =
-                LocalModel.load(
-                        ModelSource.open(path),
-                        TestConversion.kernels(),
-                        64,
-                        LoadSettings.Progress.none())) {
-            model.run(prompt);
-            return model.logits(0, prompt.length);
-        }
+        return TestConversion.after(path, prompt, model -> model.logits(0, prompt.length));
     }
 }

@@ -16,7 +16,9 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 
 /// What tests of conversions run with, and how they compare models.
 final class TestConversion {
@@ -33,13 +35,34 @@ final class TestConversion {
         return new Terminal(new PrintStream(new ByteArrayOutputStream()), false);
     }
 
+    /// Returns the conversion that rounds to a type, integers in groups of 32.
+    static Conversion rounding(Path source, Path target, String type, List<String> keep) {
+        return new Conversion(
+                source,
+                target,
+                Quantization.of(type, 32, 0.5f).orElseThrow(),
+                keep,
+                Optional.empty(),
+                512,
+                Method.ROUND);
+    }
+
+    static List<String> run(Conversion conversion) {
+        return conversion.run(TestConversion::kernels, 1L << 30, quiet());
+    }
+
     /// Returns the logits after a prompt.
     static float[] logits(Path path, int[] prompt) {
+        return after(path, prompt, model -> model.logits(prompt.length - 1, prompt.length)[0]);
+    }
+
+    /// Returns what a model has after a prompt.
+    static <T> T after(Path path, int[] prompt, Function<LocalModel, T> result) {
         try (LocalModel model =
                 LocalModel.load(
-                        ModelSource.open(path), kernels(), 16, LoadSettings.Progress.none())) {
+                        ModelSource.open(path), kernels(), 64, LoadSettings.Progress.none())) {
             model.run(prompt);
-            return model.logits(prompt.length - 1, prompt.length)[0];
+            return result.apply(model);
         }
     }
 

@@ -14,9 +14,6 @@ import java.util.Optional;
 /// The driver of matmul: checks sizes, prepares the activations once per op, and divides the output
 /// rows among the team.
 final class Matmul implements AutoCloseable {
-    // Weights of at most so many bytes stay in a core's second-level cache beside activations.
-    private static final long TILES_BYTES = 384 << 10;
-
     // Rows a multiple of this apart map to one set of the first-level cache and evict each other.
     private static final int ALIASING_BYTES = 4096;
 
@@ -255,7 +252,7 @@ final class Matmul implements AutoCloseable {
     /// Kernels multiply up to four tiles at once.
     private int tilesAtOnce(WeightFormat format) {
         long bytes = ops.tileBytes(format, x.columns(), 0);
-        return (int) Math.max(4, TILES_BYTES / Math.max(bytes, 1) / 4 * 4);
+        return (int) Math.max(4, MatmulOps.CACHED_BYTES / Math.max(bytes, 1) / 4 * 4);
     }
 
     /// Returns the format that activations are prepared in for weights of `format`.

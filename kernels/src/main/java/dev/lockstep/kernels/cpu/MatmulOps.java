@@ -27,6 +27,10 @@ import dev.lockstep.checkpoint.TensorType;
 interface MatmulOps {
     int TILE_ROWS = 16;
 
+    /// Prepared activations, and weights, of at most so many bytes stay together in a core's
+    /// second-level cache.
+    int CACHED_BYTES = 384 << 10;
+
     /// Returns the layout of packed tiles. Its version is raised by whoever changes a byte of them:
     /// files of packed weights outlive a build. `PackedLayoutTest` notices.
     PackedLayout layout();
@@ -43,11 +47,11 @@ interface MatmulOps {
     long activationBytes(WeightFormat format, int columns);
 
     /// Returns how many rows of prepared activations a call of [#multiply] gets at most: as many as
-    /// stay in a core's second-level cache beside the weights.
+    /// stay in that cache beside the weights.
     ///
     /// @param rowBytes bytes from row to row
     default int rowsAtOnce(WeightFormat format, long rowBytes) {
-        return (int) Math.max(8, (384 << 10) / Math.max(rowBytes, 1) / 8 * 8);
+        return (int) Math.max(8, CACHED_BYTES / Math.max(rowBytes, 1) / 8 * 8);
     }
 
     /// Prepares rows `[rowFrom, rowTo)` of `x` for BF16 or a quantized format.

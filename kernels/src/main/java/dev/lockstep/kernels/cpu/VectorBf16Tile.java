@@ -5,9 +5,11 @@ import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
 import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
 import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
 import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
+import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -17,6 +19,21 @@ import jdk.incubator.vector.VectorOperators;
 final class VectorBf16Tile implements VectorTile {
     private static final long PAIR_BYTES = 64;
     private static final int ODD = 0xFFFF0000;
+
+    @Override
+    public long tileBytes(int columns) {
+        return PAIR_BYTES * ((columns + 1) / 2);
+    }
+
+    @Override
+    public void pack(WeightSource source, long row, long out) {
+        for (int column = 0; column < source.columns(); column++) {
+            SEGMENT.set(
+                    SHORT,
+                    out + 64L * (column / 2) + 2L * (column % 2),
+                    VectorLanes.floatToBfloat16(VectorPack.element(source.type(), row, column)));
+        }
+    }
 
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {

@@ -2,11 +2,15 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
 import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
 import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
+import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -17,7 +21,32 @@ import jdk.incubator.vector.VectorOperators;
 final class VectorE4m3Tile implements VectorTile {
     private static final int BLOCK = VectorInt8.BLOCK;
     private static final long STEP_BYTES = 64;
-    static final long BLOCK_BYTES = STEP_BYTES + BLOCK / 4 * STEP_BYTES;
+    private static final long BLOCK_BYTES = STEP_BYTES + BLOCK / 4 * STEP_BYTES;
+
+    @Override
+    public long tileBytes(int columns) {
+        return columns / BLOCK * BLOCK_BYTES;
+    }
+
+    /// A NaN is no code of the tile: its scale becomes one, since the row's sum is NaN anyway.
+    @Override
+    public void pack(WeightSource source, long row, long out) {
+        int size = TensorType.E4M3.blockSize();
+        for (int from = 0; from < source.columns(); from += BLOCK) {
+            int column = source.skipped() + from;
+            long stored = row + (long) (column / size) * TensorType.E4M3.blockBytes();
+            float scale = SEGMENT.get(FLOAT, stored);
+            long codes = stored + Float.BYTES + column % size;
+            boolean nan = Float.isNaN(scale);
+            for (int i = 0; i < BLOCK; i += 4) {
+                int four = SEGMENT.get(INT, codes + i);
+                nan |= Float8.anyNaN(four);
+                SEGMENT.set(INT, out + STEP_BYTES + 16L * i, four);
+            }
+            SEGMENT.set(FLOAT, out, nan ? Float.NaN : scale);
+            out += BLOCK_BYTES;
+        }
+    }
 
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {

@@ -7,11 +7,24 @@ import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
 import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
+import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
 import jdk.incubator.vector.FloatVector;
 
 /// f32 weights, tile `[column][16 rows]`, as in `matmul_f32.cpp`.
 final class VectorF32Tile implements VectorTile {
     private static final long COLUMN_BYTES = 64;
+
+    @Override
+    public long tileBytes(int columns) {
+        return COLUMN_BYTES * columns;
+    }
+
+    @Override
+    public void pack(WeightSource source, long row, long out) {
+        for (int column = 0; column < source.columns(); column++) {
+            SEGMENT.set(FLOAT, out + 64L * column, VectorPack.element(source.type(), row, column));
+        }
+    }
 
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {

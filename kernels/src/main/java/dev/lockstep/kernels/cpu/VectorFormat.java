@@ -5,6 +5,7 @@ import static dev.lockstep.kernels.cpu.MatmulOps.TILE_ROWS;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
 
 /// How the Java kernels pack a quantized format: a tile is `[block of 32 columns][scales, codes]`.
 ///
@@ -87,6 +88,11 @@ record VectorFormat(VectorCodes codes, VectorScales scales, float[] perUnit) {
 
     long tileBytes(int columns) {
         return blocks(columns) * stride();
+    }
+
+    /// As [VectorTile#pack].
+    void pack(WeightSource source, long row, long out) {
+        VectorPackSubBlocks.pack(source, row, out, this);
     }
 
     static int blocks(int columns) {

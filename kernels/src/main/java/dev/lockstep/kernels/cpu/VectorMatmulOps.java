@@ -21,44 +21,19 @@ final class VectorMatmulOps implements MatmulOps {
 
     @Override
     public long tileBytes(WeightFormat format, int columns, int skipped) {
-        long blocks = columns / VectorInt8.BLOCK;
-        return switch (format) {
-            case F32 -> 4L * TILE_ROWS * columns;
-            case BF16 -> 2L * TILE_ROWS * CpuMemory.roundUp(columns, 2);
-            case Q4_0,
-                    Q4_1,
-                    Q5_0,
-                    Q5_1,
-                    Q8_0,
-                    IQ4_NL,
-                    MXFP4,
-                    Q2_K,
-                    Q3_K,
-                    Q4_K,
-                    Q5_K,
-                    Q6_K,
-                    IQ4_XS,
-                    IQ2_GRID,
-                    IQ3_GRID,
-                    Q4_OFFSET,
-                    Q4_ZERO,
-                    Q8_OFFSET,
-                    Q4_ZERO_32,
-                    Q8_ZERO,
-                    Q8_ZERO_32 ->
-                    VectorFormat.of(format).tileBytes(columns);
-            case NVFP4_F32, NVFP4_BF16 -> blocks * VectorNvfp4Tile.BLOCK_BYTES;
-            case NF4_F32, NF4_BF16, FP4_F32, FP4_BF16 -> blocks * VectorNf4Tile.BLOCK_BYTES;
-            case E4M3_F32, E4M3_BF16 -> blocks * VectorE4m3Tile.BLOCK_BYTES;
-        };
+        return format.isQuantized()
+                ? VectorFormat.of(format).tileBytes(columns)
+                : tile(format).tileBytes(columns);
     }
 
     @Override
     public void pack(
             WeightSource source, WeightFormat format, long target, int tileFrom, int tileTo) {
         long tileBytes = tileBytes(format, source.columns(), source.skipped());
+        VectorPack.RowPacker packer =
+                format.isQuantized() ? VectorFormat.of(format)::pack : tile(format)::pack;
         for (int tile = tileFrom; tile < tileTo; tile++) {
-            VectorPack.pack(source, format, tile, target + tile * tileBytes);
+            VectorPack.pack(source, packer, tile, target + tile * tileBytes);
         }
     }
 

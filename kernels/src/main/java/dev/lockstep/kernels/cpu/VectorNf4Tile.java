@@ -2,12 +2,15 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
 import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
 import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import dev.lockstep.checkpoint.CodeValues;
+import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -18,7 +21,7 @@ import jdk.incubator.vector.VectorOperators;
 final class VectorNf4Tile implements VectorTile {
     private static final int BLOCK = VectorInt8.BLOCK;
     private static final long STEP_BYTES = 64;
-    static final long BLOCK_BYTES = STEP_BYTES + BLOCK / 8 * STEP_BYTES;
+    private static final long BLOCK_BYTES = STEP_BYTES + BLOCK / 8 * STEP_BYTES;
 
     static final VectorNf4Tile NF4 = new VectorNf4Tile(CodeValues.normal4());
     static final VectorNf4Tile FP4 = new VectorNf4Tile(CodeValues.float4());
@@ -28,6 +31,26 @@ final class VectorNf4Tile implements VectorTile {
 
     private VectorNf4Tile(float[] values) {
         table = VectorTable.of(values);
+    }
+
+    @Override
+    public long tileBytes(int columns) {
+        return columns / BLOCK * BLOCK_BYTES;
+    }
+
+    @Override
+    public void pack(WeightSource source, long row, long out) {
+        for (int from = 0; from < source.columns(); from += BLOCK) {
+            int column = source.skipped() + from;
+            SEGMENT.set(FLOAT, out, Nf4.scale(row, column));
+            for (int i = 0; i < BLOCK; i += 8) {
+                SEGMENT.set(
+                        INT,
+                        out + STEP_BYTES + 8L * i,
+                        SEGMENT.get(INT, Nf4.codes(row, column + i)));
+            }
+            out += BLOCK_BYTES;
+        }
     }
 
     @Override

@@ -2,11 +2,14 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
 import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
 import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
+import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -18,7 +21,29 @@ final class VectorNvfp4Tile implements VectorTile {
     private static final int BLOCK = VectorInt8.BLOCK;
     private static final int COLUMNS_OF_SCALE = 16;
     private static final long STEP_BYTES = 64;
-    static final long BLOCK_BYTES = 2 * STEP_BYTES + BLOCK / 8 * STEP_BYTES;
+    private static final long BLOCK_BYTES = 2 * STEP_BYTES + BLOCK / 8 * STEP_BYTES;
+
+    @Override
+    public long tileBytes(int columns) {
+        return columns / BLOCK * BLOCK_BYTES;
+    }
+
+    @Override
+    public void pack(WeightSource source, long row, long out) {
+        for (int from = 0; from < source.columns(); from += BLOCK) {
+            int column = source.skipped() + from;
+            for (int half = 0; half < 2; half++) {
+                SEGMENT.set(FLOAT, out + STEP_BYTES * half, Nvfp4.scale(row, column + 16 * half));
+            }
+            for (int i = 0; i < BLOCK; i += 8) {
+                SEGMENT.set(
+                        INT,
+                        out + 2 * STEP_BYTES + 8L * i,
+                        SEGMENT.get(INT, Nvfp4.codes(row, column + i)));
+            }
+            out += BLOCK_BYTES;
+        }
+    }
 
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {

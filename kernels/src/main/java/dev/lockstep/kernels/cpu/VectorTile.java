@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
-/// The inner loops of one weight format in Java: one tile times one token or four.
+import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
+
+/// A weight format of floats in Java: the layout of a tile, and the inner loops of one tile times
+/// one token or four.
 ///
 /// Four tokens give the same bits as one token four times; they only share the loads of weights.
 interface VectorTile {
+
+    long tileBytes(int columns);
+
+    /// Packs a stored row into its place in a tile.
+    ///
+    /// @param row address of the stored row
+    /// @param out address of the row's first element in the tile
+    void pack(WeightSource source, long row, long out);
 
     /// Multiplies one token by the tile.
     ///
