@@ -96,7 +96,7 @@ public final class FolderRewrite implements AutoCloseable {
             if (isQuantized) {
                 add(header, each.storedName(), layout.parts(each.matrix()));
             } else {
-                header.add(each.storedName(), each.typeName(), each.shape(), each.bytes());
+                header.add(each.storedName(), each.typeName(), each.shape(), each.matrix().bytes());
             }
             tensors.add(
                     new Tensor(

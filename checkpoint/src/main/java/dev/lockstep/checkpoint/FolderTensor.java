@@ -16,8 +16,4 @@ record FolderTensor(
         return new FolderTensor(
                 name, info.storedName(), info.typeName(), info.shape(), source.tensor(name));
     }
-
-    long bytes() {
-        return matrix.rows() * matrix.type().rowBytes(matrix.columns());
-    }
 }

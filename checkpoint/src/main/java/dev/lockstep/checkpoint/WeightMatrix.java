@@ -80,6 +80,11 @@ public record WeightMatrix(
                 : List.of();
     }
 
+    /// Returns the bytes of all rows, decoded.
+    public long bytes() {
+        return rows * type.rowBytes(columns);
+    }
+
     /// Returns the row of `data` that holds row `row`.
     public int storedRow(int row) {
         return order.storedRow(row);

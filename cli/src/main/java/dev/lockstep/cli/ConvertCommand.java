@@ -307,7 +307,7 @@ final class ConvertCommand extends Command {
                                                                 word,
                                                                 Method.words()
                                                                         .replace("|", ", "))));
-        if (quantize.needsScales() && (method == Method.AWQ || method == Method.AWQ_GPTQ)) {
+        if (quantize.needsScales() && method.scales()) {
             throw new SettingsException(
                     "--method=%s changes the inputs that --static-activations and --kv-scales are for: use gptq or round"
                             .formatted(word));

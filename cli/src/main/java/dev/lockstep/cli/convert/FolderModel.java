@@ -226,9 +226,7 @@ record FolderModel(
         var unchanged = new UnchangedBytes();
         for (Tensor each : tensors) {
             if (each.format().isEmpty()) {
-                WeightMatrix matrix = each.source();
-                unchanged.add(
-                        reason(matrix), matrix.rows() * matrix.type().rowBytes(matrix.columns()));
+                unchanged.add(reason(each.source()), each.source().bytes());
             }
         }
         unchanged.add("of other modalities", rewrite.otherBytes());

@@ -19,7 +19,7 @@ public enum Method {
     AWQ_GPTQ;
 
     /// Returns whether columns are scaled.
-    boolean scales() {
+    public boolean scales() {
         return this == AWQ || this == AWQ_GPTQ;
     }
 
