@@ -50,7 +50,7 @@ final class EmulatedRank {
                         Settings.parse(WorkerConfig.SPEC, arguments, Map.of()),
                         model,
                         "tiny",
-                        model);
+                        TestWorker.RUN_FOLDER);
         return LoadedRank.load(
                 config,
                 ModelSource.open(model),

@@ -34,6 +34,9 @@ final class TestWorker implements AutoCloseable {
     static final int BLOCKS = 33;
     static final String INCARNATION = "0123456789abcdef0123456789abcdef";
 
+    /// Nothing is written to it. The paths of its sockets have a limit; those of models do not.
+    static final Path RUN_FOLDER = Path.of(System.getProperty("java.io.tmpdir"));
+
     final Rank rank;
     final JoinReply joinReply;
 
@@ -169,10 +172,8 @@ final class TestWorker implements AutoCloseable {
         List<String> arguments = new ArrayList<>(settings);
         arguments.add("--zookeeper=unused:1");
         arguments.add("--max-num-seqs=" + MAX_SEQUENCES);
-        // Nothing is written to it; the paths of its sockets have a limit, those of models do not.
-        Path run = Path.of(System.getProperty("java.io.tmpdir"));
         return WorkerConfig.of(
-                Settings.parse(WorkerConfig.SPEC, arguments, Map.of()), folder, "tiny", run);
+                Settings.parse(WorkerConfig.SPEC, arguments, Map.of()), folder, "tiny", RUN_FOLDER);
     }
 
     Session open(long epoch) {

@@ -27,7 +27,7 @@ class WorkerConfigTest {
                 Settings.parse(WorkerConfig.SPEC, all, Map.of()),
                 Path.of("models", "tiny"),
                 "tiny",
-                Path.of("run"));
+                TestWorker.RUN_FOLDER);
     }
 
     private static void assertRefused(String message, String... flags) {
@@ -146,7 +146,7 @@ class WorkerConfigTest {
                                         Settings.parse(WorkerConfig.SPEC, List.of(), Map.of()),
                                         Path.of("tiny"),
                                         "tiny",
-                                        Path.of("run")));
+                                        TestWorker.RUN_FOLDER));
         assertTrue((refusal.getMessage() + "").startsWith("--zookeeper is missing"));
     }
 }

@@ -105,7 +105,7 @@ final class Rig implements AutoCloseable {
                         "",
                         "default",
                         "g",
-                        InternalAddress.unix(Path.of("unused"), "scheduler-g"),
+                        InternalAddress.unix(Path.of("/unused"), "scheduler-g"),
                         size,
                         8,
                         Optional.empty(),
