@@ -21,12 +21,14 @@ import java.util.stream.Collectors;
 ///
 /// @param ownSecret the file of a secret that this launcher made for its cluster
 /// @param apart whether the workers run beside others, so that they have other ports
+/// @param prefix of each command
 record HostChildren(
         LauncherConfig config,
         Shape shape,
         String connectString,
         Optional<Path> ownSecret,
         boolean apart,
+        List<String> prefix,
         Child.Listener listener) {
     /// Variables of NCCL that the user's environment may replace: the ranks of this launcher are on
     /// one host and meet on its loopback interface; no port is opened for its inspection; its
@@ -40,7 +42,7 @@ record HostChildren(
 
     /// Returns the children of the same cluster with another shape, which may run beside these.
     HostChildren with(Shape other) {
-        return new HostChildren(config, other, connectString, ownSecret, !apart, listener);
+        return new HostChildren(config, other, connectString, ownSecret, !apart, prefix, listener);
     }
 
     String groupName() {
@@ -156,12 +158,10 @@ record HostChildren(
             }
         }
         flags.addAll(own);
-        return new Child(
-                name,
-                JavaProcess.command(role, name, config.logFolder(), config.training(), flags),
-                environment(spec),
-                config.logFolder(),
-                listener);
+        List<String> command = new ArrayList<>(prefix);
+        command.addAll(
+                JavaProcess.command(role, name, config.logFolder(), config.training(), flags));
+        return new Child(name, command, environment(spec), config.logFolder(), listener);
     }
 
     private Map<String, String> environment(SettingsSpec spec) {

@@ -26,6 +26,7 @@ import dev.lockstep.proto.v1.ClusterStatusRequest;
 import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.scheduler.process.SchedulerConfig;
+import dev.lockstep.worker.DeviceChoice;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
@@ -137,7 +138,16 @@ public final class Launcher {
                 ZooKeeperCluster.connect(
                         connectString, settings.value(ProcessKeys.CLUSTER), access);
         var children =
-                new HostChildren(config, shape, connectString, ownSecret, false, new Watcher());
+                new HostChildren(
+                        config,
+                        shape,
+                        connectString,
+                        ownSecret,
+                        false,
+                        shape.device() instanceof DeviceChoice.Cpu
+                                ? BatchPolicy.prefix()
+                                : List.of(),
+                        new Watcher());
         schedulers.add(children.scheduler("scheduler", 0));
         if (settings.value(LauncherConfig.STANDBY)) {
             schedulers.add(children.scheduler("scheduler-2", 1));

@@ -49,7 +49,13 @@ class HostWorkersTest {
                         HostPlan.of(List.of(1L), new HostCpus(1, List.of()), 1, 1000));
         var children =
                 new HostChildren(
-                        config, shape, "nowhere:1", Optional.empty(), false, new QuietListener());
+                        config,
+                        shape,
+                        "nowhere:1",
+                        Optional.empty(),
+                        false,
+                        List.of(),
+                        new QuietListener());
         return new HostWorkers(
                 children,
                 List.of(),

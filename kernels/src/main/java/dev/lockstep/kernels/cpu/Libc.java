@@ -11,7 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
-/// The calls into the C library: anonymous memory and thread affinity (Linux).
+/// The calls into the C library: anonymous memory, affinity and policy of threads (Linux).
 final class Libc {
     static final int PAGE_BYTES = 4096;
 
@@ -20,6 +20,8 @@ final class Libc {
     private static final int MADV_DONTNEED = 4;
     private static final int MADV_HUGEPAGE = 14;
     private static final int MAX_CPUS = 1024;
+    private static final int SCHED_OTHER = 0;
+    private static final int SCHED_BATCH = 3;
 
     private static final MethodHandle MMAP =
             handle(
@@ -100,6 +102,30 @@ final class Libc {
         } catch (Throwable failure) {
             throw NativeLibrary.rethrow(failure);
         }
+    }
+
+    /// Gives the calling thread the usual policy, `SCHED_OTHER`, if it inherited `SCHED_BATCH`: its
+    /// next op begins when it is woken, not when another thread leaves its core. Threads that it
+    /// starts later inherit the policy. A C library that does not set policies leaves it.
+    static void leaveBatchPolicy() {
+        try (Arena arena = Arena.ofConfined()) {
+            if ((int) Policy.GET.invokeExact(0) == SCHED_BATCH) {
+                // Its only field is a priority, which is 0.
+                MemorySegment param = arena.allocate(JAVA_INT);
+                int _ = (int) Policy.SET.invokeExact(0, SCHED_OTHER, param.address());
+            }
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    private static final class Policy {
+        static final MethodHandle GET =
+                handle("sched_getscheduler", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+        static final MethodHandle SET =
+                handle(
+                        "sched_setscheduler",
+                        FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
     }
 
     private static final class Affinity {

@@ -277,6 +277,7 @@ final class ThreadTeam implements AutoCloseable {
         Thread current = Thread.currentThread();
         if (!current.equals(caller)) {
             caller = current;
+            Libc.leaveBatchPolicy();
             if (!cpus.isEmpty()) {
                 Libc.pinThread(cpus.getFirst());
             }
@@ -327,6 +328,7 @@ final class ThreadTeam implements AutoCloseable {
 
         private void pin() {
             try {
+                Libc.leaveBatchPolicy();
                 if (!cpus.isEmpty()) {
                     Libc.pinThread(cpus.get(index));
                 }

@@ -334,6 +334,54 @@ final class ThreadTeamTest {
     }
 
     @Test
+    void threadsThatComputeDoNotKeepTheBatchPolicy() throws Exception {
+        String[] before = new String[1];
+        String[] seen = new String[2];
+        var caller =
+                new Thread(
+                        () -> {
+                            before[0] = policyAfter("chrt", "-b", "-p", "0", threadId());
+                            try (var team = new ThreadTeam(CpuOptions.ofThreads(2))) {
+                                var begun = new AtomicInteger();
+                                team.run(
+                                        (share, shares) -> {
+                                            seen[share] = policyAfter("true");
+                                            begun.incrementAndGet();
+                                            while (begun.get() < shares) {
+                                                Thread.onSpinWait();
+                                            }
+                                        });
+                            }
+                        });
+        caller.start();
+        caller.join();
+        assertEquals("3", before[0]);
+        assertEquals("0", seen[0]);
+        assertEquals("0", seen[1]);
+    }
+
+    /// Runs a command and returns the policy of the calling thread.
+    private static String policyAfter(String... command) {
+        try {
+            assertEquals(0, new ProcessBuilder(command).start().waitFor());
+            String stat = Files.readString(Path.of("/proc/thread-self/stat"));
+            return stat.substring(stat.lastIndexOf(')') + 2).split(" ")[38];
+        } catch (IOException failure) {
+            throw new UncheckedIOException(failure);
+        } catch (InterruptedException _) {
+            throw new AssertionError("interrupted");
+        }
+    }
+
+    private static String threadId() {
+        try {
+            return Files.readSymbolicLink(Path.of("/proc/thread-self")).getFileName().toString();
+        } catch (IOException failure) {
+            throw new UncheckedIOException(failure);
+        }
+    }
+
+    @Test
     void aCpuBeyondTheLargestIsRefusedWithItsNumber() {
         assertEquals(
                 "CPU 1024, must be 0 to 1023",

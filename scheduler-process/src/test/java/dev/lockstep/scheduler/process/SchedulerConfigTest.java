@@ -24,11 +24,11 @@ class SchedulerConfigTest {
     void theDrainTimeOutIsATimeOfAnHourAtMostAndTheProcessGetsALittleMore() {
         Settings given = settings("--drain-timeout=7s");
         assertEquals(
-                Duration.ofSeconds(7), SchedulerConfig.of(given, Path.of("run")).drainTimeout());
+                Duration.ofSeconds(7), SchedulerConfig.of(given, Path.of("/run")).drainTimeout());
         assertEquals(Duration.ofSeconds(12), SchedulerConfig.drainBudget(given));
         Settings unset = settings();
         assertEquals(
-                Duration.ofSeconds(60), SchedulerConfig.of(unset, Path.of("run")).drainTimeout());
+                Duration.ofSeconds(60), SchedulerConfig.of(unset, Path.of("/run")).drainTimeout());
         SettingsException refused =
                 assertThrows(SettingsException.class, () -> settings("--drain-timeout=1500ms0"));
         assertEquals(
