@@ -68,7 +68,7 @@ final class ThreadPoliciesIT {
             int nameEnds = stat.lastIndexOf(')');
             return new PolicyOf(
                     stat.substring(stat.indexOf('(') + 1, nameEnds),
-                    Integer.parseInt(stat.substring(nameEnds + 2).split(" ")[POLICY]));
+                    Integer.parseInt(stat.substring(nameEnds + 2).split(" ", -1)[POLICY]));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

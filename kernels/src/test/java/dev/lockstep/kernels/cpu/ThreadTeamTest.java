@@ -365,7 +365,7 @@ final class ThreadTeamTest {
         try {
             assertEquals(0, new ProcessBuilder(command).start().waitFor());
             String stat = Files.readString(Path.of("/proc/thread-self/stat"));
-            return stat.substring(stat.lastIndexOf(')') + 2).split(" ")[38];
+            return stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[38];
         } catch (IOException failure) {
             throw new UncheckedIOException(failure);
         } catch (InterruptedException _) {
