@@ -250,6 +250,7 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public void stepBegins(int tokens) {
+        team.adoptStepThread();
         team.use(stepThreads.begin(tokens, System.nanoTime()));
     }
 

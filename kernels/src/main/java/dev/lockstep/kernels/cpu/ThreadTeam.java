@@ -65,6 +65,7 @@ final class ThreadTeam implements AutoCloseable {
     private Rows rowBody = (_, _) -> {};
 
     private @Nullable Thread caller;
+    private @Nullable Thread stepThread;
     private volatile boolean callerParked;
     private volatile boolean closing;
     private volatile @Nullable Throwable failure;
@@ -101,6 +102,16 @@ final class ThreadTeam implements AutoCloseable {
     /// between ops; results have the same bits for any number.
     void use(int threads) {
         used = threads;
+    }
+
+    /// Says that the calling thread runs steps: it leaves the batch policy like those of the team.
+    /// A caller that loads weights keeps it, because threads that it starts inherit its policy.
+    void adoptStepThread() {
+        Thread current = Thread.currentThread();
+        if (!current.equals(stepThread)) {
+            stepThread = current;
+            Libc.leaveBatchPolicy();
+        }
     }
 
     /// Returns whether work of that many multiply-adds is worth waking the team for.
@@ -277,7 +288,6 @@ final class ThreadTeam implements AutoCloseable {
         Thread current = Thread.currentThread();
         if (!current.equals(caller)) {
             caller = current;
-            Libc.leaveBatchPolicy();
             if (!cpus.isEmpty()) {
                 Libc.pinThread(cpus.getFirst());
             }

@@ -334,14 +334,17 @@ final class ThreadTeamTest {
     }
 
     @Test
-    void threadsThatComputeDoNotKeepTheBatchPolicy() throws Exception {
-        String[] before = new String[1];
+    void threadsThatComputeStepsDoNotKeepTheBatchPolicy() throws Exception {
+        String[] before = new String[2];
         String[] seen = new String[2];
         var caller =
                 new Thread(
                         () -> {
                             before[0] = policyAfter("chrt", "-b", "-p", "0", threadId());
                             try (var team = new ThreadTeam(CpuOptions.ofThreads(2))) {
+                                team.run((_, _) -> {});
+                                before[1] = policyAfter("true");
+                                team.adoptStepThread();
                                 var begun = new AtomicInteger();
                                 team.run(
                                         (share, shares) -> {
@@ -356,6 +359,7 @@ final class ThreadTeamTest {
         caller.start();
         caller.join();
         assertEquals("3", before[0]);
+        assertEquals("3", before[1], "a thread that runs no steps keeps its policy");
         assertEquals("0", seen[0]);
         assertEquals("0", seen[1]);
     }
