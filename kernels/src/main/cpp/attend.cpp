@@ -24,7 +24,9 @@ template <typename T>
 struct Tile {
   const float* queries;  // [vectors][padded head], already scaled
   int64_t padded;
+  int64_t padded_value;
   int head_size;
+  int value_size;
   int vectors;
   int heads;           // vectors of one token
   int first_position;  // of the tile's first token
@@ -43,7 +45,7 @@ struct Tile {
   float* factors;  // [vectors][MOST_BLOCKS]
   T* transposed;   // [STRETCH][16][head], where values are keys
 
-  int64_t state_size() const { return VALUES + padded; }
+  int64_t state_size() const { return VALUES + padded_value; }
   int last_position() const { return first_position + (vectors - 1) / heads; }
 
   // The end of the tokens that a vector attends to.
@@ -80,7 +82,7 @@ struct Tile {
 
   KvBlock<T> kv_block(int block) const { return kv_block(kv, block_table[block]); }
   KvBlock<T> kv_block(uint8_t* null_block, int number) const {
-    return {null_block + number * block_bytes, head_size, values_are_keys};
+    return {null_block + number * block_bytes, head_size, value_size, values_are_keys};
   }
 
   // G blocks from `block` on. Those that are asked for meanwhile are a stretch further on, those of the next tile after
@@ -171,7 +173,7 @@ struct Tile {
 
   template <int G, int M>
   void add_parts(int m, const Blocks<T, G>& blocks, int begin, int end, bool fetches, float* states) const {
-    add_all_parts<T, G, M>(weights + m * G * BLOCK, factors + m * G, blocks, head_size, begin, end, fetches,
+    add_all_parts<T, G, M>(weights + m * G * BLOCK, factors + m * G, blocks, value_size, begin, end, fetches,
                            states + m * state_size() + VALUES, state_size());
   }
 
@@ -199,6 +201,9 @@ struct Tile {
   }
 };
 
+// Floats of whole vectors.
+int64_t padded_size(int size) { return (size + LANES - 1) / LANES * LANES; }
+
 // Merges the state of a later segment; a segment that the vector does not attend to has no maximum.
 void merge(float* state, const float* later, int64_t padded) {
   if (later[0] == -INFINITY) return;
@@ -221,29 +226,31 @@ Lanes factor_of(const float* state, const float* sink) {
 }
 
 // sink: the score of the head that has no value, null for none. value_scale: of the values as they are read.
-void finish(const float* state, int head_size, const float* sink, float value_scale, float* out) {
+void finish(const float* state, int value_size, const float* sink, float value_scale, float* out) {
   Lanes factor = multiply(factor_of(state, sink), broadcast(value_scale));
   int d = 0;
-  for (; d + LANES <= head_size; d += LANES) {
+  for (; d + LANES <= value_size; d += LANES) {
     store(out + d, multiply(load(state + VALUES + d), factor));
   }
-  if (d < head_size) {
-    store_first(out + d, multiply(load(state + VALUES + d), factor), head_size - d);
+  if (d < value_size) {
+    store_first(out + d, multiply(load(state + VALUES + d), factor), value_size - d);
   }
 }
 
 template <typename T>
 void attend(const float* qkv, int64_t stride, int tokens, int first_position,
-            const int32_t* query_heads, int heads, int head_size, float scale, float value_scale, int window,
+            const int32_t* query_heads, int heads, int head_size, int value_size, float scale, float value_scale, int window,
             int ahead, int length, float soft_cap, uint8_t* kv, int64_t block_bytes, bool values_are_keys,
             const int32_t* block_table, uint8_t* next_kv, const int32_t* next_table,
             int next_blocks, int segment, const float* sinks, float* out,
             int64_t out_stride, float* scratch) {
-  int64_t padded = (head_size + LANES - 1) / LANES * LANES;
+  int64_t padded = padded_size(head_size), padded_value = padded_size(value_size);
   int vectors = tokens * heads;
   Tile<T> tile;
   tile.padded = padded;
+  tile.padded_value = padded_value;
   tile.head_size = head_size;
+  tile.value_size = value_size;
   tile.vectors = vectors;
   tile.heads = heads;
   tile.first_position = first_position;
@@ -282,12 +289,12 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
   float* later = states + vectors * size;
   for (int s = first + 1; s <= last; s++) {
     tile.compute_segment(s, later);
-    for (int m = 0; m < vectors; m++) merge(states + m * size, later + m * size, padded);
+    for (int m = 0; m < vectors; m++) merge(states + m * size, later + m * size, padded_value);
   }
   for (int t = 0; t < tokens; t++) {
     for (int h = 0; h < heads; h++) {
-      finish(states + (t * heads + h) * size, head_size, sinks ? sinks + query_heads[h] : nullptr, value_scale,
-             out + t * out_stride + query_heads[h] * head_size);
+      finish(states + (t * heads + h) * size, value_size, sinks ? sinks + query_heads[h] : nullptr, value_scale,
+             out + t * out_stride + query_heads[h] * value_size);
     }
   }
 }
@@ -297,13 +304,14 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
 // Computes one tile. `qkv` and `out` point at its first token, `kv` at the layer and head in block 0, `block_table` at
 // the row's blocks. next_kv, next_table and next_blocks say the same of the tile that this thread probably computes next,
 // from its first block on, so that its first blocks can be asked for. With segment < 0 the whole sequence is read and the
-// result written to `out`; else `out` receives the states of that segment, [vectors][32 + padded head]. sinks: a score for
+// result written to `out`; else `out` receives the states of that segment, [vectors][32 + padded value]. sinks: a score for
 // each query head, or null. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8, 4 fp8. scale, value_scale: of scores and of results, with
-// the factors of fp8. Scratch: vectors · (3 · padded + 132) floats, then the values of STRETCH blocks, at most
-// 32 · (padded + 1) floats, where they are keys; AttentionOps counts them.
+// the factors of fp8. Scratch: vectors · (padded + 2 · padded value + 132) floats, then the values of STRETCH blocks, at
+// most 32 · (padded + 1) floats, where they are keys; AttentionOps counts them.
 LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
                               int32_t first_position, const int32_t* query_heads, int32_t heads,
-                              int32_t head_size, float scale, float value_scale, int32_t window, int32_t ahead,
+                              int32_t head_size, int32_t value_size, float scale, float value_scale, int32_t window,
+                              int32_t ahead,
                               int32_t length,
                               float soft_cap,
                               uint8_t* kv, int64_t block_bytes, int32_t kv_type, int32_t values_are_keys,
@@ -316,8 +324,8 @@ LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
              : kv_type == 2 ? attend<Brain>
              : kv_type == 3 ? attend<Code>
                             : attend<Float8>;
-  run(qkv, stride, tokens, first_position, query_heads, heads, head_size, scale, value_scale, window, ahead, length,
-      soft_cap, kv, block_bytes, values_are_keys != 0, block_table, next_kv, next_table, next_blocks, segment, sinks,
+  run(qkv, stride, tokens, first_position, query_heads, heads, head_size, value_size, scale, value_scale, window, ahead,
+      length, soft_cap, kv, block_bytes, values_are_keys != 0, block_table, next_kv, next_table, next_blocks, segment, sinks,
       out, out_stride, scratch);
 }
 
@@ -325,16 +333,16 @@ LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
 // The states of the first segment are overwritten.
 LOCKSTEP void lockstep_attend_merge(float* states, int32_t segments, int32_t tokens,
                                     const int32_t* query_heads, int32_t heads,
-                                    int32_t head_size, const float* sinks, float value_scale, float* out,
+                                    int32_t value_size, const float* sinks, float value_scale, float* out,
                                     int64_t out_stride) {
-  int64_t padded = (head_size + LANES - 1) / LANES * LANES;
+  int64_t padded = padded_size(value_size);
   int64_t size = VALUES + padded;
   int64_t vectors = static_cast<int64_t>(tokens) * heads;
   for (int64_t m = 0; m < vectors; m++) {
     for (int s = 1; s < segments; s++) {
       merge(states + m * size, states + (s * vectors + m) * size, padded);
     }
-    finish(states + m * size, head_size, sinks ? sinks + query_heads[m % heads] : nullptr, value_scale,
-           out + m / heads * out_stride + query_heads[m % heads] * head_size);
+    finish(states + m * size, value_size, sinks ? sinks + query_heads[m % heads] : nullptr, value_scale,
+           out + m / heads * out_stride + query_heads[m % heads] * value_size);
   }
 }

@@ -183,7 +183,7 @@ void weigh_all(float* scores, float soft_cap, float* factors, float* state) {
 // `factors` [M][G].
 template <typename T, int G, int M, int P, bool FETCH>
 void add_values(const float* weights, const float* factors, const Blocks<T, G>& blocks, int column,
-                int head_size, int begin, int end, float* values, int64_t stride) {
+                int value_size, int begin, int end, float* values, int64_t stride) {
   constexpr int LINE_PARTS = sizeof(T) * LANES < 64 ? 64 / (sizeof(T) * LANES) : 1;
   Lanes sums[M][P];
   for (int m = 0; m < M; m++) {
@@ -199,9 +199,9 @@ void add_values(const float* weights, const float* factors, const Blocks<T, G>& 
     }
     for (int t = begin; t < end; t++) {
       Lanes row[P];
-      for (int p = 0; p < P; p++) row[p] = load(v + t * head_size + p * LANES);
+      for (int p = 0; p < P; p++) row[p] = load(v + t * value_size + p * LANES);
       if (FETCH) {
-        for (int p = 0; p < P; p += LINE_PARTS) fetch(next + t * head_size + p * LANES);
+        for (int p = 0; p < P; p += LINE_PARTS) fetch(next + t * value_size + p * LANES);
       }
       for (int m = 0; m < M; m++) {
         Lanes weight = broadcast(weights[(m * G + g) * BLOCK + t]);
@@ -235,32 +235,32 @@ const float* weights_of(const float* weights, const Blocks<T, G>& blocks, int co
 
 template <typename T, int G, int M, int P>
 void add_part(const float* weights, const float* factors, const Blocks<T, G>& blocks, int column,
-              int head_size, int begin, int end, bool fetches, float* values, int64_t stride) {
+              int value_size, int begin, int end, bool fetches, float* values, int64_t stride) {
   float scaled[QUANTIZED<T> ? M * G * BLOCK : 1];
   const float* w = weights_of<T, G, M>(weights, blocks, column, fetches, scaled);
   if (fetches) {
-    add_values<T, G, M, P, true>(w, factors, blocks, column, head_size, begin, end, values + column, stride);
+    add_values<T, G, M, P, true>(w, factors, blocks, column, value_size, begin, end, values + column, stride);
   } else {
-    add_values<T, G, M, P, false>(w, factors, blocks, column, head_size, begin, end, values + column, stride);
+    add_values<T, G, M, P, false>(w, factors, blocks, column, value_size, begin, end, values + column, stride);
   }
 }
 
 template <typename T, int G, int M>
-void add_all_parts(const float* weights, const float* factors, const Blocks<T, G>& blocks, int head_size,
+void add_all_parts(const float* weights, const float* factors, const Blocks<T, G>& blocks, int value_size,
                    int begin, int end, bool fetches, float* values, int64_t stride) {
   constexpr int MOST = SUM_PARTS<T>;
   int c = 0;
-  for (; c + MOST * LANES <= head_size; c += MOST * LANES) {
-    add_part<T, G, M, MOST>(weights, factors, blocks, c, head_size, begin, end, fetches, values, stride);
+  for (; c + MOST * LANES <= value_size; c += MOST * LANES) {
+    add_part<T, G, M, MOST>(weights, factors, blocks, c, value_size, begin, end, fetches, values, stride);
   }
   if constexpr (MOST == 1) {
-    if (c < head_size) add_part<T, G, M, 1>(weights, factors, blocks, c, head_size, begin, end, fetches, values, stride);
+    if (c < value_size) add_part<T, G, M, 1>(weights, factors, blocks, c, value_size, begin, end, fetches, values, stride);
   } else if constexpr (!QUANTIZED<T>) {
-    switch ((head_size - c + LANES - 1) / LANES) {
-      case 1: add_part<T, G, M, 1>(weights, factors, blocks, c, head_size, begin, end, fetches, values, stride); break;
-      case 2: add_part<T, G, M, 2>(weights, factors, blocks, c, head_size, begin, end, fetches, values, stride); break;
-      case 3: add_part<T, G, M, 3>(weights, factors, blocks, c, head_size, begin, end, fetches, values, stride); break;
-      case 4: add_part<T, G, M, 4>(weights, factors, blocks, c, head_size, begin, end, fetches, values, stride); break;
+    switch ((value_size - c + LANES - 1) / LANES) {
+      case 1: add_part<T, G, M, 1>(weights, factors, blocks, c, value_size, begin, end, fetches, values, stride); break;
+      case 2: add_part<T, G, M, 2>(weights, factors, blocks, c, value_size, begin, end, fetches, values, stride); break;
+      case 3: add_part<T, G, M, 3>(weights, factors, blocks, c, value_size, begin, end, fetches, values, stride); break;
+      case 4: add_part<T, G, M, 4>(weights, factors, blocks, c, value_size, begin, end, fetches, values, stride); break;
     }
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a block of 16 tokens holds of one layer and KV head: keys as [head size][16 tokens] (a lane is a token, so that
-// scores need no horizontal sum), then values as [16 tokens][head size]. Where values are keys it holds the keys alone.
+// scores need no horizontal sum), then values as [16 tokens][value size]. Where values are keys it holds the keys alone.
 //
 // q8: codes of keys, codes of values, then f16 scales of keys and of values, both as [groups][16 tokens]. A group is 32
 // dimensions; what is stored is code · scale.
@@ -39,21 +39,24 @@ template <typename T>
 struct KvBlock {
   uint8_t* at;
   int head_size;
+  int value_size;  // the head size where values are keys
   bool values_are_keys;
   T* transposed = nullptr;  // values that are keys as [16 tokens][head size], in other memory
 
   T* keys() const { return reinterpret_cast<T*>(at); }
   T* values() const { return values_are_keys ? transposed : keys() + KV_TOKENS * head_size; }
-  Half* key_scales() const { return reinterpret_cast<Half*>(keys() + rows() * KV_TOKENS * head_size); }
-  Half* value_scales() const { return key_scales() + (rows() - 1) * KV_TOKENS * (head_size / KV_GROUP); }
+  Half* key_scales() const { return reinterpret_cast<Half*>(keys() + KV_TOKENS * row()); }
+  Half* value_scales() const {
+    return values_are_keys ? key_scales() : key_scales() + KV_TOKENS * (head_size / KV_GROUP);
+  }
 
-  // Rows of a token.
-  int rows() const { return values_are_keys ? 1 : 2; }
+  // Elements of a token.
+  int row() const { return values_are_keys ? head_size : head_size + value_size; }
 
   // Bytes of a head in a block.
   int64_t bytes() const {
-    int64_t scales = QUANTIZED<T> ? head_size / KV_GROUP * sizeof(Half) : 0;
-    return rows() * KV_TOKENS * (head_size * sizeof(T) + scales);
+    int64_t scales = QUANTIZED<T> ? row() / KV_GROUP * sizeof(Half) : 0;
+    return KV_TOKENS * (row() * sizeof(T) + scales);
   }
 };
 

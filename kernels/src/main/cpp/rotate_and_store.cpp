@@ -66,7 +66,7 @@ void rotate(float* head, const float* cosine, const float* sine, int half) {
 template <typename T>
 void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, const float* cosine,
                       const float* sine, int half, int query_heads, int kv_heads, int head_size,
-                      const float* key_scales, const float* value_scales, uint8_t* layer,
+                      int value_size, const float* key_scales, const float* value_scales, uint8_t* layer,
                       int64_t block_bytes, bool values_are_keys, const int32_t* blocks,
                       const int32_t* offsets, int64_t from, int64_t to) {
   for (int64_t t = from; t < to; t++) {
@@ -80,28 +80,28 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
     const float* keys = row + query_heads * head_size;
     const float* values = keys + kv_heads * head_size;
     for (int head = 0; head < kv_heads; head++) {
-      KvBlock<T> block{layer + blocks[t] * block_bytes, head_size, values_are_keys};
+      KvBlock<T> block{layer + blocks[t] * block_bytes, head_size, value_size, values_are_keys};
       block.at += head * block.bytes();
       const int at = offsets[t];
       store_row(keys + head * head_size, head_size, key_scales ? key_scales[head] : 1, block.keys() + at, KV_TOKENS,
                 block.key_scales() + at);
       if (values_are_keys) continue;
-      store_row(values + head * head_size, head_size, value_scales ? value_scales[head] : 1,
-                block.values() + at * head_size, 1, block.value_scales() + at);
+      store_row(values + head * value_size, value_size, value_scales ? value_scales[head] : 1,
+                block.values() + at * value_size, 1, block.value_scales() + at);
     }
   }
 }
 
 }  // namespace
 
-// Tokens [from, to) of qkv [tokens, (queries + 2 · KV) · head_size], without values where they are keys; without KV heads
-// queries alone are rotated. Token t is stored at offset offsets[t] of block blocks[t], and left as it is where blocks[t]
+// Tokens [from, to) of qkv [tokens, (queries + KV) · head_size + KV · value_size], without values where they are keys;
+// without KV heads queries alone are rotated. Token t is stored at offset offsets[t] of block blocks[t], and left as it is where blocks[t]
 // is negative; `layer` is the address of the layer in block 0. kv_type: 0 F32, 1 F16, 2 BF16, 3 q8, 4 fp8. Scales, of fp8
 // only, are a float for each KV head; null for 1.
 LOCKSTEP void lockstep_rotate_and_store(float* qkv, int64_t stride, const int32_t* positions,
                                         const float* cosine, const float* sine, int32_t half,
                                         int32_t query_heads, int32_t kv_heads,
-                                        int32_t head_size, const float* key_scales,
+                                        int32_t head_size, int32_t value_size, const float* key_scales,
                                         const float* value_scales, uint8_t* layer, int64_t block_bytes,
                                         int32_t kv_type, int32_t values_are_keys, const int32_t* blocks,
                                         const int32_t* offsets, int64_t from, int64_t to) {
@@ -110,6 +110,6 @@ LOCKSTEP void lockstep_rotate_and_store(float* qkv, int64_t stride, const int32_
              : kv_type == 2 ? rotate_and_store<Brain>
              : kv_type == 3 ? rotate_and_store<Code>
                             : rotate_and_store<Float8>;
-  run(qkv, stride, positions, cosine, sine, half, query_heads, kv_heads, head_size, key_scales, value_scales, layer,
+  run(qkv, stride, positions, cosine, sine, half, query_heads, kv_heads, head_size, value_size, key_scales, value_scales, layer,
       block_bytes, values_are_keys != 0, blocks, offsets, from, to);
 }

@@ -50,7 +50,7 @@ public interface AttentionBackend {
 
     /// Computes softmax attention of every token over its sequence, or over its window of the
     /// sequence, the token itself included, and over as many later tokens as the shape says; 0 for
-    /// tokens of padding rows.
+    /// tokens of padding rows. Tokens of expanded rows are left as they are.
     ///
     /// @param qkv only its query columns are read
     /// @param out `[tokens, queryHeads · headSize]`

@@ -5,6 +5,8 @@ package dev.lockstep.kernels;
 ///
 /// A rank's heads need not divide evenly (9 query heads on 4 ranks), so the map is explicit.
 ///
+/// @param headSize dimensions of a query and a key
+/// @param valueSize dimensions of a value
 /// @param scale multiplies q·k
 /// @param window how many tokens a token attends to, itself included; [#NO_WINDOW] for all
 /// @param ahead how many tokens after itself a token attends to: 0 where attention is causal,
@@ -16,6 +18,7 @@ public record AttentionShape(
         int[] kvHeadOf,
         int kvHeads,
         int headSize,
+        int valueSize,
         float scale,
         int window,
         int ahead,
@@ -36,6 +39,19 @@ public record AttentionShape(
         }
     }
 
+    /// Creates a shape whose values have the size of keys.
+    public AttentionShape(
+            int[] kvHeadOf,
+            int kvHeads,
+            int headSize,
+            float scale,
+            int window,
+            int ahead,
+            float softCap,
+            boolean chunked) {
+        this(kvHeadOf, kvHeads, headSize, headSize, scale, window, ahead, softCap, chunked);
+    }
+
     /// Creates a causal shape without chunks.
     public AttentionShape(
             int[] kvHeadOf, int kvHeads, int headSize, float scale, int window, float softCap) {
@@ -49,10 +65,18 @@ public record AttentionShape(
 
     /// Throws unless a cache of this layout holds the keys and values of these heads.
     public void requireCache(KvLayout layout) {
-        if (kvHeads != layout.kvHeads() || headSize != layout.headSize()) {
+        if (kvHeads != layout.kvHeads()
+                || headSize != layout.headSize()
+                || valueSize != layout.valueSize()) {
             throw new IllegalArgumentException(
-                    "attention of %d KV heads of %d over a cache of %d of %d"
-                            .formatted(kvHeads, headSize, layout.kvHeads(), layout.headSize()));
+                    "attention of %d KV heads of %d, values of %d, over a cache of %d of %d, values of %d"
+                            .formatted(
+                                    kvHeads,
+                                    headSize,
+                                    valueSize,
+                                    layout.kvHeads(),
+                                    layout.headSize(),
+                                    layout.valueSize()));
         }
     }
 
@@ -85,6 +109,6 @@ public record AttentionShape(
     ///
     /// @param layout of the cache
     public int qkvColumns(KvLayout layout) {
-        return (queryHeads() + layout.rowsPerToken() * kvHeads) * headSize;
+        return queryHeads() * headSize + kvHeads * layout.rowSize();
     }
 }

@@ -101,6 +101,11 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
         };
     }
 
+    /// Returns whether it has [ExpandedAttention].
+    public boolean expandsLatents() {
+        return kind == Kind.CPU;
+    }
+
     /// Returns whether equal steps give equal bits at any time. Elsewhere libraries promise it for
     /// some products only.
     public boolean repeatsBits() {

@@ -8,6 +8,9 @@ package dev.lockstep.kernels;
 /// blockSize]`. Entries of a line after the block of the row's last token, and with a window those
 /// before it, are not read.
 ///
+/// The first `expandedRows` rows, of `expandedTokens` tokens together, are stored like others and
+/// attend elsewhere: see [ExpandedAttention].
+///
 /// A row of line [#PADDING] fills a batch up to a fixed size: nothing is stored for its tokens, and
 /// they attend to nothing.
 ///
@@ -17,7 +20,14 @@ package dev.lockstep.kernels;
 /// @param blockTable `[lines, maximum number of blocks of a sequence]`; stays on the device from
 ///   step to step
 public record PagedBatch(
-        int rows, int tokens, Tensor rowStarts, Tensor computed, Tensor lines, Tensor blockTable) {
+        int rows,
+        int tokens,
+        Tensor rowStarts,
+        Tensor computed,
+        Tensor lines,
+        Tensor blockTable,
+        int expandedRows,
+        int expandedTokens) {
     /// The line of a row that is padding.
     public static final int PADDING = -1;
 
@@ -25,9 +35,28 @@ public record PagedBatch(
         if (rows == 0 && tokens > 0) {
             throw new IllegalArgumentException("%d tokens in no row".formatted(tokens));
         }
+        if (expandedRows < 0
+                || expandedRows > rows
+                || expandedTokens < expandedRows
+                || expandedTokens > tokens) {
+            throw new IllegalArgumentException(
+                    "%d of %d rows are expanded, %d of %d tokens"
+                            .formatted(expandedRows, rows, expandedTokens, tokens));
+        }
         rowStarts.require("rowStarts", DType.I32, 1, rows + 1);
         computed.require("computed", DType.I32, 1, rows);
         lines.require("lines", DType.I32, 1, rows);
         blockTable.require("blockTable", DType.I32, blockTable.rows(), blockTable.columns());
+    }
+
+    /// Creates a batch of which no row is expanded.
+    public PagedBatch(
+            int rows,
+            int tokens,
+            Tensor rowStarts,
+            Tensor computed,
+            Tensor lines,
+            Tensor blockTable) {
+        this(rows, tokens, rowStarts, computed, lines, blockTable, 0, 0);
     }
 }

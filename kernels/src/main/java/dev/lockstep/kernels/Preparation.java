@@ -3,6 +3,7 @@ package dev.lockstep.kernels;
 
 import dev.lockstep.checkpoint.TensorType;
 import java.util.List;
+import java.util.Optional;
 
 /// What a model prepares once, when it loads; [Kernels] with ops run on it.
 public interface Preparation {
@@ -33,4 +34,8 @@ public interface Preparation {
     RotaryTable prepareRotary(float[][] cos, float[][] sin);
 
     AttentionBackend attention(AttentionShape shape, KvLayout layout);
+
+    /// Returns attention of expanded rows over a cache of this layout; empty on a device that has
+    /// none, see [DeviceCapabilities#expandsLatents].
+    Optional<ExpandedAttention> expandedAttention(ExpandedHeads heads, KvLayout layout);
 }

@@ -7,6 +7,8 @@ import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.EmbeddingTable;
+import dev.lockstep.kernels.ExpandedAttention;
+import dev.lockstep.kernels.ExpandedHeads;
 import dev.lockstep.kernels.ExpertLayer;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.Kernels;
@@ -21,6 +23,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /// A preparation without memory: a family that loads with it has checked the name and the shape of
@@ -127,6 +130,11 @@ final class HeaderPreparation implements Preparation {
     @Override
     public AttentionBackend attention(AttentionShape shape, KvLayout layout) {
         return withoutOps(AttentionBackend.class);
+    }
+
+    @Override
+    public Optional<ExpandedAttention> expandedAttention(ExpandedHeads heads, KvLayout layout) {
+        return Optional.empty();
     }
 
     /// Returns an instance that has the methods of this class and refuses all others of `type`.

@@ -182,11 +182,13 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
 
     /// Checks from headers that the family can load a shard, names, types and shapes of tensors,
     /// and returns what the shard holds.
-    ShardWeights check(Shard shard) {
+    ///
+    /// @param expandsLatents of the device that loads it
+    ShardWeights check(Shard shard, boolean expandsLatents) {
         Checkpoint own = checkpoint.ofRank(shard.rank(), shard.size());
         var preparation = new HeaderPreparation(name -> own.tensor(name).decoder().isPresent());
         try {
-            family.load(Weights.ofHeaders(own, shard, preparation));
+            family.load(Weights.ofHeaders(own, shard, preparation, expandsLatents));
             return preparation.counted();
         } catch (IllegalArgumentException e) {
             throw new CheckpointException("%s: %s".formatted(checkpoint.path(), e.getMessage()), e);
@@ -203,7 +205,8 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
         var reads = new RankReads();
         var preparation = new HeaderPreparation(_ -> false);
         try {
-            family.load(Weights.ofHeaders(checkpoint, shard, preparation, Optional.of(reads)));
+            family.load(
+                    Weights.ofHeaders(checkpoint, shard, preparation, false, Optional.of(reads)));
             return reads;
         } catch (UnsupportedOperationException e) {
             throw new CheckpointException(

@@ -27,7 +27,7 @@ public final class ModelSource {
     private final Checkpoint checkpoint;
     private final ModelLoader loader;
     private final Set<String> decodedInstead = ConcurrentHashMap.newKeySet();
-    private final Map<Shard, ShardWeights> weights = new ConcurrentHashMap<>();
+    private final Map<Preparing, ShardWeights> weights = new ConcurrentHashMap<>();
 
     private ModelSource(ModelLoader loader) {
         this.checkpoint = loader.checkpoint();
@@ -53,7 +53,7 @@ public final class ModelSource {
     /// Checks without the bytes of weights that `size` ranks can load the model; throws the refusal
     /// with which a rank would fail to load it.
     public ModelSource requireLoadable(int size) {
-        Shard.cut(config(), size).forEach(this::weights);
+        Shard.cut(config(), size).forEach(shard -> weights(shard, true));
         return this;
     }
 
@@ -251,14 +251,28 @@ public final class ModelSource {
     /// Returns the bytes of a rank's tables for each position that is served: those of ropes, and
     /// factors of queries.
     public long positionBytes(Shard shard) {
-        return weights(shard).positionBytes();
+        return weights(shard, false).positionBytes();
+    }
+
+    /// Returns the length of the aligned spans of positions that are computed in another way where
+    /// all of a span belongs to the prompt; 0 where all positions are computed alike.
+    public int promptSpan(DeviceCapabilities capabilities) {
+        boolean expands = config().attention().latent().isPresent() && capabilities.expandsLatents();
+        return expands ? LatentExpansion.SPAN : 0;
+    }
+
+    /// Returns the bytes of a rank's scratch memory for each position of the longest sequence.
+    public long scratchBytesPerPosition(Shard shard, DeviceCapabilities capabilities) {
+        return promptSpan(capabilities) == 0
+                ? 0
+                : LatentExpansion.heads(config(), shard, 1).bytesPerPosition();
     }
 
     /// Returns the bytes of a rank's weights in the memory of these kernels, without those of
     /// [#positionBytes], counted without their bytes: of some quantized matrices a few scales and
     /// the order of columns are read.
     public long weightBytes(Shard shard, Kernels kernels, DType compute) {
-        return weights(shard)
+        return weights(shard, kernels.capabilities())
                 .bytes(
                         kernels.capabilities(),
                         each ->
@@ -274,7 +288,7 @@ public final class ModelSource {
     /// have the size of their blocks, others that of the compute type.
     public long expectedWeightBytes(
             Shard shard, ComputeTypes types, DeviceCapabilities capabilities) {
-        return weights(shard)
+        return weights(shard, capabilities)
                 .bytes(
                         capabilities,
                         each ->
@@ -285,7 +299,7 @@ public final class ModelSource {
 
     /// Returns the bytes of the matrices that a rank reads, in the types in which it packs them.
     public long storedWeightBytes(Shard shard) {
-        return weights(shard)
+        return weights(shard, false)
                 .matrixBytes(
                         each ->
                                 (double) each.rows()
@@ -294,7 +308,16 @@ public final class ModelSource {
                                         * each.type().blockBytes());
     }
 
-    private ShardWeights weights(Shard shard) {
-        return weights.computeIfAbsent(shard, loader::check);
+    private ShardWeights weights(Shard shard, DeviceCapabilities capabilities) {
+        return weights(shard, capabilities.expandsLatents());
     }
+
+    private ShardWeights weights(Shard shard, boolean expandsLatents) {
+        return weights.computeIfAbsent(
+                new Preparing(shard, expandsLatents),
+                each -> loader.check(each.shard(), each.expandsLatents()));
+    }
+
+    /// What decides which weights a rank prepares.
+    private record Preparing(Shard shard, boolean expandsLatents) {}
 }

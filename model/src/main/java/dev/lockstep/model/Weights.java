@@ -43,6 +43,7 @@ public final class Weights {
     private final long sourceTotal;
     private final Set<String> decodedInstead;
     private final boolean headersOnly;
+    private final boolean expandsLatents;
     private final Optional<RankReads> reads;
     private final Map<RopeConfig, RotaryTable> rotaryTables = new HashMap<>();
     private Optional<RotaryTable> emptyRotaryTable = Optional.empty();
@@ -67,6 +68,7 @@ public final class Weights {
                 storedBytes,
                 decodedInstead,
                 false,
+                kernels.capabilities().expandsLatents(),
                 Optional.empty());
     }
 
@@ -78,6 +80,7 @@ public final class Weights {
             long storedBytes,
             Set<String> decodedInstead,
             boolean headersOnly,
+            boolean expandsLatents,
             Optional<RankReads> reads) {
         this.checkpoint = checkpoint;
         this.shard = shard;
@@ -86,13 +89,20 @@ public final class Weights {
         this.sourceTotal = Math.max(1, storedBytes);
         this.decodedInstead = decodedInstead;
         this.headersOnly = headersOnly;
+        this.expandsLatents = expandsLatents;
         this.reads = reads;
     }
 
     /// Returns the weights of a shard without their bytes: a family that loads from them checks
     /// names and shapes.
-    static Weights ofHeaders(Checkpoint checkpoint, Shard shard, HeaderPreparation preparation) {
-        return ofHeaders(checkpoint, shard, preparation, Optional.empty());
+    ///
+    /// @param expandsLatents see [#expandsLatents()]
+    static Weights ofHeaders(
+            Checkpoint checkpoint,
+            Shard shard,
+            HeaderPreparation preparation,
+            boolean expandsLatents) {
+        return ofHeaders(checkpoint, shard, preparation, expandsLatents, Optional.empty());
     }
 
     /// Returns the same weights, which note what the family reads of them.
@@ -100,10 +110,18 @@ public final class Weights {
             Checkpoint checkpoint,
             Shard shard,
             HeaderPreparation preparation,
+            boolean expandsLatents,
             Optional<RankReads> reads) {
         var settings = new LoadSettings(DType.F32, DType.F32, 16, 1, LoadSettings.Progress.none());
         Kernels kernels = preparation.kernels();
-        return new Weights(checkpoint, shard, kernels, settings, 0, Set.of(), true, reads);
+        return new Weights(
+                checkpoint, shard, kernels, settings, 0, Set.of(), true, expandsLatents, reads);
+    }
+
+    /// Returns whether the device has attention of expanded rows, so that latent attention needs
+    /// weights for it.
+    public boolean expandsLatents() {
+        return expandsLatents;
     }
 
     public ModelConfig config() {
@@ -231,14 +249,22 @@ public final class Weights {
     /// Packs some rows of a stored matrix, transposed. A matrix that its file keeps in another form
     /// is decoded before.
     public PackedWeight packTransposedRows(String name, int rows, int columns, Span some) {
-        WeightMatrix stored = matrix(name, rows, columns).part(some.from(), some.size());
-        WeightMatrix part = stored.plain();
-        if (headersOnly) {
-            return packRows(OutputRows.of(Transposed.shape(part)));
-        }
+        WeightMatrix part = matrix(name, rows, columns).part(some.from(), some.size());
         try (Arena decoded = Arena.ofShared()) {
-            return packRows(OutputRows.of(Transposed.of(RowSource.inMemory(part, decoded))));
+            return packRows(transposed(part, decoded));
         }
+    }
+
+    /// Returns the columns of a stored matrix as outputs.
+    ///
+    /// @param decoded the memory of the matrix, if its file keeps it in another form: until the
+    ///   outputs are packed
+    public OutputRows transposed(WeightMatrix stored, Arena decoded) {
+        WeightMatrix plain = stored.plain();
+        return OutputRows.of(
+                headersOnly
+                        ? Transposed.shape(plain)
+                        : Transposed.of(RowSource.inMemory(plain, decoded)));
     }
 
     /// Returns one of equal parts of a tensor as a matrix.

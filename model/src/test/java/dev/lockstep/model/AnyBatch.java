@@ -80,7 +80,8 @@ final class AnyBatch {
             for (int from = 0; from < prompt.length; from += chunk) {
                 int to = Math.min(prompt.length, from + chunk);
                 int[] ids = Arrays.copyOfRange(prompt, from, to);
-                float[][] cut = group.forward(List.of(new TestGroup.Row(ids, from, blocks)));
+                var row = new TestGroup.Row(ids, from, blocks).ofPrompt(prompt.length);
+                float[][] cut = group.forward(List.of(row));
                 for (int i = 0; i < ids.length; i++) {
                     comparison.require(sequence.logits()[from + i], cut[i]);
                 }

@@ -37,7 +37,7 @@ final class GoldenRank {
         int[] prompt = golden.prompt();
         int[] greedy = golden.greedy();
         int[] blocks = TestGroup.blocks(1, prompt.length + greedy.length);
-        float[][] logits = rank.forward(List.of(new Row(prompt, 0, blocks)));
+        float[][] logits = rank.forward(List.of(new Row(prompt, 0, blocks)), 0);
         if (compares) {
             FamilyGoldenTest.assertClose(golden.logits(), logits);
             assertEquals(greedy[0], TestGroup.argMax(logits[prompt.length - 1]));
@@ -45,7 +45,7 @@ final class GoldenRank {
         for (int i = 1; i < greedy.length; i++) {
             int[] last = {greedy[i - 1]};
             List<Row> step = List.of(new Row(last, prompt.length + i - 1, blocks));
-            float[] eager = rank.forward(step)[0];
+            float[] eager = rank.forward(step, 0)[0];
             float[] recorded = rank.replay(step)[0];
             if (compares) {
                 assertArrayEquals(eager, recorded);

@@ -9,7 +9,6 @@ import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.kernels.BlockCopy;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.KvLayout;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -22,19 +21,15 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// The cache of latent attention, which holds for each token the rotated part of its key and its
 /// latent vector, once.
 class LatentCacheTest {
-    private static final long RANK = 48;
-    private static final long ROTATED = 16;
-    private static final long PLAIN = 24;
-    private static final long VALUE = 20;
 
     @TempDir Path folder;
 
     @ParameterizedTest
     @CsvSource({"F32, 64", "F16, 32", "BF16, 32", "FP8, 16", "I8, 17"})
     void theBillIsThatOfOneRowForEachTokenAndLayer(DType type, int sixteenths) throws Exception {
-        write();
+        LatentModel.write(folder);
         ModelSource source = ModelSource.open(folder);
-        long expected = TinyModel.LAYERS * (RANK + ROTATED) * sixteenths / 16;
+        long expected = TinyModel.LAYERS * (LatentModel.RANK + LatentModel.ROTATED) * sixteenths / 16;
         for (int ranks = 1; ranks <= 4; ranks++) {
             for (int rank = 0; rank < ranks; rank++) {
                 assertEquals(expected, source.kvBytesPerToken(source.shard(rank, ranks), type));
@@ -52,7 +47,7 @@ class LatentCacheTest {
     })
     void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String type, int ranks)
             throws Exception {
-        write();
+        LatentModel.write(folder);
         ModelSource source = ModelSource.open(folder);
         source.requireLoadable(ranks);
         int[] ids = new Random(5).ints(100, 0, (int) TinyModel.VOCABULARY).toArray();
@@ -69,7 +64,7 @@ class LatentCacheTest {
     @ParameterizedTest
     @CsvSource({"f32, 2", "f16, 1", "f16, 4", "fp8, 2", "q8, 3"})
     void aPromptAfterAFoundPrefixHasTheSameBits(String type, int ranks) throws Exception {
-        write();
+        LatentModel.write(folder);
         int shared = 37;
         int[] first = new Random(7).ints(60, 0, (int) TinyModel.VOCABULARY).toArray();
         int[] second = first.clone();
@@ -101,7 +96,7 @@ class LatentCacheTest {
 
     @Test
     void rowsWithoutKvHaveTheSameHiddenStates() throws Exception {
-        write();
+        LatentModel.write(folder);
         int[] ids = new Random(6).ints(40, 0, (int) TinyModel.VOCABULARY).toArray();
         try (TestGroup group = TestGroup.load(folder, 2, "f32", "f16")) {
             assertTrue(group.model().kvLayouts().getFirst().valuesAreKeys());
@@ -112,27 +107,5 @@ class LatentCacheTest {
                 assertArrayEquals(kept[t], none[t]);
             }
         }
-    }
-
-    /// Writes a dense model whose rows q8 can divide into groups.
-    private void write() throws IOException {
-        long heads = TinyModel.HEADS;
-        long hidden = TinyModel.HIDDEN;
-        TinyModel.llama("YoutuForCausalLM")
-                .with("model_type", "\"youtu\"")
-                .with("num_key_value_heads", heads)
-                .with("kv_lora_rank", RANK)
-                .with("qk_nope_head_dim", PLAIN)
-                .with("qk_rope_head_dim", ROTATED)
-                .with("v_head_dim", VALUE)
-                .with("q_lora_rank", "null")
-                .without("self_attn.k_proj.weight")
-                .without("self_attn.v_proj.weight")
-                .everyLayer("self_attn.q_proj.weight", heads * (PLAIN + ROTATED), hidden)
-                .everyLayer("self_attn.kv_a_proj_with_mqa.weight", RANK + ROTATED, hidden)
-                .everyLayer("self_attn.kv_a_layernorm.weight", RANK)
-                .everyLayer("self_attn.kv_b_proj.weight", heads * (PLAIN + VALUE), RANK)
-                .everyLayer("self_attn.o_proj.weight", hidden, heads * VALUE)
-                .write(folder);
     }
 }

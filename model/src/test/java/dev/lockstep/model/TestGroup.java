@@ -18,13 +18,34 @@ final class TestGroup implements AutoCloseable {
 
     private final ExecutorService threads;
     private final List<TestRank> ranks;
+    private int span;
 
     /// One row: `ids` of a sequence at positions from `computed` on; `blocks` is the sequence's
     /// whole table. In a KV group with a window, blocks before the window become the null block.
-    /// Tokens from the index `secondText` on have token type 1.
-    record Row(int[] ids, int computed, int[] blocks, int secondText) {
+    /// Tokens from the index `secondText` on have token type 1. The prompt of the sequence has
+    /// `promptLength` tokens.
+    record Row(int[] ids, int computed, int[] blocks, int secondText, int promptLength) {
         Row(int[] ids, int computed, int[] blocks) {
             this(ids, computed, blocks, ids.length);
+        }
+
+        Row(int[] ids, int computed, int[] blocks, int secondText) {
+            this(ids, computed, blocks, secondText, computed + ids.length);
+        }
+
+        /// Returns this row of a sequence with a prompt of another length.
+        Row ofPrompt(int length) {
+            return new Row(ids, computed, blocks, secondText, length);
+        }
+
+        int end() {
+            return computed + ids.length;
+        }
+
+        /// Returns the end of the expanded positions of the row.
+        int expandedEnd(int span) {
+            int expanded = span == 0 || isPadding() ? 0 : promptLength / span * span;
+            return Math.clamp(expanded, computed, end());
         }
 
         /// Returns a padding row.
@@ -73,6 +94,12 @@ final class TestGroup implements AutoCloseable {
         return new TestGroup(threads, all(loading));
     }
 
+    /// Expands spans of so many positions from now on.
+    TestGroup expanding(int positions) {
+        span = positions;
+        return this;
+    }
+
     /// Copies blocks of every KV group on every rank.
     void copyBlocks(List<BlockCopy> copies) throws Exception {
         onEveryRank(
@@ -84,17 +111,17 @@ final class TestGroup implements AutoCloseable {
 
     /// Returns the logits of every token of every row, in order of the rows.
     float[][] forward(List<Row> rows) throws Exception {
-        return onEveryRank(rank -> rank.forward(rows)).getFirst();
+        return onEveryRank(rank -> rank.forward(rows, span)).getFirst();
     }
 
     /// Returns the hidden states of every token of whole sequences that keep no keys and values.
     float[][] hiddenStates(List<Row> rows) throws Exception {
-        return onEveryRank(rank -> rank.hiddenStates(rows)).getFirst();
+        return onEveryRank(rank -> rank.hiddenStates(rows, span)).getFirst();
     }
 
     /// Returns the same of sequences that keep them.
     float[][] hiddenStatesWithKv(List<Row> rows) throws Exception {
-        return onEveryRank(rank -> rank.hiddenStatesWithKv(rows)).getFirst();
+        return onEveryRank(rank -> rank.hiddenStatesWithKv(rows, span)).getFirst();
     }
 
     /// Returns the same by a recording, which is made at the first batch of a shape.
@@ -114,7 +141,8 @@ final class TestGroup implements AutoCloseable {
         ids[0] = argMax(logits[prompt.length - 1]);
         for (int i = 1; i < count; i++) {
             int computed = prompt.length + i - 1;
-            float[][] next = forward(List.of(new Row(new int[] {ids[i - 1]}, computed, blocks)));
+            var row = new Row(new int[] {ids[i - 1]}, computed, blocks).ofPrompt(prompt.length);
+            float[][] next = forward(List.of(row));
             ids[i] = argMax(next[0]);
         }
         return ids;

@@ -39,6 +39,7 @@ final class TestRank implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final Map<Shape, Recorded> recorded = new HashMap<>();
     private long uploadedBytes;
+    private int[] places = {};
 
     private record Shape(int rows, int tokens, int width) {}
 
@@ -105,23 +106,24 @@ final class TestRank implements AutoCloseable {
     }
 
     /// Returns the logits of every token of every row, on rank 0.
-    float[][] forward(List<Row> rows) {
-        return read(model.forward(upload(rows), kv, activations));
+    float[][] forward(List<Row> rows, int span) {
+        return read(model.forward(upload(rows, span), kv, activations));
     }
 
     /// Returns the hidden states of every token of whole sequences that keep no keys and values.
-    float[][] hiddenStates(List<Row> rows) {
-        return hiddenStates(withoutKv(upload(rows)));
+    float[][] hiddenStates(List<Row> rows, int span) {
+        return hiddenStates(withoutKv(upload(rows, span)));
     }
 
     /// Returns the same of sequences that keep them.
-    float[][] hiddenStatesWithKv(List<Row> rows) {
-        return hiddenStates(upload(rows));
+    float[][] hiddenStatesWithKv(List<Row> rows, int span) {
+        return hiddenStates(upload(rows, span));
     }
 
     private float[][] hiddenStates(ForwardBatch batch) {
         model.forward(batch, kv, activations);
-        return read(model.hiddenStates(batch.tokens(), activations));
+        float[][] placed = read(model.hiddenStates(batch.tokens(), activations));
+        return IntStream.of(places).mapToObj(place -> placed[place]).toArray(float[][]::new);
     }
 
     private ForwardBatch withoutKv(ForwardBatch batch) {
@@ -141,7 +143,7 @@ final class TestRank implements AutoCloseable {
 
     /// Does the same by a recording of this shape, made when the shape comes up first.
     float[][] replay(List<Row> rows) {
-        ForwardBatch batch = upload(rows);
+        ForwardBatch batch = upload(rows, 0);
         var shape = new Shape(rows.size(), batch.tokens(), width(rows));
         Recorded found = recorded.get(shape);
         if (found == null) {
@@ -185,27 +187,63 @@ final class TestRank implements AutoCloseable {
         return result;
     }
 
-    private ForwardBatch upload(List<Row> rows) {
+    /// A part of a row, all of whose positions are computed alike.
+    private record Piece(Row row, int number, int from, int to) {}
+
+    /// Returns the parts of rows, those that are expanded first.
+    private static List<Piece> pieces(List<Row> rows, int span) {
+        List<Piece> pieces = new ArrayList<>();
+        for (int r = 0; r < rows.size(); r++) {
+            Row row = rows.get(r);
+            if (row.expandedEnd(span) > row.computed()) {
+                pieces.add(new Piece(row, r, row.computed(), row.expandedEnd(span)));
+            }
+        }
+        for (int r = 0; r < rows.size(); r++) {
+            Row row = rows.get(r);
+            if (row.expandedEnd(span) < row.end()) {
+                pieces.add(new Piece(row, r, row.expandedEnd(span), row.end()));
+            }
+        }
+        return pieces;
+    }
+
+    private ForwardBatch upload(List<Row> rows, int span) {
+        List<Piece> pieces = pieces(rows, span);
+        int expandedRows = 0;
+        int expandedTokens = 0;
         int tokens = rows.stream().mapToInt(row -> row.ids().length).sum();
         int[] ids = new int[tokens];
         int[] positions = new int[tokens];
         int[] types = new int[tokens];
-        int[] all = new int[tokens];
-        int[] starts = new int[rows.size() + 1];
-        int[] computed = new int[rows.size()];
+        places = new int[tokens];
+        int[] firsts = new int[rows.size()];
+        for (int r = 1; r < rows.size(); r++) {
+            firsts[r] = firsts[r - 1] + rows.get(r - 1).ids().length;
+        }
+        int[] starts = new int[pieces.size() + 1];
+        int[] computed = new int[pieces.size()];
+        int[] pieceLines = new int[pieces.size()];
         int[] lines = new int[rows.size()];
         int token = 0;
-        for (int r = 0; r < rows.size(); r++) {
-            Row row = rows.get(r);
+        for (int p = 0; p < pieces.size(); p++) {
+            Piece piece = pieces.get(p);
+            Row row = piece.row();
+            int r = piece.number();
             lines[r] = row.isPadding() ? PagedBatch.PADDING : line(row, r);
-            computed[r] = row.computed();
-            for (int i = 0; i < row.ids().length; i++, token++) {
+            pieceLines[p] = lines[r];
+            computed[p] = piece.from();
+            for (int i = piece.from() - row.computed(); i < piece.to() - row.computed(); i++) {
                 ids[token] = row.ids()[i];
                 positions[token] = row.computed() + i;
                 types[token] = i >= row.secondText() ? 1 : 0;
-                all[token] = token;
+                places[firsts[r] + i] = token++;
             }
-            starts[r + 1] = token;
+            starts[p + 1] = token;
+            if (piece.to() <= row.expandedEnd(span)) {
+                expandedRows++;
+                expandedTokens += piece.to() - piece.from();
+            }
         }
         uploadedBytes = 0;
         List<PagedBatch> paged = new ArrayList<>();
@@ -213,12 +251,14 @@ final class TestRank implements AutoCloseable {
         for (KvGroup group : model.config().pagedGroups()) {
             paged.add(
                     new PagedBatch(
-                            rows.size(),
+                            pieces.size(),
                             tokens,
                             upload(starts, 1),
                             upload(computed, 1),
-                            upload(lines, 1),
-                            upload(table(group, rows, lines, tableRows, width(rows)), tableRows)));
+                            upload(pieceLines, 1),
+                            upload(table(group, rows, lines, tableRows, width(rows)), tableRows),
+                            expandedRows,
+                            expandedTokens));
         }
         boolean typed = IntStream.of(types).anyMatch(type -> type > 0);
         return new ForwardBatch(
@@ -228,7 +268,7 @@ final class TestRank implements AutoCloseable {
                 typed ? Optional.of(upload(types, 1)) : Optional.empty(),
                 paged,
                 Optional.empty(),
-                upload(all, 1));
+                upload(places, 1));
     }
 
     private static int width(List<Row> rows) {

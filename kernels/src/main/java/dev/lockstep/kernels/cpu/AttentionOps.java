@@ -27,19 +27,20 @@ interface AttentionOps {
 
     /// Returns the floats of one vector's state: its maximum and 15 unused, 16 sums of weights, the
     /// values.
-    static int stateFloats(int headSize) {
-        return 2 * VectorLanes.COUNT + padded(headSize);
+    static int stateFloats(int valueSize) {
+        return 2 * VectorLanes.COUNT + padded(valueSize);
     }
 
     /// Returns the floats of scratch that a thread needs to attend with `vectors` vectors: queries,
     /// weights, factors, two states for each, and a block of keys and values with their scales.
     /// Where values are keys it holds those of as many blocks as are computed at once, as they are
     /// stored.
-    static long scratchFloats(int vectors, int headSize) {
+    static long scratchFloats(int vectors, int headSize, int valueSize) {
         int padded = padded(headSize);
         int weights = BLOCKS_AT_ONCE * (CpuPagedKv.BLOCK + 1);
-        int perVector = padded + weights + 2 * stateFloats(headSize);
-        int block = 2 * CpuPagedKv.BLOCK * (padded + padded / KvLayout.GROUP + 1);
+        int perVector = padded + weights + 2 * stateFloats(valueSize);
+        int larger = Math.max(padded, padded(valueSize));
+        int block = 2 * CpuPagedKv.BLOCK * (larger + larger / KvLayout.GROUP + 1);
         return (long) vectors * perVector + block;
     }
 
@@ -90,6 +91,31 @@ interface AttentionOps {
             long out,
             long outStride,
             long scratch);
+
+    /// Reads what blocks that hold keys alone have of positions `[from, to)` of a sequence, as rows
+    /// of floats: the exact values that were stored.
+    ///
+    /// @param table address of the block ids of the sequence
+    /// @param out address of the row of position `from`
+    void readKeys(CpuPagedKv kv, int layer, long table, int from, int to, long out, long stride);
+
+    /// Stores keys and values of positions `[from, to)` of an F32 cache, whose block `1 + i` holds
+    /// positions from `16 · i` on. The key of each head is its own part, then what all share.
+    ///
+    /// @param rows address of the row of position `first`: of each head its part of the key, then
+    ///   its value
+    /// @param shared address of the shared part of position `first`
+    /// @param rest its size
+    void storeExpanded(
+            long rows,
+            long stride,
+            long shared,
+            long sharedStride,
+            int rest,
+            CpuPagedKv kv,
+            int first,
+            int from,
+            int to);
 
     /// Merges the states of all segments into those of the first, and writes rows of `out`.
     void merge(

@@ -61,7 +61,7 @@ final class AttentionPlanner implements AutoCloseable {
         long floats =
                 segments == 1
                         ? 0
-                        : (ofCut + ofGroups) * AttentionOps.stateFloats(heads.shape().headSize());
+                        : (ofCut + ofGroups) * AttentionOps.stateFloats(heads.shape().valueSize());
         return List.of(
                 new ScratchNeed(places, 8L * Math.max(1, maxTokens)),
                 new ScratchNeed(states, 4 * floats));
@@ -74,6 +74,7 @@ final class AttentionPlanner implements AutoCloseable {
         var rowTiles = new RowTiles(heads, tiles);
         minBlock = Integer.MAX_VALUE;
         maxBlock = Integer.MIN_VALUE;
+        var expanded = new ArrayList<CpuAttentionPlan.ExpandedRow>();
         int token = 0;
         int padding = 0;
         requireStart(batch, element(batch.rowStarts(), 0));
@@ -90,11 +91,17 @@ final class AttentionPlanner implements AutoCloseable {
                 Tensor tables = batch.blockTable();
                 long table = tables.pointer().address() + 4L * line * tables.stride();
                 lookUp(table, token, end, computed, blocks, offsets);
-                rowTiles.add(table, token, end, computed);
+                if (row < batch.expandedRows()) {
+                    expanded.add(
+                            new CpuAttentionPlan.ExpandedRow(table, token, end - token, computed));
+                } else {
+                    rowTiles.add(table, token, end, computed);
+                }
             }
             token = end;
         }
         requireEnd(batch, token);
+        requireExpanded(batch, expanded);
         List<PrefixGroup> groups = rowTiles.addUnshared();
         long work = work(tiles, groups);
         List<AttentionMerge> merges = addSegments(tiles, groups, work);
@@ -106,6 +113,7 @@ final class AttentionPlanner implements AutoCloseable {
                 merges,
                 blocks,
                 offsets,
+                expanded,
                 padding,
                 work,
                 floats(merges),
@@ -171,7 +179,7 @@ final class AttentionPlanner implements AutoCloseable {
         }
         tiles.removeAll(large);
         var merges = new ArrayList<AttentionMerge>();
-        long bytes = 4 * count * AttentionOps.stateFloats(heads.shape().headSize());
+        long bytes = 4 * count * AttentionOps.stateFloats(heads.shape().valueSize());
         var segmentTiles = new SegmentTiles(heads, tiles, merges, states.atLeast(bytes));
         large.forEach(segmentTiles::cut);
         groups.forEach(segmentTiles::add);
@@ -183,7 +191,7 @@ final class AttentionPlanner implements AutoCloseable {
         for (AttentionMerge merge : merges) {
             states += (long) merge.segments() * merge.tokens() * heads.size(merge.kvHead());
         }
-        return states * AttentionOps.stateFloats(heads.shape().headSize());
+        return states * AttentionOps.stateFloats(heads.shape().valueSize());
     }
 
     private long vectors(AttentionTile tile) {
@@ -209,7 +217,7 @@ final class AttentionPlanner implements AutoCloseable {
     }
 
     private long work(long vectors, int seen) {
-        return 2 * vectors * seen * heads.shape().headSize();
+        return vectors * seen * (heads.shape().headSize() + heads.shape().valueSize());
     }
 
     private static void requireStart(PagedBatch batch, int start) {
@@ -223,6 +231,16 @@ final class AttentionPlanner implements AutoCloseable {
         if (end != batch.tokens()) {
             throw new IllegalArgumentException(
                     "rows end at token %d of %d".formatted(end, batch.tokens()));
+        }
+    }
+
+    private static void requireExpanded(
+            PagedBatch batch, List<CpuAttentionPlan.ExpandedRow> rows) {
+        int tokens = rows.stream().mapToInt(CpuAttentionPlan.ExpandedRow::tokens).sum();
+        if (tokens != batch.expandedTokens()) {
+            throw new IllegalArgumentException(
+                    "expanded rows have %d tokens, not %d"
+                            .formatted(tokens, batch.expandedTokens()));
         }
     }
 

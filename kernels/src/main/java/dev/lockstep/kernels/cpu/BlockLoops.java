@@ -155,7 +155,7 @@ final class BlockLoops {
             long weights,
             long factor,
             long rows,
-            int headSize,
+            int valueSize,
             int columns,
             int visible,
             long values) {
@@ -165,7 +165,7 @@ final class BlockLoops {
                     FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER)
                             .mul(MEMORY.get(FLOAT, factor));
             for (int t = 0; t < visible; t++) {
-                long row = rows + ((long) t * headSize + c) * 4;
+                long row = rows + ((long) t * valueSize + c) * 4;
                 sum =
                         FloatVector.fromMemorySegment(SPECIES, MEMORY, row, ORDER)
                                 .fma(broadcast(weights + t * 4L), sum);
@@ -178,7 +178,7 @@ final class BlockLoops {
             long weights,
             long factors,
             long rows,
-            int headSize,
+            int valueSize,
             int columns,
             int visible,
             long values,
@@ -201,7 +201,7 @@ final class BlockLoops {
                     FloatVector.fromMemorySegment(SPECIES, MEMORY, at3, ORDER)
                             .mul(MEMORY.get(FLOAT, factors + 12));
             for (int t = 0; t < visible; t++) {
-                long from = rows + ((long) t * headSize + c) * 4;
+                long from = rows + ((long) t * valueSize + c) * 4;
                 long weight = weights + t * 4L;
                 FloatVector row = FloatVector.fromMemorySegment(SPECIES, MEMORY, from, ORDER);
                 sum0 = row.fma(broadcast(weight), sum0);
@@ -241,9 +241,9 @@ final class BlockLoops {
 
     /// @param sink address of the head's sink, 0 for none
     /// @param valueScale of the values as they were read
-    static void finish(long state, int headSize, long sink, float valueScale, long out) {
+    static void finish(long state, int valueSize, long sink, float valueScale, long out) {
         float factor = factor(state, VectorLanes.sum(state + WEIGHTS), sink) * valueScale;
-        for (int d = 0; d < headSize; d++) {
+        for (int d = 0; d < valueSize; d++) {
             float value = MEMORY.get(FLOAT, state + VALUES + d * 4L);
             MEMORY.set(FLOAT, out + d * 4L, value * factor);
         }

@@ -51,7 +51,8 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         planner = new AttentionPlanner(this, heads, team.size(), memory);
         scratch = new long[team.size()];
         long floats =
-                AttentionOps.scratchFloats(AttentionPlanner.maxVectors(heads), shape.headSize());
+                AttentionOps.scratchFloats(
+                        AttentionPlanner.maxVectors(heads), shape.headSize(), shape.valueSize());
         long bytes = CpuMemory.roundUp(4 * floats, CpuMemory.ALIGNMENT);
         this.memory = new GrowingMemory(memory);
         long first = this.memory.atLeast(bytes * scratch.length);
@@ -65,7 +66,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     }
 
     @Override
-    public AttentionPlan plan(PagedBatch batch) {
+    public CpuAttentionPlan plan(PagedBatch batch) {
         return planner.plan(batch);
     }
 
@@ -141,10 +142,28 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
             Tensor out) {
         CpuAttentionPlan own = requireOwn(plan, qkv);
         CpuPagedKv cache = requireCache(own, kv, layer, CheckedIndex.ATTENDED_BLOCK);
-        out.require("out", DType.F32, own.batch().tokens(), shape.queryHeads() * shape.headSize());
         sinks.ifPresent(each -> each.require("sinks", DType.F32, 1, shape.queryHeads()));
-        KvFactors factors = factors(scales);
         long sink = sinks.map(each -> each.pointer().address()).orElse(0L);
+        attend(own, qkv, cache, layer, factors(scales), sink, out);
+        finished.run();
+    }
+
+    /// Attends with queries `[tokens, queryHeads · headSize]`, to all that the cache holds.
+    void attendAlone(CpuAttentionPlan plan, Tensor queries, CpuPagedKv cache, Tensor out) {
+        queries.require(
+                "queries", DType.F32, plan.batch().tokens(), shape.queryHeads() * shape.headSize());
+        attend(plan, queries, cache, 0, factors(Optional.empty()), 0, out);
+    }
+
+    private void attend(
+            CpuAttentionPlan own,
+            Tensor qkv,
+            CpuPagedKv cache,
+            int layer,
+            KvFactors factors,
+            long sink,
+            Tensor out) {
+        out.require("out", DType.F32, own.batch().tokens(), shape.queryHeads() * shape.valueSize());
         long from = qkv.pointer().address();
         long to = out.pointer().address();
         nextTile.setPlain(0);
@@ -175,7 +194,6 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         if (own.padding() > 0) {
             clearPadding(own, out);
         }
-        finished.run();
     }
 
     private void merge(

@@ -10,6 +10,7 @@ import java.util.List;
 /// @param merges of the tiles that compute one segment each
 /// @param tokenBlocks address of ints: the block of each token, negative in a padding row
 /// @param tokenOffsets address of ints: the offset of each token in its block
+/// @param expanded rows without tiles
 /// @param padding number of tokens in padding rows
 /// @param work multiply-adds of one layer
 /// @param mergedFloats of all states that are merged in one layer
@@ -22,12 +23,25 @@ record CpuAttentionPlan(
         List<AttentionMerge> merges,
         long tokenBlocks,
         long tokenOffsets,
+        List<ExpandedRow> expanded,
         int padding,
         long work,
         long mergedFloats,
         Entry lowest,
         Entry highest)
         implements AttentionPlan {
+
+    /// A row whose tokens attend to expanded keys and values.
+    ///
+    /// @param blockTable address of the row's block ids
+    /// @param token the index of its first token in the step
+    /// @param position of that token in its sequence
+    record ExpandedRow(long blockTable, int token, int tokens, int position) {
+        /// Returns the positions up to its end.
+        int length() {
+            return position + tokens;
+        }
+    }
 
     /// An entry of the block table.
     ///

@@ -11,6 +11,8 @@ import dev.lockstep.kernels.Device;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.EmbeddingTable;
+import dev.lockstep.kernels.ExpandedAttention;
+import dev.lockstep.kernels.ExpandedHeads;
 import dev.lockstep.kernels.ExpertLayer;
 import dev.lockstep.kernels.ExpertObserver;
 import dev.lockstep.kernels.ExpertScratch;
@@ -67,6 +69,7 @@ public final class CpuKernels implements Kernels {
     private final CpuExperts experts;
     private final Constants constants;
     private final List<CpuAttention> attentions = new ArrayList<>();
+    private final List<CpuExpandedAttention> expandedAttentions = new ArrayList<>();
     private final LongSupplier freeBytes;
     private volatile long progress;
 
@@ -168,10 +171,15 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public void reserve(int maxTokens, int maxRows, int maxPositions) {
+        int multiplied = expandedAttentions.isEmpty() ? 0 : CpuExpandedAttention.PIECE;
         List<ScratchNeed> needs =
-                new ArrayList<>(matmul.scratchNeeds(Math.max(maxTokens, maxRows)));
+                new ArrayList<>(
+                        matmul.scratchNeeds(Math.max(Math.max(maxTokens, maxRows), multiplied)));
         needs.add(experts.scratchNeed(maxTokens));
         for (CpuAttention attention : attentions) {
+            needs.addAll(attention.scratchNeeds(maxTokens, maxPositions));
+        }
+        for (CpuExpandedAttention attention : expandedAttentions) {
             needs.addAll(attention.scratchNeeds(maxTokens, maxPositions));
         }
         ScratchNeed.reserve(needs, freeBytes());
@@ -246,6 +254,15 @@ public final class CpuKernels implements Kernels {
                 new CpuAttention(ops.attention(), team, this::finished, memory, shape, layout);
         attentions.add(backend);
         return backend;
+    }
+
+    @Override
+    public Optional<ExpandedAttention> expandedAttention(ExpandedHeads heads, KvLayout layout) {
+        var expanded =
+                new CpuExpandedAttention(
+                        ops.attention(), team, matmul, this::finished, memory, heads, layout);
+        expandedAttentions.add(expanded);
+        return Optional.of(expanded);
     }
 
     @Override
@@ -486,6 +503,7 @@ public final class CpuKernels implements Kernels {
         matmul.close();
         experts.close();
         attentions.forEach(CpuAttention::close);
+        expandedAttentions.forEach(CpuExpandedAttention::close);
         // A step that still ran until the team was closed reads mapped weights.
         packed.ifPresent(PackedCache::close);
         memory.close();

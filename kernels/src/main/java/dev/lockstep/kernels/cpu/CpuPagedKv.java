@@ -10,8 +10,8 @@ import java.lang.foreign.MemorySegment;
 
 /// A paged cache of blocks of 16 tokens. A block holds, for each layer and KV head, keys as
 /// `[headSize][16 tokens]` (a vector lane is a token, so that scores need no horizontal sum), then
-/// values as `[16 tokens][headSize]`, unless they are the keys. For q8 these are codes; f16 scales
-/// of keys, then of values follow, both as `[headSize / 32][16 tokens]`.
+/// values as `[16 tokens][valueSize]`, unless they are the keys. For q8 these are codes; f16 scales
+/// of keys, then of values follow, both as `[size / 32][16 tokens]`.
 final class CpuPagedKv implements PagedKv {
     static final int BLOCK = 16;
 
@@ -78,8 +78,7 @@ final class CpuPagedKv implements PagedKv {
     /// Returns the address of the keys of a layer and head in block 0; those of block b are `b ·
     /// blockBytes` bytes further.
     long address(int layer, int head) {
-        long rowBytes = KvLayout.rowBytes(layout.headSize(), layout.type());
-        long headBytes = rowBytes * layout.rowsPerToken() * BLOCK;
+        long headBytes = (long) KvLayout.rowBytes(layout.rowSize(), layout.type()) * BLOCK;
         return memory.pointer().address() + ((long) layer * layout.kvHeads() + head) * headBytes;
     }
 
@@ -93,7 +92,8 @@ final class CpuPagedKv implements PagedKv {
 
     private void copyPrefix(BlockCopy copy) {
         int bytes = layout.type().bytes();
-        long rows = (long) BLOCK * layout.headSize() * bytes;
+        long values = (long) BLOCK * layout.headSize() * bytes;
+        long end = (long) BLOCK * layout.rowSize() * bytes;
         for (int layer = 0; layer < layout.layers(); layer++) {
             for (int head = 0; head < layout.kvHeads(); head++) {
                 long keys = address(layer, head);
@@ -101,10 +101,10 @@ final class CpuPagedKv implements PagedKv {
                     move(keys + (long) d * BLOCK * bytes, copy, (long) copy.tokens() * bytes);
                 }
                 if (!layout.valuesAreKeys()) {
-                    move(keys + rows, copy, (long) copy.tokens() * layout.headSize() * bytes);
+                    move(keys + values, copy, (long) copy.tokens() * layout.valueSize() * bytes);
                 }
                 if (layout.type() == DType.I8) {
-                    copyScales(keys + layout.rowsPerToken() * rows, copy);
+                    copyScales(keys + end, copy);
                 }
             }
         }
@@ -112,7 +112,7 @@ final class CpuPagedKv implements PagedKv {
 
     private void copyScales(long scales, BlockCopy copy) {
         int bytes = DType.F16.bytes();
-        int groups = layout.rowsPerToken() * (layout.headSize() / KvLayout.GROUP);
+        int groups = layout.rowSize() / KvLayout.GROUP;
         for (int group = 0; group < groups; group++) {
             move(scales + (long) group * BLOCK * bytes, copy, (long) copy.tokens() * bytes);
         }

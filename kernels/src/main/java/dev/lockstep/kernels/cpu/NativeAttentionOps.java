@@ -9,11 +9,13 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.RotaryTable;
 import java.lang.invoke.MethodHandle;
 
-/// Calls `rotate_and_store.cpp` and `attend.cpp`.
+/// Calls `rotate_and_store.cpp`, `attend.cpp` and `expand.cpp`.
 final class NativeAttentionOps implements AttentionOps {
     private final MethodHandle rotateAndStore;
     private final MethodHandle attend;
     private final MethodHandle merge;
+    private final MethodHandle readKeys;
+    private final MethodHandle storeExpanded;
 
     NativeAttentionOps(NativeLibrary library) {
         rotateAndStore =
@@ -24,6 +26,7 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG,
+                        JAVA_INT,
                         JAVA_INT,
                         JAVA_INT,
                         JAVA_INT,
@@ -46,6 +49,7 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_INT,
                         JAVA_INT,
                         JAVA_LONG,
+                        JAVA_INT,
                         JAVA_INT,
                         JAVA_INT,
                         JAVA_FLOAT,
@@ -78,6 +82,34 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_INT,
                         JAVA_LONG,
                         JAVA_FLOAT,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        readKeys =
+                library.function(
+                        "lockstep_read_keys",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        storeExpanded =
+                library.function(
+                        "lockstep_store_expanded",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_LONG,
+                        JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG);
     }
@@ -166,6 +198,7 @@ final class NativeAttentionOps implements AttentionOps {
                     heads.shape().queryHeads(),
                     kvHeads,
                     heads.shape().headSize(),
+                    heads.shape().valueSize(),
                     factors.keys(),
                     factors.values(),
                     kv,
@@ -206,6 +239,7 @@ final class NativeAttentionOps implements AttentionOps {
                     heads.address(tile.kvHead()),
                     heads.size(tile.kvHead()),
                     heads.shape().headSize(),
+                    heads.shape().valueSize(),
                     heads.shape().scale() * factors.ofKeys(tile.kvHead()),
                     factors.ofValues(tile.kvHead()),
                     Math.min(heads.shape().window(), tile.position() + tile.tokens()),
@@ -233,6 +267,56 @@ final class NativeAttentionOps implements AttentionOps {
     }
 
     @Override
+    public void readKeys(
+            CpuPagedKv kv, int layer, long table, int from, int to, long out, long stride) {
+        try {
+            readKeys.invokeExact(
+                    kv.address(layer, 0),
+                    kv.blockBytes(),
+                    code(kv.type()),
+                    kv.layout().headSize(),
+                    table,
+                    (long) from,
+                    (long) to,
+                    out,
+                    stride);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void storeExpanded(
+            long rows,
+            long stride,
+            long shared,
+            long sharedStride,
+            int rest,
+            CpuPagedKv kv,
+            int first,
+            int from,
+            int to) {
+        try {
+            storeExpanded.invokeExact(
+                    rows,
+                    stride,
+                    shared,
+                    sharedStride,
+                    (long) first,
+                    kv.layout().kvHeads(),
+                    kv.layout().headSize() - rest,
+                    rest,
+                    kv.layout().valueSize(),
+                    kv.address(0, 0) + kv.blockBytes(),
+                    kv.blockBytes(),
+                    (long) from,
+                    (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
     public void merge(
             AttentionMerge merged,
             HeadGroups heads,
@@ -247,7 +331,7 @@ final class NativeAttentionOps implements AttentionOps {
                     merged.tokens(),
                     heads.address(merged.kvHead()),
                     heads.size(merged.kvHead()),
-                    heads.shape().headSize(),
+                    heads.shape().valueSize(),
                     sinks,
                     factors.ofValues(merged.kvHead()),
                     out + merged.token() * outStride * 4,

@@ -21,7 +21,7 @@ final class SegmentTiles {
         this.heads = heads;
         this.tiles = tiles;
         this.merges = merges;
-        stateBytes = 4L * AttentionOps.stateFloats(heads.shape().headSize());
+        stateBytes = 4L * AttentionOps.stateFloats(heads.shape().valueSize());
         next = states;
     }
 

@@ -26,12 +26,13 @@ final class StoredCodes {
     static void store(long key, long value, long keys, int offset, KvLayout layout) {
         int headSize = layout.headSize();
         long rows = (long) BLOCK * headSize;
-        long keyScales = keys + layout.rowsPerToken() * rows;
+        long keyScales = keys + (long) BLOCK * layout.rowSize();
         store(key, headSize, keys + offset, BLOCK, keyScales + offset * 2L);
         if (!layout.valuesAreKeys()) {
-            long values = keys + rows + (long) offset * headSize;
+            int valueSize = layout.valueSize();
+            long values = keys + rows + (long) offset * valueSize;
             long valueScales = keyScales + (long) headSize / KvLayout.GROUP * BLOCK * 2;
-            store(value, headSize, values, 1, valueScales + offset * 2L);
+            store(value, valueSize, values, 1, valueScales + offset * 2L);
         }
     }
 

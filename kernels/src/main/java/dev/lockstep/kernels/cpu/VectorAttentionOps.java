@@ -17,7 +17,7 @@ import dev.lockstep.kernels.RotaryTable;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
-/// The twin of `rotate_and_store.cpp` and `attend.cpp` that needs no compiler. Keys and values of
+/// The twin of `rotate_and_store.cpp`, `attend.cpp` and `expand.cpp` that needs no compiler. Keys and values of
 /// 16 bits and codes are widened block by block into scratch.
 final class VectorAttentionOps implements AttentionOps {
     @Override
@@ -34,6 +34,7 @@ final class VectorAttentionOps implements AttentionOps {
             int from,
             int to) {
         int headSize = heads.shape().headSize();
+        int valueSize = heads.shape().valueSize();
         int queryHeads = heads.shape().queryHeads();
         int kvHeads = heads.shape().kvHeads();
         KvLayout layout = kv.layout();
@@ -47,19 +48,22 @@ final class VectorAttentionOps implements AttentionOps {
             rotateHeads(row, queryHeads + kvHeads, headSize, rotary, position);
             long block = number * kv.blockBytes();
             int offset = MEMORY.get(INT, plan.tokenOffsets() + t * 4L);
+            long values = row + (long) (queryHeads + kvHeads) * headSize * 4;
             for (int head = 0; head < kvHeads; head++) {
                 long key = row + (long) (queryHeads + head) * headSize * 4;
-                long value = key + (long) kvHeads * headSize * 4;
+                long value = values + (long) head * valueSize * 4;
                 long keys = kv.address(layer, head) + block;
                 if (kv.type() == DType.I8) {
                     StoredCodes.store(key, value, keys, offset, layout);
                 } else {
                     int bytes = kv.type().bytes();
                     long column = keys + (long) offset * bytes;
-                    store(key, factors.keyScale(head), column, (long) BLOCK * bytes, layout);
+                    long step = (long) BLOCK * bytes;
+                    store(key, headSize, factors.keyScale(head), column, step, kv.type());
                     if (!layout.valuesAreKeys()) {
-                        long values = keys + (long) (BLOCK + offset) * headSize * bytes;
-                        store(value, factors.valueScale(head), values, bytes, layout);
+                        long at = (long) BLOCK * headSize + (long) offset * valueSize;
+                        float scale = factors.valueScale(head);
+                        store(value, valueSize, scale, keys + at * bytes, bytes, kv.type());
                     }
                 }
             }
@@ -121,6 +125,50 @@ final class VectorAttentionOps implements AttentionOps {
     }
 
     @Override
+    public void readKeys(
+            CpuPagedKv kv, int layer, long table, int from, int to, long out, long stride) {
+        for (int position = from; position < to; position++) {
+            int number = MEMORY.get(INT, table + position / BLOCK * 4L);
+            long keys = kv.address(layer, 0) + number * kv.blockBytes();
+            long row = out + (position - from) * stride * 4;
+            for (int d = 0; d < kv.layout().headSize(); d++) {
+                float x = StoredKeys.at(kv.layout(), keys, d, position % BLOCK);
+                MEMORY.set(FLOAT, row + d * 4L, x);
+            }
+        }
+    }
+
+    @Override
+    public void storeExpanded(
+            long rows,
+            long stride,
+            long shared,
+            long sharedStride,
+            int rest,
+            CpuPagedKv kv,
+            int first,
+            int from,
+            int to) {
+        KvLayout layout = kv.layout();
+        int own = layout.headSize() - rest;
+        for (int position = from; position < to; position++) {
+            long row = rows + (position - first) * stride * 4;
+            long last = shared + (position - first) * sharedStride * 4;
+            long block = (1L + position / BLOCK) * kv.blockBytes();
+            int offset = position % BLOCK;
+            for (int head = 0; head < layout.kvHeads(); head++) {
+                long keys = kv.address(0, head) + block;
+                long key = row + (long) head * (own + layout.valueSize()) * 4;
+                store(key, own, 1, keys + offset * 4L, BLOCK * 4L, DType.F32);
+                long end = keys + ((long) own * BLOCK + offset) * 4;
+                store(last, rest, 1, end, BLOCK * 4L, DType.F32);
+                long values = (long) BLOCK * layout.headSize() + (long) offset * layout.valueSize();
+                store(key + own * 4L, layout.valueSize(), 1, keys + values * 4, 4, DType.F32);
+            }
+        }
+    }
+
+    @Override
     public void merge(
             AttentionMerge merge,
             HeadGroups heads,
@@ -129,7 +177,7 @@ final class VectorAttentionOps implements AttentionOps {
             long out,
             long outStride) {
         int vectors = merge.tokens() * heads.size(merge.kvHead());
-        long stateBytes = 4L * AttentionOps.stateFloats(heads.shape().headSize());
+        long stateBytes = 4L * AttentionOps.stateFloats(heads.shape().valueSize());
         for (int m = 0; m < vectors; m++) {
             for (int later = 1; later < merge.segments(); later++) {
                 BlockLoops.mergeState(
@@ -150,16 +198,16 @@ final class VectorAttentionOps implements AttentionOps {
             long sinks,
             long out,
             long outStride) {
-        int headSize = heads.shape().headSize();
-        long stateBytes = 4L * AttentionOps.stateFloats(headSize);
+        int valueSize = heads.shape().valueSize();
+        long stateBytes = 4L * AttentionOps.stateFloats(valueSize);
         int size = heads.size(merged.kvHead());
         for (int m = 0; m < merged.tokens() * size; m++) {
             int head = MEMORY.get(INT, heads.address(merged.kvHead()) + m % size * 4L);
             long row = out + (merged.token() + m / size) * outStride * 4;
-            long target = row + (long) head * headSize * 4;
+            long target = row + (long) head * valueSize * 4;
             long sink = sinks == 0 ? 0 : sinks + head * 4L;
             float scale = factors.ofValues(merged.kvHead());
-            BlockLoops.finish(merged.states() + m * stateBytes, headSize, sink, scale, target);
+            BlockLoops.finish(merged.states() + m * stateBytes, valueSize, sink, scale, target);
         }
     }
 
@@ -194,9 +242,10 @@ final class VectorAttentionOps implements AttentionOps {
     /// Stores a row at `to`, its elements `step` bytes apart.
     ///
     /// @param scale by which FP8 is divided
-    private static void store(long row, float scale, long to, long step, KvLayout layout) {
-        for (int d = 0; d < layout.headSize(); d++) {
-            put(to + d * step, MEMORY.get(FLOAT, row + d * 4L), scale, layout.type());
+    private static void store(
+            long row, int size, float scale, long to, long step, DType type) {
+        for (int d = 0; d < size; d++) {
+            put(to + d * step, MEMORY.get(FLOAT, row + d * 4L), scale, type);
         }
     }
 

@@ -19,6 +19,7 @@ final class VectorAttentionTile {
     private final CpuPagedKv kv;
     private final KvFactors kvFactors;
     private final int headSize;
+    private final int valueSize;
     private final int group;
     private final int vectors;
     private final boolean quantized;
@@ -46,11 +47,12 @@ final class VectorAttentionTile {
         this.kv = kv;
         this.kvFactors = kvFactors;
         headSize = heads.shape().headSize();
+        valueSize = heads.shape().valueSize();
         group = heads.size(tile.kvHead());
         vectors = tile.tokens() * group;
         quantized = kv.type() == DType.I8;
         queryBytes = 4L * AttentionOps.padded(headSize);
-        stateBytes = 4L * AttentionOps.stateFloats(headSize);
+        stateBytes = 4L * AttentionOps.stateFloats(valueSize);
         kvHead = kv.address(layer, tile.kvHead());
         queries = scratch;
         weights = queries + vectors * queryBytes;
@@ -59,7 +61,7 @@ final class VectorAttentionTile {
         states = factors + vectors * 4L;
         later = states + vectors * stateBytes;
         wide = later + vectors * stateBytes;
-        wideScales = wide + 2L * BLOCK * headSize * 4;
+        wideScales = wide + 2L * BLOCK * Math.max(headSize, valueSize) * 4;
     }
 
     void scaleQueries(long qkv, long stride) {
@@ -105,7 +107,7 @@ final class VectorAttentionTile {
     private void addBlock(int block, long states) {
         long keys = kvHead + MEMORY.get(INT, tile.blockTable() + block * 4L) * kv.blockBytes();
         if (kv.type() != DType.F32) {
-            int elements = kv.layout().rowsPerToken() * BLOCK * headSize;
+            int elements = BLOCK * kv.layout().rowSize();
             BlockLoops.widen(keys, wide, elements, kv.type());
             if (quantized) {
                 int scales = elements / KvLayout.GROUP;
@@ -138,7 +140,7 @@ final class VectorAttentionTile {
         if (quantized) {
             addScaledValues(values, block, first, end, states);
         } else {
-            addValues(weights, values, 0, headSize, block, first, end, states);
+            addValues(weights, values, 0, valueSize, block, first, end, states);
         }
     }
 
@@ -168,8 +170,8 @@ final class VectorAttentionTile {
     }
 
     private void addScaledValues(long values, int block, int first, int end, long states) {
-        int groups = headSize / KvLayout.GROUP;
-        int before = kv.layout().valuesAreKeys() ? 0 : groups;
+        int groups = valueSize / KvLayout.GROUP;
+        int before = kv.layout().valuesAreKeys() ? 0 : headSize / KvLayout.GROUP;
         for (int g = 0; g < groups; g++) {
             long scales = wideScales + (before + g) * VectorLanes.BYTES;
             for (int m = first; m < end; m++) {
@@ -193,15 +195,15 @@ final class VectorAttentionTile {
             int from = seenFrom(m, block);
             int to = seenTo(m, block);
             long sums = states + m * stateBytes + BlockLoops.VALUES + column * 4L;
-            long rows = values + ((long) from * headSize + column) * 4;
+            long rows = values + ((long) from * valueSize + column) * 4;
             long weight = weights + m * VectorLanes.BYTES + from * 4L;
             long factor = factors + m * 4L;
             if (m + 4 <= end && seenTo(m + 3, block) == to && seenFrom(m + 3, block) == from) {
                 BlockLoops.values4(
-                        weight, factor, rows, headSize, columns, to - from, sums, stateBytes);
+                        weight, factor, rows, valueSize, columns, to - from, sums, stateBytes);
                 m += 4;
             } else {
-                BlockLoops.values(weight, factor, rows, headSize, columns, to - from, sums);
+                BlockLoops.values(weight, factor, rows, valueSize, columns, to - from, sums);
                 m++;
             }
         }

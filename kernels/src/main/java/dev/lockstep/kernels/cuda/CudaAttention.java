@@ -167,6 +167,11 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
 
     @Override
     public AttentionPlan plan(PagedBatch batch) {
+        if (batch.expandedRows() > 0) {
+            throw new IllegalArgumentException(
+                    "%d expanded rows, a GPU has no kernels for them"
+                            .formatted(batch.expandedRows()));
+        }
         Tensor table = batch.blockTable();
         long positions = (long) table.columns() * layout.blockSize();
         int partials = partials(batch.rows(), Math.min(positions, maxPositions));

@@ -12,6 +12,8 @@ import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.EmbeddingTable;
+import dev.lockstep.kernels.ExpandedAttention;
+import dev.lockstep.kernels.ExpandedHeads;
 import dev.lockstep.kernels.ExpertLayer;
 import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
@@ -239,6 +241,11 @@ public final class CudaKernels implements Kernels {
         var backend = new CudaAttention(context, shape, layout);
         attentions.add(backend);
         return backend;
+    }
+
+    @Override
+    public Optional<ExpandedAttention> expandedAttention(ExpandedHeads heads, KvLayout layout) {
+        return Optional.empty();
     }
 
     @Override

@@ -69,6 +69,11 @@ final class CudaPagedKv implements PagedKv {
     }
 
     static void requireSupported(KvLayout layout) {
+        if (layout.valueSize() != layout.headSize()) {
+            throw new IllegalArgumentException(
+                    "values of %d and keys of %d, a GPU has kernels for equal sizes"
+                            .formatted(layout.valueSize(), layout.headSize()));
+        }
         switch (layout.type()) {
             case F32, F16, BF16 -> {}
             case I32, I8, FP8 ->

@@ -2,14 +2,17 @@
 package dev.lockstep.model.layer;
 
 import dev.lockstep.checkpoint.LatentConfig;
+import dev.lockstep.kernels.ExpandedHeads;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
+import dev.lockstep.model.LatentExpansion;
 import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -26,9 +29,15 @@ import java.util.Optional;
 /// out     = Wo · (Wv · latent)
 /// ```
 ///
-/// Prefill and decode absorb alike, so that a token has the same bits in any chunk (law 6). A cache
-/// of FP8 has no scales here: checkpoints have those of expanded keys and values, which it does not
-/// hold.
+/// Expanded rows, most of a prompt ([dev.lockstep.model.LatentExpansion]), multiply the latents that
+/// are stored instead, once for all tokens of the row, and attend to keys and values of each head:
+///
+/// ```
+/// out     = Wo · softmax(scale · [q, rotary(p)] · [Wk · c, r]ᵀ) · (Wv · c)
+/// ```
+///
+/// A cache of FP8 has no scales here: checkpoints have those of expanded keys and values, which it
+/// does not hold.
 ///
 /// @param heads of this rank
 /// @param queryLatent the projection to the latent of queries and its norm, where there is one
@@ -37,6 +46,8 @@ import java.util.Optional;
 /// @param key rows of r, then of c; whole on every rank
 /// @param absorbed for each head `Wkᵀ`, `[rank, plain dimensions]`
 /// @param values for each head `Wv`, `[value dimensions, rank]`
+/// @param expansion for each group of heads, of each head `Wk`, then `Wv`; none on a device that
+///   does not expand
 public record LatentAttention(
         int kvGroup,
         int kvLayer,
@@ -50,6 +61,7 @@ public record LatentAttention(
         Norm.Rms keyNorm,
         List<PackedWeight> absorbed,
         List<PackedWeight> values,
+        List<PackedWeight> expansion,
         RotaryTable rotary,
         Linear.RowParallel output)
         implements ResidualBranch.Sublayer {
@@ -69,13 +81,35 @@ public record LatentAttention(
         Tensor attended = activations.attended(step.tokens());
         Tensor queries = queries(step, all, attended);
         queryScale.ifPresent(each -> each.apply(queries, step.batch().positions()));
-        absorbQueries(queries, rows);
-        writeKey(step, rows.columns(heads * size, rows.columns()));
-        for (PagedAttention.Rows each : step.attention().get(kvGroup)) {
-            each.attend(
-                    kvLayer, rows, rotary, step.batch().positions(), Optional.empty(), attended);
+        copyRotated(queries, rows);
+        List<PagedAttention.Rows> attention = step.attention().get(kvGroup);
+        for (PagedAttention.Rows each : attention) {
+            absorbQueries(
+                    queries.rows(each.expandedEnd(), each.end()),
+                    rows.rows(each.expandedEnd(), each.end()));
         }
-        return output.forward(valuesOf(attended, rows), activations);
+        writeKey(step, rows.columns(heads * size, rows.columns()));
+        for (PagedAttention.Rows each : attention) {
+            each.store(kvLayer, rows, rotary, step.batch().positions(), Optional.empty());
+            attend(each, queries, rows, attended);
+        }
+        return output.forward(rows.columns(0, heads * config.valueDim()), activations);
+    }
+
+    /// Attends to what is stored: afterwards `rows` begin with each head's value.
+    private void attend(PagedAttention.Rows some, Tensor queries, Tensor rows, Tensor attended) {
+        int first = some.firstToken();
+        int expandedEnd = some.expandedEnd();
+        if (expandedEnd > first && heads > 0) {
+            takeRotated(queries.rows(first, expandedEnd), rows.rows(first, expandedEnd));
+            some.attendExpanded(
+                    kvLayer, queries, expansion, rows.columns(0, heads * config.valueDim()));
+        }
+        if (some.end() > expandedEnd) {
+            some.attend(kvLayer, rows, Optional.empty(), Optional.empty(), attended);
+            valuesOf(
+                    attended.rows(expandedEnd, some.end()), rows.rows(expandedEnd, some.end()));
+        }
     }
 
     @Override
@@ -97,19 +131,37 @@ public record LatentAttention(
         return queries;
     }
 
+    private void copyRotated(Tensor queries, Tensor rows) {
+        for (int head = 0; head < heads; head++) {
+            kernels.copy(rotatedOfQuery(queries, head), rotatedOfRow(rows, head));
+        }
+    }
+
+    /// Takes the rotated dimensions back, for queries that are not absorbed.
+    private void takeRotated(Tensor queries, Tensor rows) {
+        for (int head = 0; head < heads; head++) {
+            kernels.copy(rotatedOfRow(rows, head), rotatedOfQuery(queries, head));
+        }
+    }
+
+    private Tensor rotatedOfQuery(Tensor queries, int head) {
+        int end = (head + 1) * config.queryDim();
+        return queries.columns(end - config.rotaryDim(), end);
+    }
+
+    private Tensor rotatedOfRow(Tensor rows, int head) {
+        int from = head * config.cachedDim();
+        return rows.columns(from, from + config.rotaryDim());
+    }
+
     private void absorbQueries(Tensor queries, Tensor rows) {
         int size = config.cachedDim();
         for (int head = 0; head < heads; head++) {
             int from = head * config.queryDim();
-            int plainTo = from + config.plainDim();
-            int to = head * size + config.rotaryDim();
-            kernels.copy(
-                    queries.columns(plainTo, from + config.queryDim()),
-                    rows.columns(head * size, to));
             kernels.matmul(
-                    queries.columns(from, plainTo),
+                    queries.columns(from, from + config.plainDim()),
                     absorbed.get(head),
-                    rows.columns(to, (head + 1) * size));
+                    rows.columns(head * size + config.rotaryDim(), (head + 1) * size));
         }
     }
 
@@ -120,8 +172,8 @@ public record LatentAttention(
         keyNorm.apply(latent, latent);
     }
 
-    /// Returns each head's value, in the memory of the queries.
-    private Tensor valuesOf(Tensor attended, Tensor rows) {
+    /// Computes each head's value, in the memory of the queries.
+    private void valuesOf(Tensor attended, Tensor rows) {
         int size = config.cachedDim();
         int width = config.valueDim();
         for (int head = 0; head < heads; head++) {
@@ -130,7 +182,6 @@ public record LatentAttention(
                     values.get(head),
                     rows.columns(head * width, (head + 1) * width));
         }
-        return rows.columns(0, heads * width);
     }
 
     /// Loads `q_a_proj`, `q_a_layernorm` and `q_b_proj`, or `q_proj`; `kv_a_proj_with_mqa`,
@@ -159,6 +210,7 @@ public record LatentAttention(
                 norm(weights, attention + ".kv_a_layernorm", config.rank()),
                 absorbed,
                 values,
+                expansion(weights, attention),
                 weights.rotaryTable(weights.config().rope(layer)),
                 output(weights, attention + ".o_proj"));
     }
@@ -178,6 +230,7 @@ public record LatentAttention(
                 keyNorm,
                 absorbed,
                 values,
+                expansion,
                 rotary,
                 output);
     }
@@ -221,6 +274,48 @@ public record LatentAttention(
                 ordered.cut(new Span(0, rank)));
     }
 
+    /// Packs `Wk` and `Wv` of each group of heads.
+    private static List<PackedWeight> expansion(Weights weights, String attention) {
+        if (!weights.expandsLatents()) {
+            return List.of();
+        }
+        ExpandedHeads heads = LatentExpansion.heads(weights.config(), weights.shard(), 1);
+        int first = weights.shard().queryHeads().from();
+        List<PackedWeight> packed = new ArrayList<>();
+        for (int group = 0; group < heads.groups(); group++) {
+            int from = first + group * heads.group();
+            packed.add(expansion(weights, attention, new Span(from, from + heads.group())));
+        }
+        return packed;
+    }
+
+    private static PackedWeight expansion(Weights weights, String attention, Span heads) {
+        LatentConfig config = config(weights);
+        int all = weights.config().attention().headCount();
+        String transposed = attention + ".k_b_proj.weight";
+        if (!weights.has(transposed)) {
+            return weights.packRows(
+                    OutputRows.of(
+                                    weights.matrix(
+                                            attention + ".kv_b_proj.weight",
+                                            all * keyAndValue(config),
+                                            config.rank()))
+                            .cut(heads.times(keyAndValue(config))));
+        }
+        try (Arena decoded = Arena.ofShared()) {
+            List<OutputRows> rows = new ArrayList<>();
+            for (int head : heads.numbers()) {
+                rows.add(
+                        weights.transposed(
+                                weights.part(
+                                        transposed, all, head, config.rank(), config.plainDim()),
+                                decoded));
+                rows.add(valueRows(weights, attention, head));
+            }
+            return weights.packRows(rows.toArray(OutputRows[]::new));
+        }
+    }
+
     private static PackedWeight absorbed(Weights weights, String attention, int head) {
         LatentConfig config = config(weights);
         int heads = weights.config().attention().headCount();
@@ -239,19 +334,22 @@ public record LatentAttention(
     }
 
     private static PackedWeight values(Weights weights, String attention, int head) {
+        return weights.packRows(valueRows(weights, attention, head));
+    }
+
+    private static OutputRows valueRows(Weights weights, String attention, int head) {
         LatentConfig config = config(weights);
         int heads = weights.config().attention().headCount();
         String alone = attention + ".v_b_proj.weight";
         if (weights.has(alone)) {
-            return weights.packRows(
-                    OutputRows.of(
-                            weights.part(alone, heads, head, config.valueDim(), config.rank())));
+            return OutputRows.of(
+                    weights.part(alone, heads, head, config.valueDim(), config.rank()));
         }
         String name = attention + ".kv_b_proj.weight";
         int rows = heads * keyAndValue(config);
         int from = head * keyAndValue(config) + config.plainDim();
         var own = new Span(from, from + config.valueDim());
-        return weights.packRows(OutputRows.of(weights.matrix(name, rows, config.rank())).cut(own));
+        return OutputRows.of(weights.matrix(name, rows, config.rank())).cut(own);
     }
 
     private static int keyAndValue(LatentConfig config) {

@@ -8,14 +8,18 @@ import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.AttentionPlan;
 import dev.lockstep.kernels.AttentionShape;
+import dev.lockstep.kernels.ExpandedAttention;
+import dev.lockstep.kernels.ExpandedHeads;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.KvScales;
+import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.ForwardBatch;
+import dev.lockstep.model.LatentExpansion;
 import dev.lockstep.model.Shard;
 import dev.lockstep.model.Weights;
 import java.util.ArrayList;
@@ -27,7 +31,12 @@ import java.util.Optional;
 /// @param kvGroup the number of the KV group
 /// @param withKv for rows that keep their keys and values: over all layers of the group
 /// @param withoutKv for rows that keep none: over one layer
-record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend withoutKv) {
+/// @param expanded for expanded rows of both, where heads share a latent
+record PagedAttention(
+        int kvGroup,
+        AttentionBackend withKv,
+        AttentionBackend withoutKv,
+        Optional<ExpandedAttention> expanded) {
 
     /// Creates the attention of each KV group, in the model's order.
     static List<PagedAttention> load(Weights weights) {
@@ -41,9 +50,20 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
                     new PagedAttention(
                             number,
                             weights.kernels().attention(shape, layout),
-                            weights.kernels().attention(shape, layout.ofOneLayer())));
+                            weights.kernels().attention(shape, layout.ofOneLayer()),
+                            expanded(weights, shape, layout)));
         }
         return List.copyOf(attention);
+    }
+
+    private static Optional<ExpandedAttention> expanded(
+            Weights weights, AttentionShape shape, KvLayout layout) {
+        if (weights.config().attention().latent().isEmpty()) {
+            return Optional.empty();
+        }
+        ExpandedHeads heads =
+                LatentExpansion.heads(weights.config(), weights.shard(), shape.scale());
+        return weights.kernels().expandedAttention(heads, layout);
     }
 
     private static AttentionShape shape(ModelConfig config, Shard shard, KvGroup group) {
@@ -71,12 +91,12 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
         List<Rows> planned = new ArrayList<>();
         PagedBatch kept = batch.kv().get(kvGroup);
         if (kept.tokens() > 0) {
-            planned.add(new Rows(withKv, withKv.plan(kept), kv.get(kvGroup), 0, true));
+            planned.add(new Rows(withKv, withKv.plan(kept), expanded, kv.get(kvGroup), 0, true));
         }
         if (batch.withoutKv().isPresent()) {
             AttentionPlan plan = withoutKv.plan(batch.withoutKv().get());
             PagedKv blocks = activations.stepKv(kvGroup);
-            planned.add(new Rows(withoutKv, plan, blocks, kept.tokens(), false));
+            planned.add(new Rows(withoutKv, plan, expanded, blocks, kept.tokens(), false));
         }
         return planned;
     }
@@ -89,6 +109,7 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
     record Rows(
             AttentionBackend backend,
             AttentionPlan plan,
+            Optional<ExpandedAttention> expanded,
             PagedKv blocks,
             int firstToken,
             boolean kept) {
@@ -120,7 +141,7 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
                 RotaryTable rotary,
                 Tensor positions,
                 Optional<KvScales> scales) {
-            int end = firstToken + plan.batch().tokens();
+            int end = end();
             backend.rotateAndStore(
                     plan,
                     heads.rows(firstToken, end),
@@ -133,9 +154,36 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
 
         /// Rotates queries alone, of a layer that attends to what an earlier one stored.
         void rotateQueries(Tensor heads, RotaryTable rotary, Tensor positions) {
-            int end = firstToken + plan.batch().tokens();
+            int end = end();
             Tensor own = heads.rows(firstToken, end);
             backend.rotateQueries(plan, own, rotary, positions.columns(firstToken, end));
+        }
+
+        /// Returns the end of the expanded rows' tokens, which come first, in the step.
+        int expandedEnd() {
+            return firstToken + plan.batch().expandedTokens();
+        }
+
+        int end() {
+            return firstToken + plan.batch().tokens();
+        }
+
+        /// Attends with the queries of expanded rows, which are rotated, to the expansion of what is
+        /// stored.
+        ///
+        /// @param queries `[T, heads · queryDim]`
+        /// @param weights of each group of heads
+        /// @param out `[T, heads · valueDim]`
+        void attendExpanded(
+                int kvLayer, Tensor queries, List<PackedWeight> weights, Tensor out) {
+            expanded.orElseThrow()
+                    .attend(
+                            plan,
+                            blocks,
+                            kept ? kvLayer : 0,
+                            queries.rows(firstToken, expandedEnd()),
+                            weights,
+                            out.rows(firstToken, expandedEnd()));
         }
 
         /// Attends with queries that are rotated, to keys and values that are stored.
@@ -145,7 +193,7 @@ record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend wit
                 Optional<KvScales> scales,
                 Optional<Tensor> sinks,
                 Tensor out) {
-            int end = firstToken + plan.batch().tokens();
+            int end = end();
             int layer = kept ? kvLayer : 0;
             Tensor own = heads.rows(firstToken, end);
             backend.attend(plan, own, blocks, layer, scales, sinks, out.rows(firstToken, end));
