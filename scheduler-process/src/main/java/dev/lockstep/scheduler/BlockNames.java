@@ -3,13 +3,17 @@ package dev.lockstep.scheduler;
 
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.cluster.PromptSpans;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /// The names of a sequence's full blocks: a hash chain over its ids that begins with its cache
 /// domain. Names are computed once and survive a preemption.
+///
+/// At the positions of whole spans of the prompt the ids are marked ([PromptSpans]).
 final class BlockNames {
     private final Sequence sequence;
+    private int markedTo;
 
     // High and low word alternate.
     private long[] words = new long[0];
@@ -26,7 +30,17 @@ final class BlockNames {
     }
 
     /// Computes the names of the first `blocks` full blocks, whose ids must be known.
-    void extendTo(int blocks, int blockSize, BlockHasher hasher) {
+    void extendTo(int blocks, KvPools pools, BlockHasher hasher) {
+        extendTo(blocks, pools.blockSize(), pools.promptSpan(), hasher);
+    }
+
+    private void extendTo(int blocks, int blockSize, int promptSpan, BlockHasher hasher) {
+        int end = PromptSpans.end(sequence.promptLength(), promptSpan);
+        if (end != markedTo) {
+            // Workers of another kind have formed the group.
+            markedTo = end;
+            count = 0;
+        }
         if (count >= blocks) {
             return;
         }
@@ -39,18 +53,31 @@ final class BlockNames {
             long low = block == 0 ? first.low() : words[2 * block - 1];
             int from = block * blockSize;
             int[] prompt = sequence.prompt();
-            if (from + blockSize <= prompt.length) {
+            if (from >= markedTo && from + blockSize <= prompt.length) {
                 hasher.next(high, low, prompt, from, blockSize, words, 2 * block);
             } else if (from >= prompt.length) {
                 int[] outputs = sequence.outputs();
                 hasher.next(high, low, outputs, from - prompt.length, blockSize, words, 2 * block);
             } else {
                 int[] ids = new int[blockSize];
-                sequence.copyIds(from, ids);
+                copyIds(from, ids);
                 hasher.next(high, low, ids, 0, blockSize, words, 2 * block);
             }
         }
         count = blocks;
+    }
+
+    /// Copies the ids from `position` on, which must be known, as they are named.
+    void copyIds(int position, int[] ids) {
+        for (int i = 0; i < ids.length; i++) {
+            ids[i] = id(position + i);
+        }
+    }
+
+    /// Returns a known id as it is named.
+    int id(int position) {
+        int id = sequence.id(position);
+        return position < markedTo ? PromptSpans.marked(id) : id;
     }
 
     /// Returns the root of the chain.

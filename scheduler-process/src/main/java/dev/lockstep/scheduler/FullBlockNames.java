@@ -53,7 +53,7 @@ final class FullBlockNames {
         if (full <= named) {
             return List.of();
         }
-        sequence.names().extendTo(full, blockSize, hasher);
+        sequence.names().extendTo(full, pools, hasher);
         var names = new ArrayList<BlockHash>(full - named);
         for (int block = named; block < full; block++) {
             BlockHash name = sequence.names().get(block);
@@ -68,7 +68,7 @@ final class FullBlockNames {
 
     private void publish(Sequence sequence, int block, BlockHash name) {
         BlockHash root = sequence.names().root(hasher);
-        sequence.copyIds(block * blockSize, ids);
+        sequence.names().copyIds(block * blockSize, ids);
         for (int group = 0; group < pools.groupCount(); group++) {
             if (block >= sequence.blocks().table(group).dropped()) {
                 publish(sequence, group, block, root);

@@ -6,6 +6,9 @@ import java.util.List;
 /// What the ranks of a formed group agreed on, and the limits of one step. `blocks` includes the
 /// null block 0 of every pool.
 ///
+/// @param promptSpan the length of the aligned spans of positions that are computed in another way
+///   where all of a span belongs to the prompt, a multiple of the block size: blocks have other
+///   names then; 0 where all positions are computed alike
 /// @param kvGroups a group of states, if there is one, is the last
 /// @param doublingPosition where a token takes twice the time it takes at the beginning of its
 ///   sequence; 0 when it was not measured
@@ -19,6 +22,7 @@ public record GroupShape(
         int measuredTokens,
         int maxModelLength,
         int blockSize,
+        int promptSpan,
         int blocks,
         List<KvGroupShape> kvGroups) {
 
@@ -37,6 +41,11 @@ public record GroupShape(
         }
         requireAtLeast("max-model-len", maxModelLength, 2);
         requireAtLeast("block size", blockSize, 1);
+        requireAtLeast("prompt span", promptSpan, 0);
+        if (promptSpan % blockSize != 0) {
+            throw new IllegalArgumentException(
+                    "prompt span is " + promptSpan + ", not a multiple of blocks of " + blockSize);
+        }
         requireAtLeast("KV blocks", blocks, 2);
         requireAtLeast("KV groups", kvGroups.size(), 1);
         for (int group = 0; group < kvGroups.size(); group++) {
@@ -54,6 +63,30 @@ public record GroupShape(
                                 + " is of kind STATE; it must be the last of several");
             }
         }
+    }
+
+    /// Creates a shape in which all positions are computed alike.
+    public GroupShape(
+            long epoch,
+            int maxSequences,
+            int maxBatchedTokens,
+            int doublingPosition,
+            int measuredTokens,
+            int maxModelLength,
+            int blockSize,
+            int blocks,
+            List<KvGroupShape> kvGroups) {
+        this(
+                epoch,
+                maxSequences,
+                maxBatchedTokens,
+                doublingPosition,
+                measuredTokens,
+                maxModelLength,
+                blockSize,
+                0,
+                blocks,
+                kvGroups);
     }
 
     /// Creates a shape in which the time of a token does not depend on its position, and a step has

@@ -91,7 +91,7 @@ final class KvAdmission {
         int max = sequence.maxShared();
         match.reset();
         if (prefixCache) {
-            sequence.names().extendTo(sequence.knownLength() / blockSize, blockSize, hasher);
+            sequence.names().extendTo(sequence.knownLength() / blockSize, pools, hasher);
             match.find(sequence, max);
         }
         sequence.leader()
@@ -104,7 +104,7 @@ final class KvAdmission {
         if (!prefixCache) {
             return 0;
         }
-        sequence.names().extendTo(sequence.knownLength() / blockSize, blockSize, hasher);
+        sequence.names().extendTo(sequence.knownLength() / blockSize, pools, hasher);
         return match.countBlocks(sequence, sequence.maxShared());
     }
 
@@ -114,7 +114,7 @@ final class KvAdmission {
             return 0;
         }
         int blocks = Math.min(sequence.maxShared(), sequence.promptLength()) / blockSize;
-        sequence.names().extendTo(blocks, blockSize, hasher);
+        sequence.names().extendTo(blocks, pools, hasher);
         return blocks;
     }
 

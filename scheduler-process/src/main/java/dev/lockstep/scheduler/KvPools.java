@@ -12,6 +12,7 @@ import java.util.List;
 /// Owned by the step loop's thread.
 final class KvPools {
     private final int blockSize;
+    private final int promptSpan;
     private final CacheEvents events;
     private final List<KvGroupShape> groups;
     private final int[] poolOfGroup;
@@ -23,6 +24,7 @@ final class KvPools {
 
     KvPools(GroupShape shape, BlockHasher hasher, CacheEvents events) {
         this.blockSize = shape.blockSize();
+        this.promptSpan = shape.promptSpan();
         this.events = events;
         this.groups = shape.pagedGroups();
         poolOfGroup = new int[groups.size()];
@@ -51,6 +53,11 @@ final class KvPools {
 
     int blockSize() {
         return blockSize;
+    }
+
+    /// See [GroupShape].
+    int promptSpan() {
+        return promptSpan;
     }
 
     int groupCount() {

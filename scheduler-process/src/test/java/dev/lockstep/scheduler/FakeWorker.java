@@ -6,6 +6,7 @@ import static java.util.Objects.requireNonNull;
 
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.cluster.PromptSpans;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -14,11 +15,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
 
 /// A worker without a model that detects everything a scheduler can get wrong: slots, tables,
 /// positions and the content of each KV block. The "key and value" of a position is a hash of all
-/// ids up to it, so a block that another sequence overwrote, a skipped position or a wrong table is
-/// detected when it is read.
+/// ids up to it, marked in the spans of the prompt, so a block that another sequence overwrote or
+/// computed in another way, a skipped position or a wrong table is detected when it is read.
 ///
 /// A token is a function of (seed, choice, position, all ids before it), as in a real worker.
 public final class FakeWorker {
@@ -70,6 +72,9 @@ public final class FakeWorker {
         final int prompt;
         final List<Integer> ids = new ArrayList<>();
         final List<Long> prefixes = new ArrayList<>();
+        // What the cache has of each position.
+        final List<Long> contents = new ArrayList<>();
+        final int spansEnd;
         final List<BlockHash> names = new ArrayList<>();
         final int cachedBlocks;
         final WantedOutputs wanted;
@@ -87,28 +92,37 @@ public final class FakeWorker {
         Slot(
                 StepPlan.Admission admission,
                 UnaryOperator<WantedOutputs> reader,
-                int groups,
-                int blockSize) {
+                GroupShape shape) {
             computed = admission.computed();
-            cachedBlocks = computed / blockSize;
+            cachedBlocks = computed / shape.blockSize();
             choice = admission.sequence().choice();
             wanted = reader.apply(admission.sequence().wanted());
             withoutKv = admission.withoutKv();
             prompt = admission.sequence().promptLength();
+            spansEnd = PromptSpans.end(prompt, shape.promptSpan());
             for (int id : admission.sequence().prompt()) {
                 append(id);
             }
             for (int id : admission.outputIds()) {
                 append(id);
             }
-            for (int group = 0; group < groups; group++) {
+            for (int group = 0; group < shape.pagedGroups().size(); group++) {
                 tables.add(new ArrayList<>());
             }
         }
 
         void append(int id) {
             prefixes.add(mix(prefixes.isEmpty() ? 7 : prefixes.getLast(), id));
+            contents.add(mix(contents.isEmpty() ? 7 : contents.getLast(), named(ids.size(), id)));
             ids.add(id);
+        }
+
+        private int named(int position, int id) {
+            return position < spansEnd ? PromptSpans.marked(id) : id;
+        }
+
+        int[] namedIds() {
+            return IntStream.range(0, ids.size()).map(i -> named(i, ids.get(i))).toArray();
         }
     }
 
@@ -119,7 +133,7 @@ public final class FakeWorker {
             require(slots.remove(slot) != null, "released slot " + slot + " is empty");
         }
         for (StepPlan.Admission admission : plan.admitted()) {
-            var slot = new Slot(admission, reader, poolOfGroup.length, shape.blockSize());
+            var slot = new Slot(admission, reader, shape);
             require(admission.slot() < shape.maxSequences(), "slot " + admission.slot());
             require(
                     slots.put(admission.slot(), slot) == null,
@@ -331,7 +345,7 @@ public final class FakeWorker {
                 require(block != BlockPool.NULL_BLOCK, "the null block is written");
                 forgetName(group, block);
                 memory[poolOfGroup[group]][block][position % shape.blockSize()] =
-                        slot.prefixes.get(position);
+                        slot.contents.get(position);
             }
         }
         slot.computed += row.count();
@@ -348,7 +362,7 @@ public final class FakeWorker {
         int cached = slot.cachedBlocks;
         int full = (cached + slot.names.size()) * shape.blockSize();
         require(full <= slot.computed, slot.names.size() + " names of " + slot.computed);
-        int[] ids = slot.ids.stream().mapToInt(Integer::intValue).toArray();
+        int[] ids = slot.namedIds();
         long[] chain = new long[2 * (cached + slot.names.size())];
         hasher.chain(root(row.sequence()), ids, full, shape.blockSize(), chain);
         for (int i = 0; i < slot.names.size(); i++) {
@@ -366,16 +380,16 @@ public final class FakeWorker {
             return;
         }
         require(
-                row.computed() == 0 || states[row.slot()] == slot.prefixes.get(row.computed() - 1),
+                row.computed() == 0 || states[row.slot()] == slot.contents.get(row.computed() - 1),
                 "the state of slot " + row.slot() + " is not that of " + row.computed());
-        states[row.slot()] = slot.prefixes.get(row.computed() + row.count() - 1);
+        states[row.slot()] = slot.contents.get(row.computed() + row.count() - 1);
     }
 
     /// Whether a block still holds its positions: a window may have passed the block before it was
     /// named.
     private boolean stillHolds(Slot slot, int group, int block, int index) {
         int last = (index + 1) * shape.blockSize() - 1;
-        return memory[poolOfGroup[group]][block][shape.blockSize() - 1] == slot.prefixes.get(last);
+        return memory[poolOfGroup[group]][block][shape.blockSize() - 1] == slot.contents.get(last);
     }
 
     private BlockHash root(Sequence sequence) {
@@ -394,7 +408,7 @@ public final class FakeWorker {
                 int block = slot.tables.get(group).get(position / shape.blockSize());
                 long content = memory[poolOfGroup[group]][block][position % shape.blockSize()];
                 require(
-                        content == slot.prefixes.get(position),
+                        content == slot.contents.get(position),
                         "position " + position + " in block " + block + " was overwritten");
             }
         }

@@ -17,6 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /// A scheduler and a fake worker on virtual time, and the laws that every plan must keep.
 final class SimulatedGroup {
+    private static final int BLOCK = 4;
+
     private final Random random;
     private final Policies policies;
     private final WaitingLimits limits;
@@ -59,9 +61,15 @@ final class SimulatedGroup {
                         random.nextBoolean() ? 0 : 1 + random.nextInt(60),
                         random.nextBoolean() ? 0 : 1 + random.nextInt(tokens),
                         120,
-                        4,
+                        BLOCK,
+                        span(sequences, tokens),
                         2,
                         sequences % 3 == 0 ? withStates(groups()) : groups());
+    }
+
+    /// Returns the spans of a prompt, of a few blocks in half of all groups.
+    private static int span(int sequences, int number) {
+        return sequences % 2 == 0 ? 0 : (1 + number % 3) * BLOCK;
     }
 
     static List<KvGroupShape> withStates(List<KvGroupShape> paged) {
@@ -124,6 +132,8 @@ final class SimulatedGroup {
                         shape.measuredTokens(),
                         shape.maxModelLength(),
                         shape.blockSize(),
+                        // Other workers may compute otherwise.
+                        kept ? shape.promptSpan() : span(shape.maxSequences(), blocks),
                         blocks,
                         shape.kvGroups());
         var fresh =

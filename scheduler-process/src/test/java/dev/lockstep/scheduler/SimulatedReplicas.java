@@ -58,7 +58,8 @@ final class SimulatedReplicas {
     }
 
     GroupShape shape(long epoch) {
-        return new GroupShape(epoch, sequences, tokens, 0, 0, 120, 4, blocks, kvGroups);
+        int span = sequences % 2 * 8;
+        return new GroupShape(epoch, sequences, tokens, 0, 0, 120, 4, span, blocks, kvGroups);
     }
 
     /// The ranks, of which a dead one stays until it is replaced.

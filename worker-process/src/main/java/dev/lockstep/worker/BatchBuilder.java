@@ -25,6 +25,7 @@ final class BatchBuilder implements AutoCloseable {
 
     private final int kvGroups;
     private final int blockSize;
+    private final int promptSpan;
     private final Owned owned = new Owned();
     private final StepInputs inputs;
     private final BlockTables tables;
@@ -46,14 +47,16 @@ final class BatchBuilder implements AutoCloseable {
             int[] samplingSlots,
             Scored scored) {}
 
-    /// A row and its place in the step.
+    /// A row and its place in the step. Of one that ends behind the spans of its prompt, the
+    /// expanded part and the rest are two.
     ///
+    /// @param expanded whether its positions are expanded
     /// @param start index of its first token in the step
     /// @param firstWanted the first position of the row whose outputs are requested; the end of the
     ///   row if there is none
     /// @param scored number of positions from `firstWanted` on whose next prompt token's
     ///   log-probability is requested
-    record Placed(Step.Row row, int start, int firstWanted, int scored) {}
+    record Placed(Step.Row row, boolean expanded, int start, int firstWanted, int scored) {}
 
     /// The positions to score.
     ///
@@ -65,6 +68,7 @@ final class BatchBuilder implements AutoCloseable {
     BatchBuilder(Kernels kernels, int kvGroups, SessionLimits limits) {
         this.kvGroups = kvGroups;
         this.blockSize = limits.blockSize();
+        this.promptSpan = limits.promptSpan();
         // A row has a start, and the last one an end; one that decodes begins at most a block of
         // each KV group.
         int sequences = limits.maxSequences();
@@ -119,16 +123,24 @@ final class BatchBuilder implements AutoCloseable {
         Scored scored = score(rows, slots);
         List<PagedBatch> paged = new ArrayList<>(kvGroups);
         int keptRows = kept - padding;
-        int keptTokens = fillRows(rows.subList(0, keptRows), KEPT) + padding;
+        List<Placed> keeping = rows.subList(0, keptRows);
+        int keptTokens = fillRows(keeping, KEPT) + padding;
         pad(keptRows, padding);
         for (int group = 0; group < kvGroups; group++) {
-            paged.add(page(kept, keptTokens, KEPT, tables.ofGroup(group)));
+            paged.add(page(kept, keptTokens, KEPT, tables.ofGroup(group), keeping));
         }
         Optional<PagedBatch> withoutKv = Optional.empty();
         if (keptRows < rows.size()) {
-            int others = rows.size() - keptRows;
-            int otherTokens = fillRows(rows.subList(keptRows, rows.size()), WITHOUT_KV);
-            withoutKv = Optional.of(page(others, otherTokens, WITHOUT_KV, tables.withoutKv()));
+            List<Placed> others = rows.subList(keptRows, rows.size());
+            int tokensOfOthers = fillRows(others, WITHOUT_KV);
+            withoutKv =
+                    Optional.of(
+                            page(
+                                    others.size(),
+                                    tokensOfOthers,
+                                    WITHOUT_KV,
+                                    tables.withoutKv(),
+                                    others));
         }
         inputs.copy();
         writeEntries();
@@ -147,28 +159,47 @@ final class BatchBuilder implements AutoCloseable {
                 forward, rows, inputs.array(Array.LOGIT_SLOTS, sampled), samplingSlots, scored);
     }
 
-    /// Places rows with KV first, then rows without; each kind in the order of the step.
-    private static List<Placed> place(List<Step.Row> step, SlotTable slots) {
+    /// Places rows with KV first, then rows without; of both the expanded ones first, and each kind
+    /// in the order of the step.
+    private List<Placed> place(List<Step.Row> step, SlotTable slots) {
         List<Placed> placed = new ArrayList<>(step.size());
-        int start = 0;
-        for (boolean withoutKv : new boolean[] {false, true}) {
-            for (Step.Row row : step) {
-                Slot slot = slots.at(row.slot());
-                if (slot.withoutKv() == withoutKv) {
-                    placed.add(placed(row, slot, start));
-                    start += row.count();
-                }
-            }
-        }
+        place(step, slots, false, placed);
+        place(step, slots, true, placed);
         return placed;
     }
 
-    private static Placed placed(Step.Row row, Slot slot, int start) {
-        int end = row.computed() + row.count();
+    private void place(
+            List<Step.Row> step, SlotTable slots, boolean withoutKv, List<Placed> placed) {
+        for (boolean expanded : new boolean[] {true, false}) {
+            for (Step.Row row : step) {
+                Slot slot = slots.at(row.slot());
+                int cut = Math.clamp(slot.expandedEnd(promptSpan), row.computed(), row.end());
+                int from = expanded ? row.computed() : cut;
+                int to = expanded ? cut : row.end();
+                if (slot.withoutKv() == withoutKv && from < to) {
+                    boolean whole = to - from == row.count();
+                    placed.add(
+                            placed(
+                                    whole ? row : row.part(from, to),
+                                    expanded,
+                                    slot,
+                                    placed.isEmpty() ? 0 : end(placed.getLast())));
+                }
+            }
+        }
+    }
+
+    /// Returns the end of a row in the step.
+    private static int end(Placed placed) {
+        return placed.start() + placed.row().count();
+    }
+
+    private static Placed placed(Step.Row row, boolean expanded, Slot slot, int start) {
+        int end = row.end();
         int first = Math.clamp(slot.outputs().from(), row.computed(), end);
         // Tokens after the prompt are sampled, not scored.
         int scored = slot.outputs().logprobs() ? Math.min(end, slot.promptLength() - 1) - first : 0;
-        return new Placed(row, start, first, Math.max(0, scored));
+        return new Placed(row, expanded, start, first, Math.max(0, scored));
     }
 
     private int newBlocks(Step.Row row, Slot slot) {
@@ -191,8 +222,9 @@ final class BatchBuilder implements AutoCloseable {
             Step.Row row = placed.row();
             Slot slot = slots.at(row.slot());
             if (slot.withoutKv()) {
+                int first = row.computed() / blockSize;
                 for (int i = 0; i < newBlocks(row, slot); i++) {
-                    addEntry(tables.entryWithoutKv(row.slot(), i), next++);
+                    addEntry(tables.entryWithoutKv(row.slot(), first + i), next++);
                 }
                 continue;
             }
@@ -322,14 +354,18 @@ final class BatchBuilder implements AutoCloseable {
         }
     }
 
-    private PagedBatch page(int rows, int tokens, RowArrays arrays, Tensor table) {
+    private PagedBatch page(
+            int rows, int tokens, RowArrays arrays, Tensor table, List<Placed> placed) {
+        List<Placed> expanded = placed.stream().filter(Placed::expanded).toList();
         return new PagedBatch(
                 rows,
                 tokens,
                 inputs.array(arrays.starts(), rows + 1),
                 inputs.array(arrays.computed(), rows),
                 inputs.array(arrays.lines(), rows),
-                table);
+                table,
+                expanded.size(),
+                expanded.stream().mapToInt(each -> each.row().count()).sum());
     }
 
     @Override

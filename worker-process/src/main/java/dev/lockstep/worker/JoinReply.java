@@ -91,6 +91,7 @@ final class JoinReply {
                         .setBlockSize(WorkerConfig.BLOCK_SIZE)
                         .setMaxNumSeqs(config.maxNumSeqs())
                         .setMaxNumBatchedTokens(config.maxNumBatchedTokens().orElse(0))
+                        .setPromptSpan(rank.promptSpan())
                         .setKvBlocks(rank.kvBlocks())
                         .setInfo(info)
                         .setIncarnation(incarnation);

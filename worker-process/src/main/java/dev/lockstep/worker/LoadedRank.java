@@ -74,9 +74,14 @@ record LoadedRank(Rank rank, JoinReply joinReply, Kernels kernels, Runnable keep
                                 plan.maxModelLen(),
                                 progress));
         int maxTokens = maxTokens(config, device.capabilities());
+        int promptSpan = source.promptSpan(device.capabilities());
         var steps =
                 new SessionLimits(
-                        maxTokens, plan.maxNumSeqs(), plan.maxModelLen(), WorkerConfig.BLOCK_SIZE);
+                        maxTokens,
+                        plan.maxNumSeqs(),
+                        plan.maxModelLen(),
+                        WorkerConfig.BLOCK_SIZE,
+                        promptSpan);
         long kvBytes =
                 switch (device) {
                     case WorkerDevice.Cpu _ -> bill.kv();
@@ -96,6 +101,7 @@ record LoadedRank(Rank rank, JoinReply joinReply, Kernels kernels, Runnable keep
                         new Rank.RankLimits(
                                 plan.maxModelLen(),
                                 WorkerConfig.BLOCK_SIZE,
+                                promptSpan,
                                 maxTokens,
                                 kvBytes,
                                 device.records()));
@@ -129,6 +135,7 @@ record LoadedRank(Rank rank, JoinReply joinReply, Kernels kernels, Runnable keep
                         shard,
                         source.weightBytes(shard, kernels, types.compute()),
                         types,
+                        kernels.capabilities(),
                         maxTokens(config, kernels.capabilities()));
         MemoryPlan.Needs needs = MemoryPlan.Needs.of(source, List.of(rank));
         var asked =

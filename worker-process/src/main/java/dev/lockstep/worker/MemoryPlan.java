@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.KvCapacity;
 import dev.lockstep.model.ModelSource;
@@ -41,7 +42,7 @@ public record MemoryPlan(
     /// The memory that one rank needs.
     ///
     /// @param positionBytes bytes of tables for each position that is served, such as those of
-    ///   ropes
+    ///   ropes, and of scratch memory for the longest sequence
     /// @param activations bytes of activations by the number of running sequences
     /// @param kvBytesPerToken bytes of KV per token; ranks divide the KV memory in proportion to it
     public record Rank(
@@ -61,10 +62,16 @@ public record MemoryPlan(
         ///
         /// @param maxTokens the largest number of tokens of a step
         public static Rank of(
-                ModelSource source, Shard shard, long weights, ComputeTypes types, int maxTokens) {
+                ModelSource source,
+                Shard shard,
+                long weights,
+                ComputeTypes types,
+                DeviceCapabilities capabilities,
+                int maxTokens) {
             return new Rank(
                     weights,
-                    source.positionBytes(shard),
+                    source.positionBytes(shard)
+                            + source.scratchBytesPerPosition(shard, capabilities),
                     sequences ->
                             source.activationBytes(
                                     shard, types, WorkerConfig.BLOCK_SIZE, maxTokens, sequences),

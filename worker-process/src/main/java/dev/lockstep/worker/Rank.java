@@ -38,12 +38,18 @@ final class Rank implements AutoCloseable {
     /// The limits of a rank.
     ///
     /// @param maxPositions upper bound of prompt and output tokens of a sequence
+    /// @param promptSpan as in [SessionLimits]
     /// @param maxBatchedTokens upper bound of a step's tokens if a formation leaves it to
     ///   measurement
     /// @param kvBytes upper bound of the memory of KV blocks
     /// @param graphs whether decode steps are recorded where the device can
     record RankLimits(
-            int maxPositions, int blockSize, int maxBatchedTokens, long kvBytes, boolean graphs) {}
+            int maxPositions,
+            int blockSize,
+            int promptSpan,
+            int maxBatchedTokens,
+            long kvBytes,
+            boolean graphs) {}
 
     Rank(Model model, Kernels kernels, Connector connector, RankLimits limits) {
         this.model = model;
@@ -67,6 +73,10 @@ final class Rank implements AutoCloseable {
     /// Returns the KV blocks of each KV group.
     List<PagedKv> kv() {
         return List.copyOf(kv);
+    }
+
+    int promptSpan() {
+        return limits.promptSpan;
     }
 
     /// Returns the number of blocks of every pool, the null block included. KV groups with equal
@@ -102,7 +112,11 @@ final class Rank implements AutoCloseable {
         int tokens = formation.maxBatchedTokens().orElse(limits.maxBatchedTokens);
         var session =
                 new SessionLimits(
-                        tokens, formation.maxSequences(), limits.maxPositions, limits.blockSize);
+                        tokens,
+                        formation.maxSequences(),
+                        limits.maxPositions,
+                        limits.blockSize,
+                        limits.promptSpan);
         if (formation.maxSequences() < 1 || tokens < 1) {
             throw new IllegalArgumentException(
                     "a group of %d sequences at once and %d tokens a step"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.cluster.PromptSpans;
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.Arrays;
 import java.util.Optional;
@@ -69,6 +70,11 @@ final class Slot {
 
     int promptLength() {
         return admission.promptIds().length;
+    }
+
+    /// Returns the end of the positions that are expanded: those of whole spans of the prompt.
+    int expandedEnd(int promptSpan) {
+        return PromptSpans.end(promptLength(), promptSpan);
     }
 
     /// Returns what becomes the vector of the prompt.

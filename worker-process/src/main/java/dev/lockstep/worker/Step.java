@@ -4,6 +4,7 @@ package dev.lockstep.worker;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 
@@ -177,6 +178,23 @@ record Step(
         /// Creates a row without forced ids.
         Row(int slot, int computed, int count, List<int[]> newBlocks, List<BlockHash> names) {
             this(slot, computed, count, newBlocks, names, NO_IDS);
+        }
+
+        int end() {
+            return computed + count;
+        }
+
+        /// Returns a part of this row, which brings no ids. The part at its beginning has its new
+        /// blocks.
+        Row part(int from, int to) {
+            return new Row(
+                    slot,
+                    from,
+                    to - from,
+                    from == computed
+                            ? newBlocks
+                            : Collections.nCopies(newBlocks.size(), NO_IDS),
+                    List.of());
         }
 
         /// Returns the ids that were not sampled.

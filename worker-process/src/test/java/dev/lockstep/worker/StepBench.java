@@ -177,7 +177,13 @@ final class StepBench {
                         source.load(shard, used, settings),
                         used,
                         new SoloConnector(used),
-                        new Rank.RankLimits(positions, blockSize, MAX_TOKENS, kvBytes, false));
+                        new Rank.RankLimits(
+                                positions,
+                                blockSize,
+                                source.promptSpan(used.capabilities()),
+                                MAX_TOKENS,
+                                kvBytes,
+                                false));
         used.attachThread();
         return rank.open(
                 new StepRunner.Formation(

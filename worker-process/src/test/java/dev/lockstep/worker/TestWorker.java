@@ -30,6 +30,7 @@ import java.util.function.Function;
 final class TestWorker implements AutoCloseable {
     static final int MAX_POSITIONS = 128;
     static final int MAX_SEQUENCES = 8;
+    static final int PROMPT_SPAN = 16;
     static final int MAX_TOKENS = 64;
     static final int BLOCKS = 33;
     static final String INCARNATION = "0123456789abcdef0123456789abcdef";
@@ -151,6 +152,8 @@ final class TestWorker implements AutoCloseable {
                         new Rank.RankLimits(
                                 maxPositions,
                                 WorkerConfig.BLOCK_SIZE,
+                                // Prompts of tests are short.
+                                source.promptSpan(kernels.capabilities()) == 0 ? 0 : PROMPT_SPAN,
                                 MAX_TOKENS,
                                 kvBytes,
                                 graphs));

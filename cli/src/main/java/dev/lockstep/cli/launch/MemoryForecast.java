@@ -73,6 +73,7 @@ final class MemoryForecast {
                             shard,
                             source.expectedWeightBytes(shard, types, capabilities),
                             types,
+                            capabilities,
                             maxTokens));
         }
         MemoryPlan.Needs needs = MemoryPlan.Needs.of(source, ranks);

@@ -4,6 +4,7 @@ package dev.lockstep.coordinator.engine;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.CacheDomain;
+import dev.lockstep.cluster.PromptSpans;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -15,8 +16,10 @@ final class PromptBlocks {
     private final RequestOptions options;
     private final int[] ids;
 
-    /// The names by block size: groups of one cluster may differ in it.
-    private final Map<Integer, long[]> names = new HashMap<>();
+    /// The names by what groups of one cluster may differ in.
+    private final Map<Naming, long[]> names = new HashMap<>();
+
+    private record Naming(int blockSize, int promptSpan) {}
 
     /// @param hasher empty while the cluster's key is unknown: then no block can be named
     PromptBlocks(Optional<BlockHasher> hasher, RequestOptions options, int[] ids) {
@@ -28,20 +31,24 @@ final class PromptBlocks {
     /// Returns the number of tokens that the scheduler need not compute if it still holds the
     /// blocks that it reported. It always computes the last token, whose logits give the first
     /// generated token.
-    int cachedTokens(BlockIndex index, int blockSize) {
+    int cachedTokens(BlockIndex index, int blockSize, int promptSpan) {
         if (hasher.isEmpty() || blockSize <= 0 || index.size() == 0) {
             return 0;
         }
         int blocks = (ids.length - 1) / blockSize;
-        long[] ofSize = names.computeIfAbsent(blockSize, size -> name(hasher.get(), blocks, size));
-        return blockSize * index.prefixBlocks(ofSize, blocks);
+        long[] named =
+                names.computeIfAbsent(
+                        new Naming(blockSize, promptSpan),
+                        naming -> name(hasher.get(), blocks, naming));
+        return blockSize * index.prefixBlocks(named, blocks);
     }
 
-    private long[] name(BlockHasher blockHasher, int blocks, int blockSize) {
+    private long[] name(BlockHasher blockHasher, int blocks, Naming naming) {
         BlockHash root =
                 blockHasher.root(CacheDomain.of(options.tenant(), options.cacheSalt(), ""));
         long[] out = new long[2 * blocks];
-        blockHasher.chain(root, ids, blocks * blockSize, blockSize, out);
+        int[] named = PromptSpans.named(ids, naming.promptSpan());
+        blockHasher.chain(root, named, blocks * naming.blockSize(), naming.blockSize(), out);
         return out;
     }
 }

@@ -294,7 +294,8 @@ public final class SchedulerClient implements AutoCloseable {
                                         severalOpen
                                                 ? prompt.cachedTokens(
                                                         group.blocks(),
-                                                        group.status().getBlockSize())
+                                                        group.status().getBlockSize(),
+                                                        group.status().getPromptSpan())
                                                 : 0))
                 .toList();
     }

@@ -35,36 +35,36 @@ final class PromptBlocksTest {
 
     @Test
     void tokensOfWholeBlocksAreCounted() {
-        assertEquals(16, prompt(RequestOptions.NONE).cachedTokens(holding(2, 8), 8));
+        assertEquals(16, prompt(RequestOptions.NONE).cachedTokens(holding(2, 8), 8, 0));
     }
 
     @Test
     void theLastTokenIsAlwaysComputed() {
-        assertEquals(32, prompt(RequestOptions.NONE).cachedTokens(holding(5, 8), 8));
+        assertEquals(32, prompt(RequestOptions.NONE).cachedTokens(holding(5, 8), 8, 0));
     }
 
     @Test
     void groupsMayHaveDifferentBlockSizes() {
         PromptBlocks prompt = prompt(RequestOptions.NONE);
-        assertEquals(24, prompt.cachedTokens(holding(3, 8), 8));
-        assertEquals(16, prompt.cachedTokens(holding(1, 16), 16));
-        assertEquals(0, prompt.cachedTokens(holding(3, 8), 16));
-        assertEquals(0, prompt.cachedTokens(holding(3, 8), 64));
+        assertEquals(24, prompt.cachedTokens(holding(3, 8), 8, 0));
+        assertEquals(16, prompt.cachedTokens(holding(1, 16), 16, 0));
+        assertEquals(0, prompt.cachedTokens(holding(3, 8), 16, 0));
+        assertEquals(0, prompt.cachedTokens(holding(3, 8), 64, 0));
     }
 
     @Test
     void blocksOfAnotherTenantAreNotFound() {
         var acme = new RequestOptions("acme", 0, false, OptionalLong.empty(), "", 0, 0);
         BlockIndex index = holding(3, 8, CacheDomain.of("acme", "", ""));
-        assertEquals(24, prompt(acme).cachedTokens(index, 8));
-        assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(index, 8));
-        assertEquals(0, prompt(acme).cachedTokens(holding(3, 8), 8));
+        assertEquals(24, prompt(acme).cachedTokens(index, 8, 0));
+        assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(index, 8, 0));
+        assertEquals(0, prompt(acme).cachedTokens(holding(3, 8), 8, 0));
     }
 
     @Test
     void withoutTheKeyOrABlockSizeNoTokensCountAsCached() {
         var withoutKey = new PromptBlocks(Optional.empty(), RequestOptions.NONE, PROMPT);
-        assertEquals(0, withoutKey.cachedTokens(holding(3, 8), 8));
-        assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(holding(3, 8), 0));
+        assertEquals(0, withoutKey.cachedTokens(holding(3, 8), 8, 0));
+        assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(holding(3, 8, 0), 0));
     }
 }

@@ -354,6 +354,7 @@ final class GroupKeeper implements AutoCloseable {
                             measured ? tokens : 0,
                             first.getMaxModelLen(),
                             first.getBlockSize(),
+                            first.getPromptSpan(),
                             Math.toIntExact(form.getKvBlocks()),
                             kvGroups(first));
             return new FormedGroup(

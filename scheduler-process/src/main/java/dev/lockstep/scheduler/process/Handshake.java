@@ -32,6 +32,7 @@ final class Handshake {
                     new Field("max-model-len", joined -> "" + joined.getMaxModelLen()),
                     new Field("vocabulary", joined -> "" + joined.getVocabSize()),
                     new Field("block size", joined -> "" + joined.getBlockSize()),
+                    new Field("prompt span", joined -> "" + joined.getPromptSpan()),
                     new Field("KV groups", Handshake::kvGroups));
 
     private Handshake() {}

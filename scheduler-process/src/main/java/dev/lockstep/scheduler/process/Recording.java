@@ -87,6 +87,7 @@ final class Recording implements Recorder, AutoCloseable {
                         .setMeasuredTokens(shape.measuredTokens())
                         .setMaxModelLen(shape.maxModelLength())
                         .setBlockSize(shape.blockSize())
+                        .setPromptSpan(shape.promptSpan())
                         .setBlocks(shape.blocks())
                         .setMaxWaiting(limits.sequences())
                         .setMaxWaitingTokens(limits.tokens())

@@ -144,6 +144,7 @@ public final class Replay {
                         group.getMeasuredTokens(),
                         group.getMaxModelLen(),
                         group.getBlockSize(),
+                        group.getPromptSpan(),
                         group.getBlocks(),
                         group.getKvGroupsList().stream().map(GroupKeeper::fromProto).toList());
         kvGroups = shape.pagedGroups().size();

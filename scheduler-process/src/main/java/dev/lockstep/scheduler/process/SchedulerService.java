@@ -292,6 +292,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                                         .setMaxNumSeqs(formed.shape().maxSequences())
                                         .setMaxNumBatchedTokens(status.stepTokens())
                                         .setBlockSize(formed.shape().blockSize())
+                                        .setPromptSpan(formed.shape().promptSpan())
                                         .addAllRanks(formed.ranks()));
         return proto.build();
     }

@@ -65,7 +65,7 @@ class HandshakeTest {
         refused(rank -> rank.setComputeType("bf16"), "compute type", "f32", "bf16");
         refused(rank -> rank.setKvType("f16"), "KV type", "f32", "f16");
         refused(rank -> rank.setHost("there"), "host", "here", "there");
-        refused(rank -> rank.setProtocolVersion("1"), "protocol version", "7", "rank 1 has 1");
+        refused(rank -> rank.setProtocolVersion("1"), "protocol version", "8", "rank 1 has 1");
         refused(rank -> rank.setBuild("b2"), "build", "b2");
         refused(rank -> rank.setVocabSize(41), "vocabulary", "40", "41");
         refused(rank -> rank.setMaxModelLen(64), "max-model-len", "120", "64");
