@@ -74,10 +74,14 @@ class BatchBuilderTest {
 
     /// Advances the slots and builds the batch, as a session does.
     private BatchBuilder.Batch build(Step.Row... rows) {
+        return build(builder, rows);
+    }
+
+    private BatchBuilder.Batch build(BatchBuilder used, Step.Row... rows) {
         for (Step.Row row : rows) {
             slots.at(row.slot()).advance(row, LIMITS);
         }
-        return builder.build(List.of(rows), slots);
+        return used.build(List.of(rows), slots);
     }
 
     private static Step.Row row(int slot, int computed, int count, int[] first, int[] second) {
@@ -367,5 +371,62 @@ class BatchBuilderTest {
         assertArrayEquals(new int[] {1, 2, 6, 7}, read(batch.scored().rows()));
         assertArrayEquals(new int[] {42, 43, 61, 62}, read(batch.scored().targets()));
         assertArrayEquals(new int[] {1, 1, 3, 3}, batch.scored().slots());
+    }
+
+    /// Of a prompt of 40 tokens the first two blocks are whole spans.
+    @Test
+    void aRowThatEndsBehindTheSpansOfItsPromptIsTwo() {
+        var limits = new SessionLimits(64, 4, 64, 16, 16);
+        try (var spans = new BatchBuilder(kernels, KV_GROUPS, limits)) {
+            int[] prompt = new int[40];
+            Arrays.setAll(prompt, i -> 100 + i);
+            admit(1, 7, 8);
+            admit(0, LOGPROBS, false, prompt);
+            BatchBuilder.Batch batch =
+                    build(
+                            spans,
+                            row(1, 0, 2, new int[] {9}, new int[] {9}),
+                            row(0, 0, 39, new int[] {1, 2, 3}, new int[] {4, 5, 6}));
+            PagedBatch kept = batch.forward().kv().getFirst();
+            assertEquals(3, kept.rows());
+            assertEquals(1, kept.expandedRows());
+            assertEquals(32, kept.expandedTokens());
+            assertArrayEquals(new int[] {0, 32, 34, 41}, read(kept.rowStarts()));
+            assertArrayEquals(new int[] {0, 0, 32}, read(kept.computed()));
+            assertArrayEquals(new int[] {0, 1, 0}, read(kept.lines()));
+            requireLines(kept, new int[] {1, 2, 3}, new int[] {9}, new int[] {1, 2, 3});
+            int[] ids = read(batch.forward().ids());
+            assertEquals(131, ids[31]);
+            assertEquals(7, ids[32]);
+            assertEquals(132, ids[34]);
+            assertArrayEquals(new int[] {33}, read(batch.forward().logitRows()));
+            // The ids after positions 0 to 38, in the order of the tokens.
+            int[] scored = read(batch.scored().rows());
+            assertEquals(39, scored.length);
+            assertEquals(31, scored[31]);
+            assertEquals(34, scored[32]);
+            assertEquals(133, read(batch.scored().targets())[32]);
+            BatchBuilder.Batch last = build(spans, row(0, 39, 1, NONE, NONE));
+            assertEquals(0, last.forward().kv().getFirst().expandedRows());
+        }
+    }
+
+    @Test
+    void aRowWithoutKvHasItsBlocksInBothParts() {
+        var limits = new SessionLimits(64, 4, 64, 16, 16);
+        try (var spans = new BatchBuilder(kernels, KV_GROUPS, limits)) {
+            admit(2, LOGPROBS, true, new int[20]);
+            admit(3, LOGPROBS, true, new int[10]);
+            BatchBuilder.Batch batch =
+                    build(
+                            spans,
+                            new Step.Row(3, 0, 10, List.of(), List.of()),
+                            new Step.Row(2, 0, 20, List.of(), List.of()));
+            PagedBatch without = batch.forward().withoutKv().orElseThrow();
+            assertEquals(16, without.expandedTokens());
+            assertArrayEquals(new int[] {2, 3, 2}, read(without.lines()));
+            assertArrayEquals(new int[] {0, 0, 16}, read(without.computed()));
+            requireLines(without, new int[] {1, 3}, new int[] {2}, new int[] {1, 3});
+        }
     }
 }

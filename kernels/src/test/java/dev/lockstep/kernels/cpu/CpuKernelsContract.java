@@ -40,6 +40,7 @@ interface CpuKernelsContract
                 AttentionContract,
                 SharedPrefixContract,
                 LatentCacheContract,
+                ExpandedAttentionContract,
                 AheadContract,
                 PaddingContract,
                 StateContract,
