@@ -7,8 +7,8 @@ import java.util.Arrays;
 /// aligned ones that lie wholly within it. Both ways give other bits, so that blocks of the same
 /// tokens must not have the same name: names have marked ids at the positions of spans.
 ///
-/// Workers choose by it what computes a position, schedulers name blocks by it and the coordinators'
-/// routers look for those names, so all must compute it here.
+/// Workers choose by it what computes a position, schedulers name blocks by it and the
+/// coordinators' routers look for those names, so all must compute it here.
 public final class PromptSpans {
     /// A bit that no token id has.
     private static final int MARK = Integer.MIN_VALUE;

@@ -11,13 +11,13 @@ import dev.lockstep.kernels.ExpandedHeads;
 public final class LatentExpansion {
 
     /// Positions of a span; a multiple of all block sizes. An expansion costs `rank · (plain +
-    /// value)` multiply-adds for each position of the sequence and each head, and saves `2 · (rank +
-    /// rotated) − (plain + rotated + value)` for each of them and each token that attends. If a
-    /// product needed as long for a multiply-add as attention does, it would pay from 158 tokens on
-    /// with DeepSeek's dimensions (512, 64, 128, 128), from 128 with those of Mistral 4 and from 358
-    /// with those of GLM-4.7-Flash; products are faster. A shorter span is expanded where it does
-    /// not pay if it alone follows a long cached prefix, a longer one makes more prompts absorb, and
-    /// the next turn of a conversation compute more of them again.
+    /// value)` multiply-adds for each position of the sequence and each head, and saves `2 · (rank
+    /// + rotated) − (plain + rotated + value)` for each of them and each token that attends. If a
+    ///   product needed as long for a multiply-add as attention does, it would pay from 158 tokens
+    ///   on with DeepSeek's dimensions (512, 64, 128, 128), from 128 with those of Mistral 4 and
+    ///   from 358 with those of GLM-4.7-Flash; products are faster. A shorter span is expanded
+    ///   where it does not pay if it alone follows a long cached prefix, a longer one makes more
+    ///   prompts absorb, and the next turn of a conversation compute more of them again.
     public static final int SPAN = 256;
 
     private LatentExpansion() {}

@@ -257,7 +257,8 @@ public final class ModelSource {
     /// Returns the length of the aligned spans of positions that are computed in another way where
     /// all of a span belongs to the prompt; 0 where all positions are computed alike.
     public int promptSpan(DeviceCapabilities capabilities) {
-        boolean expands = config().attention().latent().isPresent() && capabilities.expandsLatents();
+        boolean expands =
+                config().attention().latent().isPresent() && capabilities.expandsLatents();
         return expands ? LatentExpansion.SPAN : 0;
     }
 

@@ -31,10 +31,23 @@ class ExpandedLatentTest {
 
     @ParameterizedTest
     @CsvSource({
-        "deepseek-v2, 1", "deepseek-v2, 3", "deepseek-v3, 1", "deepseek-v3, 2", "deepseek-v3, 3",
-        "glm4moelite, 1", "glm4moelite, 3", "mistral4, 1", "mistral4, 2", "mistral4, 3",
-        "youtu, 1", "youtu, 3", "gguf-deepseek-v3, 1", "gguf-deepseek-v3, 3",
-        "gguf-deepseek-v2, 2", "gguf-deepseek-v2-unsplit, 2", "gguf-glm4moelite, 2"
+        "deepseek-v2, 1",
+        "deepseek-v2, 3",
+        "deepseek-v3, 1",
+        "deepseek-v3, 2",
+        "deepseek-v3, 3",
+        "glm4moelite, 1",
+        "glm4moelite, 3",
+        "mistral4, 1",
+        "mistral4, 2",
+        "mistral4, 3",
+        "youtu, 1",
+        "youtu, 3",
+        "gguf-deepseek-v3, 1",
+        "gguf-deepseek-v3, 3",
+        "gguf-deepseek-v2, 2",
+        "gguf-deepseek-v2-unsplit, 2",
+        "gguf-glm4moelite, 2"
     })
     void logitsAndGreedyIdsMatchTheRecordedOnes(String name, int ranks) throws Exception {
         Path model = reference(name);
@@ -133,8 +146,7 @@ class ExpandedLatentTest {
                 decoded.add(group.forward(List.of(row))[0]);
             }
             var again = new TestGroup.Row(ids, 0, blocks).ofPrompt(prompt);
-            assertArrayEquals(
-                    decoded.toArray(float[][]::new), group.forward(List.of(again)));
+            assertArrayEquals(decoded.toArray(float[][]::new), group.forward(List.of(again)));
         }
     }
 
@@ -155,9 +167,7 @@ class ExpandedLatentTest {
         DeviceCapabilities cpu = DeviceCapabilities.ofCpu("avx2", false);
         assertEquals(LatentExpansion.SPAN, source.promptSpan(cpu));
         assertEquals(0, source.promptSpan(DeviceCapabilities.ofCuda(9, 0)));
-        assertEquals(
-                0,
-                ModelSource.open(Fixtures.require("models/llama")).promptSpan(cpu));
+        assertEquals(0, ModelSource.open(Fixtures.require("models/llama")).promptSpan(cpu));
     }
 
     private float[][] inChunks(int[] prompt, int chunk, int threads) throws Exception {
@@ -197,8 +207,7 @@ class ExpandedLatentTest {
 
     private static Path reference(String name) throws Exception {
         return Path.of(
-                Objects.requireNonNull(
-                                ExpandedLatentTest.class.getResource("/references/" + name))
+                Objects.requireNonNull(ExpandedLatentTest.class.getResource("/references/" + name))
                         .toURI());
     }
 }

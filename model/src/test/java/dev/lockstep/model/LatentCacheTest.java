@@ -29,7 +29,8 @@ class LatentCacheTest {
     void theBillIsThatOfOneRowForEachTokenAndLayer(DType type, int sixteenths) throws Exception {
         LatentModel.write(folder);
         ModelSource source = ModelSource.open(folder);
-        long expected = TinyModel.LAYERS * (LatentModel.RANK + LatentModel.ROTATED) * sixteenths / 16;
+        long expected =
+                TinyModel.LAYERS * (LatentModel.RANK + LatentModel.ROTATED) * sixteenths / 16;
         for (int ranks = 1; ranks <= 4; ranks++) {
             for (int rank = 0; rank < ranks; rank++) {
                 assertEquals(expected, source.kvBytesPerToken(source.shard(rank, ranks), type));

@@ -114,7 +114,8 @@ public final class PrefixCache {
         return producer[block];
     }
 
-    /// Names a block that holds `tokens`, which are as [BlockNames] has them. Returns false when another block already has that name.
+    /// Names a block that holds `tokens`, which are as [BlockNames] has them. Returns false when
+    /// another block already has that name.
     ///
     /// @param before the block it continues, or [#NONE] after a root
     /// @param by arrival of the sequence that computed it
@@ -233,7 +234,8 @@ public final class PrefixCache {
                 continue;
             }
             int count = 0;
-            while (count < max && ids[child * blockSize + count] == sequence.names().id(position + count)) {
+            while (count < max
+                    && ids[child * blockSize + count] == sequence.names().id(position + count)) {
                 count++;
             }
             if (count > matched && (before != NONE || isFirstOf(root, child))) {

@@ -89,10 +89,7 @@ public final class FakeWorker {
         boolean open;
         boolean openBefore;
 
-        Slot(
-                StepPlan.Admission admission,
-                UnaryOperator<WantedOutputs> reader,
-                GroupShape shape) {
+        Slot(StepPlan.Admission admission, UnaryOperator<WantedOutputs> reader, GroupShape shape) {
             computed = admission.computed();
             cachedBlocks = computed / shape.blockSize();
             choice = admission.sequence().choice();

@@ -191,9 +191,7 @@ record Step(
                     slot,
                     from,
                     to - from,
-                    from == computed
-                            ? newBlocks
-                            : Collections.nCopies(newBlocks.size(), NO_IDS),
+                    from == computed ? newBlocks : Collections.nCopies(newBlocks.size(), NO_IDS),
                     List.of());
         }
 

@@ -234,8 +234,7 @@ final class AttentionPlanner implements AutoCloseable {
         }
     }
 
-    private static void requireExpanded(
-            PagedBatch batch, List<CpuAttentionPlan.ExpandedRow> rows) {
+    private static void requireExpanded(PagedBatch batch, List<CpuAttentionPlan.ExpandedRow> rows) {
         int tokens = rows.stream().mapToInt(CpuAttentionPlan.ExpandedRow::tokens).sum();
         if (tokens != batch.expandedTokens()) {
             throw new IllegalArgumentException(

@@ -17,8 +17,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/// Expands the sequence of one row for one group of heads at a time to F32 blocks in scratch memory,
-/// piece by piece, and attends to them like to any cache. The kernels that created it close it.
+/// Expands the sequence of one row for one group of heads at a time to F32 blocks in scratch
+/// memory, piece by piece, and attends to them like to any cache. The kernels that created it close
+/// it.
 ///
 /// Law 6: a product has the same bits in any piece, and a row those of [AttentionOps].
 final class CpuExpandedAttention implements ExpandedAttention, AutoCloseable {

@@ -23,8 +23,7 @@ final class StoredKeys {
             case F32 -> MEMORY.get(FLOAT, keys + element * 4);
             case F16 -> Float.float16ToFloat(MEMORY.get(SHORT, keys + element * 2));
             case BF16 -> VectorLanes.bfloat16ToFloat(MEMORY.get(SHORT, keys + element * 2));
-            case FP8 ->
-                    Float8.reduced(MEMORY.get(ValueLayout.JAVA_BYTE, keys + element)) * 0x1p8f;
+            case FP8 -> Float8.reduced(MEMORY.get(ValueLayout.JAVA_BYTE, keys + element)) * 0x1p8f;
             case I8 -> {
                 long scales = keys + (long) BLOCK * layout.rowSize();
                 long scale = (long) dimension / KvLayout.GROUP * BLOCK + token;

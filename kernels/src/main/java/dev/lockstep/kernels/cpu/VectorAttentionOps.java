@@ -17,8 +17,8 @@ import dev.lockstep.kernels.RotaryTable;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
-/// The twin of `rotate_and_store.cpp`, `attend.cpp` and `expand.cpp` that needs no compiler. Keys and values of
-/// 16 bits and codes are widened block by block into scratch.
+/// The twin of `rotate_and_store.cpp`, `attend.cpp` and `expand.cpp` that needs no compiler. Keys
+/// and values of 16 bits and codes are widened block by block into scratch.
 final class VectorAttentionOps implements AttentionOps {
     @Override
     public void rotateAndStore(
@@ -242,8 +242,7 @@ final class VectorAttentionOps implements AttentionOps {
     /// Stores a row at `to`, its elements `step` bytes apart.
     ///
     /// @param scale by which FP8 is divided
-    private static void store(
-            long row, int size, float scale, long to, long step, DType type) {
+    private static void store(long row, int size, float scale, long to, long step, DType type) {
         for (int d = 0; d < size; d++) {
             put(to + d * step, MEMORY.get(FLOAT, row + d * 4L), scale, type);
         }

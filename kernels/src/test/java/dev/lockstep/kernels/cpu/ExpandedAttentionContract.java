@@ -140,7 +140,9 @@ interface ExpandedAttentionContract {
             int blocks = Math.ceilDiv(LENGTH, CpuPagedKv.BLOCK);
             kv = kernels.allocateKv(layout, blocks + 1);
             device.atClose(kv::close);
-            table = device.ints(1, blocks, IntStream.range(0, blocks).map(i -> blocks - i).toArray());
+            table =
+                    device.ints(
+                            1, blocks, IntStream.range(0, blocks).map(i -> blocks - i).toArray());
             queries = random(3, (LENGTH - FIRST) * heads * CACHED);
             kernels.reserve(LENGTH, 1, LENGTH);
             store();

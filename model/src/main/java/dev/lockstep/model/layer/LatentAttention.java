@@ -29,8 +29,9 @@ import java.util.Optional;
 /// out     = Wo · (Wv · latent)
 /// ```
 ///
-/// Expanded rows, most of a prompt ([dev.lockstep.model.LatentExpansion]), multiply the latents that
-/// are stored instead, once for all tokens of the row, and attend to keys and values of each head:
+/// Expanded rows, most of a prompt ([dev.lockstep.model.LatentExpansion]), multiply the latents
+/// that are stored instead, once for all tokens of the row, and attend to keys and values of each
+/// head:
 ///
 /// ```
 /// out     = Wo · softmax(scale · [q, rotary(p)] · [Wk · c, r]ᵀ) · (Wv · c)
@@ -107,8 +108,7 @@ public record LatentAttention(
         }
         if (some.end() > expandedEnd) {
             some.attend(kvLayer, rows, Optional.empty(), Optional.empty(), attended);
-            valuesOf(
-                    attended.rows(expandedEnd, some.end()), rows.rows(expandedEnd, some.end()));
+            valuesOf(attended.rows(expandedEnd, some.end()), rows.rows(expandedEnd, some.end()));
         }
     }
 

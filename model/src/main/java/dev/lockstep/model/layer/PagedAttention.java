@@ -168,14 +168,13 @@ record PagedAttention(
             return firstToken + plan.batch().tokens();
         }
 
-        /// Attends with the queries of expanded rows, which are rotated, to the expansion of what is
-        /// stored.
+        /// Attends with the queries of expanded rows, which are rotated, to the expansion of what
+        /// is stored.
         ///
         /// @param queries `[T, heads · queryDim]`
         /// @param weights of each group of heads
         /// @param out `[T, heads · valueDim]`
-        void attendExpanded(
-                int kvLayer, Tensor queries, List<PackedWeight> weights, Tensor out) {
+        void attendExpanded(int kvLayer, Tensor queries, List<PackedWeight> weights, Tensor out) {
             expanded.orElseThrow()
                     .attend(
                             plan,
