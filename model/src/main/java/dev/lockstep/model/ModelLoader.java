@@ -198,7 +198,8 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
         }
     }
 
-    /// Returns what the family reads of the checkpoint for a shard.
+    /// Returns what the family reads of the checkpoint for a shard, on a device that expands latents
+    /// too.
     ///
     /// @throws CheckpointException if the family computes while it loads
     RankReads reads(Shard shard) {
@@ -206,7 +207,7 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
         var preparation = new HeaderPreparation(_ -> false);
         try {
             family.load(
-                    Weights.ofHeaders(checkpoint, shard, preparation, false, Optional.of(reads)));
+                    Weights.ofHeaders(checkpoint, shard, preparation, true, Optional.of(reads)));
             return reads;
         } catch (UnsupportedOperationException e) {
             throw new CheckpointException(
