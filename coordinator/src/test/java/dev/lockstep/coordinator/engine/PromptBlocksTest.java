@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.CacheDomain;
+import dev.lockstep.cluster.PromptSpans;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -65,6 +66,24 @@ final class PromptBlocksTest {
     void withoutTheKeyOrABlockSizeNoTokensCountAsCached() {
         var withoutKey = new PromptBlocks(Optional.empty(), RequestOptions.NONE, PROMPT);
         assertEquals(0, withoutKey.cachedTokens(holding(3, 8), 8, 0));
-        assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(holding(3, 8, 0), 0));
+        assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(holding(3, 8), 0, 0));
+    }
+
+    /// Blocks of the same tokens outside the spans have other names.
+    @Test
+    void blocksOfSpansAreNamedOtherwise() {
+        var blocks = new long[2 * 4];
+        int[] named = PromptSpans.named(PROMPT, 16);
+        HASHER.chain(HASHER.root(), named, 32, 8, blocks);
+        var names = ByteBuffer.allocate(blocks.length * Long.BYTES);
+        for (long word : blocks) {
+            names.putLong(word);
+        }
+        var index = new BlockIndex();
+        index.replace(names.flip());
+        PromptBlocks prompt = prompt(RequestOptions.NONE);
+        assertEquals(32, prompt.cachedTokens(index, 8, 16));
+        assertEquals(0, prompt.cachedTokens(index, 8, 0));
+        assertEquals(0, prompt.cachedTokens(holding(3, 8), 8, 16));
     }
 }
