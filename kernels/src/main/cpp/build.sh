@@ -69,16 +69,24 @@ remedy="install g++ 11 and binutils 2.36 or newer"
 [ ${#built[@]} -gt 0 ] || without "$cxx cannot compile ${left_out[*]}: $remedy"
 [ ${#left_out[@]} -eq 0 ] || echo "native kernels are built without ${left_out[*]}: $remedy"
 
+# The grids of GGUF's IQ types, which the checkpoint module reads too: 16 bits an entry, the lower byte first.
+grids=../../../../checkpoint/src/main/resources/dev/lockstep/checkpoint/gguf-grids.txt
+generated=$(mktemp -d)
+trap 'rm -rf "$generated"' EXIT
+while read -r name hexadecimal; do
+  echo "constexpr uint16_t ${name}_GRID[] = {$(sed 's/\(..\)\(..\)/0x\2\1,/g' <<<"$hexadecimal")};"
+done <"$grids" >"$generated/gguf_grids.h"
+
 compile() {
   local library=$target/liblockstep-$1.so
-  [ -f "$library" ] && [ -z "$(find . -newer "$library" -print -quit)" ] && return
+  [ -f "$library" ] && [ -z "$(find . "$grids" -newer "$library" -print -quit)" ] && return
   # gcc 12 warns that its own AVX-512 headers use a value uninitialized.
   # No -ffast-math and no contraction: every fused operation is written as one, so that the source defines the bits.
   # Vectorized by hand: gcc 12 would put the pointers to the activations of some tokens into a vector.
   "$cxx" -std=c++17 -O3 -fno-tree-slp-vectorize $(flags_of "$1") \
     -fno-math-errno -ffp-contract=off -fno-exceptions -fno-rtti -fvisibility=hidden -fPIC -shared \
     -static-libgcc -static-libstdc++ -Wl,--build-id=none -Wl,-s \
-    -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized -Werror \
+    -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized -Werror -I"$generated" \
     -o "$library.tmp" *.cpp
   mv "$library.tmp" "$library"
 }

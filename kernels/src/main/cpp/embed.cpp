@@ -5,6 +5,7 @@
 #include "lanes.h"
 #include "normal_float4.h"
 #include "stored.h"
+#include "stored_grid.h"
 
 using namespace lockstep;
 
@@ -169,11 +170,32 @@ LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_byt
       case TYPE_IQ4_XS:
         expand<TYPE_IQ4_XS>(row, skipped, columns, target);
         break;
-      case TYPE_IQ2_GRID:
-        expand<TYPE_IQ2_GRID>(row, skipped, columns, target);
+      case TYPE_IQ1_S:
+        expand<TYPE_IQ1_S>(row, skipped, columns, target);
         break;
-      case TYPE_IQ3_GRID:
-        expand<TYPE_IQ3_GRID>(row, skipped, columns, target);
+      case TYPE_IQ1_M:
+        expand<TYPE_IQ1_M>(row, skipped, columns, target);
+        break;
+      case TYPE_IQ2_XXS:
+        expand<TYPE_IQ2_XXS>(row, skipped, columns, target);
+        break;
+      case TYPE_IQ2_XS:
+        expand<TYPE_IQ2_XS>(row, skipped, columns, target);
+        break;
+      case TYPE_IQ2_S:
+        expand<TYPE_IQ2_S>(row, skipped, columns, target);
+        break;
+      case TYPE_IQ3_XXS:
+        expand<TYPE_IQ3_XXS>(row, skipped, columns, target);
+        break;
+      case TYPE_IQ3_S:
+        expand<TYPE_IQ3_S>(row, skipped, columns, target);
+        break;
+      case TYPE_TQ1_0:
+        expand<TYPE_TQ1_0>(row, skipped, columns, target);
+        break;
+      case TYPE_TQ2_0:
+        expand<TYPE_TQ2_0>(row, skipped, columns, target);
         break;
       case TYPE_Q2_K:
         expand<TYPE_Q2_K>(row, skipped, columns, target);

@@ -86,9 +86,9 @@ struct WholeSubBlocks {
 };
 
 // A sub-block of 32 columns has two scales, stored as bytes [16 rows][2]: signed, or with MINIMUM the scale in the low
-// and the minimum in the high nibble. OFFSET is subtracted from every code; DIVISOR divides every weight. One tile at once:
-// beside two there is no room for the sums of half a block.
-template <class Codes, int OFFSET, bool MINIMUM, int DIVISOR = 1>
+// and the minimum in the high nibble. OFFSET is subtracted from every code. One tile at once: beside two there
+// is no room for the sums of half a block.
+template <class Codes, int OFFSET, bool MINIMUM>
 struct HalfSubBlocks {
   template <int N>
   static void tokens(const MatmulArguments& a, const char* x, const char* tile, int rows, float* out) {
@@ -103,7 +103,6 @@ struct HalfSubBlocks {
         vec::Ints first_scale = vec::shift_right_signed<16>(vec::shift_left<16>(pairs));
         vec::Ints second_scale = vec::shift_right_signed<16>(pairs);
         vec::Floats scale = halves->scale[p];
-        if (DIVISOR != 1) scale = vec::multiply(scale, vec::broadcast(1.0f / DIVISOR));
         Dots<1, N> dots;
         vec::Ints* dot = dots.of[0];
         vec::Ints total[N];
@@ -145,8 +144,6 @@ template <int G> using Q4_K = WholeSubBlocks<Planes<4, 0>, G>;
 template <int G> using Q5_K = WholeSubBlocks<Planes<4, 1>, G>;
 using Q6_K = HalfSubBlocks<Planes<4, 2>, 32, false>;
 using Iq4Xs = HalfSubBlocks<TableCodes<IQ4_NL_VALUES, 255>, 128, false>;
-using Iq2Grid = HalfSubBlocks<TableCodes<IQ2_VALUES, 86>, 43, false, 8>;
-using Iq3Grid = HalfSubBlocks<TableCodes<IQ3_VALUES, 124>, 62, false, 4>;
 
 LOCKSTEP_MATMUL(lockstep_matmul_q2_k, Q2_K)
 LOCKSTEP_MATMUL(lockstep_matmul_q3_k, Q3_K)
@@ -154,5 +151,3 @@ LOCKSTEP_INT8_MATMUL(lockstep_matmul_q4_k, Q4_K)
 LOCKSTEP_INT8_MATMUL(lockstep_matmul_q5_k, Q5_K)
 LOCKSTEP_MATMUL(lockstep_matmul_q6_k, Q6_K)
 LOCKSTEP_MATMUL(lockstep_matmul_iq4_xs, Iq4Xs)
-LOCKSTEP_MATMUL(lockstep_matmul_iq2_grid, Iq2Grid)
-LOCKSTEP_MATMUL(lockstep_matmul_iq3_grid, Iq3Grid)

@@ -80,14 +80,12 @@ void pack_row(const PackArguments& a, const uint8_t* row, char* tile, int r) {
     case TYPE_Q5_K: pack_sub_blocks<TYPE_Q5_K, Planes<4, 1>>(a, row, tile, r); break;
     case TYPE_Q6_K: pack_sub_blocks<TYPE_Q6_K, Planes<4, 2>>(a, row, tile, r); break;
     case TYPE_IQ4_XS: pack_sub_blocks<TYPE_IQ4_XS, Planes<4, 0>>(a, row, tile, r); break;
-    case TYPE_IQ2_GRID: pack_sub_blocks<TYPE_IQ2_GRID, Planes<4, 0>>(a, row, tile, r); break;
     case TYPE_Q4_OFFSET: pack_affine<TYPE_Q4_OFFSET, Planes<4, 0>>(a, row, tile, r); break;
     case TYPE_Q4_ZERO: pack_affine<TYPE_Q4_ZERO, Planes<4, 0>>(a, row, tile, r); break;
     case TYPE_Q8_OFFSET: pack_affine<TYPE_Q8_OFFSET, Planes<8, 0>>(a, row, tile, r); break;
     case TYPE_Q4_ZERO_32: pack_affine<TYPE_Q4_ZERO_32, Planes<4, 0>>(a, row, tile, r); break;
     case TYPE_Q8_ZERO: pack_affine<TYPE_Q8_ZERO, Planes<8, 0>>(a, row, tile, r); break;
     case TYPE_Q8_ZERO_32: pack_affine<TYPE_Q8_ZERO_32, Planes<8, 0>>(a, row, tile, r); break;
-    case TYPE_IQ3_GRID: pack_sub_blocks<TYPE_IQ3_GRID, Planes<4, 0>>(a, row, tile, r); break;
   }
 }
 

@@ -23,12 +23,6 @@ alignas(16) constexpr uint8_t IQ4_NL_VALUES[16] = {1,   24,  45,  63,  79,  93, 
 // Twice the value of each code of MXFP4, plus 12.
 alignas(16) constexpr uint8_t MXFP4_VALUES[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
-// The value of each code of IQ2_GRID in eighths, plus 43.
-alignas(16) constexpr uint8_t IQ2_VALUES[16] = {51, 50, 44, 43, 42, 36, 35, 34, 43, 52, 68, 86, 18, 0, 43, 43};
-
-// The value of each code of IQ3_GRID in quarters, plus 62.
-alignas(16) constexpr uint8_t IQ3_VALUES[16] = {66, 74, 82, 90, 98, 106, 114, 124, 58, 50, 42, 34, 26, 18, 10, 0};
-
 struct Scales {
   float scale[2];
   float minimum[2];
@@ -247,28 +241,6 @@ struct Stored<TYPE_IQ4_XS> {
   }
 };
 
-// f16 scale, 16 signed scales, 128 bytes; a code is an index. All is divided by DIVISOR.
-template <int DIVISOR>
-struct StoredGrid {
-  static constexpr int COLUMNS = 256, BYTES = 146, OFFSET = 0;
-  static void codes(const uint8_t* block, int sub_block, uint8_t* out) {
-    split_nibbles(block + 18 + 16 * sub_block, out);
-  }
-  static const uint8_t* halves(const uint8_t* block) { return block; }
-  static uint8_t sub_scale(const uint8_t* block, int half) { return block[2 + half]; }
-  static Scales scales(const uint8_t* block, int sub_block) {
-    float scale = half_at(block) * (1.0f / DIVISOR);
-    int8_t first = sub_scale(block, 2 * sub_block), second = sub_scale(block, 2 * sub_block + 1);
-    return {{scale * first, scale * second}, {0, 0}};
-  }
-};
-
-template <>
-struct Stored<TYPE_IQ2_GRID> : StoredGrid<8> {};
-
-template <>
-struct Stored<TYPE_IQ3_GRID> : StoredGrid<4> {};
-
 // f16 scale, f16 minimum, 32 bytes: two sub-blocks.
 template <>
 struct Stored<TYPE_Q4_OFFSET> {
@@ -326,8 +298,6 @@ static inline int8_t stored_value(uint8_t code) {
     case TYPE_IQ4_NL:
     case TYPE_IQ4_XS: return IQ4_NL_VALUES[code] - 128;
     case TYPE_MXFP4: return MXFP4_VALUES[code] - 12;
-    case TYPE_IQ2_GRID: return IQ2_VALUES[code] - 43;
-    case TYPE_IQ3_GRID: return IQ3_VALUES[code] - 62;
     default: return code - Stored<TYPE>::OFFSET;
   }
 }

@@ -136,6 +136,7 @@ inline Ints shift_left_pairs(Ints a) { return _mm256_slli_epi16(a, N); }
 // Σ of the two products of a lane's signed 16-bit numbers.
 inline Ints multiply_pairs(Ints a, Ints b) { return _mm256_madd_epi16(a, b); }
 
+inline Ints load_unaligned(const void* p) { return _mm256_loadu_si256((const __m256i*)p); }
 inline Ints bytes(int x) { return _mm256_set1_epi8((char)x); }
 inline Ints pairs(int x) { return _mm256_set1_epi16((short)x); }
 // Table entries of bytes below 16.
@@ -147,6 +148,41 @@ inline Floats look_up(const float* table, Ints lanes) {
   __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), lanes);
   __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), lanes);
   return _mm256_blendv_ps(low, high, as_floats(_mm256_slli_epi32(lanes, 28)));
+}
+
+inline Ints add_bytes(Ints a, Ints b) { return _mm256_add_epi8(a, b); }
+inline Ints subtract_bytes(Ints a, Ints b) { return _mm256_sub_epi8(a, b); }
+// Table entries of 8 bytes, one for each lane: bytes 0 to 3, and 4 to 7.
+template <class Index>
+inline void look_up_eight(const uint64_t* table, const Index* indices, Ints& first, Ints& second) {
+  // Broadcasts from memory and blends need no shuffles.
+  auto entry = [&](int lane) __attribute__((always_inline)) { return _mm256_set1_epi64x((long long)table[indices[lane]]); };
+  auto four = [&](int lane) __attribute__((always_inline)) {
+    Ints low = _mm256_blend_epi32(entry(lane), entry(lane + 1), 0x0C);
+    return as_floats(_mm256_blend_epi32(low, _mm256_blend_epi32(entry(lane + 4), entry(lane + 5), 0xC0), 0xF0));
+  };
+  Floats a = four(0), b = four(2);
+  first = as_ints(_mm256_shuffle_ps(a, b, 0x88));
+  second = as_ints(_mm256_shuffle_ps(a, b, 0xDD));
+}
+// Table entries of 4 bytes, one for each lane.
+template <class Index>
+inline Ints look_up_four(const uint32_t* table, const Index* indices) {
+  auto four = [&](int lane) __attribute__((always_inline)) {
+    auto entry = [&](int i) __attribute__((always_inline)) { return _mm_cvtsi32_si128((int)table[indices[lane + i]]); };
+    return _mm_unpacklo_epi64(_mm_unpacklo_epi32(entry(0), entry(1)), _mm_unpacklo_epi32(entry(2), entry(3)));
+  };
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(four(0)), four(4), 1);
+}
+// Of a byte for each lane: bytes of all ones where a bit is set, of bits 0 to 3, and of 4 to 7.
+inline void spread_bits(const uint8_t* p, Ints& first, Ints& second) {
+  const Ints places = _mm256_setr_epi64x(0x0101010100000000, 0x0303030302020202, 0x0505050504040404, 0x0707070706060606);
+  const Ints low = ints(0x08040201), high = ints((int)0x80402010);
+  long long rows;
+  __builtin_memcpy(&rows, p, sizeof rows);
+  Ints all = _mm256_shuffle_epi8(_mm256_set1_epi64x(rows), places);
+  first = _mm256_cmpeq_epi8(_mm256_and_si256(all, low), low);
+  second = _mm256_cmpeq_epi8(_mm256_and_si256(all, high), high);
 }
 
 #ifdef __AVXVNNI__

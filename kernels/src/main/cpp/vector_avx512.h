@@ -114,6 +114,7 @@ inline Ints shift_left_pairs(Ints a) { return _mm512_slli_epi16(a, N); }
 // Σ of the two products of a lane's signed 16-bit numbers.
 inline Ints multiply_pairs(Ints a, Ints b) { return _mm512_madd_epi16(a, b); }
 
+inline Ints load_unaligned(const void* p) { return _mm512_loadu_si512(p); }
 inline Ints bytes(int x) { return _mm512_set1_epi8((char)x); }
 inline Ints pairs(int x) { return _mm512_set1_epi16((short)x); }
 // Table entries of bytes below 16.
@@ -123,6 +124,43 @@ inline Ints look_up(const uint8_t* table, Ints indices) {
 // Table entries of the lowest 4 bits of each lane.
 inline Floats look_up(const float* table, Ints lanes) {
   return _mm512_permutexvar_ps(lanes, _mm512_load_ps(table));
+}
+
+inline Ints add_bytes(Ints a, Ints b) { return _mm512_add_epi8(a, b); }
+inline Ints subtract_bytes(Ints a, Ints b) { return _mm512_sub_epi8(a, b); }
+// Table entries of 8 bytes, one for each lane: bytes 0 to 3, and 4 to 7.
+template <class Index>
+inline void look_up_eight(const uint64_t* table, const Index* indices, Ints& first, Ints& second) {
+  auto two = [&](int lane) __attribute__((always_inline)) {
+    __m128d low = _mm_load_sd((const double*)(table + indices[lane]));
+    return _mm_castpd_ps(_mm_loadh_pd(low, (const double*)(table + indices[lane + 1])));
+  };
+  auto eight = [&](int lane) __attribute__((always_inline)) {
+    Floats quarters = _mm512_insertf32x4(_mm512_castps128_ps512(two(lane)), two(lane + 4), 1);
+    return _mm512_insertf32x4(_mm512_insertf32x4(quarters, two(lane + 8), 2), two(lane + 12), 3);
+  };
+  Floats a = eight(0), b = eight(2);
+  first = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88));
+  second = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xDD));
+}
+// Table entries of 4 bytes, one for each lane.
+template <class Index>
+inline Ints look_up_four(const uint32_t* table, const Index* indices) {
+  auto four = [&](int lane) __attribute__((always_inline)) {
+    return _mm_setr_epi32((int)table[indices[lane]], (int)table[indices[lane + 1]], (int)table[indices[lane + 2]],
+                          (int)table[indices[lane + 3]]);
+  };
+  Ints quarters = _mm512_inserti32x4(_mm512_castsi128_si512(four(0)), four(4), 1);
+  return _mm512_inserti32x4(_mm512_inserti32x4(quarters, four(8), 2), four(12), 3);
+}
+// Of a byte for each lane: bytes of all ones where a bit is set, of bits 0 to 3, and of 4 to 7.
+inline void spread_bits(const uint8_t* p, Ints& first, Ints& second) {
+  const Ints places = _mm512_setr_epi32(0, 0x01010101, 0x02020202, 0x03030303, 0x04040404, 0x05050505, 0x06060606, 0x07070707,
+                                        0x08080808, 0x09090909, 0x0A0A0A0A, 0x0B0B0B0B, 0x0C0C0C0C, 0x0D0D0D0D, 0x0E0E0E0E,
+                                        0x0F0F0F0F);
+  Ints all = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)p)), places);
+  first = _mm512_movm_epi8(_mm512_test_epi8_mask(all, ints(0x08040201)));
+  second = _mm512_movm_epi8(_mm512_test_epi8_mask(all, ints((int)0x80402010)));
 }
 
 #ifdef __AVX512VNNI__

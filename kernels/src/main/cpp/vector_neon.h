@@ -156,6 +156,7 @@ inline Ints multiply_pairs(Ints a, Ints b) {
   return vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
 }
 
+inline Ints load_unaligned(const void* p) { return vreinterpretq_s32_u8(vld1q_u8((const uint8_t*)p)); }
 inline Ints bytes(int x) { return vreinterpretq_s32_u8(vdupq_n_u8((uint8_t)x)); }
 inline Ints pairs(int x) { return vreinterpretq_s32_s16(vdupq_n_s16((int16_t)x)); }
 // Table entries of bytes below 16.
@@ -166,6 +167,39 @@ inline Ints look_up(const uint8_t* table, Ints indices) {
 inline Floats look_up(const float* table, Ints lanes) {
   Ints bytes = vmlaq_s32(ints(0x03020100), vandq_s32(lanes, ints(15)), ints(0x04040404));
   return vreinterpretq_f32_u8(vqtbl4q_u8(vld1q_u8_x4((const uint8_t*)table), vreinterpretq_u8_s32(bytes)));
+}
+
+inline Ints add_bytes(Ints a, Ints b) {
+  return vreinterpretq_s32_u8(vaddq_u8(vreinterpretq_u8_s32(a), vreinterpretq_u8_s32(b)));
+}
+inline Ints subtract_bytes(Ints a, Ints b) {
+  return vreinterpretq_s32_u8(vsubq_u8(vreinterpretq_u8_s32(a), vreinterpretq_u8_s32(b)));
+}
+// Table entries of 8 bytes, one for each lane: bytes 0 to 3, and 4 to 7.
+template <class Index>
+inline void look_up_eight(const uint64_t* table, const Index* indices, Ints& first, Ints& second) {
+  auto two = [&](int lane) __attribute__((always_inline)) {
+    return vreinterpretq_s32_u64(vcombine_u64(vld1_u64(table + indices[lane]), vld1_u64(table + indices[lane + 1])));
+  };
+  Ints a = two(0), b = two(2);
+  first = vuzp1q_s32(a, b);
+  second = vuzp2q_s32(a, b);
+}
+// Table entries of 4 bytes, one for each lane.
+template <class Index>
+inline Ints look_up_four(const uint32_t* table, const Index* indices) {
+  uint32x4_t lanes = vld1q_dup_u32(table + indices[0]);
+  lanes = vld1q_lane_u32(table + indices[1], lanes, 1);
+  lanes = vld1q_lane_u32(table + indices[2], lanes, 2);
+  return vreinterpretq_s32_u32(vld1q_lane_u32(table + indices[3], lanes, 3));
+}
+// Of a byte for each lane: bytes of all ones where a bit is set, of bits 0 to 3, and of 4 to 7.
+inline void spread_bits(const uint8_t* p, Ints& first, Ints& second) {
+  const Ints places = vmulq_s32(lane_numbers(), ints(0x01010101));
+  uint8x8_t four = load_four_bytes(p);
+  uint8x16_t all = vqtbl1q_u8(vcombine_u8(four, four), vreinterpretq_u8_s32(places));
+  first = vreinterpretq_s32_u8(vtstq_u8(all, vreinterpretq_u8_s32(ints(0x08040201))));
+  second = vreinterpretq_s32_u8(vtstq_u8(all, vreinterpretq_u8_s32(ints((int)0x80402010))));
 }
 
 #define LOCKSTEP_BYTE_DOTS

@@ -5,6 +5,7 @@
 // any address.
 #pragma once
 
+#include "ls_grids.cuh"
 #include "ls_types.cuh"
 
 // In the order of the host's enum TensorType.
@@ -25,8 +26,15 @@ enum StoredType {
   STORED_Q5_K,
   STORED_Q6_K,
   STORED_IQ4_XS,
-  STORED_IQ2_GRID,
-  STORED_IQ3_GRID,
+  STORED_IQ1_S,
+  STORED_IQ1_M,
+  STORED_IQ2_XXS,
+  STORED_IQ2_XS,
+  STORED_IQ2_S,
+  STORED_IQ3_XXS,
+  STORED_IQ3_S,
+  STORED_TQ1_0,
+  STORED_TQ2_0,
   STORED_E4M3,
   STORED_Q4_OFFSET,
   STORED_Q4_ZERO,
@@ -68,17 +76,26 @@ __device__ __forceinline__ float half_of_e8m0(uint32_t exponent) {
   return __uint_as_float(exponent < 2 ? 0x00200000u << exponent : exponent - 1 << 23);
 }
 
-// The values that codes of decoded IQ1, IQ2 and ternary types stand for, in eighths.
-__device__ __forceinline__ int iq2_value(int code) {
-  const uint64_t low = 0xf7f8f9ff00010708ull;   // 8 7 1 0 -1 -7 -8 -9, first in the lowest byte
-  const uint64_t high = 0x0000d5e72b190900ull;  // 0 9 25 43 -25 -43 0 0
-  return static_cast<int8_t>((code < 8 ? low : high) >> code % 8 * 8 & 255);
+// 8 signs of which 7 are stored: their number is even.
+__device__ __forceinline__ uint32_t eight_signs(uint32_t stored) {
+  return (stored & 127) | (__popc(stored & 127) & 1) << 7;
 }
 
-// The values that codes of decoded IQ3_XXS stand for, in quarters.
-__device__ __forceinline__ int iq3_value(int code) {
-  int magnitude = static_cast<int>(0x3e342c241c140c04ull >> code % 8 * 8 & 255);
-  return code < 8 ? magnitude : -magnitude;
+// Magnitude `place` of 8 of an entry, in eighths.
+__device__ __forceinline__ int iq2_value(uint32_t entry, int place, uint32_t signs) {
+  int magnitude = static_cast<int>(0x2b1908u >> (entry >> place * 2 & 3) * 8 & 255);  // 8 25 43
+  return signs >> place & 1 ? -magnitude : magnitude;
+}
+
+// Number `place` of 8 of an entry, −1, 0 or 1, shifted by an eighth down or up, in eighths.
+__device__ __forceinline__ int iq1_value(uint32_t entry, int place, bool down) {
+  return 8 * (static_cast<int>(entry >> place * 2 & 3) - 1) + (down ? -1 : 1);
+}
+
+__device__ __forceinline__ int ternary_digit(int byte, int digit) {
+  const uint32_t powers = 0x1b090301u;  // 1 3 9 27, and 81
+  uint32_t power = digit < 4 ? powers >> digit * 8 & 255 : 81;
+  return static_cast<int>((byte * power & 255) * 3 >> 8) - 1;
 }
 
 // The floats that the codes of FP4 stand for: magnitudes in 192ths, at 8 a zero without a sign.
@@ -222,15 +239,68 @@ __device__ __forceinline__ float stored_element(int type, const uint8_t* row, in
       float scale = half_at(block) * ((low | high << 4) - 32);
       return scale * iq4_nl_value(nibble(block + 8 + i / 32 * 16, i % 32));
     }
-    case STORED_IQ2_GRID: {
-      const uint8_t* block = row + at * 146;
-      float scale = half_at(block) * 0.125f * static_cast<int8_t>(block[2 + i / 16]);
-      return scale * iq2_value(nibble(block + 18 + i / 32 * 16, i % 32));
+    case STORED_IQ1_S: {
+      const uint8_t* block = row + at * 50;
+      uint32_t word = two_bytes(block + 34 + i / 32 * 2);
+      uint32_t index = block[2 + i / 8] | (word >> i % 32 / 8 * 3 & 7) << 8;
+      float scale = half_at(block) * 0.125f * static_cast<int>(2 * (word >> 12 & 7) + 1);
+      return scale * iq1_value(IQ1_S_GRID[index], i % 8, word >> 15);
     }
-    case STORED_IQ3_GRID: {
-      const uint8_t* block = row + at * 146;
-      float scale = half_at(block) * 0.25f * static_cast<int8_t>(block[2 + i / 16]);
-      return scale * iq3_value(nibble(block + 18 + i / 32 * 16, i % 32));
+    case STORED_IQ1_M: {
+      const uint8_t* block = row + at * 56;
+      const uint8_t* words = block + 48;
+      uint32_t d = words[1] >> 4 | words[3] >> 4 << 4 | words[5] >> 4 << 8 | words[7] >> 4 << 12;
+      int own = static_cast<int>(2 * (two_bytes(words + i / 64 * 2) >> i % 64 / 16 * 3 & 7) + 1);
+      uint32_t high = block[32 + i / 16] >> i % 16 / 8 * 4;
+      uint32_t index = block[i / 8] | (high & 7) << 8;
+      return f16_value(static_cast<uint16_t>(d)) * 0.125f * own * iq1_value(IQ1_S_GRID[index], i % 8, high & 8);
+    }
+    case STORED_IQ2_XXS: {
+      const uint8_t* block = row + at * 66;
+      uint32_t rest = four_bytes(block + 6 + i / 32 * 8);
+      uint32_t entry = IQ2_XXS_GRID[block[2 + i / 32 * 8 + i % 32 / 8]];
+      float scale = half_at(block) * 0.125f * static_cast<int>(2 * (rest >> 28) + 1);
+      return scale * iq2_value(entry, i % 8, eight_signs(rest >> i % 32 / 8 * 7));
+    }
+    case STORED_IQ2_XS: {
+      const uint8_t* block = row + at * 74;
+      uint32_t both = two_bytes(block + 2 + i / 8 * 2);
+      float scale = half_at(block) * 0.125f * (2 * (block[66 + i / 32] >> i % 32 / 16 * 4 & 15) + 1);
+      return scale * iq2_value(IQ2_XS_GRID[both & 511], i % 8, eight_signs(both >> 9));
+    }
+    case STORED_IQ2_S: {
+      const uint8_t* block = row + at * 82;
+      uint32_t index = block[2 + i / 8] | (block[66 + i / 32] >> i % 32 / 8 * 2 & 3) << 8;
+      float scale = half_at(block) * 0.125f * (2 * (block[74 + i / 32] >> i % 32 / 16 * 4 & 15) + 1);
+      return scale * iq2_value(IQ2_S_GRID[index], i % 8, block[34 + i / 8]);
+    }
+    case STORED_IQ3_XXS: {
+      const uint8_t* block = row + at * 98;
+      uint32_t rest = four_bytes(block + 66 + i / 32 * 4);
+      int code = IQ3_XXS_GRID[block[2 + i / 4]] >> i % 4 * 4 & 15;
+      int magnitude = code == 7 ? 62 : 8 * code + 4;
+      bool negative = eight_signs(rest >> i % 32 / 8 * 7) >> i % 8 & 1;
+      float scale = half_at(block) * 0.25f * static_cast<int>(2 * (rest >> 28) + 1);
+      return scale * (negative ? -magnitude : magnitude);
+    }
+    case STORED_IQ3_S: {
+      const uint8_t* block = row + at * 110;
+      uint32_t index = block[2 + i / 4] | static_cast<uint32_t>(bit(block + 66, i / 4)) << 8;
+      int magnitude = 2 * (IQ3_S_GRID[index] >> i % 4 * 4 & 15) + 1;
+      float scale = half_at(block) * (2 * (block[106 + i / 64] >> i % 64 / 32 * 4 & 15) + 1);
+      return scale * (bit(block + 74, i) ? -magnitude : magnitude);
+    }
+    case STORED_TQ1_0: {
+      const uint8_t* block = row + at * 54;
+      int digit = i < 160 ? ternary_digit(block[i % 32], i / 32)
+                          : i < 240 ? ternary_digit(block[32 + i % 16], (i - 160) / 16)
+                                    : ternary_digit(block[48 + i % 4], (i - 240) / 4);
+      return half_at(block + 52) * digit;
+    }
+    case STORED_TQ2_0: {
+      const uint8_t* block = row + at * 66;
+      int q = block[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
+      return half_at(block + 64) * (q - 1);
     }
     case STORED_Q2_K: {
       const uint8_t* block = row + at * 84;

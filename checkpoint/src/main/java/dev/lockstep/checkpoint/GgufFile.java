@@ -149,10 +149,7 @@ record GgufFile(
                             info.type().usable(),
                             info.shape(),
                             new RowOrder.AsIs(),
-                            data,
-                            info.type()
-                                    .grid()
-                                    .map(grid -> grid.decoder(data, info.shape().getLast())));
+                            data);
             if (tensors.put(info.name(), tensor) != null) {
                 throw damaged(file.path(), info.name(), "occurs twice");
             }

@@ -15,7 +15,7 @@ import java.util.Objects;
 /// entries are those of llama.cpp; `src/test/python/write_grids.py` wrote them.
 ///
 /// @param entries 16 bits each
-record GgufGrid(short[] entries, int bits) {
+public record GgufGrid(short[] entries, int bits) {
     static final GgufGrid IQ1_S;
     static final GgufGrid IQ2_XXS;
     static final GgufGrid IQ2_XS;
@@ -31,6 +31,13 @@ record GgufGrid(short[] entries, int bits) {
         IQ2_S = of(grids, "IQ2_S", 2);
         IQ3_XXS = of(grids, "IQ3_XXS", 4);
         IQ3_S = of(grids, "IQ3_S", 4);
+    }
+
+    /// Returns all grids by the names of the types.
+    public static Map<String, GgufGrid> byType() {
+        return Map.of(
+                "IQ1_S", IQ1_S, "IQ2_XXS", IQ2_XXS, "IQ2_XS", IQ2_XS, "IQ2_S", IQ2_S, "IQ3_XXS",
+                IQ3_XXS, "IQ3_S", IQ3_S);
     }
 
     /// Returns number `place` of an entry.

@@ -8,13 +8,8 @@ import java.util.stream.IntStream;
 /// The tensor types of GGUF by their number, the unsupported ones with their size, so that a file
 /// that uses one can still be listed and its tokenizer used.
 ///
-/// @param usable the type of the weights; that of decoded ones where there is a grid
-record GgufTensorType(
-        String name,
-        int blockSize,
-        int blockBytes,
-        Optional<TensorType> usable,
-        Optional<GgufGridType> grid) {
+/// @param usable the type of the weights
+record GgufTensorType(String name, int blockSize, int blockBytes, Optional<TensorType> usable) {
 
     static Optional<GgufTensorType> of(int number) {
         return Optional.ofNullable(
@@ -33,23 +28,23 @@ record GgufTensorType(
                     case 13 -> usable(TensorType.Q5_K);
                     case 14 -> usable(TensorType.Q6_K);
                     case 15 -> listed("Q8_K", 256, 292);
-                    case 16 -> decoded(GgufGridType.IQ2_XXS);
-                    case 17 -> decoded(GgufGridType.IQ2_XS);
-                    case 18 -> decoded(GgufGridType.IQ3_XXS);
-                    case 19 -> decoded(GgufGridType.IQ1_S);
+                    case 16 -> usable(TensorType.IQ2_XXS);
+                    case 17 -> usable(TensorType.IQ2_XS);
+                    case 18 -> usable(TensorType.IQ3_XXS);
+                    case 19 -> usable(TensorType.IQ1_S);
                     case 20 -> usable(TensorType.IQ4_NL);
-                    case 21 -> decoded(GgufGridType.IQ3_S);
-                    case 22 -> decoded(GgufGridType.IQ2_S);
+                    case 21 -> usable(TensorType.IQ3_S);
+                    case 22 -> usable(TensorType.IQ2_S);
                     case 23 -> usable(TensorType.IQ4_XS);
                     case 24 -> listed("I8", 1, 1);
                     case 25 -> listed("I16", 1, 2);
                     case 26 -> listed("I32", 1, 4);
                     case 27 -> listed("I64", 1, 8);
                     case 28 -> listed("F64", 1, 8);
-                    case 29 -> decoded(GgufGridType.IQ1_M);
+                    case 29 -> usable(TensorType.IQ1_M);
                     case 30 -> usable(TensorType.BF16);
-                    case 34 -> decoded(GgufGridType.TQ1_0);
-                    case 35 -> decoded(GgufGridType.TQ2_0);
+                    case 34 -> usable(TensorType.TQ1_0);
+                    case 35 -> usable(TensorType.TQ2_0);
                     case 39 -> usable(TensorType.MXFP4);
                     default -> null;
                 });
@@ -75,23 +70,10 @@ record GgufTensorType(
 
     private static GgufTensorType usable(TensorType type) {
         return new GgufTensorType(
-                type.name(),
-                type.blockSize(),
-                type.blockBytes(),
-                Optional.of(type),
-                Optional.empty());
-    }
-
-    private static GgufTensorType decoded(GgufGridType grid) {
-        return new GgufTensorType(
-                grid.name(),
-                GridBlock.SIZE,
-                grid.blockBytes(),
-                Optional.of(grid.decoded()),
-                Optional.of(grid));
+                type.name(), type.blockSize(), type.blockBytes(), Optional.of(type));
     }
 
     private static GgufTensorType listed(String name, int blockSize, int blockBytes) {
-        return new GgufTensorType(name, blockSize, blockBytes, Optional.empty(), Optional.empty());
+        return new GgufTensorType(name, blockSize, blockBytes, Optional.empty());
     }
 }

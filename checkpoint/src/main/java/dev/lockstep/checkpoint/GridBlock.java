@@ -6,24 +6,21 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 
-/// A block of 256 weights w = d·s·q·unit, read from one of GGUF's grid types and written in a type
-/// that kernels read. One instance is reused for many blocks.
-final class GridBlock {
-    static final int SIZE = 256;
+/// A block of 256 weights w = d·s·q·unit of GGUF's types of the fewest bits, whose blocks are
+/// indices into a grid, or ternary digits. One instance is reused for many blocks.
+public final class GridBlock {
+    public static final int SIZE = 256;
 
-    private static final int SUB_BLOCK = 32;
+    private static final int[] IQ2_MAGNITUDES = {8, 25, 43};
+    private static final int[] IQ3_MAGNITUDES = {4, 12, 20, 28, 36, 44, 52, 62};
+    private static final int[] POWERS_OF_3 = {1, 3, 9, 27, 81};
+
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfInt INT =
+            ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-    /// The values of [TensorType#IQ2_GRID], in eighths, and of [TensorType#IQ3_GRID], in quarters.
-    private static final byte[] IQ2 = {8, 7, 1, 0, -1, -7, -8, -9, 0, 9, 25, 43, -25, -43};
-
-    private static final byte[] IQ3 = {
-        4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62
-    };
-
-    private static final byte[] IQ2_CODES = codes(IQ2);
-    private static final byte[] IQ3_CODES = codes(IQ3);
+    private final TensorType type;
 
     /// d, as f16.
     private short scale;
@@ -34,82 +31,231 @@ final class GridBlock {
     /// q
     private final byte[] values = new byte[SIZE];
 
-    void setScale(short half) {
+    /// @param type one that has grid blocks
+    public GridBlock(TensorType type) {
+        if (!type.hasGridBlocks()) {
+            throw new IllegalArgumentException(type + " has no blocks of a grid");
+        }
+        this.type = type;
+    }
+
+    /// Reads the block that begins at `at`.
+    public void read(MemorySegment data, long at) {
+        MemorySegment from = data.asSlice(at, type.blockBytes());
+        switch (type) {
+            case IQ1_S -> iq1S(from);
+            case IQ1_M -> iq1M(from);
+            case IQ2_XXS -> iq2Xxs(from);
+            case IQ2_XS -> iq2Xs(from);
+            case IQ2_S -> iq2S(from);
+            case IQ3_XXS -> iq3Xxs(from);
+            case IQ3_S -> iq3S(from);
+            case TQ1_0 -> tq1(from);
+            case TQ2_0 -> tq2(from);
+            default -> throw new IllegalStateException(type + " has no blocks of a grid");
+        }
+    }
+
+    /// Returns d · unit, a float of 11 bits.
+    public float factor() {
+        float unit =
+                switch (type) {
+                    case IQ3_S, TQ1_0, TQ2_0 -> 1;
+                    case IQ3_XXS -> 0.25f;
+                    default -> 0.125f;
+                };
+        return Float.float16ToFloat(scale) * unit;
+    }
+
+    /// Returns s of a weight: odd, and that of all of its 16.
+    public int subScale(int index) {
+        return scales[index / 16];
+    }
+
+    /// Returns q of a weight.
+    public int value(int index) {
+        return values[index];
+    }
+
+    private void setScale(short half) {
         scale = half;
     }
 
-    void setScale(int group, int own) {
+    private void setScale(int group, int own) {
         scales[group] = (byte) own;
     }
 
-    void setScales(int own) {
+    private void setScales(int own) {
         Arrays.fill(scales, (byte) own);
     }
 
-    void set(int index, int value) {
+    private void set(int index, int value) {
         values[index] = (byte) value;
     }
 
-    /// Writes the block.
-    ///
-    /// @param type Q6_K for weights in units of 1, IQ2_GRID in eighths, IQ3_GRID in quarters
-    void write(TensorType type, MemorySegment target, long at) {
-        switch (type) {
-            case IQ2_GRID -> writeGrid(IQ2_CODES, target, at);
-            case IQ3_GRID -> writeGrid(IQ3_CODES, target, at);
-            case Q6_K -> writeQ6(target, at);
-            default -> throw new IllegalArgumentException("no grid is decoded to " + type);
-        }
-    }
-
-    private void writeGrid(byte[] codes, MemorySegment target, long at) {
-        target.set(SHORT, at, scale);
-        MemorySegment.copy(scales, 0, target, ValueLayout.JAVA_BYTE, at + 2, scales.length);
-        long to = at + 2 + scales.length;
-        for (int from = 0; from < SIZE; from += SUB_BLOCK) {
-            for (int c = 0; c < SUB_BLOCK / 2; c++) {
-                int low = codes[values[from + c] & 255];
-                int high = codes[values[from + c + SUB_BLOCK / 2] & 255];
-                target.set(ValueLayout.JAVA_BYTE, to++, (byte) (low | (high << 4)));
+    /// `d, 32 indices, 8 shorts: high bits of 4 indices, scale, sign of the shift by 1/8`.
+    private void iq1S(MemorySegment from) {
+        setScale(from.get(SHORT, 0));
+        for (int sub = 0; sub < 8; sub++) {
+            int high = twoBytes(from, 34 + 2 * sub);
+            setBoth(sub, 2 * ((high >> 12) & 7) + 1);
+            int shift = (high & 0x8000) == 0 ? 1 : -1;
+            for (int l = 0; l < 4; l++) {
+                int index = at(from, 2 + 4 * sub + l) | (((high >> (3 * l)) & 7) << 8);
+                shifted(32 * sub + 8 * l, index, shift);
             }
         }
     }
 
-    /// Low 4 bits of codes q + 32: 64 columns apart share a byte; high 2 bits: 32 columns apart do.
-    private void writeQ6(MemorySegment target, long at) {
-        for (int half = 0; half < 2; half++) {
+    /// `32 indices, 16 bytes: high bits and shifts of 2 indices, 4 shorts: scales of 16, part of
+    /// d`.
+    private void iq1M(MemorySegment from) {
+        int scale = 0;
+        for (int i = 0; i < 4; i++) {
+            int word = twoBytes(from, 48 + 2 * i);
+            scale |= (word >> 12) << (4 * i);
+            for (int j = 0; j < 4; j++) {
+                setScale(4 * i + j, 2 * ((word >> (3 * j)) & 7) + 1);
+            }
+        }
+        setScale((short) scale);
+        for (int group = 0; group < 32; group++) {
+            int high = at(from, 32 + group / 2) >> (group % 2 * 4);
+            int index = at(from, group) | ((high & 7) << 8);
+            shifted(8 * group, index, (high & 8) == 0 ? 1 : -1);
+        }
+    }
+
+    /// Sets 8 weights in eighths: −1, 0 or 1 and a shift by an eighth.
+    private void shifted(int first, int index, int shift) {
+        for (int j = 0; j < 8; j++) {
+            set(first + j, 8 * (GgufGrid.IQ1_S.at(index, j) - 1) + shift);
+        }
+    }
+
+    /// `d, 8 of: 4 indices, 4 signs of 7 bits, scale of 4 bits`.
+    private void iq2Xxs(MemorySegment from) {
+        setScale(from.get(SHORT, 0));
+        for (int sub = 0; sub < 8; sub++) {
+            int rest = from.get(INT, 6 + 8 * sub);
+            setBoth(sub, 2 * (rest >>> 28) + 1);
+            for (int l = 0; l < 4; l++) {
+                int index = at(from, 2 + 8 * sub + l);
+                signed8(32 * sub + 8 * l, GgufGrid.IQ2_XXS, index, signs(rest >> (7 * l)));
+            }
+        }
+    }
+
+    /// `d, 32 shorts: index of 9 bits, signs of 7, 8 bytes of 2 scales`.
+    private void iq2Xs(MemorySegment from) {
+        setScale(from.get(SHORT, 0));
+        nibbleScales(from, 66);
+        for (int group = 0; group < 32; group++) {
+            int both = twoBytes(from, 2 + 2 * group);
+            signed8(8 * group, GgufGrid.IQ2_XS, both & 511, signs(both >> 9));
+        }
+    }
+
+    /// `d, 32 indices, 32 signs, 8 bytes: high bits of 4 indices, 8 bytes of 2 scales`.
+    private void iq2S(MemorySegment from) {
+        setScale(from.get(SHORT, 0));
+        nibbleScales(from, 74);
+        for (int group = 0; group < 32; group++) {
+            int high = (at(from, 66 + group / 4) >> (group % 4 * 2)) & 3;
+            int index = at(from, 2 + group) | (high << 8);
+            signed8(8 * group, GgufGrid.IQ2_S, index, at(from, 34 + group));
+        }
+    }
+
+    private void nibbleScales(MemorySegment from, int start) {
+        for (int group = 0; group < 16; group++) {
+            int nibble = (at(from, start + group / 2) >> (group % 2 * 4)) & 15;
+            setScale(group, 2 * nibble + 1);
+        }
+    }
+
+    private void signed8(int first, GgufGrid grid, int index, int signs) {
+        for (int j = 0; j < 8; j++) {
+            int magnitude = IQ2_MAGNITUDES[grid.at(index, j)];
+            set(first + j, ((signs >> j) & 1) == 0 ? magnitude : -magnitude);
+        }
+    }
+
+    /// `d, 64 indices, 8 ints: 4 signs of 7 bits, scale of 4 bits`.
+    private void iq3Xxs(MemorySegment from) {
+        setScale(from.get(SHORT, 0));
+        for (int sub = 0; sub < 8; sub++) {
+            int rest = from.get(INT, 66 + 4 * sub);
+            setBoth(sub, 2 * (rest >>> 28) + 1);
             for (int c = 0; c < 32; c++) {
-                int[] code = new int[4];
-                for (int i = 0; i < 4; i++) {
-                    code[i] = values[128 * half + 32 * i + c] + 32;
-                }
-                long low = at + 64L * half + c;
-                target.set(
-                        ValueLayout.JAVA_BYTE,
-                        low,
-                        (byte) ((code[0] & 15) | ((code[2] & 15) << 4)));
-                target.set(
-                        ValueLayout.JAVA_BYTE,
-                        low + 32,
-                        (byte) ((code[1] & 15) | ((code[3] & 15) << 4)));
-                int high =
-                        (code[0] >> 4)
-                                | ((code[1] >> 4) << 2)
-                                | ((code[2] >> 4) << 4)
-                                | ((code[3] >> 4) << 6);
-                target.set(ValueLayout.JAVA_BYTE, at + 128 + 32L * half + c, (byte) high);
+                int index = at(from, 2 + 8 * sub + c / 4);
+                int magnitude = IQ3_MAGNITUDES[GgufGrid.IQ3_XXS.at(index, c % 4)];
+                boolean negative = ((signs(rest >> (c / 8 * 7)) >> (c % 8)) & 1) != 0;
+                set(32 * sub + c, negative ? -magnitude : magnitude);
             }
         }
-        MemorySegment.copy(scales, 0, target, ValueLayout.JAVA_BYTE, at + 192, scales.length);
-        target.set(SHORT, at + 208, scale);
     }
 
-    /// Returns the code of each value, by its unsigned byte.
-    private static byte[] codes(byte[] values) {
-        byte[] codes = new byte[256];
-        for (int code = 0; code < values.length; code++) {
-            codes[values[code] & 255] = (byte) code;
+    /// `d, 64 indices, 8 bytes: high bits of 8 indices, 32 signs, 4 bytes of 2 scales`.
+    private void iq3S(MemorySegment from) {
+        setScale(from.get(SHORT, 0));
+        for (int sub = 0; sub < 8; sub++) {
+            setBoth(sub, 2 * ((at(from, 106 + sub / 2) >> (sub % 2 * 4)) & 15) + 1);
+            int high = at(from, 66 + sub);
+            for (int c = 0; c < 32; c++) {
+                int index = at(from, 2 + 8 * sub + c / 4) | (((high >> (c / 4)) & 1) << 8);
+                int magnitude = 2 * GgufGrid.IQ3_S.at(index, c % 4) + 1;
+                boolean negative = ((at(from, 74 + 4 * sub + c / 8) >> (c % 8)) & 1) != 0;
+                set(32 * sub + c, negative ? -magnitude : magnitude);
+            }
         }
-        return codes;
+    }
+
+    /// Five ternary digits in a byte, as a fraction of 256: `32 bytes, 16 bytes, 4 bytes of four
+    /// digits, d`.
+    private void tq1(MemorySegment from) {
+        setScale(from.get(SHORT, 52));
+        setScales(1);
+        digits(from, 0, 32, 5, 0);
+        digits(from, 32, 16, 5, 160);
+        digits(from, 48, 4, 4, 240);
+    }
+
+    private void digits(MemorySegment from, int start, int bytes, int digits, int first) {
+        for (int n = 0; n < digits; n++) {
+            for (int m = 0; m < bytes; m++) {
+                int fraction = (at(from, start + m) * POWERS_OF_3[n]) & 255;
+                set(first + n * bytes + m, ((fraction * 3) >> 8) - 1);
+            }
+        }
+    }
+
+    /// `64 bytes of 4 codes, d`.
+    private void tq2(MemorySegment from) {
+        setScale(from.get(SHORT, 64));
+        setScales(1);
+        for (int i = 0; i < GridBlock.SIZE; i++) {
+            int code = (at(from, i / 128 * 32 + i % 32) >> (i % 128 / 32 * 2)) & 3;
+            set(i, code - 1);
+        }
+    }
+
+    /// Returns 8 signs of which 7 are stored: their number is even.
+    private static int signs(int stored) {
+        int seven = stored & 127;
+        return seven | ((Integer.bitCount(seven) & 1) << 7);
+    }
+
+    private void setBoth(int subBlock, int scale) {
+        setScale(2 * subBlock, scale);
+        setScale(2 * subBlock + 1, scale);
+    }
+
+    private static int at(MemorySegment from, long index) {
+        return Byte.toUnsignedInt(from.get(ValueLayout.JAVA_BYTE, index));
+    }
+
+    private static int twoBytes(MemorySegment from, long index) {
+        return Short.toUnsignedInt(from.get(SHORT, index));
     }
 }

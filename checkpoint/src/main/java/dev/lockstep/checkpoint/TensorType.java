@@ -41,11 +41,25 @@ public enum TensorType {
     Q6_K(256, 210),
     /// Codes of IQ4_NL; scale of 6 bits, signed, per 32.
     IQ4_XS(256, 136),
-    /// In no file: IQ1, IQ2 and the ternary types are decoded to it. 4-bit codes that choose q from
-    /// a table; scale of 8 bits, signed, per 16; w = d·s·q / 8.
-    IQ2_GRID(256, 146),
-    /// In no file: IQ3_XXS is decoded to it. As IQ2_GRID with another table; w = d·s·q / 4.
-    IQ3_GRID(256, 146),
+    /// Indices of 11 bits into a grid of 8 weights −1, 0 or 1, all shifted by an eighth up or down;
+    /// scale of 3 bits per 32. Of this and the types below see [GridBlock].
+    IQ1_S(256, 50),
+    /// As IQ1_S, a shift for 8 weights and a scale for 16.
+    IQ1_M(256, 56),
+    /// Indices of 8 bits into a grid of 8 magnitudes, with signs; scale of 4 bits per 32.
+    IQ2_XXS(256, 66),
+    /// Indices of 9 bits; scale of 4 bits per 16.
+    IQ2_XS(256, 74),
+    /// Indices of 10 bits; scale of 4 bits per 16.
+    IQ2_S(256, 82),
+    /// Indices of 8 bits into a grid of 4 magnitudes, with signs; scale of 4 bits per 32.
+    IQ3_XXS(256, 98),
+    /// Indices of 9 bits; scale of 4 bits per 32.
+    IQ3_S(256, 110),
+    /// Ternary digits, five in a byte.
+    TQ1_0(256, 54),
+    /// Ternary digits of 2 bits.
+    TQ2_0(256, 66),
     /// In cut folders alone: matrices of FP8 are decoded to it. Floats of 8 bits q (OCP FP8, E4M3)
     /// after an f32 scale d; w = d·q, rounded to f32 and then to bf16.
     E4M3(64, 68),
@@ -105,6 +119,14 @@ public enum TensorType {
     /// multiply as the plain floats that their values are.
     public boolean multipliesInt8() {
         return isQuantized() && this != E4M3 && this != NVFP4 && this != NF4 && this != FP4;
+    }
+
+    /// True for types whose blocks a [GridBlock] reads.
+    public boolean hasGridBlocks() {
+        return switch (this) {
+            case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, TQ1_0, TQ2_0 -> true;
+            default -> false;
+        };
     }
 
     /// A row can be cut at multiples of this number of values: 1 for plain types, 32 for all

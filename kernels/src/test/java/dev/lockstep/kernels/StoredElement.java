@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
+import dev.lockstep.checkpoint.GridBlock;
 import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -17,8 +18,6 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
     };
 
     private static final int[] E2M1_DOUBLED = {0, 1, 2, 3, 4, 6, 8, 12};
-    private static final int[] IQ2 = {8, 7, 1, 0, -1, -7, -8, -9, 0, 9, 25, 43, -25, -43, 0, 0};
-    private static final int[] IQ3 = {4, 12, 20, 28, 36, 44, 52, 62};
 
     /// Decodes element `i` of a block.
     static StoredElement of(TensorType type, MemorySegment block, int i) {
@@ -48,13 +47,10 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
                 int q = IQ4_NL[nibble(block, 8 + i / 32 * 16, i % 32)];
                 yield new StoredElement(q, half(block, 0), low + 16 * high - 32, 0, 0);
             }
-            case IQ2_GRID -> {
-                int q = IQ2[nibble(block, 18 + i / 32 * 16, i % 32)];
-                yield new StoredElement(q, half(block, 0) / 8, (byte) at(block, 2 + i / 16), 0, 0);
-            }
-            case IQ3_GRID -> {
-                int q = signed(IQ3, nibble(block, 18 + i / 32 * 16, i % 32));
-                yield new StoredElement(q, half(block, 0) / 4, (byte) at(block, 2 + i / 16), 0, 0);
+            case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, TQ1_0, TQ2_0 -> {
+                var grid = new GridBlock(type);
+                grid.read(block, 0);
+                yield new StoredElement(grid.value(i), grid.factor(), grid.subScale(i), 0, 0);
             }
             case Q2_K -> {
                 int both = at(block, i / 16);

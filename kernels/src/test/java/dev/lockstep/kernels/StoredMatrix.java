@@ -56,8 +56,21 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
             case Q8_0, IQ4_NL -> setHalf(block, 0, random.nextGaussian() / 64);
             case MXFP4 -> block.set(ValueLayout.JAVA_BYTE, 0, (byte) (121 + random.nextInt(6)));
             case IQ4_XS -> setHalf(block, 0, random.nextGaussian() / 2048);
-            case IQ2_GRID -> setHalf(block, 0, random.nextGaussian() / 128);
-            case IQ3_GRID -> setHalf(block, 0, random.nextGaussian() / 512);
+            case IQ1_S -> setHalf(block, 0, random.nextGaussian() / 8);
+            case IQ1_M -> {
+                // Four bits of d in the upper ones of each of four words.
+                short d = Float.floatToFloat16((float) (random.nextGaussian() / 8));
+                for (int i = 0; i < 4; i++) {
+                    int word = block.get(SHORT, 48 + 2 * i) & 0x0FFF;
+                    int bits = (d >> (4 * i)) & 15;
+                    block.set(SHORT, 48 + 2 * i, (short) (word | (bits << 12)));
+                }
+            }
+            case IQ2_XXS, IQ2_XS, IQ2_S -> setHalf(block, 0, random.nextGaussian() / 64);
+            case IQ3_XXS -> setHalf(block, 0, random.nextGaussian() / 128);
+            case IQ3_S -> setHalf(block, 0, random.nextGaussian() / 128);
+            case TQ1_0 -> setHalf(block, 52, random.nextGaussian());
+            case TQ2_0 -> setHalf(block, 64, random.nextGaussian());
             case Q4_0, Q5_0 -> setHalf(block, 0, random.nextGaussian() / 8);
             case Q4_1, Q5_1 -> {
                 setHalf(block, 0, random.nextGaussian() / 8);
@@ -130,8 +143,15 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                     Q5_K,
                     Q6_K,
                     IQ4_XS,
-                    IQ2_GRID,
-                    IQ3_GRID,
+                    IQ1_S,
+                    IQ1_M,
+                    IQ2_XXS,
+                    IQ2_XS,
+                    IQ2_S,
+                    IQ3_XXS,
+                    IQ3_S,
+                    TQ1_0,
+                    TQ2_0,
                     Q4_OFFSET,
                     Q4_ZERO,
                     Q8_OFFSET,

@@ -35,8 +35,6 @@ class MixedGgufTest {
                         TensorType.Q4_OFFSET,
                         TensorType.Q4_ZERO,
                         TensorType.Q8_OFFSET,
-                        TensorType.IQ2_GRID,
-                        TensorType.IQ3_GRID,
                         TensorType.E4M3,
                         TensorType.NVFP4,
                         TensorType.Q4_ZERO_32,

@@ -126,6 +126,19 @@ record TestGguf(List<Stored> tensors) {
             }
             case Q8_0, IQ4_NL -> half(data, at, one / 1024);
             case IQ4_XS -> half(data, at, one / 16384);
+            case IQ1_S -> half(data, at, one / 128);
+            case IQ1_M -> {
+                int d = Float.floatToFloat16((float) (one / 128));
+                for (int i = 0; i < 4; i++) {
+                    int word = data.getShort(at + 48 + 2 * i) & 0x0FFF;
+                    data.putShort(at + 48 + 2 * i, (short) (word | ((d >> (4 * i)) & 15) << 12));
+                }
+            }
+            case IQ2_XXS, IQ2_XS, IQ2_S -> half(data, at, one / 512);
+            case IQ3_XXS -> half(data, at, one / 1536);
+            case IQ3_S -> half(data, at, one / 1536);
+            case TQ1_0 -> half(data, at + 52, one / 12);
+            case TQ2_0 -> half(data, at + 64, one / 16);
             case MXFP4 -> data.put(at, (byte) 122);
             case Q2_K -> {
                 half(data, at + 80, one / 128);
@@ -141,9 +154,7 @@ record TestGguf(List<Stored> tensors) {
                 half(data, at + 2, one / 512);
             }
             case Q6_K -> half(data, at + 208, one / 16384);
-            case IQ2_GRID,
-                    IQ3_GRID,
-                    E4M3,
+            case E4M3,
                     NVFP4,
                     Q4_OFFSET,
                     Q4_ZERO,
@@ -247,12 +258,19 @@ record TestGguf(List<Stored> tensors) {
             case Q4_K -> 12;
             case Q5_K -> 13;
             case Q6_K -> 14;
+            case IQ2_XXS -> 16;
+            case IQ2_XS -> 17;
+            case IQ3_XXS -> 18;
+            case IQ1_S -> 19;
             case IQ4_NL -> 20;
+            case IQ3_S -> 21;
+            case IQ2_S -> 22;
             case IQ4_XS -> 23;
+            case IQ1_M -> 29;
+            case TQ1_0 -> 34;
+            case TQ2_0 -> 35;
             case MXFP4 -> 39;
-            case IQ2_GRID,
-                    IQ3_GRID,
-                    E4M3,
+            case E4M3,
                     NVFP4,
                     Q4_OFFSET,
                     Q4_ZERO,

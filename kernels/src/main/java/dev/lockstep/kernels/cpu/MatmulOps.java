@@ -19,9 +19,9 @@ import dev.lockstep.checkpoint.TensorType;
 ///   smallest normal float) and `q = round-half-even(x · (127 / absmax))`. Then `acc = fma(dw · da,
 ///   (float) Σ w·q, acc)` with an exact integer sum, and for formats with a minimum `acc = fma(m,
 ///   da · (float) Σ q, acc)`. Q4_K and Q5_K have dw = d·s and minimum −e·m. Where each half of 16
-///   columns has its own scale (Q2_K, Q3_K, Q6_K), the scales multiply the integers: dw = d and the
-///   sum is `s₀·Σ₀ w·q + s₁·Σ₁ w·q`; the minimum of Q2_K is `acc = fma(e · da, −(float) (m₀·Σ₀ q +
-///   m₁·Σ₁ q), acc)`.
+///   columns has its own scale (Q2_K, Q3_K, Q6_K, IQ4_XS, types of a `GridBlock`), the scales
+///   multiply the integers: dw = d, or d · unit, and the sum is `s₀·Σ₀ w·q + s₁·Σ₁ w·q`; the
+///   minimum of Q2_K is `acc = fma(e · da, −(float) (m₀·Σ₀ q + m₁·Σ₁ q), acc)`.
 ///
 /// F32 and quantized results are bitwise equal in every implementation.
 interface MatmulOps {

@@ -96,18 +96,25 @@ final class NativeLibrary {
             case Q5_K -> 13;
             case Q6_K -> 14;
             case IQ4_XS -> 15;
-            case IQ2_GRID -> 16;
-            case IQ3_GRID -> 17;
-            case E4M3 -> 18;
-            case Q4_OFFSET -> 19;
-            case Q4_ZERO -> 20;
-            case Q8_OFFSET -> 21;
-            case NVFP4 -> 22;
-            case Q4_ZERO_32 -> 23;
-            case Q8_ZERO -> 24;
-            case Q8_ZERO_32 -> 25;
-            case NF4 -> 26;
-            case FP4 -> 27;
+            case IQ1_S -> 16;
+            case IQ1_M -> 17;
+            case IQ2_XXS -> 18;
+            case IQ2_XS -> 19;
+            case IQ2_S -> 20;
+            case IQ3_XXS -> 21;
+            case IQ3_S -> 22;
+            case TQ1_0 -> 23;
+            case TQ2_0 -> 24;
+            case E4M3 -> 25;
+            case Q4_OFFSET -> 26;
+            case Q4_ZERO -> 27;
+            case Q8_OFFSET -> 28;
+            case NVFP4 -> 29;
+            case Q4_ZERO_32 -> 30;
+            case Q8_ZERO -> 31;
+            case Q8_ZERO_32 -> 32;
+            case NF4 -> 33;
+            case FP4 -> 34;
         };
     }
 

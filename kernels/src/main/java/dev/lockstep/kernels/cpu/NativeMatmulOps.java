@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cpu;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.lockstep.checkpoint.GridBlock;
 import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemoryLayout;
 import java.lang.invoke.MethodHandle;
@@ -67,8 +68,6 @@ final class NativeMatmulOps implements MatmulOps {
                     Q5_K,
                     Q6_K,
                     IQ4_XS,
-                    IQ2_GRID,
-                    IQ3_GRID,
                     Q4_OFFSET,
                     Q4_ZERO,
                     Q8_OFFSET,
@@ -76,6 +75,7 @@ final class NativeMatmulOps implements MatmulOps {
                     Q8_ZERO,
                     Q8_ZERO_32 ->
                     "quantized";
+            case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, TQ1_0, TQ2_0 -> "grid";
         };
     }
 
@@ -97,9 +97,18 @@ final class NativeMatmulOps implements MatmulOps {
             case Q5_1 -> blocks * (2 * HALVES_BYTES + planes(5));
             case Q2_K -> superBlocks(blocks, skipped, 2);
             case Q3_K -> superBlocks(blocks, skipped, 3);
-            case Q4_K, IQ4_XS, IQ2_GRID, IQ3_GRID -> superBlocks(blocks, skipped, 4);
+            case Q4_K, IQ4_XS -> superBlocks(blocks, skipped, 4);
             case Q5_K -> superBlocks(blocks, skipped, 5);
             case Q6_K -> superBlocks(blocks, skipped, 6);
+            // Besides the bytes of the file: the eighth of eight signs, of IQ1_S a bit of four for
+            // each scale and three for shifts, of IQ1_M the scale of a block.
+            case IQ1_S -> gridBlocks(columns, skipped, TensorType.IQ1_S.blockBytes() + 4);
+            case IQ1_M -> gridBlocks(columns, skipped, TensorType.IQ1_M.blockBytes() + 2);
+            case IQ2_XXS -> gridBlocks(columns, skipped, TensorType.IQ2_XXS.blockBytes() + 4);
+            case IQ2_XS -> gridBlocks(columns, skipped, TensorType.IQ2_XS.blockBytes() + 4);
+            case IQ3_XXS -> gridBlocks(columns, skipped, TensorType.IQ3_XXS.blockBytes() + 4);
+            case IQ2_S, IQ3_S, TQ1_0, TQ2_0 ->
+                    gridBlocks(columns, skipped, TensorType.valueOf(format.name()).blockBytes());
             case Q4_OFFSET, Q4_ZERO -> affinePairs(blocks, skipped, 4);
             case Q4_ZERO_32 -> blocks * (2 * HALVES_BYTES + planes(4));
             case Q8_ZERO -> affinePairs(blocks, skipped, 8);
@@ -132,6 +141,13 @@ final class NativeMatmulOps implements MatmulOps {
     private static long floatBlocks(TensorType type, int columns, int skipped) {
         long blocks = Math.ceilDiv((long) skipped + columns, type.blockSize());
         return blocks * TILE_ROWS * type.blockBytes();
+    }
+
+    /// Returns the bytes of whole blocks of so many bytes, including those that are used only in
+    /// part.
+    private static long gridBlocks(int columns, int skipped, int blockBytes) {
+        long blocks = Math.ceilDiv((long) skipped + columns, GridBlock.SIZE);
+        return CpuMemory.roundUp(blocks * TILE_ROWS * blockBytes, 64);
     }
 
     /// Returns the bytes of whole super-blocks, including those that are used only in part.

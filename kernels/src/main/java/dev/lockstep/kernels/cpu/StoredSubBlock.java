@@ -5,11 +5,13 @@ import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
 import static dev.lockstep.kernels.cpu.VectorLanes.half;
 
+import dev.lockstep.checkpoint.GridBlock;
 import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 
-/// A sub-block: 32 columns of a stored row, decoded; the twin of `stored.h`. One instance is reused
-/// for many reads.
+/// A sub-block: 32 columns of a stored row, decoded; the twin of `stored.h` and `stored_grid.h`.
+/// One instance is reused for many reads of memory that does not change.
 ///
 /// w = factor · subScale · value − minScale · subMin; columns 0 … 15 and 16 … 31 have their own
 /// sub-scales and sub-minimums.
@@ -23,15 +25,10 @@ final class StoredSubBlock {
     /// Twice the values of MXFP4.
     private static final int[] MXFP4 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-    /// The values of [TensorType#IQ2_GRID], in eighths.
-    private static final int[] IQ2 = {8, 7, 1, 0, -1, -7, -8, -9, 0, 9, 25, 43, -25, -43, 0, 0};
-
-    /// The values of [TensorType#IQ3_GRID], in quarters.
-    private static final int[] IQ3 = {
-        4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62
-    };
-
     private static final int[] NONE = {};
+
+    /// Its minimum is 0 and not −0, to which no weight adds to −0.
+    private static final float NO_MINIMUM = -0f;
 
     private final TensorType type;
     private final int subBlocks;
@@ -39,13 +36,19 @@ final class StoredSubBlock {
     private final int[] table;
     private final int[] subScales = new int[2];
     private final int[] subMin = new int[2];
+    private final Optional<GridBlock> grid;
+
+    /// The address of the block that the grid's was read from.
+    private long gridAt;
+
     private float factor;
-    private float minScale;
+    private float minScale = NO_MINIMUM;
 
     StoredSubBlock(TensorType type) {
         this.type = type;
         subBlocks = type.blockSize() / COLUMNS;
         table = table(type);
+        grid = type.hasGridBlocks() ? Optional.of(new GridBlock(type)) : Optional.empty();
     }
 
     /// Returns the values that the codes of a type number; none if codes are values.
@@ -53,8 +56,6 @@ final class StoredSubBlock {
         return switch (type) {
             case IQ4_NL, IQ4_XS -> IQ4_NL;
             case MXFP4 -> MXFP4;
-            case IQ2_GRID -> IQ2;
-            case IQ3_GRID -> IQ3;
             default -> NONE;
         };
     }
@@ -66,32 +67,29 @@ final class StoredSubBlock {
         int inBlock = subBlock % subBlocks;
         switch (type) {
             case Q4_0 -> {
-                oneScale(block, 0);
+                oneScale(block, NO_MINIMUM);
                 nibbles(block + 2, -8);
             }
             case IQ4_NL -> {
-                oneScale(block, 0);
+                oneScale(block, NO_MINIMUM);
                 nibbles(block + 2, 0);
             }
             case MXFP4 -> {
-                oneScale(halfOfE8m0(unsigned(block)), 0);
+                oneScale(halfOfE8m0(unsigned(block)), NO_MINIMUM);
                 nibbles(block + 1, 0);
             }
             case IQ4_XS -> {
                 readIq4Xs(block, inBlock);
             }
-            case IQ2_GRID -> {
-                readGrid(block, inBlock, 0.125f);
-            }
-            case IQ3_GRID -> {
-                readGrid(block, inBlock, 0.25f);
+            case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, TQ1_0, TQ2_0 -> {
+                readGrid(grid.orElseThrow(), block, inBlock);
             }
             case Q4_1 -> {
                 oneScale(block, -half(block + 2));
                 nibbles(block + 4, 0);
             }
             case Q5_0 -> {
-                oneScale(block, 0);
+                oneScale(block, NO_MINIMUM);
                 nibbles(block + 6, -16);
                 addFifthBits(MEMORY.get(INT, block + 2));
             }
@@ -101,7 +99,7 @@ final class StoredSubBlock {
                 addFifthBits(MEMORY.get(INT, block + 4));
             }
             case Q8_0 -> {
-                oneScale(block, 0);
+                oneScale(block, NO_MINIMUM);
                 for (int c = 0; c < COLUMNS; c++) {
                     values[c] = (byte) unsigned(block + 2 + c);
                 }
@@ -234,12 +232,18 @@ final class StoredSubBlock {
         nibbles(block + 8 + 16L * subBlock, 0);
     }
 
-    private void readGrid(long block, int subBlock, float unit) {
-        factor = half(block) * unit;
-        for (int h = 0; h < 2; h++) {
-            subScales[h] = (byte) unsigned(block + 2 + 2L * subBlock + h);
+    private void readGrid(GridBlock own, long block, int subBlock) {
+        if (block != gridAt) {
+            own.read(MEMORY, block);
+            gridAt = block;
         }
-        nibbles(block + 18 + 16L * subBlock, 0);
+        factor = own.factor();
+        for (int h = 0; h < 2; h++) {
+            subScales[h] = own.subScale(COLUMNS * subBlock + h * COLUMNS / 2);
+        }
+        for (int c = 0; c < COLUMNS; c++) {
+            values[c] = own.value(COLUMNS * subBlock + c);
+        }
     }
 
     private void readQ2(long block, int subBlock) {

@@ -36,8 +36,6 @@ record VectorFormat(VectorCodes codes, VectorScales scales, float[] perUnit) {
     private static final VectorFormat IQ4_NL = table(TensorType.IQ4_NL, ONE);
     private static final VectorFormat MXFP4 = table(TensorType.MXFP4, ONE);
     private static final VectorFormat IQ4_XS = table(TensorType.IQ4_XS, HALVES);
-    private static final VectorFormat IQ2_GRID = table(TensorType.IQ2_GRID, HALVES);
-    private static final VectorFormat IQ3_GRID = table(TensorType.IQ3_GRID, HALVES);
 
     private VectorFormat(VectorCodes codes, VectorScales scales) {
         this(codes, scales, new float[VectorCodes.HALF]);
@@ -50,7 +48,8 @@ record VectorFormat(VectorCodes codes, VectorScales scales, float[] perUnit) {
         return new VectorFormat(new VectorTableCodes(StoredSubBlock.table(type)), scales);
     }
 
-    /// Returns the packing of a format whose activations are quantized.
+    /// Returns the packing of a format whose activations are quantized and which is no
+    /// [VectorGrid], and how its decoded blocks are multiplied.
     static VectorFormat of(WeightFormat format) {
         return switch (format) {
             case Q4_0 -> Q4_0;
@@ -65,8 +64,8 @@ record VectorFormat(VectorCodes codes, VectorScales scales, float[] perUnit) {
             case IQ4_NL -> IQ4_NL;
             case MXFP4 -> MXFP4;
             case IQ4_XS -> IQ4_XS;
-            case IQ2_GRID -> IQ2_GRID;
-            case IQ3_GRID -> IQ3_GRID;
+            // What a VectorGrid decodes is multiplied as the panels of IQ4_XS are.
+            case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, TQ1_0, TQ2_0 -> IQ4_XS;
             case F32,
                     BF16,
                     E4M3_F32,

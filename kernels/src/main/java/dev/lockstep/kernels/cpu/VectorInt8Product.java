@@ -7,13 +7,15 @@ import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import java.util.Arrays;
+import java.util.Optional;
 import jdk.incubator.vector.FloatVector;
 
 /// Products of quantized weights, for one thread, which owns the arrays here: 180 KB of the heap.
 ///
 /// A few tokens are multiplied one after the other, by codes that are decoded in registers. For
 /// more, two vectors of rows are decoded into a [VectorPanel], some blocks at a time, for groups of
-/// tokens that fit the second-level cache. Sums between are kept in the outputs.
+/// tokens that fit the second-level cache; so are the blocks of a [VectorGrid] for any number of
+/// tokens. Sums between are kept in the outputs.
 final class VectorInt8Product {
     /// Up to so many tokens are faster one by one than by a panel, and fewer than so many of a
     /// panel's last tokens too.
@@ -35,8 +37,11 @@ final class VectorInt8Product {
     private final float[] sums = new float[STEP];
 
     /// The parameters of [MatmulOps#multiply], strides in bytes.
+    ///
+    /// @param grid the packing of the weights, where it is not that of the format
     record Operands(
             VectorFormat format,
+            Optional<VectorGrid> grid,
             long x,
             long xStride,
             int columns,
@@ -67,6 +72,13 @@ final class VectorInt8Product {
                     + vector % VectorFormat.vectorsOfTile() * (4L * STEP);
         }
 
+        /// Decodes blocks of a vector of rows that are packed in a grid.
+        void decode(VectorGrid own, int vector, int from, int count, VectorPanel panel, int place) {
+            long tile = weight + vector / VectorFormat.vectorsOfTile() * own.tileBytes();
+            int row = vector % VectorFormat.vectorsOfTile() * STEP;
+            own.decode(tile, row, from, count, panel, place);
+        }
+
         long out(int token, int vector) {
             return out + token * outStride + vector * (4L * STEP);
         }
@@ -74,11 +86,12 @@ final class VectorInt8Product {
 
     /// Does what [MatmulOps#multiply] does.
     void multiply(Operands operands, int tokens) {
+        int few = operands.grid().isPresent() ? 0 : FEW_TOKENS;
         int token = 0;
-        while (tokens - token > FEW_TOKENS) {
+        while (tokens - token > few) {
             int count = Math.min(tokens - token, MOST_TOKENS);
             int rest = count % VectorPanel.TOKENS;
-            if (count > rest && rest < FEW_TOKENS) {
+            if (count > rest && rest < few) {
                 count -= rest;
             }
             multiplyPanels(operands, token, count);
@@ -169,6 +182,10 @@ final class VectorInt8Product {
     }
 
     private void decode(Operands operands, int vector, int from, int count, int place) {
+        if (operands.grid().isPresent()) {
+            operands.decode(operands.grid().get(), vector, from, count, panel, place);
+            return;
+        }
         VectorFormat format = operands.format();
         long tile = operands.tile(vector);
         long scales = tile + from * format.stride();

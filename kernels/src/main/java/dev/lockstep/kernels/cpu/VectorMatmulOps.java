@@ -4,8 +4,10 @@ package dev.lockstep.kernels.cpu;
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
 
+import java.util.Optional;
+
 /// The twin of the C++ matmul kernels that needs no compiler: the same sums, in its own layouts.
-/// Weights of integers are those of [VectorFormat], all others of a [VectorTile].
+/// Weights of integers are those of [VectorFormat] or [VectorGrid], all others of a [VectorTile].
 final class VectorMatmulOps implements MatmulOps {
     private final VectorTile f32 = new VectorF32Tile();
     private final VectorTile bf16 = new VectorBf16Tile();
@@ -21,19 +23,29 @@ final class VectorMatmulOps implements MatmulOps {
 
     @Override
     public long tileBytes(WeightFormat format, int columns, int skipped) {
-        return format.isQuantized()
-                ? VectorFormat.of(format).tileBytes(columns)
-                : tile(format).tileBytes(columns);
+        return VectorGrid.of(format, columns, skipped)
+                .map(VectorGrid::tileBytes)
+                .orElseGet(
+                        () ->
+                                format.isQuantized()
+                                        ? VectorFormat.of(format).tileBytes(columns)
+                                        : tile(format).tileBytes(columns));
     }
 
     @Override
     public void pack(
             WeightSource source, WeightFormat format, long target, int tileFrom, int tileTo) {
         long tileBytes = tileBytes(format, source.columns(), source.skipped());
+        Optional<VectorGrid> grid = VectorGrid.of(format, source.columns(), source.skipped());
         VectorPack.RowPacker packer =
                 format.isQuantized() ? VectorFormat.of(format)::pack : tile(format)::pack;
         for (int tile = tileFrom; tile < tileTo; tile++) {
-            VectorPack.pack(source, packer, tile, target + tile * tileBytes);
+            long to = target + tile * tileBytes;
+            if (grid.isPresent()) {
+                grid.get().pack(source, tile, to);
+            } else {
+                VectorPack.pack(source, packer, tile, to);
+            }
         }
     }
 
@@ -92,6 +104,7 @@ final class VectorMatmulOps implements MatmulOps {
             var operands =
                     new VectorInt8Product.Operands(
                             VectorFormat.of(format),
+                            VectorGrid.of(format, columns, skipped),
                             x,
                             xStride,
                             columns,
@@ -142,8 +155,15 @@ final class VectorMatmulOps implements MatmulOps {
                     Q5_K,
                     Q6_K,
                     IQ4_XS,
-                    IQ2_GRID,
-                    IQ3_GRID,
+                    IQ1_S,
+                    IQ1_M,
+                    IQ2_XXS,
+                    IQ2_XS,
+                    IQ2_S,
+                    IQ3_XXS,
+                    IQ3_S,
+                    TQ1_0,
+                    TQ2_0,
                     Q4_OFFSET,
                     Q4_ZERO,
                     Q8_OFFSET,

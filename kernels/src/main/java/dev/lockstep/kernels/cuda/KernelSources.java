@@ -3,6 +3,7 @@ package dev.lockstep.kernels.cuda;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import dev.lockstep.checkpoint.GgufGrid;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -55,6 +56,10 @@ final class KernelSources {
                     "xielu");
 
     private static final String FOLDER = "/cuda/";
+
+    /// Made of the grids of the checkpoint module, which no folder has as CUDA.
+    private static final String GRIDS = "ls_grids.cuh";
+
     private static final Pattern INCLUDE = Pattern.compile("(?m)^#include \"([^\"]+)\"");
     private static final int DIGEST_CHARACTERS = 16;
 
@@ -93,11 +98,28 @@ final class KernelSources {
         while (includes.find()) {
             String header = includes.group(1);
             if (!headers.containsKey(header)) {
-                String content = read(header);
+                String content = header.equals(GRIDS) ? grids() : read(header);
                 headers.put(header, content);
                 include(content, headers);
             }
         }
+    }
+
+    /// Returns the entries of the grids of GGUF's types, 16 bits each.
+    private static String grids() {
+        var text = new StringBuilder("#pragma once\n");
+        new TreeMap<>(GgufGrid.byType())
+                .forEach(
+                        (type, grid) -> {
+                            text.append("__device__ const unsigned short ")
+                                    .append(type)
+                                    .append("_GRID[] = {");
+                            for (short entry : grid.entries()) {
+                                text.append(entry & 0xFFFF).append(',');
+                            }
+                            text.append("};\n");
+                        });
+        return text.toString();
     }
 
     private static String read(String name) {

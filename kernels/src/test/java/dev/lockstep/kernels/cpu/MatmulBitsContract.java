@@ -89,7 +89,7 @@ interface MatmulBitsContract extends KernelsContract {
     /// So many columns that a few tokens and a few rows fill the caches: the driver multiplies
     /// groups of tokens by groups of tiles.
     @ParameterizedTest
-    @EnumSource(names = {"F32", "BF16", "Q4_0", "Q8_0", "Q4_K", "Q6_K", "E4M3"})
+    @EnumSource(names = {"F32", "BF16", "Q4_0", "Q8_0", "Q4_K", "Q6_K", "E4M3", "IQ2_XXS", "IQ2_S"})
     default void aRowHasTheSameBitsInGroupsThatFitTheCaches(TensorType type) {
         int columns = 1 << 14;
         int rows = 9 * MatmulOps.TILE_ROWS + 5;
@@ -125,6 +125,23 @@ interface MatmulBitsContract extends KernelsContract {
                         actual,
                         type + " computed in " + compute);
             }
+        }
+    }
+
+    /// Whoever picks a type of so few bits does so because of memory.
+    @ParameterizedTest
+    @EnumSource(
+            names = {
+                "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0"
+            })
+    default void packedGridBlocksTakeAtMostATenthMoreThanTheirFile(TensorType type) {
+        try (TestDevice device = device()) {
+            assertTrue(type.hasGridBlocks());
+            StoredMatrix stored = StoredMatrix.random(type, 64, 512, 1);
+            PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
+            assertTrue(weight.bytes() >= stored.data().byteSize());
+            assertTrue(weight.bytes() <= 1.1 * stored.data().byteSize());
+            assertEquals(weight.bytes(), device.kernels().packedBytes(type, DType.F32, 64, 512, 0));
         }
     }
 
@@ -457,7 +474,19 @@ interface MatmulBitsContract extends KernelsContract {
                 float scale = largest / 127f;
                 sum =
                         switch (stored.type()) {
-                            case Q2_K, Q3_K, Q6_K, IQ4_XS, IQ2_GRID, IQ3_GRID ->
+                            case Q2_K,
+                                    Q3_K,
+                                    Q6_K,
+                                    IQ4_XS,
+                                    IQ1_S,
+                                    IQ1_M,
+                                    IQ2_XXS,
+                                    IQ2_XS,
+                                    IQ2_S,
+                                    IQ3_XXS,
+                                    IQ3_S,
+                                    TQ1_0,
+                                    TQ2_0 ->
                                     halves(stored, row, start, q, scale, sum);
                             default -> whole(stored, row, start, q, scale, sum);
                         };
@@ -523,8 +552,15 @@ interface MatmulBitsContract extends KernelsContract {
                         Q3_K,
                         Q6_K,
                         IQ4_XS,
-                        IQ2_GRID,
-                        IQ3_GRID,
+                        IQ1_S,
+                        IQ1_M,
+                        IQ2_XXS,
+                        IQ2_XS,
+                        IQ2_S,
+                        IQ3_XXS,
+                        IQ3_S,
+                        TQ1_0,
+                        TQ2_0,
                         E4M3,
                         NVFP4,
                         NF4,

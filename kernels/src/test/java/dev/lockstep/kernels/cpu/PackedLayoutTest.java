@@ -38,8 +38,15 @@ final class PackedLayoutTest {
             Q5_K F32 b0dfbda0
             Q6_K F32 6b309bfb
             IQ4_XS F32 00555608
-            IQ2_GRID F32 c8bbf1aa
-            IQ3_GRID F32 7b0c0a92
+            IQ1_S F32 ad1fb88a
+            IQ1_M F32 d8ac4d07
+            IQ2_XXS F32 92665124
+            IQ2_XS F32 8be812d3
+            IQ2_S F32 9340e0be
+            IQ3_XXS F32 41dcfcb0
+            IQ3_S F32 165e9877
+            TQ1_0 F32 3536ce3d
+            TQ2_0 F32 c00caccc
             E4M3 F32 ef4b524a
             Q4_OFFSET F32 bde6780e
             Q4_ZERO F32 be6c721d
@@ -77,8 +84,15 @@ final class PackedLayoutTest {
             Q5_K F32 35c892fa
             Q6_K F32 c3c2e8b4
             IQ4_XS F32 e5f63a7c
-            IQ2_GRID F32 16341ae0
-            IQ3_GRID F32 4b94b11e
+            IQ1_S F32 30e79716
+            IQ1_M F32 a662c5b4
+            IQ2_XXS F32 055cc7b1
+            IQ2_XS F32 2b63a546
+            IQ2_S F32 c537bac3
+            IQ3_XXS F32 5d870e66
+            IQ3_S F32 0042d5eb
+            TQ1_0 F32 42c0c7fd
+            TQ2_0 F32 27116bb3
             E4M3 F32 999a2462
             Q4_OFFSET F32 87ef422f
             Q4_ZERO F32 3ad76b98
