@@ -201,7 +201,7 @@ class QuantizedGoldenTest {
                 }
             }
         }
-        assertEquals(9, types.size());
+        assertEquals(8, types.size()); // all but IQ2_S
         assertEquals(Optional.empty(), checkpoint.decodedMatrices());
     }
 
