@@ -82,7 +82,7 @@ class HandshakeTest {
         for (String version : List.of("1", "3", "9")) {
             Joined.Builder bare = Joined.newBuilder().setRank(0).setProtocolVersion(version);
             assertEquals(
-                    "protocol version differs: the scheduler has 7, rank 0 has "
+                    "protocol version differs: the scheduler has 8, rank 0 has "
                             + version
                             + "; a group's processes must be of the same version of Lockstep",
                     refusal(bare, rank(1)).getMessage());
