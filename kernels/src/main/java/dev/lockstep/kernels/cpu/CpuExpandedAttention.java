@@ -129,7 +129,7 @@ final class CpuExpandedAttention implements ExpandedAttention, AutoCloseable {
         pieces = new GrowingMemory(memory);
         indexes = new GrowingMemory(memory);
         blocks = new Blocks(memory, expanded);
-        pieces.reserve(4L * PIECE * (heads.cachedDim() + heads.groupRows()));
+        pieces.reserve(4L * PIECE * (heads.cachedDim() + productStride()));
     }
 
     /// Returns what a step needs beside the product.
@@ -221,11 +221,12 @@ final class CpuExpandedAttention implements ExpandedAttention, AutoCloseable {
             int count = Math.min(PIECE, row.length() - from);
             Tensor read = tensor(latents, DType.F32, count, heads.cachedDim());
             Tensor product =
-                    tensor(
-                            latents + 4L * PIECE * heads.cachedDim(),
+                    new Tensor(
+                            new DevicePointer(latents + 4L * PIECE * heads.cachedDim()),
                             DType.F32,
                             count,
-                            heads.groupRows());
+                            heads.groupRows(),
+                            productStride());
             team.run(
                     (thread, threads) -> {
                         int begin = first + share(count, thread, threads);
@@ -257,6 +258,12 @@ final class CpuExpandedAttention implements ExpandedAttention, AutoCloseable {
                     },
                     2 * product.elements());
         }
+    }
+
+    /// Returns the floats from row to row of products: not a multiple of the size at which rows would
+    /// evict each other from the first-level cache.
+    private int productStride() {
+        return heads.groupRows() + VectorLanes.COUNT;
     }
 
     /// Returns where a thread's share begins: whole blocks.
