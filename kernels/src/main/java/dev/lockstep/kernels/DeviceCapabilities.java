@@ -10,7 +10,9 @@ import java.util.Set;
 ///
 /// @param architecture the instruction set or the compute capability
 /// @param hasBf16 whether it multiplies bf16
-public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16) {
+/// @param expandsLatents whether latent attention is [ExpandedAttention] in prompts
+public record DeviceCapabilities(
+        Kind kind, String architecture, boolean hasBf16, boolean expandsLatents) {
 
     public enum Kind {
         CPU,
@@ -26,7 +28,12 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
     private static final int LEAST_COMPUTE_CAPABILITY = 8;
 
     public static DeviceCapabilities ofCpu(String instructionSet, boolean hasBf16) {
-        return new DeviceCapabilities(Kind.CPU, instructionSet, hasBf16);
+        return new DeviceCapabilities(Kind.CPU, instructionSet, hasBf16, false);
+    }
+
+    /// Returns those of a CPU that expands latents, or does not.
+    public DeviceCapabilities expandingLatents(boolean expands) {
+        return new DeviceCapabilities(kind, architecture, hasBf16, expands);
     }
 
     /// Returns the capabilities of a GPU by its compute capability, such as 9.0.
@@ -36,7 +43,7 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
             throw new IllegalArgumentException(
                     "%s is below %d.0".formatted(capability, LEAST_COMPUTE_CAPABILITY));
         }
-        return new DeviceCapabilities(Kind.CUDA, capability, true);
+        return new DeviceCapabilities(Kind.CUDA, capability, true, false);
     }
 
     /// Returns the types that weights can be multiplied in.
@@ -99,11 +106,6 @@ public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16
             case CPU -> Integer.MAX_VALUE;
             case CUDA -> MAX_CUDA_KEY;
         };
-    }
-
-    /// Returns whether it has [ExpandedAttention].
-    public boolean expandsLatents() {
-        return kind == Kind.CPU;
     }
 
     /// Returns whether equal steps give equal bits at any time. Elsewhere libraries promise it for

@@ -198,8 +198,8 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
         }
     }
 
-    /// Returns what the family reads of the checkpoint for a shard, on a device that expands latents
-    /// too.
+    /// Returns what the family reads of the checkpoint for a shard, on a device that expands
+    /// latents too.
     ///
     /// @throws CheckpointException if the family computes while it loads
     RankReads reads(Shard shard) {

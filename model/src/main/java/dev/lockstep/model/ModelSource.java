@@ -53,7 +53,7 @@ public final class ModelSource {
     /// Checks without the bytes of weights that `size` ranks can load the model; throws the refusal
     /// with which a rank would fail to load it.
     public ModelSource requireLoadable(int size) {
-        Shard.cut(config(), size).forEach(shard -> weights(shard, true));
+        Shard.cut(config(), size).forEach(shard -> weights(shard, false));
         return this;
     }
 

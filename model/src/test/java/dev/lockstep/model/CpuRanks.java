@@ -47,12 +47,15 @@ final class CpuRanks implements TestRanks {
 
     /// Creates ranks with a thread each.
     CpuRanks() {
-        this(CpuOptions.ofThreads(1).withoutSpinning());
+        this(CpuOptions.ofThreads(1).withoutSpinning().expandingLatents());
     }
 
     @Override
     public DeviceCapabilities capabilities() {
-        return options.instructionSet().orElseGet(InstructionSet::best).capabilities();
+        return options.instructionSet()
+                .orElseGet(InstructionSet::best)
+                .capabilities()
+                .expandingLatents(options.expandsLatents());
     }
 
     @Override

@@ -156,7 +156,7 @@ class CutRanksTest {
     }
 
     private static Kernels kernels() {
-        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning().expandingLatents());
     }
 
     private Path cut(Path source, int ranks, int stages) {

@@ -179,7 +179,10 @@ class ExpandedLatentTest {
                                 1,
                                 "f32",
                                 "f16",
-                                new CpuRanks(CpuOptions.ofThreads(threads).withoutSpinning()),
+                                new CpuRanks(
+                                        CpuOptions.ofThreads(threads)
+                                                .withoutSpinning()
+                                                .expandingLatents()),
                                 prompt.length)
                         .expanding(SPAN)) {
             for (int from = 0; from < prompt.length; from += chunk) {

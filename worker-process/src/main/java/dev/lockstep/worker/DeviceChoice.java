@@ -21,10 +21,11 @@ public sealed interface DeviceChoice {
     String reason();
 
     /// The cores of the host.
-    record Cpu(InstructionSet instructionSet, String reason) implements DeviceChoice {
+    record Cpu(InstructionSet instructionSet, boolean expandsLatents, String reason)
+            implements DeviceChoice {
         @Override
         public DeviceCapabilities capabilities() {
-            return instructionSet.capabilities();
+            return instructionSet.capabilities().expandingLatents(expandsLatents);
         }
     }
 
@@ -80,7 +81,10 @@ public sealed interface DeviceChoice {
 
     private static Cpu cpu(DeviceSettings settings, String reason) {
         settings.instructionSet().ifPresent(InstructionSet::requireAvailable);
-        return new Cpu(settings.instructionSet().orElseGet(InstructionSet::best), reason);
+        return new Cpu(
+                settings.instructionSet().orElseGet(InstructionSet::best),
+                settings.expandsLatents(),
+                reason);
     }
 
     private static boolean hasDriver(CudaProbe found) {

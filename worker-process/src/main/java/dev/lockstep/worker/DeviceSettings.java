@@ -20,6 +20,7 @@ import java.util.stream.Stream;
 /// @param memoryUtilization the part of a GPU's memory that may be used
 /// @param graphs whether decode steps are recorded as CUDA graphs
 /// @param instructionSet of CPU kernels; empty: the best available
+/// @param expandsLatents whether latent attention expands keys and values in prompts, on CPUs
 /// @param ofCpus a given setting that GPUs do not have
 public record DeviceSettings(
         ProcessKeys.Device asked,
@@ -28,6 +29,7 @@ public record DeviceSettings(
         double memoryUtilization,
         boolean graphs,
         Optional<InstructionSet> instructionSet,
+        boolean expandsLatents,
         Optional<String> ofCpus) {
     public static final Key<String> INSTRUCTION_SET =
             Key.text(
@@ -35,6 +37,10 @@ public record DeviceSettings(
                             InstructionSet.keys("|"),
                             "the CPU kernels to use; the start fails if they are not available")
                     .orElseComputed("the best available");
+    public static final Key<Boolean> EXPAND_LATENTS =
+            Key.flag(
+                    "expand-latents",
+                    "latent attention expands keys and values in prompts, for steps of hundreds of tokens; only with CPUs");
 
     public DeviceSettings {
         gpus = List.copyOf(gpus);
@@ -56,7 +62,12 @@ public record DeviceSettings(
                         settings.value(ProcessKeys.GPU_MEMORY_UTILIZATION),
                         !settings.value(ProcessKeys.DISABLE_CUDA_GRAPH),
                         settings.find(INSTRUCTION_SET).map(DeviceSettings::instructionSet),
-                        Stream.of(ProcessKeys.THREADS, ProcessKeys.PACKED_CACHE, INSTRUCTION_SET)
+                        settings.value(EXPAND_LATENTS),
+                        Stream.of(
+                                        ProcessKeys.THREADS,
+                                        ProcessKeys.PACKED_CACHE,
+                                        INSTRUCTION_SET,
+                                        EXPAND_LATENTS)
                                 .filter(settings::isGiven)
                                 .map(key -> "--" + key.name())
                                 .findFirst());
@@ -75,6 +86,7 @@ public record DeviceSettings(
                 1,
                 false,
                 Optional.empty(),
+                false,
                 Optional.empty());
     }
 

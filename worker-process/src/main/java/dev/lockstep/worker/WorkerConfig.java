@@ -85,6 +85,7 @@ public record WorkerConfig(
                     CPUS,
                     OVERSUBSCRIBED,
                     DeviceSettings.INSTRUCTION_SET,
+                    DeviceSettings.EXPAND_LATENTS,
                     ProcessKeys.DTYPE,
                     ProcessKeys.KV_DTYPE,
                     ProcessKeys.PACKED_CACHE,

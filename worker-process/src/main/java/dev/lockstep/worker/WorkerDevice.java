@@ -52,7 +52,7 @@ sealed interface WorkerDevice {
             implements WorkerDevice {
         @Override
         public DeviceCapabilities capabilities() {
-            return set.capabilities();
+            return set.capabilities().expandingLatents(config.device().expandsLatents());
         }
 
         @Override
@@ -70,7 +70,11 @@ sealed interface WorkerDevice {
                                             : config.cpus().size());
             var options =
                     new CpuOptions(
-                            threads, config.cpus(), Optional.of(set), !config.oversubscribed());
+                            threads,
+                            config.cpus(),
+                            Optional.of(set),
+                            !config.oversubscribed(),
+                            config.device().expandsLatents());
             CpuKernels kernels =
                     CpuKernels.open(
                             options, HostMemory::availableBytes, packed.apply(types.compute()));

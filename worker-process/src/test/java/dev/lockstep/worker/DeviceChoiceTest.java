@@ -32,7 +32,8 @@ class DeviceChoiceTest {
                     ProcessKeys.DISABLE_CUDA_GRAPH,
                     ProcessKeys.THREADS,
                     ProcessKeys.PACKED_CACHE,
-                    DeviceSettings.INSTRUCTION_SET);
+                    DeviceSettings.INSTRUCTION_SET,
+                    DeviceSettings.EXPAND_LATENTS);
 
     private static DeviceSettings settings(String... flags) {
         return DeviceSettings.of(Settings.parse(SPEC, List.of(flags), Map.of()));

@@ -109,6 +109,7 @@ class GpuMemoryTest {
                         0.9,
                         false,
                         Optional.empty(),
+                        false,
                         Optional.empty());
         GpuReserve reserve = GpuReserve.of(settings, 8, 1000, 1);
         assertEquals(0, reserve.graphs());

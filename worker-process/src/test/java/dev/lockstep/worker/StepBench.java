@@ -31,7 +31,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// A benchmark of the bare model loop: the steps of a worker in this process, without a scheduler,
-/// messages or text. Run by `scripts/bench steps MODEL THREADS SEQUENCES PROMPT STEPS ROUNDS`.
+/// messages or text. Run by `scripts/bench steps MODEL THREADS SEQUENCES PROMPT STEPS ROUNDS
+/// [--expand-latents]`.
 ///
 /// It prints a line of JSON: tokens per second of each round of prefill and of decode steps, and of
 /// a decode step the bytes that the step thread allocates and the share of its time outside
@@ -95,12 +96,16 @@ final class StepBench {
         int prompt = Integer.parseInt(words[3]);
         int steps = Integer.parseInt(words[4]);
         int rounds = Integer.parseInt(words[5]);
+        CpuOptions options = CpuOptions.ofThreads(threads);
+        if (words.length > 6 && words[6].equals("--expand-latents")) {
+            options = options.expandingLatents();
+        }
         int tables = blockTables(model);
         List<Double> prefills = new ArrayList<>();
         List<Double> rates = new ArrayList<>();
         var threadsOf = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         long bytes;
-        try (CpuKernels kernels = CpuKernels.open(CpuOptions.ofThreads(threads));
+        try (CpuKernels kernels = CpuKernels.open(options);
                 Session session = open(model, kernels, kernels, sequences, prompt + steps)) {
             var bench = new StepBench(session, tables, sequences, prompt, steps);
             bench.begin().forEach(session::run);
@@ -120,7 +125,7 @@ final class StepBench {
         }
         var clock = new Clock();
         double outside;
-        try (CpuKernels kernels = CpuKernels.open(CpuOptions.ofThreads(threads));
+        try (CpuKernels kernels = CpuKernels.open(options);
                 Session session =
                         open(
                                 model,

@@ -110,7 +110,7 @@ final class TestWorker implements AutoCloseable {
     }
 
     static Kernels openKernels() {
-        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning().expandingLatents());
     }
 
     private static TestWorker onModel(

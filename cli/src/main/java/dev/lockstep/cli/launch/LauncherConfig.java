@@ -65,6 +65,7 @@ public record LauncherConfig(
                             ProcessKeys.DISABLE_CUDA_GRAPH,
                             ProcessKeys.THREADS,
                             DeviceSettings.INSTRUCTION_SET,
+                            DeviceSettings.EXPAND_LATENTS,
                             ProcessKeys.DTYPE,
                             ProcessKeys.KV_DTYPE,
                             ProcessKeys.PACKED_CACHE,

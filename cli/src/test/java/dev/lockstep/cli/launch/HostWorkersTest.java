@@ -39,7 +39,7 @@ class HostWorkersTest {
                         Optional.empty());
         var shape =
                 new Shape(
-                        new DeviceChoice.Cpu(InstructionSet.best(), "test"),
+                        new DeviceChoice.Cpu(InstructionSet.best(), false, "test"),
                         new MemoryPlan(
                                 List.of(new MemoryBill(1, 1, 1)),
                                 new KvCapacity(List.of(KvGroup.full(List.of(0))), 16, 1),

@@ -86,7 +86,7 @@ class StartScreenTest {
                 new Launcher.Ready(host, 8000, group.build()),
                 config,
                 new Shape(
-                        new DeviceChoice.Cpu(InstructionSet.best(), "--device is cpu"),
+                        new DeviceChoice.Cpu(InstructionSet.best(), false, "--device is cpu"),
                         memory,
                         plan),
                 check,

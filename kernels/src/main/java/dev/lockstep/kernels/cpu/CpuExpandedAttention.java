@@ -260,8 +260,8 @@ final class CpuExpandedAttention implements ExpandedAttention, AutoCloseable {
         }
     }
 
-    /// Returns the floats from row to row of products: not a multiple of the size at which rows would
-    /// evict each other from the first-level cache.
+    /// Returns the floats from row to row of products: not a multiple of the size at which rows
+    /// would evict each other from the first-level cache.
     private int productStride() {
         return heads.groupRows() + VectorLanes.COUNT;
     }

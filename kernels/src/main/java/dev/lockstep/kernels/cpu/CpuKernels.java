@@ -70,6 +70,7 @@ public final class CpuKernels implements Kernels {
     private final Constants constants;
     private final List<CpuAttention> attentions = new ArrayList<>();
     private final List<CpuExpandedAttention> expandedAttentions = new ArrayList<>();
+    private final boolean expandsLatents;
     private final LongSupplier freeBytes;
     private volatile long progress;
 
@@ -77,9 +78,11 @@ public final class CpuKernels implements Kernels {
             InstructionSet set,
             CpuOps ops,
             ThreadTeam team,
+            boolean expandsLatents,
             LongSupplier freeBytes,
             Optional<PackedOptions> keep) {
         this.set = set;
+        this.expandsLatents = expandsLatents;
         this.freeBytes = freeBytes;
         this.ops = ops;
         this.team = team;
@@ -114,7 +117,13 @@ public final class CpuKernels implements Kernels {
             CpuOptions options, LongSupplier freeBytes, Optional<PackedOptions> keep) {
         InstructionSet set = options.instructionSet().orElseGet(InstructionSet::best);
         set.require(CpuFeatures.current());
-        return new CpuKernels(set, CpuOps.of(set), new ThreadTeam(options), freeBytes, keep);
+        return new CpuKernels(
+                set,
+                CpuOps.of(set),
+                new ThreadTeam(options),
+                options.expandsLatents(),
+                freeBytes,
+                keep);
     }
 
     @Override
@@ -124,7 +133,7 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public DeviceCapabilities capabilities() {
-        return set.capabilities();
+        return set.capabilities().expandingLatents(expandsLatents);
     }
 
     @Override

@@ -11,8 +11,13 @@ import java.util.Optional;
 /// @param instructionSet the one to use, or empty for the best available
 /// @param spin whether threads spin within a step while they wait for each other; false where
 ///   runnable compute threads exceed the cores, since a spinning thread uses its peer's time slice
+/// @param expandsLatents whether latent attention expands keys and values in prompts
 public record CpuOptions(
-        int threads, List<Integer> cpus, Optional<InstructionSet> instructionSet, boolean spin) {
+        int threads,
+        List<Integer> cpus,
+        Optional<InstructionSet> instructionSet,
+        boolean spin,
+        boolean expandsLatents) {
 
     public CpuOptions {
         cpus = List.copyOf(cpus);
@@ -28,14 +33,18 @@ public record CpuOptions(
 
     /// Returns options that spin, pin no thread and choose the best instruction set.
     public static CpuOptions ofThreads(int threads) {
-        return new CpuOptions(threads, List.of(), Optional.empty(), true);
+        return new CpuOptions(threads, List.of(), Optional.empty(), true, false);
     }
 
     public CpuOptions with(InstructionSet set) {
-        return new CpuOptions(threads, cpus, Optional.of(set), spin);
+        return new CpuOptions(threads, cpus, Optional.of(set), spin, expandsLatents);
     }
 
     public CpuOptions withoutSpinning() {
-        return new CpuOptions(threads, cpus, instructionSet, false);
+        return new CpuOptions(threads, cpus, instructionSet, false, expandsLatents);
+    }
+
+    public CpuOptions expandingLatents() {
+        return new CpuOptions(threads, cpus, instructionSet, spin, true);
     }
 }

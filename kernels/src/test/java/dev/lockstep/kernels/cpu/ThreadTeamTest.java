@@ -314,7 +314,7 @@ final class ThreadTeamTest {
         var caller =
                 new Thread(
                         () -> {
-                            var options = new CpuOptions(2, cpus, Optional.empty(), true);
+                            var options = new CpuOptions(2, cpus, Optional.empty(), true, false);
                             try (var team = new ThreadTeam(options)) {
                                 var begun = new AtomicInteger();
                                 team.run(
@@ -422,7 +422,7 @@ final class ThreadTeamTest {
 
     @Test
     void aNonexistentCpuIsRefusedWithItsNumber() {
-        var options = new CpuOptions(2, List.of(0, 1023), Optional.empty(), true);
+        var options = new CpuOptions(2, List.of(0, 1023), Optional.empty(), true, false);
         RuntimeException failure =
                 assertThrows(RuntimeException.class, () -> new ThreadTeam(options));
         assertTrue(failure.toString().contains("CPU 1023"), failure.toString());
