@@ -27,7 +27,7 @@ final class StoredSubBlock {
 
     private static final int[] NONE = {};
 
-    /// Its minimum is 0 and not −0, to which no weight adds to −0.
+    /// e of types without minimums: −(e · m) is 0, where −0 would leave its sign to a weight of −0.
     private static final float NO_MINIMUM = -0f;
 
     private final TensorType type;
