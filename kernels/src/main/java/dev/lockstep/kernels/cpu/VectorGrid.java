@@ -61,9 +61,9 @@ record VectorGrid(TensorType type, int columns, int skipped) {
             for (int i = 0; i < count; i++) {
                 int subBlock = (first + i) % SUB_BLOCKS;
                 if (i == 0 || subBlock == 0) {
-                    long number = (first + i) / SUB_BLOCKS;
-                    block.read(
-                            SEGMENT, tile + (number * TILE_ROWS + row + lane) * type.blockBytes());
+                    int number = (first + i) / SUB_BLOCKS;
+                    long stored = (long) number * TILE_ROWS + row + lane;
+                    block.read(SEGMENT, tile + stored * type.blockBytes());
                 }
                 decode(block, subBlock * VectorCodes.BLOCK, panel, i, vector, lane);
             }
