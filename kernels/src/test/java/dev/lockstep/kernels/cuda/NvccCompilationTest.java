@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -31,7 +32,6 @@ final class NvccCompilationTest {
             Path.of(
                     System.getProperty("user.home"),
                     ".cache/lockstep/nvcc-13.0.88/nvidia/cu13/bin/nvcc");
-    private static final Path SOURCES = Path.of("src/main/cuda");
 
     @TempDir private Path folder;
 
@@ -67,12 +67,21 @@ final class NvccCompilationTest {
         command.addAll(variant.options());
         command.add("-o");
         command.add(Files.createTempFile(folder, variant.file(), ".fatbin").toString());
-        command.add(SOURCES.resolve(variant.file() + ".cu").toString());
+        command.add(written(KernelSources.of(variant.file())).toString());
         Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
         String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         int status = process.waitFor();
         return status == 0 && said.isBlank()
                 ? ""
                 : "%s: status %d, %s".formatted(variant.label(), status, said);
+    }
+
+    /// Writes a program and its headers, one of which is in no folder, and returns the program.
+    private Path written(KernelSource source) throws IOException {
+        Path own = Files.createTempDirectory(folder, "source");
+        for (Map.Entry<String, String> header : source.headers().entrySet()) {
+            Files.writeString(own.resolve(header.getKey()), header.getValue());
+        }
+        return Files.writeString(own.resolve(source.name()), source.text());
     }
 }
