@@ -50,6 +50,7 @@ interface CpuKernelsContract
                 DistributionContract,
                 ScoreContract,
                 WaitingContract {
+    @Override
     InstructionSet instructionSet();
 
     @Override
