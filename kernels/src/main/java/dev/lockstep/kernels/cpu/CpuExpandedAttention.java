@@ -26,6 +26,9 @@ final class CpuExpandedAttention implements ExpandedAttention, AutoCloseable {
     /// The positions that are multiplied at once.
     static final int PIECE = 256;
 
+    /// The floats between rows of products: a cache line.
+    private static final int APART = 16;
+
     /// The ints of a batch of one row before its block table.
     private static final int ROW_INTS = 4;
 
@@ -263,7 +266,7 @@ final class CpuExpandedAttention implements ExpandedAttention, AutoCloseable {
     /// Returns the floats from row to row of products: not a multiple of the size at which rows
     /// would evict each other from the first-level cache.
     private int productStride() {
-        return heads.groupRows() + VectorLanes.COUNT;
+        return heads.groupRows() + APART;
     }
 
     /// Returns where a thread's share begins: whole blocks.
