@@ -161,13 +161,16 @@ class ExpandedLatentTest {
     }
 
     @Test
-    void aGpuExpandsNothing() throws Exception {
+    void onlyACpuThatIsToldSoExpandsLatents() throws Exception {
         LatentModel.write(folder);
         ModelSource source = ModelSource.open(folder);
         DeviceCapabilities cpu = DeviceCapabilities.ofCpu("avx2", false);
-        assertEquals(LatentExpansion.SPAN, source.promptSpan(cpu));
+        DeviceCapabilities expanding = cpu.expandingLatents(true);
+        assertEquals(LatentExpansion.SPAN, source.promptSpan(expanding));
+        assertEquals(0, source.promptSpan(cpu));
         assertEquals(0, source.promptSpan(DeviceCapabilities.ofCuda(9, 0)));
-        assertEquals(0, ModelSource.open(Fixtures.require("models/llama")).promptSpan(cpu));
+        ModelSource others = ModelSource.open(Fixtures.require("models/llama"));
+        assertEquals(0, others.promptSpan(expanding));
     }
 
     private float[][] inChunks(int[] prompt, int chunk, int threads) throws Exception {
