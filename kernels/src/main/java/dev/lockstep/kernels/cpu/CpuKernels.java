@@ -267,6 +267,9 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public Optional<ExpandedAttention> expandedAttention(ExpandedHeads heads, KvLayout layout) {
+        if (!expandsLatents) {
+            return Optional.empty();
+        }
         var expanded =
                 new CpuExpandedAttention(
                         ops.attention(), team, matmul, this::finished, memory, heads, layout);

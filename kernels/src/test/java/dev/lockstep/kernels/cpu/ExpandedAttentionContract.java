@@ -24,6 +24,7 @@ import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -115,6 +116,20 @@ interface ExpandedAttentionContract {
             values[i] = random.nextFloat() * 2 - 1;
         }
         return values;
+    }
+
+    @Test
+    default void kernelsThatDoNotExpandHaveNoMemoryForIt() {
+        var options = CpuOptions.ofThreads(1).with(InstructionSet.VECTOR_API);
+        var layout = new KvLayout(2, 1, CACHED, DType.F16, CpuPagedKv.BLOCK, true);
+        try (Kernels kernels = CpuKernels.open(options)) {
+            kernels.reserve(LENGTH, 1, LENGTH);
+            long before = kernels.allocatedBytes();
+            var heads = new ExpandedHeads(4, RANK, RANK, ROTATED, RANK, 0.2f);
+            assertEquals(Optional.empty(), kernels.expandedAttention(heads, layout));
+            kernels.reserve(LENGTH, 1, LENGTH);
+            assertEquals(before, kernels.allocatedBytes());
+        }
     }
 
     /// One sequence of [#LENGTH] positions whose latents are stored in blocks in another order, in

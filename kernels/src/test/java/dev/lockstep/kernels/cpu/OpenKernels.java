@@ -17,6 +17,6 @@ final class OpenKernels {
         assumeTrue(
                 NativeLibrary.isBuilt(set),
                 () -> set.key() + " skipped: the build had no C++ compiler for it");
-        return CpuKernels.open(CpuOptions.ofThreads(threads).with(set));
+        return CpuKernels.open(CpuOptions.ofThreads(threads).with(set).expandingLatents());
     }
 }
