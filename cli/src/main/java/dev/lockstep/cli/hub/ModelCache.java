@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.hub;
 
+import dev.lockstep.cli.console.CommandCheck;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.Transfer;
 import dev.lockstep.cli.console.UnusableException;
@@ -16,6 +17,7 @@ import java.nio.file.StandardCopyOption;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
@@ -29,6 +31,7 @@ import java.util.zip.ZipFile;
 /// The models fetched by a known name, under the user's cache folder.
 public final class ModelCache {
     private static final long POLL_MILLIS = 200;
+    private static final Duration PIP_LIMIT = Duration.ofSeconds(20);
 
     private final Path folder;
     private final Terminal terminal;
@@ -167,21 +170,8 @@ public final class ModelCache {
 
     private String python() throws InterruptedException {
         for (String name : pythons) {
-            try {
-                Process process =
-                        new ProcessBuilder(name, "-m", "pip", "--version")
-                                .redirectErrorStream(true)
-                                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                                .start();
-                try {
-                    if (process.waitFor(20, TimeUnit.SECONDS) && process.exitValue() == 0) {
-                        return name;
-                    }
-                } finally {
-                    process.destroyForcibly();
-                }
-            } catch (IOException e) {
-                // Not on the path: try the next name.
+            if (CommandCheck.succeeds(List.of(name, "-m", "pip", "--version"), PIP_LIMIT)) {
+                return name;
             }
         }
         throw new UnusableException(

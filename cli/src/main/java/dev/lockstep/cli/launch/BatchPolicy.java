@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.launch;
 
-import java.io.IOException;
+import dev.lockstep.cli.console.CommandCheck;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -15,6 +15,7 @@ import org.apache.logging.log4j.Logger;
 final class BatchPolicy {
     private static final Logger LOG = LogManager.getLogger(BatchPolicy.class);
     private static final List<String> COMMAND = List.of("chrt", "-b", "0");
+    private static final Duration LIMIT = Duration.ofSeconds(2);
 
     private BatchPolicy() {}
 
@@ -28,20 +29,9 @@ final class BatchPolicy {
         List<String> trial = new ArrayList<>(command);
         trial.add("true");
         try {
-            Process process =
-                    new ProcessBuilder(trial)
-                            .redirectErrorStream(true)
-                            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                            .start();
-            try {
-                if (process.waitFor(2, TimeUnit.SECONDS) && process.exitValue() == 0) {
-                    return command;
-                }
-            } finally {
-                process.destroyForcibly();
+            if (CommandCheck.succeeds(trial, LIMIT)) {
+                return command;
             }
-        } catch (IOException e) {
-            LOG.debug("{} cannot be started", command.getFirst(), e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return List.of();
