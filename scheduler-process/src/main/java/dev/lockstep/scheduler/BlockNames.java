@@ -31,11 +31,8 @@ final class BlockNames {
 
     /// Computes the names of the first `blocks` full blocks, whose ids must be known.
     void extendTo(int blocks, KvPools pools, BlockHasher hasher) {
-        extendTo(blocks, pools.blockSize(), pools.promptSpan(), hasher);
-    }
-
-    private void extendTo(int blocks, int blockSize, int promptSpan, BlockHasher hasher) {
-        int end = PromptSpans.end(sequence.promptLength(), promptSpan);
+        int blockSize = pools.blockSize();
+        int end = PromptSpans.end(sequence.promptLength(), pools.promptSpan());
         if (end != markedTo) {
             // Workers of another kind have formed the group.
             markedTo = end;
