@@ -354,9 +354,14 @@ final class BatchBuilder implements AutoCloseable {
         }
     }
 
+    /// @param placed the rows without padding, the expanded ones first
     private PagedBatch page(
             int rows, int tokens, RowArrays arrays, Tensor table, List<Placed> placed) {
-        List<Placed> expanded = placed.stream().filter(Placed::expanded).toList();
+        int expandedRows = 0;
+        int expandedTokens = 0;
+        while (expandedRows < placed.size() && placed.get(expandedRows).expanded()) {
+            expandedTokens += placed.get(expandedRows++).row().count();
+        }
         return new PagedBatch(
                 rows,
                 tokens,
@@ -364,8 +369,8 @@ final class BatchBuilder implements AutoCloseable {
                 inputs.array(arrays.computed(), rows),
                 inputs.array(arrays.lines(), rows),
                 table,
-                expanded.size(),
-                expanded.stream().mapToInt(each -> each.row().count()).sum());
+                expandedRows,
+                expandedTokens);
     }
 
     @Override
