@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 
@@ -13,7 +14,8 @@ record Gemma4Keys(JsonObject config) {
         return config.text("model_type").orElse("").equals(TYPE);
     }
 
-    /// Returns the configuration with the names that other families have for experts.
+    /// Returns the configuration with the names that other families have for experts; without a
+    /// list of layers, every sixth and the last have no window.
     JsonObject renamed() {
         ObjectNode node = config.node().deepCopy();
         // Tokens of images attend in both directions, those of text do not.
@@ -27,6 +29,14 @@ record Gemma4Keys(JsonObject config) {
             node.put("shared_intermediate_size", config.requireInteger("intermediate_size"));
         } else {
             node.remove(List.of("num_experts", "top_k_experts", "moe_intermediate_size"));
+        }
+        if (!config.has("layer_types")) {
+            int layers = config.requireInteger("num_hidden_layers");
+            ArrayNode types = node.putArray("layer_types");
+            for (int layer = 1; layer <= layers; layer++) {
+                boolean full = layer % 6 == 0 || layer == layers;
+                types.add(full ? "full_attention" : "sliding_attention");
+            }
         }
         return new JsonObject(config.file(), config.prefix(), node);
     }

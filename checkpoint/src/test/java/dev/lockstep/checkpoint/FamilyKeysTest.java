@@ -5,8 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -21,7 +23,7 @@ class FamilyKeysTest {
             "\"model_type\": \"llama4_text\", \"num_hidden_layers\": 4, \"intermediate_size\": 32, \"intermediate_size_mlp\": 64, \"interleave_moe_layer_step\": 2, \"no_rope_layer_interval\": 4, ";
 
     private static final String GEMMA4 =
-            "\"model_type\": \"gemma4_text\", \"num_attention_heads\": 8, \"num_key_value_heads\": 4, ";
+            "\"model_type\": \"gemma4_text\", \"num_hidden_layers\": 8, \"num_attention_heads\": 8, \"num_key_value_heads\": 4, ";
 
     @Test
     void aPatternNamesTheLayersOfNemotronH() {
@@ -104,6 +106,18 @@ class FamilyKeysTest {
                         gemma4("\"attention_k_eq_v\": true, \"num_global_key_value_heads\": 3")
                                 .fullHeads(),
                 "num_global_key_value_heads is 3, expected a divisor of the 8 heads");
+    }
+
+    @Test
+    void everySixthAndTheLastLayerOfGemma4HaveNoWindowIfNoKeySaysIt() {
+        JsonNode types = gemma4("\"global_head_dim\": 64").renamed().node().path("layer_types");
+        List<Integer> full = new ArrayList<>();
+        for (int layer = 0; layer < types.size(); layer++) {
+            if (types.path(layer).asText().equals("full_attention")) {
+                full.add(layer);
+            }
+        }
+        assertEquals(List.of(5, 7), full);
     }
 
     @Test

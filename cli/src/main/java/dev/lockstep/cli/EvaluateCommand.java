@@ -14,6 +14,7 @@ import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
+import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -37,7 +38,14 @@ final class EvaluateCommand extends Command {
             SettingsSpec.of(TEXT, CONTEXT, WINDOWS, LAYERS, JSON, ProcessKeys.THREADS)
                     .takingArguments("MODEL [OTHER]");
 
+    private final PrintStream out;
+
     EvaluateCommand() {
+        this(System.out);
+    }
+
+    /// @param out where the result goes
+    EvaluateCommand(PrintStream out) {
         super(
                 "evaluate",
                 """
@@ -49,6 +57,7 @@ final class EvaluateCommand extends Command {
                 """,
                 "perplexity of a text, and the distance from another model",
                 SPEC);
+        this.out = out;
     }
 
     @Override
@@ -82,7 +91,7 @@ final class EvaluateCommand extends Command {
         int threads = settings.find(ProcessKeys.THREADS).orElse(HostCpus.ofProcess().count());
         EvaluationReport report =
                 evaluating.run(() -> CpuKernels.open(CpuOptions.ofThreads(threads)), terminal);
-        System.out.println(settings.value(JSON) ? report.json() : report.text());
+        out.println(settings.value(JSON) ? report.json() : report.text());
         return ExitCode.OK;
     }
 }

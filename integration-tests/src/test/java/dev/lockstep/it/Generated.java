@@ -45,7 +45,17 @@ record Generated(String text, List<Integer> ids, List<String> logprobs, String f
 
     /// Returns the only choice of a response.
     static Generated of(JsonNode response) {
-        JsonNode choice = response.path("choices").path(0);
+        return ofChoice(response.path("choices").path(0));
+    }
+
+    /// Returns all choices of a response, in their order.
+    static List<Generated> choices(JsonNode response) {
+        List<Generated> choices = new ArrayList<>();
+        response.path("choices").forEach(choice -> choices.add(ofChoice(choice)));
+        return choices;
+    }
+
+    private static Generated ofChoice(JsonNode choice) {
         List<String> logprobs = new ArrayList<>();
         addLogprobs(choice.path("logprobs"), logprobs);
         return new Generated(

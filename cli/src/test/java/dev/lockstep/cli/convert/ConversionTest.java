@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.convert;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -14,10 +15,13 @@ import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.SentenceModel;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.LocalModel;
 import dev.lockstep.model.ModelSource;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -75,6 +79,29 @@ class ConversionTest {
         for (int i = 0; i < expected.length; i++) {
             assertEquals(expected[i], actual[i], bound, "logit " + i);
         }
+    }
+
+    @Test
+    void aTerminalShowsABar() throws Exception {
+        Path source = folder.resolve("tiny");
+        TinyCheckpoint.write(source, 1);
+        Path texts = TestConversion.text(folder);
+        var shown = new ByteArrayOutputStream();
+        new Conversion(
+                        source,
+                        folder.resolve("tiny.gguf"),
+                        Quantization.of("q4_0", 32, 0.5f).orElseThrow(),
+                        List.of(),
+                        Optional.of(texts),
+                        512,
+                        Method.GPTQ)
+                .run(
+                        TestConversion::kernels,
+                        1L << 30,
+                        new Terminal(new PrintStream(shown, true, UTF_8), true));
+        String text = shown.toString(UTF_8);
+        assertTrue(text.contains("\r\u001b[Kwriting tiny.gguf ["), text);
+        assertTrue(text.endsWith("\r\u001b[K"), "the bar is cleared");
     }
 
     /// Taps of convolutions and what chooses experts stay.

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -18,10 +19,10 @@ import org.junit.jupiter.api.Assumptions;
 
 /// Reads converted models with the reference library of their form: gguf, or transformers with
 /// compressed-tensors. `-Dlockstep.python` names a Python that has them
-/// (`model/src/test/python/requirements-quantized.txt`); tests are skipped, with a line, where it
-/// has not.
+/// (`model/src/test/python/requirements-quantized.txt`).
 record ReferenceReader(String python, Path folder) {
     private static final Path SCRIPT = Path.of("src/test/python/read_conversion.py");
+    private static final String PYTHON = "python3";
     private static final long SECONDS = 300;
 
     /// Fails unless all packages are there; does not import them, which takes seconds.
@@ -29,25 +30,30 @@ record ReferenceReader(String python, Path folder) {
             "import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in"
                     + " ('torch', 'safetensors', 'gguf', 'transformers', 'compressed_tensors')))";
 
-    /// Returns a reader, or skips the test.
+    /// Returns a reader where the libraries are.
     ///
     /// @param folder where it writes
-    static ReferenceReader require(Path folder) throws Exception {
-        var reader = new ReferenceReader(System.getProperty("lockstep.python", "python3"), folder);
-        boolean imported;
+    static Optional<ReferenceReader> find(Path folder) throws Exception {
+        var reader = new ReferenceReader(System.getProperty("lockstep.python", PYTHON), folder);
         try {
-            imported = reader.run(folder.resolve("import.log"), Stream.of("-c", FIND)) == 0;
+            return reader.run(folder.resolve("import.log"), Stream.of("-c", FIND)) == 0
+                    ? Optional.of(reader)
+                    : Optional.empty();
         } catch (IOException _) {
-            imported = false;
+            return Optional.empty();
         }
-        if (!imported) {
+    }
+
+    /// Returns the reader, or skips the test, with a line.
+    static ReferenceReader require(Optional<ReferenceReader> reader) {
+        if (reader.isEmpty()) {
             String reason =
                     "%s has no torch, safetensors, gguf, transformers or compressed_tensors: name one that has them by -Dlockstep.python"
-                            .formatted(reader.python);
+                            .formatted(System.getProperty("lockstep.python", PYTHON));
             System.out.println("skipped: " + reason);
             Assumptions.abort(reason);
         }
-        return reader;
+        return reader.orElseThrow();
     }
 
     /// Returns folders with the tensors of some models as the reference libraries decode them, F32,
