@@ -8,6 +8,7 @@ import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
+import dev.lockstep.cli.evaluate.ToolKernels;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Owned;
 import dev.lockstep.model.ModelSource;
@@ -61,7 +62,7 @@ public record Conversion(
 
     /// Checks everything that can be checked before the target is written, then writes it.
     ///
-    /// @param kernels opens the kernels of one model
+    /// @param kernels opens kernels: several for a model that does not fit into memory
     /// @param maxCalibrationBytes of products of inputs that are kept at a time
     /// @return lines that say what was written
     public List<String> run(
@@ -106,7 +107,7 @@ public record Conversion(
                                                     new Calibration(
                                                             model,
                                                             each,
-                                                            kernels.get(),
+                                                            ToolKernels.open(kernels, terminal),
                                                             maxCalibrationBytes,
                                                             terminal),
                                                     Calibration::close));
@@ -166,7 +167,7 @@ public record Conversion(
             Predicate<String> sampled,
             Supplier<Kernels> kernels,
             Terminal terminal) {
-        return new InputMaxima(model, text, sampled, kernels.get(), terminal);
+        return new InputMaxima(model, text, sampled, ToolKernels.open(kernels, terminal), terminal);
     }
 
     /// Returns which tensors take the divisors of inputs, if any are scaled.
