@@ -13,6 +13,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -238,6 +240,21 @@ class TextOfModalitiesTest {
         assertEquals(Set.of(1), withoutRope("exaone4", "\"sliding_window_pattern\": 2"));
         assertEquals(Set.of(), withoutRope("exaone4", "\"sliding_window\": null"));
         assertEquals(Set.of(), withoutRope("llama", "\"no_rope_layers\": [0, 1]"));
+    }
+
+    /// The first cell of each line of the table in `docs/models.md`.
+    @Test
+    void theTableOfModelsHasEveryClass() throws IOException {
+        Path page = Path.of("..", "docs", "models.md");
+        Set<String> listed =
+                Files.readAllLines(page).stream()
+                        .dropWhile(line -> !line.equals("| Hugging Face | runs as | recorded |"))
+                        .takeWhile(line -> line.startsWith("|"))
+                        .map(line -> line.substring(1, line.indexOf('|', 1)))
+                        .flatMap(cell -> Pattern.compile("`([^`]+)`").matcher(cell).results())
+                        .map(name -> name.group(1))
+                        .collect(Collectors.toSet());
+        assertEquals(TextConfig.WHOLE, listed);
     }
 
     private Set<Integer> withoutRope(String type, String more) throws IOException {

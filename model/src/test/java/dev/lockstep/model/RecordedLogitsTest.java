@@ -218,7 +218,7 @@ class RecordedLogitsTest {
                 Objects.requireNonNull(RecordedLogitsTest.class.getResource(resource)).toURI());
     }
 
-    private static List<Path> folders() throws IOException, URISyntaxException {
+    static List<Path> folders() throws IOException, URISyntaxException {
         try (Stream<Path> folders = Files.list(folder(""))) {
             return folders.sorted().toList();
         }
