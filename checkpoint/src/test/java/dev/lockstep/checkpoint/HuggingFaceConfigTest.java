@@ -347,8 +347,7 @@ class HuggingFaceConfigTest {
                 parse(keys.formatted(", \"activation_function\": \"gelu\""))
                         .details()
                         .activation());
-        Refused.naming(
-                () -> parse(keys.formatted("").replace("\"n_layer\": 2, ", "")), "n_layer");
+        Refused.naming(() -> parse(keys.formatted("").replace("\"n_layer\": 2, ", "")), "n_layer");
     }
 
     /// As its authors published it, with fewer layers; and what its keys mean where they are
@@ -390,9 +389,7 @@ class HuggingFaceConfigTest {
         assertEquals(new RopeConfig(5e4, 64, yarn), config.rope());
         double m = 0.1 * Math.log(32) + 1;
         assertEquals(
-                m * m / Math.sqrt(192),
-                config.details().attentionScale().orElseThrow(),
-                1e-12);
+                m * m / Math.sqrt(192), config.details().attentionScale().orElseThrow(), 1e-12);
         assertEquals(
                 new ExpertConfig(
                         384,
@@ -409,8 +406,7 @@ class HuggingFaceConfigTest {
         ModelConfig absent = parse("{" + sizes + ", \"model_type\": \"kimi_k2\"}");
         ModelConfig deepSeek = parse("{" + sizes + ", \"model_type\": \"deepseek_v3\"}");
         assertEquals(deepSeek, absent);
-        assertEquals(
-                Optional.of(latent), absent.attention().latent());
+        assertEquals(Optional.of(latent), absent.attention().latent());
         ExpertConfig experts = absent.details().experts().orElseThrow();
         assertEquals(256, experts.count());
         assertEquals(new ExpertGroups(8, 4, ExpertGroups.Rank.BEST_TWO), experts.groups());
