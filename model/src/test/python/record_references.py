@@ -705,6 +705,26 @@ def folders(root):
     folder_case(root, "llava", "LlavaForConditionalGeneration", dict(
         text_config=dict(SMALL, model_type="llama", rope_parameters=plain()),
         vision_config=dict(vision, model_type="clip_vision_model", projection_dim=16), image_token_index=90))
+    clip = dict(vision, model_type="clip_vision_model", projection_dim=16)
+    llama = dict(SMALL, model_type="llama", rope_parameters=plain())
+    folder_case(root, "llava-next", "LlavaNextForConditionalGeneration", dict(
+        text_config=dict(SMALL, model_type="mistral", sliding_window=None, rope_parameters=plain(1e6)), vision_config=clip,
+        image_token_index=90, image_grid_pinpoints=[[8, 8]]))
+    folder_case(root, "idefics3", "Idefics3ForConditionalGeneration", dict(
+        text_config=llama, vision_config=dict(vision, model_type="idefics3_vision"), image_token_id=90, scale_factor=1))
+    # Without a scale of the logits: the class with images leaves it out, unlike that of text.
+    folder_case(root, "aya-vision", "AyaVisionForConditionalGeneration", dict(
+        text_config=dict(SMALL, model_type="cohere2", num_hidden_layers=4, tie_word_embeddings=True, logit_scale=1.0,
+                         sliding_window=8, rope_parameters=plain(5e4)),
+        vision_config=dict(vision, model_type="siglip_vision_model"), image_token_index=90))
+    folder_case(root, "internvl", "InternVLForConditionalGeneration", dict(
+        text_config=dict(SMALL, model_type="qwen3", rope_parameters=plain(1e6)),
+        vision_config=dict(vision, model_type="internvl_vision", image_size=[8, 8], patch_size=[4, 4]), image_token_id=90,
+        tie_word_embeddings=False))
+    folder_case(root, "voxtral", "VoxtralForConditionalGeneration", dict(
+        text_config=llama, audio_token_id=90, audio_config=dict(
+            hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_mel_bins=4,
+            max_source_positions=8)))
     folder_case(root, "generic-decoder", "Llama", dict(SMALL, attention_bias=True, rope_parameters=plain()),
                 architecture="NobodyForCausalLM")
 
