@@ -14,13 +14,13 @@ import sys
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 TYPES = """apertus arcee cohere cohere2 deepseek_v2 deepseek_v3 dots1 ernie4_5 ernie4_5_moe exaone4 exaone_moe falcon falcon_h1 gemma gemma2 gemma3
-    gemma3_text gemma3n_text gemma4_text glm glm4 glm4_moe glm4_moe_lite glm4v_moe_text glm4v_text gpt_neox gpt_oss granite granitemoe granitemoehybrid granitemoeshared
-    helium hunyuan_v1_moe internlm3 kimi_k2 lfm2 lfm2_moe llama llama4_text minimax_m2 ministral ministral3 mistral mistral4 mixtral nemotron nemotron_h olmo olmo2 olmo3 olmoe phi phi3
+    gemma3_text gemma3n_text gemma4_text glm glm4 glm4_moe glm4_moe_lite glm4v_moe_text glm4v_text gpt_bigcode gpt_neox gpt_oss granite granitemoe granitemoehybrid granitemoeshared
+    helium hunyuan_v1_dense hunyuan_v1_moe internlm3 kimi_k2 lfm2 lfm2_moe llama llama4_text minimax_m2 ministral ministral3 mistral mistral4 mixtral nemotron nemotron_h olmo olmo2 olmo3 olmoe phi phi3
     qwen2 qwen2_5_vl_text qwen2_moe qwen2_vl_text qwen3 qwen3_5_moe_text qwen3_5_text qwen3_moe qwen3_next qwen3_vl_moe_text qwen3_vl_text
     seed_oss smollm3 solar_open stablelm starcoder2 vaultgemma youtu""".split()
 
 SIZES = """hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads
-    vocab_size layer_norm_eps norm_epsilon norm_eps rms_norm_eps""".split()
+    vocab_size n_embd n_head n_layer n_positions layer_norm_eps norm_epsilon norm_eps rms_norm_eps""".split()
 
 # Model types whose configuration classes have other names.
 SOURCES = {"gemma3": "gemma3_text", "kimi_k2": "deepseek_v3"}

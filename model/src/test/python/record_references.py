@@ -47,8 +47,10 @@ def plain(theta=10000.0, **others):
 def build(kind, config):
     """Builds a model from its class name or the first part of it, with the configuration class of that model."""
     name = kind if kind.endswith("Generation") else "GPT2LMHeadModel" if kind == "GPT2" else kind + "ForCausalLM"
-    model_class = getattr(transformers, name)
-    return model_class._from_config(model_class.config_class(**config), attn_implementation="eager").float().eval()
+    # Llama computes InternLM 3, from a configuration of its own.
+    model_class = transformers.LlamaForCausalLM if kind == "InternLM3" else getattr(transformers, name)
+    config_class = transformers.InternLM3Config if kind == "InternLM3" else model_class.config_class
+    return model_class._from_config(config_class(**config), attn_implementation="eager").float().eval()
 
 
 def randomize(model, seed, dtype):
@@ -159,6 +161,8 @@ def older(config):
         config["rotary_dim"] = int(config.pop("partial_rotary_factor") * config["head_dim"])
     if config["model_type"] in ("qwen2_moe", "qwen3_moe") and "num_local_experts" in config:
         config["num_experts"] = config.pop("num_local_experts")
+    if config["model_type"] == "internlm3":
+        config.update(qkv_bias=config.pop("attention_bias"), bias=config.pop("mlp_bias"))
     return config
 
 
@@ -196,12 +200,34 @@ def internlm2(tensors):
     return renamed
 
 
+def with_further_predictions(tensors):
+    """Returns the tensors with those that predict further tokens, which transformers leaves on disk."""
+    prefix = "model.language_model.layers.3."
+    layer = {"mtp.layers.0." + name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    hidden = tensors["model.language_model.norm.weight"]
+    norms = {f"mtp.{name}.weight": hidden.clone() for name in ("norm", "pre_fc_norm_embedding", "pre_fc_norm_hidden")}
+    return {**tensors, **norms, "mtp.fc.weight": torch.ones(len(hidden), 2 * len(hidden), dtype=hidden.dtype),
+            **{name: tensor.clone() for name, tensor in layer.items()}}
+
+
+def published_mixture(tensors):
+    """Returns tensors as Qwen3.5 is published: the experts of a layer are merged, but not those of further tokens."""
+    merged = dict(with_further_predictions(tensors))
+    layers = {name.split(".experts.")[0] + ".experts." for name in tensors if ".experts." in name}
+    for prefix in layers:
+        experts = range(len([name for name in tensors if name.startswith(prefix) and "gate_proj" in name]))
+        part = lambda kind: torch.stack([merged.pop(f"{prefix}{expert}.{kind}.weight") for expert in experts])
+        merged[prefix + "gate_up_proj"] = torch.cat([part("gate_proj"), part("up_proj")], 1)
+        merged[prefix + "down_proj"] = part("down_proj")
+    return merged
+
+
 def published_experts(tensors):
     """Returns experts as Qwen3-VL is published: [inputs, outputs]."""
     return {name: tensor.transpose(1, 2).contiguous() if ".experts." in name else tensor for name, tensor in tensors.items()}
 
 
-def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, architecture=None,
+def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, architecture=None, model_type=None,
                 lengths=(5, 40), base=False, rearranged=None):
     """Writes a folder with its configuration in both layouts; transformers must read the same model from both."""
     folder = new_folder(root, name)
@@ -222,13 +248,13 @@ def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, ar
     for config in layouts.values():
         path.write_text(json.dumps(config))
         read = type(model).from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager").eval()
+            folder, config=type(model.config).from_pretrained(folder), dtype=torch.float32, attn_implementation="eager").eval()
         recorded.append(golden(read, lengths))
     for key, rows in recorded[0][1].items():
         assert torch.equal(rows, recorded[1][1][key]), name
     for file, config in layouts.items():
         if architecture:
-            config.update(architectures=[architecture], model_type=architecture.lower())
+            config.update(architectures=[architecture], model_type=model_type or architecture.lower())
         (folder / file).write_text(json.dumps(config, indent=1) + "\n")
     if rearranged:
         file = folder / "model.safetensors"
@@ -609,6 +635,9 @@ def folders(root):
         final_logit_softcapping=3.0, rope_parameters=plain()))
     folder_case(root, "internlm2", "Llama", dict(SMALL, rope_parameters=plain(1e6, rope_type="dynamic", factor=2.0)),
                 architecture="InternLM2ForCausalLM", rearranged=internlm2)
+    folder_case(root, "internlm3", "InternLM3", dict(
+        SMALL, attention_bias=True, mlp_bias=True, rope_parameters=plain(5e7, rope_type="dynamic", factor=6.0)),
+        architecture="InternLM3ForCausalLM", model_type="internlm3")
     folder_case(root, "glm", "Glm", dict(SMALL, attention_bias=True, rope_parameters=half))
     folder_case(root, "glm4", "Glm4", dict(SMALL, attention_bias=True, rope_parameters=half))
     folder_case(root, "nemotron", "Nemotron", dict(SMALL, mlp_bias=True, rope_parameters=half))
@@ -642,6 +671,17 @@ def folders(root):
     folder_case(root, "qwen3-vl", "Qwen3VLForConditionalGeneration", dict(
         text_config=dict(SMALL, rope_parameters=dict(sections, mrope_interleaved=True)),
         vision_config=dict(qwen_vision, out_hidden_size=32, num_position_embeddings=4, deepstack_visual_indexes=[0])))
+    delta = dict(SMALL, num_hidden_layers=4, linear_conv_kernel_dim=4, linear_num_key_heads=2, linear_num_value_heads=4,
+                 linear_key_head_dim=8, linear_value_head_dim=16, attn_output_gate=True, full_attention_interval=4,
+                 mtp_num_hidden_layers=1, rope_parameters=plain(
+                     1e7, partial_rotary_factor=0.5, mrope_section=[2, 1, 1], mrope_interleaved=True))
+    visual = dict(qwen_vision, out_hidden_size=32, num_position_embeddings=4)
+    folder_case(root, "qwen3-5-vision", "Qwen3_5ForConditionalGeneration", dict(text_config=delta, vision_config=visual),
+                rearranged=with_further_predictions)
+    folder_case(root, "qwen3-5-moe-vision", "Qwen3_5MoeForConditionalGeneration", dict(
+        text_config=dict(delta, num_experts=3, num_experts_per_tok=2, moe_intermediate_size=16,
+                         shared_expert_intermediate_size=32), vision_config=visual),
+        rearranged=published_mixture)
     folder_case(root, "glm4v", "Glm4vForConditionalGeneration", dict(
         text_config=dict(GROUPED, hidden_size=32, rope_parameters=plain(partial_rotary_factor=0.5, mrope_section=[1, 0, 1])),
         vision_config=dict(depth=1, hidden_size=16, num_heads=2, intermediate_size=16, out_hidden_size=32, patch_size=4,
@@ -665,6 +705,26 @@ def folders(root):
     folder_case(root, "llava", "LlavaForConditionalGeneration", dict(
         text_config=dict(SMALL, model_type="llama", rope_parameters=plain()),
         vision_config=dict(vision, model_type="clip_vision_model", projection_dim=16), image_token_index=90))
+    clip = dict(vision, model_type="clip_vision_model", projection_dim=16)
+    llama = dict(SMALL, model_type="llama", rope_parameters=plain())
+    folder_case(root, "llava-next", "LlavaNextForConditionalGeneration", dict(
+        text_config=dict(SMALL, model_type="mistral", sliding_window=None, rope_parameters=plain(1e6)), vision_config=clip,
+        image_token_index=90, image_grid_pinpoints=[[8, 8]]))
+    folder_case(root, "idefics3", "Idefics3ForConditionalGeneration", dict(
+        text_config=llama, vision_config=dict(vision, model_type="idefics3_vision"), image_token_id=90, scale_factor=1))
+    # Without a scale of the logits: the class with images leaves it out, unlike that of text.
+    folder_case(root, "aya-vision", "AyaVisionForConditionalGeneration", dict(
+        text_config=dict(SMALL, model_type="cohere2", num_hidden_layers=4, tie_word_embeddings=True, logit_scale=1.0,
+                         sliding_window=8, rope_parameters=plain(5e4)),
+        vision_config=dict(vision, model_type="siglip_vision_model"), image_token_index=90))
+    folder_case(root, "internvl", "InternVLForConditionalGeneration", dict(
+        text_config=dict(SMALL, model_type="qwen3", rope_parameters=plain(1e6)),
+        vision_config=dict(vision, model_type="internvl_vision", image_size=[8, 8], patch_size=[4, 4]), image_token_id=90,
+        tie_word_embeddings=False))
+    folder_case(root, "voxtral", "VoxtralForConditionalGeneration", dict(
+        text_config=llama, audio_token_id=90, audio_config=dict(
+            hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_mel_bins=4,
+            max_source_positions=8)))
     folder_case(root, "generic-decoder", "Llama", dict(SMALL, attention_bias=True, rope_parameters=plain()),
                 architecture="NobodyForCausalLM")
 
@@ -703,6 +763,10 @@ def mixtures(root, moe):
         rope_parameters=yarn))
     folder_case(root, "deepseek-v3", "DeepseekV3", dict(
         latent, n_group=2, topk_group=2, rope_interleave=False, attention_bias=True, rope_parameters=yarn))
+    folder_case(root, "kimi-k2", "DeepseekV3", dict(
+        latent, n_group=1, topk_group=1, routed_scaling_factor=2.827, rope_parameters=plain(
+            5e4, rope_type="yarn", factor=32.0, beta_fast=1.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0,
+            original_max_position_embeddings=16)), architecture="DeepseekV3ForCausalLM", model_type="kimi_k2")
     folder_case(root, "mistral4", "Mistral4", dict(latent, rope_parameters=dict(
         yarn, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.3, original_max_position_embeddings=8,
         partial_rotary_factor=8 / 24)))
@@ -721,10 +785,13 @@ def mixtures(root, moe):
         vision_config=dict(hidden_size=16, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=8,
                            patch_size=4, vision_output_dim=16, projector_input_dim=16, projector_output_dim=16),
         image_token_index=90, boi_token_index=91, eoi_token_index=92))
-    mxfp4_case(root, "gptoss-mxfp4", "GptOss", dict(
+    gptoss = dict(
         GROUPED, hidden_size=32, head_dim=8, intermediate_size=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
         layer_types=["sliding_attention", "full_attention"], rope_parameters=plain(
-            150000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=64, truncate=False)))
+            150000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=64, truncate=False))
+    mxfp4_case(root, "gptoss-mxfp4", "GptOss", gptoss)
+    # Each of two ranks has several blocks of an expert's columns.
+    mxfp4_case(root, "gptoss-mxfp4-128", "GptOss", dict(gptoss, intermediate_size=128))
     folder_case(root, "hunyuan", "HunYuanDenseV1", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain(
         rope_type="dynamic", alpha=50.0, factor=1.0)))
     folder_case(root, "hunyuan-moe", "HunYuanMoEV1", dict(
@@ -733,10 +800,11 @@ def mixtures(root, moe):
     folder_case(root, "ernie4_5moe", "Ernie4_5_Moe", dict(
         SMALL, tie_word_embeddings=True, moe_num_experts=4, moe_k=2, moe_intermediate_size=32,
         moe_num_shared_experts=2, rope_parameters=plain(5e5)))
-    folder_case(root, "granitemoeshared", "GraniteMoeShared", dict(
-        GROUPED, hidden_size=32, num_local_experts=4, num_experts_per_tok=2, intermediate_size=32,
-        shared_intermediate_size=48, attention_multiplier=0.1, embedding_multiplier=3.0, residual_multiplier=0.4,
-        logits_scaling=0.5, rope_parameters=plain()))
+    granite = dict(
+        GROUPED, hidden_size=32, num_local_experts=4, num_experts_per_tok=2, intermediate_size=32, attention_multiplier=0.1,
+        embedding_multiplier=3.0, residual_multiplier=0.4, logits_scaling=0.5, rope_parameters=plain())
+    folder_case(root, "granitemoe", "GraniteMoe", granite)
+    folder_case(root, "granitemoeshared", "GraniteMoeShared", dict(granite, shared_intermediate_size=48))
 
 
 def gguf_files(root):

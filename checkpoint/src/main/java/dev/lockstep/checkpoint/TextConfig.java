@@ -19,7 +19,7 @@ record TextConfig(JsonObject config, String architecture, Optional<String> whole
     private static final String NESTED = "text_config";
 
     /// Models of several modalities that run their text model unchanged if a prompt is only text.
-    private static final Set<String> WHOLE =
+    static final Set<String> WHOLE =
             Set.of(
                     "AyaVisionForConditionalGeneration",
                     "Cohere2VisionForConditionalGeneration",

@@ -328,6 +328,92 @@ class HuggingFaceConfigTest {
                 read("\"model_type\": \"qwen2\", \"sliding_window\": 16").window(0));
     }
 
+    @Test
+    void absentKeysOfHunyuanAndGptBigCodeMeanWhatTheyMeanInTransformers() {
+        ModelConfig hunyuan = read("\"model_type\": \"hunyuan_v1_dense\", \"rope_scaling\": null");
+        assertEquals("silu", hunyuan.details().activation());
+        assertEquals(new RopeConfig(1e4, 16, new RopeScaling.None()), hunyuan.rope());
+        String keys =
+                """
+                {"architectures": ["GPTBigCodeForCausalLM"], "model_type": "gpt_bigcode",
+                 "vocab_size": 100, "n_embd": 64, "n_head": 4, "n_layer": 2, "n_positions": 256%s}""";
+        ModelConfig bigCode = parse(keys.formatted(""));
+        assertEquals(new AttentionConfig(4, 1, 16, false), bigCode.attention());
+        assertEquals("gelu_pytorch_tanh", bigCode.details().activation());
+        assertEquals(1e-5, bigCode.normEpsilon());
+        assertEquals(256, bigCode.feedForwardSize());
+        assertEquals(
+                "gelu",
+                parse(keys.formatted(", \"activation_function\": \"gelu\""))
+                        .details()
+                        .activation());
+        Refused.naming(() -> parse(keys.formatted("").replace("\"n_layer\": 2, ", "")), "n_layer");
+    }
+
+    /// As its authors published it, with fewer layers; and what its keys mean where they are
+    /// absent, which is what they mean in DeepSeek V3.
+    @Test
+    void kimiK2IsReadAsDeepSeekV3() {
+        String published =
+                """
+                {"architectures": ["DeepseekV3ForCausalLM"], "model_type": "kimi_k2",
+                 "attention_bias": false, "attention_dropout": 0.0, "aux_loss_alpha": 0.001,
+                 "auto_map": {"AutoConfig": "configuration_deepseek.DeepseekV3Config"},
+                 "bos_token_id": 163584, "eos_token_id": 163585, "ep_size": 1,
+                 "first_k_dense_replace": 1, "hidden_act": "silu", "hidden_size": 7168,
+                 "intermediate_size": 18432, "kv_lora_rank": 512, "max_position_embeddings": 131072,
+                 "moe_intermediate_size": 2048, "moe_layer_freq": 1, "n_group": 1,
+                 "n_routed_experts": 384, "n_shared_experts": 1, "norm_topk_prob": true,
+                 "num_attention_heads": 64, "num_experts_per_tok": 8, "num_hidden_layers": 4,
+                 "num_key_value_heads": 64, "num_nextn_predict_layers": 0, "q_lora_rank": 1536,
+                 "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "rms_norm_eps": 1e-06,
+                 "rope_scaling": {"beta_fast": 1.0, "beta_slow": 1.0, "factor": 32.0, "mscale": 1.0,
+                   "mscale_all_dim": 1.0, "original_max_position_embeddings": 4096, "type": "yarn"},
+                 "rope_theta": 50000.0, "routed_scaling_factor": 2.827, "scoring_func": "sigmoid",
+                 "seq_aux": true, "tie_word_embeddings": false, "topk_group": 1,
+                 "topk_method": "noaux_tc", "v_head_dim": 128, "vocab_size": 163840}""";
+        ModelConfig config = parse(published);
+        var latent = new LatentConfig(1536, 512, 128, 64, 128, true);
+        assertEquals(Optional.of(latent), config.attention().latent());
+        assertEquals(64, config.attention().headCount());
+        var yarn =
+                new RopeScaling.Yarn(
+                        32,
+                        4096,
+                        1,
+                        1,
+                        OptionalDouble.empty(),
+                        OptionalDouble.of(1),
+                        OptionalDouble.of(1),
+                        true);
+        assertEquals(new RopeConfig(5e4, 64, yarn), config.rope());
+        double m = 0.1 * Math.log(32) + 1;
+        assertEquals(
+                m * m / Math.sqrt(192), config.details().attentionScale().orElseThrow(), 1e-12);
+        assertEquals(
+                new ExpertConfig(
+                        384,
+                        8,
+                        true,
+                        ExpertConfig.Score.SIGMOID,
+                        ExpertGroups.one(),
+                        2.827,
+                        2048,
+                        0,
+                        new DenseLayers(Set.of(0), 18_432)),
+                config.details().experts().orElseThrow());
+        String sizes = LLAMA.replace("LlamaForCausalLM", "DeepseekV3ForCausalLM");
+        ModelConfig absent = parse("{" + sizes + ", \"model_type\": \"kimi_k2\"}");
+        ModelConfig deepSeek = parse("{" + sizes + ", \"model_type\": \"deepseek_v3\"}");
+        assertEquals(deepSeek, absent);
+        assertEquals(Optional.of(latent), absent.attention().latent());
+        ExpertConfig experts = absent.details().experts().orElseThrow();
+        assertEquals(256, experts.count());
+        assertEquals(new ExpertGroups(8, 4, ExpertGroups.Rank.BEST_TWO), experts.groups());
+        assertEquals(2.5, experts.scale());
+        assertEquals(Set.of(0, 1, 2), experts.dense().layers());
+    }
+
     @ParameterizedTest
     @CsvSource({
         "rope_theta, NaN",

@@ -13,6 +13,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -79,6 +81,52 @@ class TextOfModalitiesTest {
         assertEquals(new RopeConfig(1e6, 16, new RopeScaling.None()), checkpoint.config().rope());
         assertTrue(checkpoint.config().window(1).isEmpty());
         assertEquals(Set.of("model.embed_tokens.weight"), checkpoint.tensorNames());
+    }
+
+    @Test
+    void qwen35HasSectionsOfThePartThatIsRotated() throws IOException {
+        Checkpoint checkpoint =
+                open(
+                        """
+                        {"architectures": ["Qwen3_5MoeForConditionalGeneration"],
+                         "image_token_id": 248056, "model_type": "qwen3_5_moe",
+                         "text_config": {"attention_bias": false, "attention_dropout": 0.0,
+                           "attn_output_gate": true, "dtype": "bfloat16", "eos_token_id": 248044,
+                           "full_attention_interval": 4, "head_dim": 256, "hidden_act": "silu",
+                           "hidden_size": 2048, "layer_types": ["linear_attention",
+                             "linear_attention", "linear_attention", "full_attention"],
+                           "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128,
+                           "linear_num_key_heads": 16, "linear_num_value_heads": 32,
+                           "linear_value_head_dim": 128, "max_position_embeddings": 262144,
+                           "mlp_only_layers": [], "model_type": "qwen3_5_moe_text",
+                           "moe_intermediate_size": 512, "mtp_num_hidden_layers": 1,
+                           "mtp_use_dedicated_embeddings": false, "num_attention_heads": 16,
+                           "num_experts": 256, "num_experts_per_tok": 8, "num_hidden_layers": 4,
+                           "num_key_value_heads": 2, "rms_norm_eps": 1e-06,
+                           "router_aux_loss_coef": 0.001, "shared_expert_intermediate_size": 512,
+                           "use_cache": true, "vocab_size": 248320, "mamba_ssm_dtype": "float32",
+                           "rope_parameters": {"mrope_interleaved": true,
+                             "mrope_section": [11, 11, 10], "rope_type": "default",
+                             "rope_theta": 10000000, "partial_rotary_factor": 0.25}},
+                         "tie_word_embeddings": false, "video_token_id": 248057,
+                         "vision_config": {"depth": 27, "hidden_size": 1152}}""",
+                        "model.language_model.embed_tokens.weight",
+                        "model.visual.pos_embed.weight",
+                        "lm_head.weight",
+                        "mtp.fc.weight");
+        ModelConfig config = checkpoint.config();
+        assertEquals("Qwen3_5MoeForCausalLM", checkpoint.architecture());
+        assertEquals(new RopeConfig(1e7, 64, new RopeScaling.None()), config.rope());
+        assertEquals(new AttentionConfig(16, 2, 256, false), config.attention());
+        assertEquals(512, config.details().experts().orElseThrow().sharedSize());
+        assertEquals(
+                List.of(List.of(3), List.of(0, 1, 2)),
+                config.kvGroups().stream().map(KvGroup::layers).toList());
+        assertEquals(List.of(248_044), config.specialIds().eos());
+        assertEquals(
+                Optional.of(
+                        "the text of Qwen3_5MoeForConditionalGeneration alone; tensors that stay on disk: visual 1"),
+                checkpoint.otherModalities());
     }
 
     @ParameterizedTest
@@ -192,6 +240,21 @@ class TextOfModalitiesTest {
         assertEquals(Set.of(1), withoutRope("exaone4", "\"sliding_window_pattern\": 2"));
         assertEquals(Set.of(), withoutRope("exaone4", "\"sliding_window\": null"));
         assertEquals(Set.of(), withoutRope("llama", "\"no_rope_layers\": [0, 1]"));
+    }
+
+    /// The first cell of each line of the table in `docs/models.md`.
+    @Test
+    void theTableOfModelsHasEveryClass() throws IOException {
+        Path page = Path.of("..", "docs", "models.md");
+        Set<String> listed =
+                Files.readAllLines(page).stream()
+                        .dropWhile(line -> !line.equals("| Hugging Face | runs as | recorded |"))
+                        .takeWhile(line -> line.startsWith("|"))
+                        .map(line -> line.substring(1, line.indexOf('|', 1)))
+                        .flatMap(cell -> Pattern.compile("`([^`]+)`").matcher(cell).results())
+                        .map(name -> name.group(1))
+                        .collect(Collectors.toSet());
+        assertEquals(TextConfig.WHOLE, listed);
     }
 
     private Set<Integer> withoutRope(String type, String more) throws IOException {

@@ -38,6 +38,7 @@ final class CudaRecordedTest {
             Set.of(
                     "gguf-llama-quantized-mixed",
                     "gptoss-mxfp4",
+                    "gptoss-mxfp4-128",
                     "gguf-gptoss-mxfp4",
                     "llama-linear-beyond",
                     "llama-yarn-beyond");

@@ -56,6 +56,7 @@ class CutRanksTest {
         "references/falcon-h1, 2, 1",
         "references/lfm2, 2, 1",
         "references/gptoss-mxfp4, 3, 2",
+        "references/gptoss-mxfp4-128, 2, 1",
         "references/gptbigcode, 3, 1",
         "references/llama4, 2, 1",
         "references/deepseek-v3, 4, 1",

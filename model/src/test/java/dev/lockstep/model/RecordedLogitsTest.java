@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.CheckpointException;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
@@ -12,52 +13,25 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/// Tiny models against logits and greedy ids recorded from transformers: features that the shared
-/// fixtures lack. `src/test/python/record_references.py` wrote them.
+/// Tiny models against logits and greedy ids recorded from transformers, at 1 to 4 ranks, and in
+/// any batch: families and features that the shared fixtures lack.
+/// `src/test/python/record_references.py` wrote them.
 class RecordedLogitsTest {
     /// Eight-bit activations, a scale per 32 values.
     private static final String QUANTIZED = "gguf-llama-quantized-mixed";
 
-    /// The same for its experts, which have one block of columns and cannot be cut.
+    /// The same for its experts.
     private static final String MXFP4 = "gptoss-mxfp4";
-
-    /// Families of which the shared fixtures have no model.
-    private static final List<String> FAMILIES =
-            List.of(
-                    "apertus",
-                    "arcee",
-                    "cohere",
-                    "cohere2",
-                    "ernie4-5",
-                    "exaone4",
-                    "gemma",
-                    "gemma3-vision",
-                    "glm",
-                    "gguf-deepseek-v3",
-                    "gguf-gemma3n",
-                    "gguf-gemma4",
-                    "gguf-gemma4-layer-inputs",
-                    "gguf-gemma4-moe",
-                    "gguf-glm4moe",
-                    "gguf-qwen2moe",
-                    "glm4",
-                    "helium",
-                    "ministral",
-                    "ministral3",
-                    "nemotron",
-                    "olmo3",
-                    "phi4-mini",
-                    "qwen2-vl",
-                    "qwen3-vl",
-                    "seed-oss",
-                    "smollm3");
 
     @TempDir Path copies;
 
@@ -65,119 +39,131 @@ class RecordedLogitsTest {
     Stream<DynamicTest> logitsAndGreedyIdsMatchTheRecordedOnes() throws Exception {
         List<DynamicTest> tests = new ArrayList<>();
         for (Path folder : folders()) {
-            String name = folder.getFileName().toString();
-            Goldens goldens = FamilyGoldenTest.goldens(folder);
-            for (int ranks = 1; ranks <= (name.endsWith(MXFP4) ? 1 : 2); ranks++) {
-                int size = ranks;
-                tests.add(
-                        DynamicTest.dynamicTest(
-                                "%s, %d ranks".formatted(name, size),
-                                () -> check(model(folder), goldens, size)));
+            for (int ranks : RankCounts.ALL) {
+                tests.add(test(folder, ranks, () -> requireRecorded(folder, ranks)));
             }
+        }
+        return tests.stream();
+    }
+
+    /// Each folder at one number of ranks; with `-Dlockstep.long=true` at every one.
+    @TestFactory
+    Stream<DynamicTest> aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks() throws Exception {
+        List<DynamicTest> tests = new ArrayList<>();
+        List<Path> folders = folders();
+        for (int i = 0; i < folders.size(); i++) {
+            Path folder = folders.get(i);
+            for (int ranks : RankCounts.of(i)) {
+                tests.add(test(folder, ranks, () -> requireSameBits(folder, ranks)));
+            }
+        }
+        return tests.stream();
+    }
+
+    private static DynamicTest test(Path folder, int ranks, Executable test) {
+        return DynamicTest.dynamicTest("%s, %d ranks".formatted(folder.getFileName(), ranks), test);
+    }
+
+    @TestFactory
+    Stream<DynamicTest> anOlderConfigurationMeansTheSame() throws Exception {
+        List<DynamicTest> tests = new ArrayList<>();
+        for (Path folder : folders()) {
             if (Files.exists(folder.resolve("config-older.json"))) {
                 tests.add(
                         DynamicTest.dynamicTest(
-                                name + ", older configuration",
-                                () -> check(withOlderConfiguration(folder), goldens, 1)));
+                                folder.getFileName().toString(),
+                                () -> requireRecorded(withOlderConfiguration(folder), 1)));
             }
         }
         return tests.stream();
     }
 
     @ParameterizedTest
-    @CsvSource({
-        "qwen3-5, 3",
-        "lfm2, 2",
-        "lfm2-moe, 2",
-        "nemotron-h, 3",
-        "nemotron-h-moe, 3",
-        "nemotron-h-moe, 4",
-        "nemotron-h-latent, 2",
-        "nemotron-h-latent, 3",
-        "nemotron-h-latent, 4",
-        "granite-hybrid, 3",
-        "granite-hybrid-rope, 4",
-        "falcon-h1, 3",
-        "falcon-h1-norm, 4",
-        "qwen3-5-moe, 3",
-        "granite-hybrid-moe, 4",
-        "gguf-qwen3next, 3",
-        "gguf-qwen3-5-moe, 3",
-        "gguf-qwen3-5-moe-fused, 4",
-        "gguf-qwen3next-fused, 3",
-        "gguf-lfm2-moe, 2",
-        "gguf-lfm2, 2",
-        "gguf-granite-hybrid-moe, 4",
-        "gguf-falcon-h1-norm, 3"
-    })
-    void aSequenceWithAStateHasTheSameBitsAloneInAMixedBatchAndInChunks(String name, int ranks)
-            throws Exception {
-        Path folder =
-                folders().stream().filter(each -> each.endsWith(name)).findFirst().orElseThrow();
-        check(model(folder), FamilyGoldenTest.goldens(folder), ranks);
-        try (TestGroup group = TestGroup.load(model(folder), ranks, "f32", "f32")) {
-            AnyBatch.requireSameBits(group, FamilyGoldenTest.goldens(folder).prompts());
+    @ValueSource(strings = {"gemma3n", "gemma4-layer-inputs"})
+    void layersReadKeysAndValuesOfEarlierOnesThatNoSequenceKeeps(String name) throws Exception {
+        Path folder = folder(name);
+        try (TestGroup group = TestGroup.load(folder, 2, "f32", "f32")) {
+            for (int[] prompt : FamilyGoldenTest.goldens(folder).prompts()) {
+                List<TestGroup.Row> row =
+                        List.of(new TestGroup.Row(prompt, 0, TestGroup.blocks(1, prompt.length)));
+                assertArrayEquals(group.hiddenStatesWithKv(row), group.hiddenStates(row));
+            }
         }
     }
 
-    @TestFactory
-    Stream<DynamicTest> furtherFamiliesMatchAtThreeAndFourRanksWithTheSameBitsInAnyBatch()
-            throws Exception {
-        List<DynamicTest> tests = new ArrayList<>();
-        for (Path folder : folders()) {
-            if (!FAMILIES.contains(folder.getFileName().toString())) {
-                continue;
-            }
-            Goldens goldens = FamilyGoldenTest.goldens(folder);
-            for (int ranks = 3; ranks <= 4; ranks++) {
-                int size = ranks;
-                tests.add(
-                        DynamicTest.dynamicTest(
-                                "%s, %d ranks".formatted(folder.getFileName(), size),
-                                () -> {
-                                    check(model(folder), goldens, size);
-                                    checkBits(model(folder), goldens, size);
-                                }));
+    /// Requires the recorded logits and ids, or the refusal of a model that has no more to cut.
+    private static void requireRecorded(Path folder, int ranks) throws Exception {
+        Path model = model(folder);
+        Optional<CheckpointException> refusal = refusal(model, ranks);
+        if (refusal.isPresent()) {
+            requireTooManyRanks(refusal.get(), model, ranks);
+            return;
+        }
+        Goldens goldens = FamilyGoldenTest.goldens(folder);
+        assertTrue(longest(goldens) <= ModelSource.open(model).maxContextLength());
+        try (TestGroup group = load(model, ranks, goldens)) {
+            for (Goldens.Case golden : goldens.cases()) {
+                check(model, group, golden);
             }
         }
-        return tests.stream();
     }
 
-    private static void checkBits(Path model, Goldens goldens, int ranks) throws Exception {
-        try (TestGroup group = TestGroup.load(model, ranks, "f32", "f32")) {
+    private static void requireSameBits(Path folder, int ranks) throws Exception {
+        Path model = model(folder);
+        int size = ranks;
+        while (refusal(model, size).isPresent()) {
+            size--;
+        }
+        Goldens goldens = FamilyGoldenTest.goldens(folder);
+        try (TestGroup group = load(model, size, goldens)) {
             AnyBatch.requireSameBits(group, goldens.prompts());
         }
     }
 
-    private static void check(Path model, Goldens goldens, int ranks) throws Exception {
-        boolean mxfp4 = model.toString().contains(MXFP4);
-        boolean rounded = mxfp4 || model.toString().contains(QUANTIZED);
-        String type = rounded ? "auto" : "f32";
-        int positions = longest(goldens);
-        assertTrue(positions <= ModelSource.open(model).maxContextLength());
-        try (TestGroup group =
-                TestGroup.load(model, ranks, type, type, new CpuRanks(), positions)) {
-            for (Goldens.Case golden : goldens.cases()) {
-                float[][] logits =
-                        group.forward(
-                                List.of(
-                                        new TestGroup.Row(
-                                                golden.prompt(),
-                                                0,
-                                                TestGroup.blocks(1, golden.prompt().length))));
-                if (mxfp4) {
-                    requireNearWithoutFlips(golden.logits(), logits);
-                    continue;
-                }
-                if (rounded) {
-                    GgufGoldenTest.assertNear(golden.logits(), logits);
-                    continue;
-                }
-                FamilyGoldenTest.assertClose(golden.logits(), logits);
-                assertArrayEquals(
-                        golden.greedy(), group.greedy(golden.prompt(), golden.greedy().length, 1));
-            }
+    private static TestGroup load(Path model, int ranks, Goldens goldens) throws Exception {
+        String type = isRounded(model) ? "auto" : "f32";
+        return TestGroup.load(model, ranks, type, type, new CpuRanks(), longest(goldens));
+    }
+
+    /// Asks before ranks load: one that cannot would keep the others waiting.
+    private static Optional<CheckpointException> refusal(Path model, int ranks) {
+        try {
+            ModelSource.open(model).requireLoadable(ranks);
+            return Optional.empty();
+        } catch (CheckpointException e) {
+            return Optional.of(e);
         }
+    }
+
+    private static void requireTooManyRanks(CheckpointException refusal, Path model, int ranks) {
+        assertTrue(ranks > 1, refusal.getMessage());
+        String reason =
+                "(tensor-parallel %d: must be at most the \\d heads of the layers that keep a state|.* cannot be cut there, only at multiples of 32: use fewer ranks)"
+                        .formatted(ranks);
+        String expected = Pattern.quote(model + ": ") + reason;
+        assertTrue(refusal.getMessage().matches(expected), refusal.getMessage());
+    }
+
+    private static void check(Path model, TestGroup group, Goldens.Case golden) throws Exception {
+        int[] prompt = golden.prompt();
+        int[] blocks = TestGroup.blocks(1, prompt.length);
+        float[][] logits = group.forward(List.of(new TestGroup.Row(prompt, 0, blocks)));
+        if (isMxfp4(model)) {
+            requireNearWithoutFlips(golden.logits(), logits);
+        } else if (isRounded(model)) {
+            GgufGoldenTest.assertNear(golden.logits(), logits);
+        } else {
+            FamilyGoldenTest.assertClose(golden.logits(), logits);
+            assertArrayEquals(golden.greedy(), group.greedy(prompt, golden.greedy().length, 1));
+        }
+    }
+
+    private static boolean isMxfp4(Path model) {
+        return model.toString().contains(MXFP4);
+    }
+
+    private static boolean isRounded(Path model) {
+        return isMxfp4(model) || model.toString().contains(QUANTIZED);
     }
 
     /// Rounding may choose another expert where two are nearly as good; it does so once.
@@ -225,12 +211,15 @@ class RecordedLogitsTest {
         return copy;
     }
 
-    private static List<Path> folders() throws IOException, URISyntaxException {
-        Path root =
-                Path.of(
-                        Objects.requireNonNull(RecordedLogitsTest.class.getResource("/references"))
-                                .toURI());
-        try (Stream<Path> folders = Files.list(root)) {
+    /// Returns the folder of a recorded model.
+    static Path folder(String name) throws URISyntaxException {
+        String resource = "/references/" + name;
+        return Path.of(
+                Objects.requireNonNull(RecordedLogitsTest.class.getResource(resource)).toURI());
+    }
+
+    static List<Path> folders() throws IOException, URISyntaxException {
+        try (Stream<Path> folders = Files.list(folder(""))) {
             return folders.sorted().toList();
         }
     }
