@@ -412,6 +412,11 @@ def cases(root):
     case(root, "ct-nvfp4-128", ct("nvfp4-pack-quantized", **nvfp4),
          compressed(nvfp4, None, dict(format="nvfp4-pack-quantized", largest=6), global_scale=True), shape=one_layer)
     case(root, "modelopt-nvfp4-128", {"quant_method": "modelopt", "quant_algo": "NVFP4"}, modelopt_nvfp4, shape=one_layer)
+    # A scale for each row; those of down_proj are two blocks in memory.
+    rows = dict(num_bits=4, type="int", strategy="channel")
+    two_blocks = dict(SHAPE, intermediate_size=256, num_hidden_layers=1)
+    case(root, "ct-w4a16-channel-256", ct("pack-quantized", **rows),
+         compressed(rows, None, dict(format="pack-quantized", largest=7)), shape=two_blocks)
     of_gptq = lambda **other: dict({"quant_method": "gptq", "bits": 4, "group_size": 32, "sym": True, "desc_act": False}, **other)
     half = dict(dtype=torch.float16)
     case(root, "gptq", of_gptq(), gptq(4, 32, True), **half)
@@ -419,6 +424,7 @@ def cases(root):
     case(root, "gptq-asym-64", of_gptq(sym=False, group_size=64), gptq(4, 64, False), shape=wide, **half)
     case(root, "gptq-act-order", of_gptq(sym=False, desc_act=True), gptq(4, 32, False, order=True), **half)
     case(root, "gptq-act-order-64", of_gptq(desc_act=True, group_size=64), gptq(4, 64, True, order=True), shape=wide, **half)
+    case(root, "gptq-channel-256", of_gptq(group_size=-1), gptq(4, 256, True), shape=two_blocks, **half)
     case(root, "gptq-8", of_gptq(bits=8), gptq(8, 32, True), **half)
     case(root, "gptq-8-asym-64", of_gptq(bits=8, sym=False, group_size=64), gptq(8, 64, False), shape=wide, **half)
     case(root, "awq", {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"}, awq(32), **half)
