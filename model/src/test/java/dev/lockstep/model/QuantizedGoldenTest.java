@@ -327,7 +327,7 @@ class QuantizedGoldenTest {
         return to.array();
     }
 
-    private static Path model(Path folder) {
+    static Path model(Path folder) {
         Path file = folder.resolve("model.gguf");
         return Files.exists(file) ? file : folder;
     }
@@ -371,19 +371,24 @@ class QuantizedGoldenTest {
         }
     }
 
-    private static Goldens goldens(Path folder) {
+    static Goldens goldens(Path folder) {
         return Goldens.of(
                 Goldens.json(folder.resolve("golden.json")).get("cases"),
                 folder.resolve("golden-logits.safetensors"),
                 "");
     }
 
-    private static boolean isRounded(Path folder) {
+    static boolean isRounded(Path folder) {
         return ROUNDED.contains(name(folder));
     }
 
-    private static String name(Path folder) {
+    static String name(Path folder) {
         return folder.getFileName().toString();
+    }
+
+    /// Returns all folders that have a whole model.
+    static List<Path> models() throws IOException, URISyntaxException {
+        return folders().stream().filter(folder -> !name(folder).equals(EXPERTS)).toList();
     }
 
     private static Path root() throws URISyntaxException {

@@ -48,6 +48,12 @@ final class QuantizedReference {
         requireGreedy(logits, golden.prompt(), golden.greedy(), RECORDED);
     }
 
+    /// Requires the logits that weights give for a prompt which are held exactly, or decoded where
+    /// their columns are in another order, without any rounding of inputs.
+    void requireOfExactWeights(int[] prompt, float[][] logits) {
+        requireClose(decoder().logits(prompt), logits, RECORDED);
+    }
+
     /// Requires the logits of a model for a prompt and for the ids that it continues it with, and
     /// that these are the greedy ones.
     ///

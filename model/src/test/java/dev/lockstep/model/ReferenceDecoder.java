@@ -313,7 +313,8 @@ final class ReferenceDecoder {
                 name,
                 _ -> {
                     WeightMatrix stored = checkpoint.tensor(name);
-                    return QuantizedValues.of(plain ? stored.plain() : stored.exact());
+                    return QuantizedValues.of(
+                            plain ? stored.plain() : stored.exact().inColumnOrder());
                 });
     }
 
