@@ -86,8 +86,7 @@ class GgufGoldenTest {
                 if (ranks == 1) {
                     reference.requireRecorded(golden);
                 }
-                reference.requireLogits(
-                        group, products, golden.prompt(), golden.greedy().length);
+                reference.requireLogits(group, products, golden.prompt(), golden.greedy().length);
             }
         }
     }

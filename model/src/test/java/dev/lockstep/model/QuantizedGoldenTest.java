@@ -154,8 +154,8 @@ class QuantizedGoldenTest {
     }
 
     /// The matrices are small, and the scales of a whole block of the file count for less in large
-    /// ones: besides the codes only what the file has for each group of columns is counted, and the columns
-    /// fill tiles.
+    /// ones: besides the codes only what the file has for each group of columns is counted, and the
+    /// columns fill tiles.
     @ParameterizedTest
     @CsvSource({
         "fp8-blocks-64, mlp.down_proj, E4M3, 64, 0",
@@ -194,8 +194,7 @@ class QuantizedGoldenTest {
             String folder, String layer, TensorType type, int group, int groupBits)
             throws Exception {
         Checkpoint checkpoint = Checkpoint.openFiles(root().resolve(folder));
-        WeightMatrix matrix =
-                checkpoint.tensor("model.layers.0.%s.weight".formatted(layer));
+        WeightMatrix matrix = checkpoint.tensor("model.layers.0.%s.weight".formatted(layer));
         assertEquals(0, matrix.columns() % group);
         long groups = (long) matrix.rows() * matrix.columns() / group;
         requirePacked(matrix, type, matrix.data().byteSize() + groups * groupBits / Byte.SIZE);
@@ -340,8 +339,7 @@ class QuantizedGoldenTest {
         }
         try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32")) {
             for (Goldens.Case golden : goldens(folder).cases()) {
-                FamilyGoldenTest.assertClose(
-                        golden.logits(), GgufGoldenTest.logits(group, golden));
+                FamilyGoldenTest.assertClose(golden.logits(), GgufGoldenTest.logits(group, golden));
                 assertArrayEquals(
                         golden.greedy(), group.greedy(golden.prompt(), golden.greedy().length, 1));
             }

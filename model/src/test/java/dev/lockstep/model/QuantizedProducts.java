@@ -127,7 +127,8 @@ final class QuantizedProducts implements ReferenceDecoder.Products {
         int from = 0;
         for (Observed part : parts(name, exact.length)) {
             int columns = part.weights().columns();
-            double[] x = rounded(name, part, token, Arrays.copyOfRange(exact, from, from + columns));
+            double[] x =
+                    rounded(name, part, token, Arrays.copyOfRange(exact, from, from + columns));
             double[][] weights = values(stored, part);
             for (int row = 0; row < out.length; row++) {
                 for (int c = 0; c < columns; c++) {
@@ -143,7 +144,9 @@ final class QuantizedProducts implements ReferenceDecoder.Products {
     /// Returns the inputs of one rank if it has all columns, else of all ranks in turn.
     private List<Observed> parts(String name, int columns) {
         List<Observed> all =
-                ranks.values().stream().flatMap(own -> Optional.ofNullable(own.get(name)).stream()).toList();
+                ranks.values().stream()
+                        .flatMap(own -> Optional.ofNullable(own.get(name)).stream())
+                        .toList();
         return all.stream()
                 .filter(each -> each.weights().columns() == columns)
                 .findFirst()
@@ -169,8 +172,7 @@ final class QuantizedProducts implements ReferenceDecoder.Products {
     }
 
     private double[] rounded(String name, Observed part, int token, double[] exact) {
-        float[] x =
-                Arrays.copyOfRange(part.x(), token * exact.length, (token + 1) * exact.length);
+        float[] x = Arrays.copyOfRange(part.x(), token * exact.length, (token + 1) * exact.length);
         double largest = Arrays.stream(exact).map(Math::abs).max().orElse(0);
         for (int i = 0; i < x.length; i++) {
             assertEquals(exact[i], x[i], tolerance * largest, name);
