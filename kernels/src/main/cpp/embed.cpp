@@ -152,6 +152,9 @@ LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_byt
       case TYPE_Q4_ZERO_32:
         expand<TYPE_Q4_ZERO_32>(row, skipped, columns, target);
         break;
+      case TYPE_Q4_ZERO_128:
+        expand<TYPE_Q4_ZERO_128>(row, skipped, columns, target);
+        break;
       case TYPE_Q4_0:
         expand<TYPE_Q4_0>(row, skipped, columns, target);
         break;

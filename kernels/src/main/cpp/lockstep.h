@@ -49,7 +49,8 @@ enum TensorType {
   TYPE_Q8_ZERO,
   TYPE_Q8_ZERO_32,
   TYPE_NF4,
-  TYPE_FP4
+  TYPE_FP4,
+  TYPE_Q4_ZERO_128
 };
 
 static inline float bits_to_float(uint32_t bits) {

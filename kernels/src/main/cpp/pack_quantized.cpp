@@ -84,6 +84,7 @@ void pack_row(const PackArguments& a, const uint8_t* row, char* tile, int r) {
     case TYPE_Q4_ZERO: pack_affine<TYPE_Q4_ZERO, Planes<4, 0>>(a, row, tile, r); break;
     case TYPE_Q8_OFFSET: pack_affine<TYPE_Q8_OFFSET, Planes<8, 0>>(a, row, tile, r); break;
     case TYPE_Q4_ZERO_32: pack_affine<TYPE_Q4_ZERO_32, Planes<4, 0>>(a, row, tile, r); break;
+    case TYPE_Q4_ZERO_128: pack_affine<TYPE_Q4_ZERO_128, Planes<4, 0>>(a, row, tile, r); break;
     case TYPE_Q8_ZERO: pack_affine<TYPE_Q8_ZERO, Planes<8, 0>>(a, row, tile, r); break;
     case TYPE_Q8_ZERO_32: pack_affine<TYPE_Q8_ZERO_32, Planes<8, 0>>(a, row, tile, r); break;
   }

@@ -276,6 +276,12 @@ struct Stored<TYPE_Q4_ZERO_32> : Stored<TYPE_Q4_ZERO> {
   static constexpr int COLUMNS = 32, BYTES = 20;
 };
 
+// As Q4_ZERO with four sub-blocks.
+template <>
+struct Stored<TYPE_Q4_ZERO_128> : Stored<TYPE_Q4_ZERO> {
+  static constexpr int COLUMNS = 128, BYTES = 68;
+};
+
 // f16 scale, f16 zero point, 64 unsigned bytes: two sub-blocks.
 template <>
 struct Stored<TYPE_Q8_ZERO> {

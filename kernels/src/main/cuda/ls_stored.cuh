@@ -44,7 +44,8 @@ enum StoredType {
   STORED_Q8_ZERO,
   STORED_Q8_ZERO_32,
   STORED_NF4,
-  STORED_FP4
+  STORED_FP4,
+  STORED_Q4_ZERO_128
 };
 
 __device__ __forceinline__ uint32_t two_bytes(const uint8_t* at) { return at[0] | static_cast<uint32_t>(at[1]) << 8; }
@@ -190,12 +191,13 @@ __device__ __forceinline__ float stored_element(int type, const uint8_t* row, in
     const uint8_t* block = row + column / size * (size + 4);
     return half_at(block) * (block[4 + column % size] - half_at(block + 2));
   }
-  if (type == STORED_Q4_OFFSET || type == STORED_Q4_ZERO) {
-    const uint8_t* block = row + column / 64 * 36;
-    int at = static_cast<int>(column % 64);
+  if (type == STORED_Q4_OFFSET || type == STORED_Q4_ZERO || type == STORED_Q4_ZERO_128) {
+    int size = type == STORED_Q4_ZERO_128 ? 128 : 64;
+    const uint8_t* block = row + column / size * (size / 2 + 4);
+    int at = static_cast<int>(column % size);
     int q = nibble(block + 4 + at / 32 * 16, at % 32);
-    return type == STORED_Q4_ZERO ? half_at(block) * (q - half_at(block + 2))
-                                  : fmaf(half_at(block), q, half_at(block + 2));
+    return type == STORED_Q4_OFFSET ? fmaf(half_at(block), q, half_at(block + 2))
+                                    : half_at(block) * (q - half_at(block + 2));
   }
   if (type == STORED_Q8_OFFSET) {
     const uint8_t* block = row + column / 32 * 36;

@@ -197,6 +197,13 @@ def modelopt_fp8(name, w):
     return {".weight": q, ".weight_scale": scale, ".input_scale": torch.tensor(1.0)}, (q.float() * scale).to(torch.bfloat16)
 
 
+def modelopt_fp8_rows(name, w):
+    """FP8_PER_CHANNEL_PER_TOKEN: a scale for each row, and none for the inputs."""
+    scale = w.abs().amax(1) / 448
+    q = fp8(w / scale[:, None])
+    return {".weight": q, ".weight_scale": scale}, (q.float() * scale[:, None]).to(torch.bfloat16)
+
+
 E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
 
 
@@ -317,9 +324,12 @@ def gguf_types(root, name):
             if values.ndim == 1 or not tensor.startswith("blk."):
                 stored.append((tensor, values.astype(np.float32 if values.ndim == 1 else np.float16), None))
                 continue
-            types = ["MXFP4"] if "attn_output" in tensor else GGUF_TYPES
-            kind = getattr(gguf.GGMLQuantizationType, types[turn % len(types)])
-            turn += 1
+            types = GGUF_TYPES
+            if "attn_output" in tensor:  # its columns are cut over ranks
+                types = ["MXFP4"]
+            else:
+                turn += 1
+            kind = getattr(gguf.GGMLQuantizationType, types[(turn - 1) % len(types)])
             blocks = random_blocks(kind, *values.shape, random)
             stored.append((tensor, blocks, kind))
         whole = {tensor: gguf.quants.dequantize(blocks, kind) + 0 for tensor, blocks, kind in stored if kind}
@@ -383,6 +393,13 @@ def cases(root):
             ("ct-w4a16-asym", "pack-quantized", 7, dict(num_bits=4, type="int", strategy="group", group_size=32, symmetric=False), None),
             ("ct-mxfp4", "mxfp4-pack-quantized", 6, dict(num_bits=4, type="float", strategy="group", group_size=32), None)):
         case(root, name, ct(form, **weights), compressed(weights, activations, dict(format=form, largest=largest)))
+    # W4A8 has a code in a byte where the package chooses the format, and packed ones where its user does.
+    eight_bits = dict(dynamic, type="int")
+    for name, form in (("ct-w4a8", "int-quantized"), ("ct-w4a8-packed", "pack-quantized")):
+        weights = dict(num_bits=4, type="int", strategy="group", group_size=32)
+        config = ct(form, **weights)
+        config["config_groups"]["group_0"]["input_activations"] = eight_bits
+        case(root, name, config, compressed(weights, eight_bits, dict(format=form, largest=7)))
     asymmetric = dict(num_bits=4, type="int", strategy="group", group_size=64, symmetric=False)
     case(root, "ct-w4a16-asym-64", ct("pack-quantized", **asymmetric),
          compressed(asymmetric, None, dict(format="pack-quantized", largest=7)), shape=wide)
@@ -395,6 +412,11 @@ def cases(root):
     case(root, "ct-nvfp4-128", ct("nvfp4-pack-quantized", **nvfp4),
          compressed(nvfp4, None, dict(format="nvfp4-pack-quantized", largest=6), global_scale=True), shape=one_layer)
     case(root, "modelopt-nvfp4-128", {"quant_method": "modelopt", "quant_algo": "NVFP4"}, modelopt_nvfp4, shape=one_layer)
+    # A scale for each row; those of down_proj are two blocks in memory.
+    rows = dict(num_bits=4, type="int", strategy="channel")
+    two_blocks = dict(SHAPE, intermediate_size=256, num_hidden_layers=1)
+    case(root, "ct-w4a16-channel-256", ct("pack-quantized", **rows),
+         compressed(rows, None, dict(format="pack-quantized", largest=7)), shape=two_blocks)
     of_gptq = lambda **other: dict({"quant_method": "gptq", "bits": 4, "group_size": 32, "sym": True, "desc_act": False}, **other)
     half = dict(dtype=torch.float16)
     case(root, "gptq", of_gptq(), gptq(4, 32, True), **half)
@@ -402,6 +424,7 @@ def cases(root):
     case(root, "gptq-asym-64", of_gptq(sym=False, group_size=64), gptq(4, 64, False), shape=wide, **half)
     case(root, "gptq-act-order", of_gptq(sym=False, desc_act=True), gptq(4, 32, False, order=True), **half)
     case(root, "gptq-act-order-64", of_gptq(desc_act=True, group_size=64), gptq(4, 64, True, order=True), shape=wide, **half)
+    case(root, "gptq-channel-256", of_gptq(group_size=-1), gptq(4, 256, True), shape=two_blocks, **half)
     case(root, "gptq-8", of_gptq(bits=8), gptq(8, 32, True), **half)
     case(root, "gptq-8-asym-64", of_gptq(bits=8, sym=False, group_size=64), gptq(8, 64, False), shape=wide, **half)
     case(root, "awq", {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"}, awq(32), **half)
@@ -423,6 +446,8 @@ def cases(root):
         case(root, "mlx" + suffix, dict({"group_size": size, "bits": 4}, **overrides), mixed, shape=shape, is_quantized=everything,
              tied=True, key="quantization", **half)
     case(root, "modelopt-fp8", {"quant_method": "modelopt", "quant_algo": "FP8"}, modelopt_fp8)
+    case(root, "modelopt-fp8-rows", {"quant_method": "modelopt", "quant_algo": "FP8_PER_CHANNEL_PER_TOKEN"}, modelopt_fp8_rows,
+         shape=one_layer)
     case(root, "modelopt-nvfp4", {"quant_method": "modelopt", "quant_algo": "NVFP4"}, modelopt_nvfp4)
     experts(root, "mxfp4-experts")
 

@@ -35,12 +35,30 @@ record AffineMatrix(QuantizedMatrix plain, TensorType type, int least) implement
         return LayerParts.tensor(codes, plain, matrix.type(), matrix);
     }
 
+    /// Returns whether a matrix of symmetric integers is smaller with its zero points than in a
+    /// type without, whose blocks have more scales.
+    ///
+    /// @param group columns of a scale
+    static boolean replaces(QuantizedMatrix matrix, int bits, int group) {
+        return matrix.type() != TensorType.F32 && hasFewScales(bits, group, matrix.columns());
+    }
+
+    /// Returns whether integers of 4 bits have so few scales that a scale for 64 columns would be a
+    /// tenth more than the file, and are whole blocks of a type with fewer.
+    private static boolean hasFewScales(int bits, int group, int columns) {
+        int block = TensorType.Q4_ZERO_128.blockSize();
+        return bits == 4 && group > block && group % block == 0 && columns % block == 0;
+    }
+
     /// Returns the type of integers with zero points whose blocks are as large as groups, or
     /// smaller.
     ///
     /// @param bits 4 or 8
     /// @param group columns of a scale
-    static TensorType zeroType(int bits, int group) {
+    static TensorType zeroType(int bits, int group, int columns) {
+        if (hasFewScales(bits, group, columns)) {
+            return TensorType.Q4_ZERO_128;
+        }
         boolean wide = group % TensorType.Q4_ZERO.blockSize() == 0;
         return bits == 4
                 ? wide ? TensorType.Q4_ZERO : TensorType.Q4_ZERO_32
@@ -86,14 +104,15 @@ record AffineMatrix(QuantizedMatrix plain, TensorType type, int least) implement
         return Float.float16ToFloat(Float.floatToFloat16(value)) == value;
     }
 
-    /// Reads the zero point, as a code, or the offset.
+    /// Reads the offset, or the zero point, as a code: that of the value 0 where there is none.
     private void readMinimum(int row, int column, float[] value) {
-        if (plain.zeros().isPresent()) {
-            plain.zeros().get().read(row, column, value);
-            value[0] -= least;
-        } else {
-            plain.offsets().orElseThrow().read(row, column, value);
+        if (plain.offsets().isPresent()) {
+            plain.offsets().get().read(row, column, value);
+            return;
         }
+        value[0] = 0;
+        plain.zeros().ifPresent(zeros -> zeros.read(row, column, value));
+        value[0] -= least;
     }
 
     @Override

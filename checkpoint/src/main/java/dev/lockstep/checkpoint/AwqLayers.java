@@ -42,8 +42,8 @@ record AwqLayers(int groupSize) implements QuantizedFormat {
                         Optional.empty(),
                         type,
                         "AWQ of %d bits".formatted(BITS));
-        return AffineMatrix.tensor(
-                weight, new AffineMatrix(matrix, AffineMatrix.zeroType(BITS, size), 0), size);
+        TensorType packed = AffineMatrix.zeroType(BITS, size, columns);
+        return AffineMatrix.tensor(weight, new AffineMatrix(matrix, packed, 0), size);
     }
 
     private static WordRows codes(StoredTensor tensor, int words) {

@@ -104,8 +104,8 @@ record GptqLayers(int bits, int groupSize, int zeroOffset, boolean symmetric)
         if (bits == 2) {
             return LayerParts.tensor(weight, matrix);
         }
-        if (!symmetric) {
-            TensorType type = AffineMatrix.zeroType(bits, size);
+        if (!symmetric || AffineMatrix.replaces(matrix, bits, size)) {
+            TensorType type = AffineMatrix.zeroType(bits, size, matrix.columns());
             return AffineMatrix.tensor(weight, new AffineMatrix(matrix, type, 0), size);
         }
         return RepackedMatrix.tensor(

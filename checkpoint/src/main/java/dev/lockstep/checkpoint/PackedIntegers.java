@@ -81,8 +81,8 @@ record PackedIntegers() implements QuantizedFormat {
         if (bits == 2) {
             return LayerParts.tensor(packed, matrix);
         }
-        if (matrix.zeros().isPresent()) {
-            TensorType type = AffineMatrix.zeroType(bits, size);
+        if (matrix.zeros().isPresent() || AffineMatrix.replaces(matrix, bits, size)) {
+            TensorType type = AffineMatrix.zeroType(bits, size, matrix.columns());
             int least = -(1 << (bits - 1));
             return AffineMatrix.tensor(packed, new AffineMatrix(matrix, type, least), size);
         }

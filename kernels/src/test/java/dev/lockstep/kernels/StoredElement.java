@@ -33,7 +33,7 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
                 yield new StoredElement(signed(E2M1_DOUBLED, nibble(block, 1, i)), scale, 1, 0, 0);
             }
             case Q4_OFFSET -> plain(block, nibble(block, 4 + i / 32 * 16, i % 32), -half(block, 2));
-            case Q4_ZERO, Q4_ZERO_32 ->
+            case Q4_ZERO, Q4_ZERO_32, Q4_ZERO_128 ->
                     plain(
                             block,
                             nibble(block, 4 + i / 32 * 16, i % 32),

@@ -90,7 +90,7 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                 setHalf(block, 0, random.nextGaussian() / 8);
                 setHalf(block, 2, random.nextGaussian());
             }
-            case Q4_ZERO, Q4_ZERO_32 -> {
+            case Q4_ZERO, Q4_ZERO_32, Q4_ZERO_128 -> {
                 setHalf(block, 0, random.nextGaussian() / 8);
                 setHalf(block, 2, random.nextInt(17));
             }
@@ -156,6 +156,7 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
                     Q4_ZERO,
                     Q8_OFFSET,
                     Q4_ZERO_32,
+                    Q4_ZERO_128,
                     Q8_ZERO,
                     Q8_ZERO_32 ->
                     element(row, column).value();

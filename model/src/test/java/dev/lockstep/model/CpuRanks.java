@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BiFunction;
 import java.util.function.IntFunction;
 
 /// Ranks on the CPU, which exchange through shared memory.
@@ -25,6 +26,7 @@ final class CpuRanks implements TestRanks {
     private final CpuOptions options;
     private final IntFunction<Optional<PackedOptions>> kept;
     private final List<CpuKernels> opened = new CopyOnWriteArrayList<>();
+    private BiFunction<Integer, Kernels, Kernels> view = (_, kernels) -> kernels;
     private final String name = "model-test-" + UUID.randomUUID();
 
     CpuRanks(CpuOptions options) {
@@ -50,6 +52,12 @@ final class CpuRanks implements TestRanks {
         this(CpuOptions.ofThreads(1).withoutSpinning().expandingLatents());
     }
 
+    /// Lets each rank compute with what this returns for its kernels.
+    CpuRanks viewedBy(BiFunction<Integer, Kernels, Kernels> view) {
+        this.view = view;
+        return this;
+    }
+
     @Override
     public DeviceCapabilities capabilities() {
         return options.instructionSet()
@@ -62,7 +70,7 @@ final class CpuRanks implements TestRanks {
     public Kernels open(int rank, ComputeTypes types) {
         CpuKernels kernels = CpuKernels.open(options, () -> Long.MAX_VALUE, kept.apply(rank));
         opened.add(kernels);
-        return kernels;
+        return view.apply(rank, kernels);
     }
 
     @Override

@@ -9,7 +9,7 @@ import dev.lockstep.kernels.cuda.CudaUnderTest;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
+import java.util.Set;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -27,6 +27,21 @@ final class CudaGoldenTest {
 
     /// Of two of the four prompts of each model.
     private static final int LONG_PROMPT = 32;
+
+    private static final Set<String> KINDS =
+            Set.of(
+                    "awq-64",
+                    "bnb-fp4-64",
+                    "bnb-nf4-64",
+                    "ct-mxfp4",
+                    "ct-nvfp4-128",
+                    "ct-w4a16-channel-256",
+                    "ct-w8a8",
+                    "ct-w8a16-asym",
+                    "fp8-blocks-64",
+                    "gguf-grids",
+                    "gptq-act-order",
+                    "mlx-64");
 
     static List<Arguments> ranks() {
         var ranks = new ArrayList<Arguments>();
@@ -114,26 +129,27 @@ final class CudaGoldenTest {
         }
     }
 
-    /// They are decoded to what their references give, with columns in the order of the inputs.
+    /// One of each kind of matrix; all recorded ones in a long run.
+    static List<Path> quantizedFolders() throws Exception {
+        return QuantizedGoldenTest.models().stream()
+                .filter(folder -> LONG || KINDS.contains(QuantizedGoldenTest.name(folder)))
+                .toList();
+    }
+
+    /// They are decoded to the compute type, with columns in the order of the inputs, and inputs
+    /// are not rounded.
     @ParameterizedTest
-    @ValueSource(strings = {"gptq-act-order", "bnb-nf4-64", "bnb-fp4-64"})
-    void quantizedMatricesGiveTheRecordedLogits(String name) throws Exception {
-        Path folder =
-                Path.of(
-                        Objects.requireNonNull(
-                                        CudaGoldenTest.class.getResource("/quantized/" + name))
-                                .toURI());
-        Goldens goldens =
-                Goldens.of(
-                        Goldens.json(folder.resolve("golden.json")).get("cases"),
-                        folder.resolve("golden-logits.safetensors"),
-                        "");
-        try (TestGroup group = TestGroup.load(folder, 1, "f32", "f32", new CudaRanks())) {
-            for (Goldens.Case golden : goldens.cases()) {
-                int[] blocks = TestGroup.blocks(1, golden.prompt().length);
-                FamilyGoldenTest.assertClose(
-                        golden.logits(),
-                        group.forward(List.of(new TestGroup.Row(golden.prompt(), 0, blocks))));
+    @MethodSource("quantizedFolders")
+    void quantizedMatricesGiveTheLogitsOfTheirWeights(Path folder) throws Exception {
+        Path model = QuantizedGoldenTest.model(folder);
+        try (TestGroup group = TestGroup.load(model, 1, "f32", "f32", new CudaRanks())) {
+            for (Goldens.Case golden : QuantizedGoldenTest.goldens(folder).cases()) {
+                float[][] logits = GgufGoldenTest.logits(group, golden);
+                if (QuantizedGoldenTest.isRounded(folder)) {
+                    new QuantizedReference(model).requireOfExactWeights(golden.prompt(), logits);
+                } else {
+                    FamilyGoldenTest.assertClose(golden.logits(), logits);
+                }
             }
         }
     }

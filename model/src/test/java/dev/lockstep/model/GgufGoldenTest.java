@@ -73,6 +73,22 @@ class GgufGoldenTest {
                 assertNear(golden.logits(), logits(group, golden));
             }
         }
+        requireReference(type, file, ranks);
+    }
+
+    /// Keys and values are f32: those of `auto` are rounded too.
+    private static void requireReference(String type, Path file, int ranks) throws Exception {
+        var reference = new QuantizedReference(file);
+        QuantizedProducts products = reference.products();
+        CpuRanks observed = new CpuRanks().viewedBy(products::observed);
+        try (TestGroup group = TestGroup.load(file, ranks, "auto", "f32", observed)) {
+            for (Goldens.Case golden : goldens(type).cases()) {
+                if (ranks == 1) {
+                    reference.requireRecorded(golden);
+                }
+                reference.requireLogits(group, products, golden.prompt(), golden.greedy().length);
+            }
+        }
     }
 
     static float[][] logits(TestGroup group, Goldens.Case golden) throws Exception {

@@ -38,6 +38,7 @@ class MixedGgufTest {
                         TensorType.E4M3,
                         TensorType.NVFP4,
                         TensorType.Q4_ZERO_32,
+                        TensorType.Q4_ZERO_128,
                         TensorType.Q8_ZERO,
                         TensorType.Q8_ZERO_32,
                         TensorType.NF4,

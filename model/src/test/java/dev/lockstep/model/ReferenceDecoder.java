@@ -7,7 +7,6 @@ import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.KvLayout;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -24,7 +23,16 @@ final class ReferenceDecoder {
     private final double embeddingMultiplier;
     private final DoubleUnaryOperator activation;
     private final Map<String, double[][]> read = new HashMap<>();
+    private Products products = (name, _, x) -> times(matrix(name), x);
     private boolean q8;
+    private boolean plain;
+
+    /// How the matrices of layers and of the head are multiplied.
+    @FunctionalInterface
+    interface Products {
+        /// Returns the product of a matrix and the inputs of a token.
+        double[] product(String matrix, int token, double[] x);
+    }
 
     /// The angles of a position are `position · inverse[i]`; cosines and sines are multiplied by
     /// `factor`.
@@ -63,6 +71,18 @@ final class ReferenceDecoder {
         return this;
     }
 
+    /// Has quantized weights as the reference of their format rounds them.
+    ReferenceDecoder withPlainWeights() {
+        plain = true;
+        return this;
+    }
+
+    /// Multiplies as these products do, not exactly.
+    ReferenceDecoder with(Products others) {
+        products = others;
+        return this;
+    }
+
     double[][] logits(int[] ids) {
         boolean gpt = checkpoint.has("transformer.wte.weight");
         String table = gpt ? "transformer.wte.weight" : "model.embed_tokens.weight";
@@ -76,12 +96,12 @@ final class ReferenceDecoder {
         for (int i = 0; i < config.layerCount(); i++) {
             layer(gpt ? "transformer.h." + i : "model.layers." + i, i, h, gpt);
         }
-        double[][] head = matrix(config.tiedEmbeddings() ? table : "lm_head.weight");
+        String head = config.tiedEmbeddings() ? table : "lm_head.weight";
         double[][] logits = new double[ids.length][];
         for (int t = 0; t < ids.length; t++) {
             double[] x = norm(gpt ? "transformer.ln_f" : "model.norm", h[t]);
-            logits[t] = scaled(times(head, x), 1 / details.logitDivisor());
-            for (int v = 0; v < head.length; v++) {
+            logits[t] = scaled(products.product(head, t, x), 1 / details.logitDivisor());
+            for (int v = 0; v < logits[t].length; v++) {
                 logits[t][v] = capped(logits[t][v], details.logitCap().orElse(0));
             }
         }
@@ -99,6 +119,7 @@ final class ReferenceDecoder {
             double[] out =
                     linear(
                             layer + (gpt ? ".attn.c_proj" : ".self_attn.o_proj"),
+                            t,
                             attend(heads, t, i));
             if (sandwich) {
                 out = norm(layer + ".post_attention_layernorm", out);
@@ -113,7 +134,7 @@ final class ReferenceDecoder {
                                         ? ".pre_feedforward_layernorm"
                                         : ".post_attention_layernorm");
         for (int t = 0; t < h.length; t++) {
-            double[] out = feedForward(layer + ".mlp", norm(between, h[t]));
+            double[] out = feedForward(layer + ".mlp", t, norm(between, h[t]));
             if (sandwich) {
                 out = norm(layer + ".post_feedforward_layernorm", out);
             }
@@ -125,15 +146,15 @@ final class ReferenceDecoder {
     private double[] qkv(String attention, double[] x, int position) {
         double[] all;
         if (checkpoint.has(attention + ".c_attn.weight")) {
-            all = linear(attention + ".c_attn", x);
+            all = linear(attention + ".c_attn", position, x);
         } else if (checkpoint.has(attention + ".qkv_proj.weight")) {
-            all = linear(attention + ".qkv_proj", x);
+            all = linear(attention + ".qkv_proj", position, x);
         } else {
             all =
                     concat(
-                            linear(attention + ".q_proj", x),
-                            linear(attention + ".k_proj", x),
-                            linear(attention + ".v_proj", x));
+                            linear(attention + ".q_proj", position, x),
+                            linear(attention + ".k_proj", position, x),
+                            linear(attention + ".v_proj", position, x));
         }
         int size = config.attention().headDim();
         int queries = config.attention().headCount();
@@ -204,35 +225,35 @@ final class ReferenceDecoder {
         return out;
     }
 
-    private double[] feedForward(String mlp, double[] x) {
+    private double[] feedForward(String mlp, int t, double[] x) {
         if (details.experts().isPresent()) {
-            return experts(mlp, x, details.experts().get());
+            return experts(mlp, t, x, details.experts().get());
         }
         if (checkpoint.has(mlp + ".c_fc.weight")) {
-            double[] inner = linear(mlp + ".c_fc", x);
+            double[] inner = linear(mlp + ".c_fc", t, x);
             for (int i = 0; i < inner.length; i++) {
                 inner[i] = activation.applyAsDouble(inner[i]);
             }
-            return linear(mlp + ".c_proj", inner);
+            return linear(mlp + ".c_proj", t, inner);
         }
-        return gated(mlp, x);
+        return gated(mlp, t, x);
     }
 
-    private double[] gated(String mlp, double[] x) {
+    private double[] gated(String mlp, int t, double[] x) {
         int width = config.feedForwardSize();
         double[] both =
                 checkpoint.has(mlp + ".gate_up_proj.weight")
-                        ? linear(mlp + ".gate_up_proj", x)
-                        : concat(linear(mlp + ".gate_proj", x), linear(mlp + ".up_proj", x));
+                        ? linear(mlp + ".gate_up_proj", t, x)
+                        : concat(linear(mlp + ".gate_proj", t, x), linear(mlp + ".up_proj", t, x));
         double[] inner = new double[width];
         for (int i = 0; i < width; i++) {
             inner[i] = activation.applyAsDouble(both[i]) * both[width + i];
         }
-        return linear(mlp + ".down_proj", inner);
+        return linear(mlp + ".down_proj", t, inner);
     }
 
-    private double[] experts(String mlp, double[] x, ExpertConfig experts) {
-        double[] shares = linear(mlp + ".gate", x);
+    private double[] experts(String mlp, int t, double[] x, ExpertConfig experts) {
+        double[] shares = linear(mlp + ".gate", t, x);
         double sum = 0;
         for (int e = 0; e < shares.length; e++) {
             shares[e] = Math.exp(shares[e]);
@@ -249,7 +270,7 @@ final class ReferenceDecoder {
         for (int e = 0; e < shares.length; e++) {
             if (shares[e] >= threshold) {
                 double weight = shares[e] / (experts.renormalized() ? kept : sum);
-                add(out, gated(mlp + ".experts." + e, x), weight);
+                add(out, gated(mlp + ".experts." + e, t, x), weight);
             }
         }
         return out;
@@ -277,8 +298,8 @@ final class ReferenceDecoder {
         return out;
     }
 
-    private double[] linear(String name, double[] x) {
-        double[] out = times(matrix(name + ".weight"), x);
+    private double[] linear(String name, int t, double[] x) {
+        double[] out = products.product(name + ".weight", t, x);
         if (checkpoint.has(name + ".bias")) {
             for (int i = 0; i < out.length; i++) {
                 out[i] += matrix(name + ".bias")[i][0];
@@ -292,12 +313,8 @@ final class ReferenceDecoder {
                 name,
                 _ -> {
                     WeightMatrix stored = checkpoint.tensor(name);
-                    double[][] values = new double[stored.rows()][stored.columns()];
-                    for (int i = 0; i < stored.rows() * stored.columns(); i++) {
-                        values[i / stored.columns()][i % stored.columns()] =
-                                stored.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i);
-                    }
-                    return values;
+                    return QuantizedValues.of(
+                            plain ? stored.plain() : stored.exact().inColumnOrder());
                 });
     }
 

@@ -115,6 +115,7 @@ final class NativeLibrary {
             case Q8_ZERO_32 -> 32;
             case NF4 -> 33;
             case FP4 -> 34;
+            case Q4_ZERO_128 -> 35;
         };
     }
 

@@ -72,6 +72,7 @@ final class NativeMatmulOps implements MatmulOps {
                     Q4_ZERO,
                     Q8_OFFSET,
                     Q4_ZERO_32,
+                    Q4_ZERO_128,
                     Q8_ZERO,
                     Q8_ZERO_32 ->
                     "quantized";
@@ -109,9 +110,10 @@ final class NativeMatmulOps implements MatmulOps {
             case IQ3_XXS -> gridBlocks(columns, skipped, TensorType.IQ3_XXS.blockBytes() + 4);
             case IQ2_S, IQ3_S, TQ1_0, TQ2_0 ->
                     gridBlocks(columns, skipped, TensorType.valueOf(format.name()).blockBytes());
-            case Q4_OFFSET, Q4_ZERO -> affinePairs(blocks, skipped, 4);
+            case Q4_OFFSET, Q4_ZERO -> affineGroups(blocks, skipped, 2, 4);
+            case Q4_ZERO_128 -> affineGroups(blocks, skipped, 4, 4);
             case Q4_ZERO_32 -> blocks * (2 * HALVES_BYTES + planes(4));
-            case Q8_ZERO -> affinePairs(blocks, skipped, 8);
+            case Q8_ZERO -> affineGroups(blocks, skipped, 2, 8);
             case Q8_OFFSET, Q8_ZERO_32 -> blocks * (2 * HALVES_BYTES + planes(8));
             case E4M3_F32, E4M3_BF16 -> floatBlocks(TensorType.E4M3, columns, skipped);
             case NVFP4_F32, NVFP4_BF16 -> floatBlocks(TensorType.NVFP4, columns, skipped);
@@ -130,10 +132,11 @@ final class NativeMatmulOps implements MatmulOps {
         return CpuMemory.roundUp(blocks, 2) * (HALVES_BYTES + planes(bits));
     }
 
-    /// Returns the bytes of whole pairs of blocks with a scale and a minimum or zero point,
+    /// Returns the bytes of whole groups of blocks with a scale and a minimum or zero point,
     /// including those that are used only in part.
-    private static long affinePairs(long blocks, int skipped, int bits) {
-        return Math.ceilDiv(skipped / BLOCK + blocks, 2) * (2 * HALVES_BYTES + 2 * planes(bits));
+    private static long affineGroups(long blocks, int skipped, int size, int bits) {
+        return Math.ceilDiv(skipped / BLOCK + blocks, size)
+                * (2 * HALVES_BYTES + size * planes(bits));
     }
 
     /// Returns the bytes of whole blocks of short floats, including those that are used only in

@@ -108,7 +108,7 @@ final class StoredSubBlock {
                 oneScale(block, -half(block + 2));
                 nibbles(block + 4 + 16L * inBlock, 0);
             }
-            case Q4_ZERO, Q4_ZERO_32 -> {
+            case Q4_ZERO, Q4_ZERO_32, Q4_ZERO_128 -> {
                 oneScale(block, half(block) * half(block + 2));
                 nibbles(block + 4 + 16L * inBlock, 0);
             }

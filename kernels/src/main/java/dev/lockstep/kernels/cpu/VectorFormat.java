@@ -53,7 +53,7 @@ record VectorFormat(VectorCodes codes, VectorScales scales, float[] perUnit) {
     static VectorFormat of(WeightFormat format) {
         return switch (format) {
             case Q4_0 -> Q4_0;
-            case Q4_1, Q4_K, Q4_OFFSET, Q4_ZERO, Q4_ZERO_32 -> Q4_MINIMUM;
+            case Q4_1, Q4_K, Q4_OFFSET, Q4_ZERO, Q4_ZERO_32, Q4_ZERO_128 -> Q4_MINIMUM;
             case Q2_K -> Q2_K;
             case Q3_K -> Q3_K;
             case Q5_0 -> Q5_0;

@@ -168,6 +168,7 @@ final class VectorMatmulOps implements MatmulOps {
                     Q4_ZERO,
                     Q8_OFFSET,
                     Q4_ZERO_32,
+                    Q4_ZERO_128,
                     Q8_ZERO,
                     Q8_ZERO_32 ->
                     throw new IllegalArgumentException(format + " has no floats");

@@ -64,6 +64,7 @@ final class VectorPack {
                     Q4_ZERO,
                     Q8_OFFSET,
                     Q4_ZERO_32,
+                    Q4_ZERO_128,
                     Q8_ZERO,
                     Q8_ZERO_32,
                     NF4,

@@ -77,6 +77,7 @@ final class VectorRowOps implements RowOps {
                         Q4_ZERO,
                         Q8_OFFSET,
                         Q4_ZERO_32,
+                        Q4_ZERO_128,
                         Q8_ZERO,
                         Q8_ZERO_32 ->
                         expand(new StoredSubBlock(type), row, skipped, columns, target);

@@ -34,6 +34,7 @@ enum WeightFormat {
     Q4_ZERO,
     Q8_OFFSET,
     Q4_ZERO_32,
+    Q4_ZERO_128,
     Q8_ZERO,
     Q8_ZERO_32,
     /// E4M3, multiplied as f32.
@@ -106,6 +107,7 @@ enum WeightFormat {
                     Q4_ZERO,
                     Q8_OFFSET,
                     Q4_ZERO_32,
+                    Q4_ZERO_128,
                     Q8_ZERO,
                     Q8_ZERO_32 ->
                     Inputs.INT8;

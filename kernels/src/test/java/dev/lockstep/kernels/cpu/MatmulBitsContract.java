@@ -172,7 +172,8 @@ interface MatmulBitsContract extends KernelsContract {
 
     /// Segments of different orders, with inputs that are prepared in every way.
     @ParameterizedTest
-    @EnumSource(names = {"F32", "BF16", "Q4_0", "Q8_ZERO", "Q4_ZERO_32", "NF4", "FP4"})
+    @EnumSource(
+            names = {"F32", "BF16", "Q4_0", "Q8_ZERO", "Q4_ZERO_32", "Q4_ZERO_128", "NF4", "FP4"})
     default void columnsMultiplyTheInputsOfTheirOrder(TensorType type) {
         StoredMatrix stored = StoredMatrix.random(type, ROWS, 256, 4);
         var random = new Random(8);
@@ -538,6 +539,7 @@ interface MatmulBitsContract extends KernelsContract {
                         Q4_ZERO,
                         Q8_OFFSET,
                         Q4_ZERO_32,
+                        Q4_ZERO_128,
                         Q8_ZERO,
                         Q8_ZERO_32 ->
                         true;

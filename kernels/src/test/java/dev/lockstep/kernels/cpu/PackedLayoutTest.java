@@ -57,6 +57,7 @@ final class PackedLayoutTest {
             Q8_ZERO_32 F32 27e2f627
             NF4 F32 165058fa
             FP4 F32 165058fa
+            Q4_ZERO_128 F32 41fd18a1
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
@@ -103,6 +104,7 @@ final class PackedLayoutTest {
             Q8_ZERO_32 F32 cc94bedb
             NF4 F32 22e5c141
             FP4 F32 22e5c141
+            Q4_ZERO_128 F32 209a7b86
             F32 BF16 85427915
             F16 BF16 9e5ae06d
             BF16 BF16 85427915
