@@ -91,7 +91,7 @@ public enum TensorType {
     /// values of [CodeValues#float4].
     FP4(64, 36),
     /// In cut folders alone: integers of 4 bits in groups larger than 128 are repacked to it, so
-    /// that their scales take no more than 6 % of their codes. As Q4_ZERO.
+    /// that their scales take a sixteenth of their codes. As Q4_ZERO.
     Q4_ZERO_128(128, 68);
 
     private static final int QUANTIZED_UNIT = 32;

@@ -17,8 +17,6 @@ import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.cpu.CpuKernels;
-import dev.lockstep.kernels.cpu.CpuOptions;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -183,7 +181,7 @@ final class ConvertCommand extends Command {
         if (!settings.isGiven(GROUP_SIZE)) {
             conversion = conversion.withFittingGroups();
         }
-        Supplier<Kernels> kernels = () -> CpuKernels.open(CpuOptions.ofThreads(threads));
+        Supplier<Kernels> kernels = () -> ToolKernels.open(threads, terminal);
         long calibrationBytes = Runtime.getRuntime().maxMemory() / 3;
         List<String> report =
                 cut

@@ -12,8 +12,6 @@ import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
-import dev.lockstep.kernels.cpu.CpuKernels;
-import dev.lockstep.kernels.cpu.CpuOptions;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.List;
@@ -90,7 +88,7 @@ final class EvaluateCommand extends Command {
                         layers);
         int threads = settings.find(ProcessKeys.THREADS).orElse(HostCpus.ofProcess().count());
         EvaluationReport report =
-                evaluating.run(() -> CpuKernels.open(CpuOptions.ofThreads(threads)), terminal);
+                evaluating.run(() -> ToolKernels.open(threads, terminal), terminal);
         out.println(settings.value(JSON) ? report.json() : report.text());
         return ExitCode.OK;
     }

@@ -18,7 +18,6 @@ import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
@@ -29,20 +28,20 @@ import org.jspecify.annotations.Nullable;
 /// limit; of the others, one is packed when it is computed, and freed when the next one is. Results
 /// have the same bits.
 ///
-/// Rows that are not read from a mapped file are packed at once, and stay: their memory ends with
-/// the loading of the model.
+/// Only matrices that are read from a mapped file as they are can be late. Those that are decoded
+/// or transposed when the model is loaded are packed then, and stay, beyond the limit too.
 public final class TransientWeights {
     /// The layer of what comes after all layers.
     private static final int HEAD = Integer.MAX_VALUE;
 
     private final Kernels kept;
-    private final Supplier<Kernels> opener;
+    private final Supplier<Kernels> late;
     private final long maxBytes;
     private final Runnable notice;
     private final Map<Integer, Boolean> stays = new HashMap<>();
 
     /// What the model has of weights that were packed later than it asked for.
-    private final Map<PackedWeight, PackedWeight> deferred = new IdentityHashMap<>();
+    private final IdentityHashMap<PackedWeight, PackedWeight> deferred = new IdentityHashMap<>();
 
     private Optional<ExpertObserver> observer = Optional.empty();
     private long keptBytes;
@@ -61,7 +60,7 @@ public final class TransientWeights {
             return new Deferred(layer, segments, compute, rows, first.columns());
         }
 
-        /// None that stay.
+        /// Returns 0, because none stay.
         @Override
         public long bytes() {
             return 0;
@@ -73,24 +72,26 @@ public final class TransientWeights {
     /// The packed weights of one layer, by what the model has of them.
     private record Layer(
             Kernels kernels,
-            Map<Deferred, PackedWeight> weights,
-            Map<DeferredExperts, ExpertSet> experts) {}
+            IdentityHashMap<Deferred, PackedWeight> weights,
+            IdentityHashMap<DeferredExperts, ExpertSet> experts) {}
 
-    private TransientWeights(
-            Kernels kept, Supplier<Kernels> opener, long maxBytes, Runnable notice) {
+    private TransientWeights(Kernels kept, Supplier<Kernels> late, long maxBytes, Runnable notice) {
         this.kept = kept;
-        this.opener = opener;
+        this.late = late;
         this.maxBytes = maxBytes;
         this.notice = notice;
     }
 
-    /// Returns kernels of the calling thread that compute with such weights.
+    /// Returns kernels of the calling thread that compute with such weights. Closing them closes
+    /// all that they opened.
     ///
-    /// @param opener opens kernels of one device's memory
-    /// @param maxBytes of packed weights that stay
+    /// @param kept for the layers that stay, and for all that is no weight; closed with the result
+    /// @param late opens kernels for one layer, in the same memory
+    /// @param maxBytes a layer that is loaded when more are packed does not stay
     /// @param notice runs when a layer is the first that does not
-    public static Kernels kernels(Supplier<Kernels> opener, long maxBytes, Runnable notice) {
-        var weights = new TransientWeights(opener.get(), opener, maxBytes, notice);
+    public static Kernels kernels(
+            Kernels kept, Supplier<Kernels> late, long maxBytes, Runnable notice) {
+        var weights = new TransientWeights(kept, late, maxBytes, notice);
         return (Kernels)
                 Proxy.newProxyInstance(
                         Kernels.class.getClassLoader(),
@@ -98,60 +99,76 @@ public final class TransientWeights {
                         (_, method, arguments) -> weights.call(method, arguments));
     }
 
-    private @Nullable Object call(Method method, @Nullable Object @Nullable [] arguments)
-            throws Throwable {
-        Object first = arguments == null || arguments.length == 0 ? null : arguments[0];
+    private @Nullable Object call(Method method, Object @Nullable [] arguments) throws Throwable {
+        if (arguments == null) {
+            if (method.getName().equals("close")) {
+                close();
+                return null;
+            }
+            return method.getName().equals("allocatedBytes")
+                    ? (Object) allocatedBytes()
+                    : invoke(method, null);
+        }
         switch (method.getName()) {
             case "prepare" -> {
                 @SuppressWarnings("unchecked")
-                var segments = (List<WeightRows>) Objects.requireNonNull(first);
-                return prepare(segments, (DType) Objects.requireNonNull(arguments)[1]);
+                var segments = (List<WeightRows>) arguments[0];
+                return prepare(segments, (DType) arguments[1]);
             }
             case "prepareExperts" -> {
-                return prepareExperts((ExpertLayer) Objects.requireNonNull(first));
+                return prepareExperts((ExpertLayer) arguments[0]);
             }
             case "observeExperts" -> {
-                observer = Optional.of((ExpertObserver) Objects.requireNonNull(first));
+                observer = Optional.of((ExpertObserver) arguments[0]);
                 kept.observeExperts(this::observe);
                 return null;
             }
             case "matmul" -> {
-                if (Objects.requireNonNull(arguments)[1] instanceof Deferred weight) {
+                if (arguments[1] instanceof Deferred weight) {
                     Layer own = layer(weight.layer());
-                    own.kernels()
-                            .matmul(
-                                    (Tensor) Objects.requireNonNull(first),
-                                    packed(own, weight),
-                                    (Tensor) Objects.requireNonNull(arguments[2]));
+                    PackedWeight packed = packed(own, weight);
+                    own.kernels().matmul((Tensor) arguments[0], packed, (Tensor) arguments[2]);
                     return null;
                 }
             }
             case "experts" -> {
-                if (first instanceof DeferredExperts set) {
+                if (arguments[0] instanceof DeferredExperts set) {
                     Layer own = layer(set.number());
                     own.kernels()
                             .experts(
                                     packed(own, set),
-                                    (Tensor) Objects.requireNonNull(arguments)[1],
+                                    (Tensor) arguments[1],
                                     (Tensor) arguments[2],
                                     (ExpertScratch) arguments[3],
                                     (Tensor) arguments[4]);
                     return null;
                 }
             }
-            case "allocatedBytes" -> {
-                return kept.allocatedBytes()
-                        + current.map(each -> each.kernels().allocatedBytes()).orElse(0L);
-            }
-            case "close" -> current.ifPresent(each -> each.kernels().close());
             default -> {
                 // As the kernels that stay.
             }
         }
+        return invoke(method, arguments);
+    }
+
+    private @Nullable Object invoke(Method method, Object @Nullable [] arguments) throws Throwable {
         try {
             return method.invoke(kept, arguments);
         } catch (InvocationTargetException e) {
             throw e.getCause();
+        }
+    }
+
+    private long allocatedBytes() {
+        return kept.allocatedBytes()
+                + current.map(each -> each.kernels().allocatedBytes()).orElse(0L);
+    }
+
+    private void close() {
+        try {
+            current.ifPresent(each -> each.kernels().close());
+        } finally {
+            kept.close();
         }
     }
 
@@ -251,7 +268,7 @@ public final class TransientWeights {
                     each.kernels().close();
                 });
         current = Optional.empty();
-        var opened = new Layer(opener.get(), new IdentityHashMap<>(), new IdentityHashMap<>());
+        var opened = new Layer(late.get(), new IdentityHashMap<>(), new IdentityHashMap<>());
         opened.kernels().observeExperts(this::observe);
         layer = number;
         current = Optional.of(opened);

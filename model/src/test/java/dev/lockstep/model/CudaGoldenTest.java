@@ -28,7 +28,7 @@ final class CudaGoldenTest {
     /// Of two of the four prompts of each model.
     private static final int LONG_PROMPT = 32;
 
-    private static final Set<String> KINDS =
+    static final Set<String> KINDS =
             Set.of(
                     "awq-64",
                     "bnb-fp4-64",
@@ -41,6 +41,9 @@ final class CudaGoldenTest {
                     "fp8-blocks-64",
                     "gguf-grids",
                     "gptq-act-order",
+                    "gptq-act-order-64",
+                    "gptq-8-asym-64",
+                    "mlx",
                     "mlx-64");
 
     static List<Arguments> ranks() {

@@ -32,6 +32,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.BiPredicate;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -59,9 +60,12 @@ class QuantizedGoldenTest {
                     entry("bnb-fp4-64", 2),
                     entry("ct-w4a16-channel-256", 3),
                     entry("ct-mxfp4", 3),
+                    entry("ct-w8a8", 2),
+                    entry("ct-w8a16-asym", 1),
                     entry("ct-nvfp4-128", 2),
                     entry("gguf-grids", 2),
-                    entry("mlx", 2));
+                    entry("mlx", 2),
+                    entry("mlx-64", 2));
 
     /// Their matrices multiply activations of eight bits, a scale per 32 values.
     private static final Set<String> ROUNDED =
@@ -109,6 +113,17 @@ class QuantizedGoldenTest {
     @TestFactory
     Stream<DynamicTest> logitsAndGreedyIdsMatchTheRecordedOnes() throws Exception {
         return ofRanks((folder, ranks) -> true, QuantizedGoldenTest::requireLogits);
+    }
+
+    @Test
+    void whatIsChosenIsRecorded() throws Exception {
+        Set<String> names =
+                models().stream().map(QuantizedGoldenTest::name).collect(Collectors.toSet());
+        assertTrue(names.containsAll(CUTS.keySet()), () -> CUTS.keySet() + " of " + names);
+        assertTrue(names.containsAll(ROUNDED), () -> ROUNDED + " of " + names);
+        assertTrue(
+                names.containsAll(CudaGoldenTest.KINDS),
+                () -> CudaGoldenTest.KINDS + " of " + names);
     }
 
     /// One of each kind of packed matrix, at a number of ranks that cuts it; all of them, at every

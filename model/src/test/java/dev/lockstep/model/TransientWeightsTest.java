@@ -35,18 +35,19 @@ class TransientWeightsTest {
                 "references/gemma3n",
                 "quantized/awq"
             })
-    void aModelWhoseLayersArePackedLateHasTheSameLogitsAndInputs(String name) {
+    void aModelWhoseLayersArePackedLateHasTheSameLogitsAndInputs(String name) throws Exception {
         Path path =
                 name.startsWith("models/")
                         ? Fixtures.require(name)
                         : Path.of(
-                                Objects.requireNonNull(getClass().getResource("/" + name))
-                                        .getPath());
+                                Objects.requireNonNull(getClass().getResource("/" + name)).toURI());
         List<String> expectedInputs = new ArrayList<>();
         float[][] expected = logits(path, kernels(), expectedInputs);
         for (long limit : new long[] {0, 1, 100_000}) {
             List<String> inputs = new ArrayList<>();
-            Kernels late = TransientWeights.kernels(TransientWeightsTest::kernels, limit, () -> {});
+            Kernels late =
+                    TransientWeights.kernels(
+                            kernels(), TransientWeightsTest::kernels, limit, () -> {});
             assertArrayEquals(expected, logits(path, late, inputs));
             assertEquals(expectedInputs, inputs);
         }
@@ -79,7 +80,10 @@ class TransientWeightsTest {
 
         void run(Path path, long limit) {
             try (LocalModel model =
-                    load(path, TransientWeights.kernels(this::counting, limit, () -> notices++))) {
+                    load(
+                            path,
+                            TransientWeights.kernels(
+                                    counting(), this::counting, limit, () -> notices++))) {
                 model.run(IDS);
                 model.run(IDS);
             }

@@ -8,7 +8,6 @@ import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
-import dev.lockstep.cli.evaluate.ToolKernels;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Owned;
 import dev.lockstep.model.ModelSource;
@@ -62,7 +61,7 @@ public record Conversion(
 
     /// Checks everything that can be checked before the target is written, then writes it.
     ///
-    /// @param kernels opens kernels: several for a model that does not fit into memory
+    /// @param kernels opens the kernels of one model
     /// @param maxCalibrationBytes of products of inputs that are kept at a time
     /// @return lines that say what was written
     public List<String> run(
@@ -107,7 +106,7 @@ public record Conversion(
                                                     new Calibration(
                                                             model,
                                                             each,
-                                                            ToolKernels.open(kernels, terminal),
+                                                            kernels.get(),
                                                             maxCalibrationBytes,
                                                             terminal),
                                                     Calibration::close));
@@ -167,7 +166,7 @@ public record Conversion(
             Predicate<String> sampled,
             Supplier<Kernels> kernels,
             Terminal terminal) {
-        return new InputMaxima(model, text, sampled, ToolKernels.open(kernels, terminal), terminal);
+        return new InputMaxima(model, text, sampled, kernels.get(), terminal);
     }
 
     /// Returns which tensors take the divisors of inputs, if any are scaled.

@@ -65,7 +65,7 @@ record Evaluator(TextWindows text, Supplier<Kernels> kernels, boolean layers, Te
     }
 
     private Loaded load(ModelSource source) {
-        Kernels opened = ToolKernels.open(kernels, terminal);
+        Kernels opened = kernels.get();
         var inputs = new LayerInputs(opened);
         Kernels used = layers ? new ObservedProducts(opened, inputs).kernels() : opened;
         return new Loaded(

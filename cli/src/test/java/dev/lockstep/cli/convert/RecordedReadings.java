@@ -28,19 +28,21 @@ final class RecordedReadings {
     private RecordedReadings() {}
 
     /// Requires a conversion to be one that was read, with the same values.
-    static synchronized void check(String name, Path target) throws IOException {
-        String read = hashOfFiles(target) + " " + hashOfValues(target);
+    ///
+    /// @param read whether the libraries have read it now, and agree
+    static synchronized void check(String name, Path target, boolean read) throws IOException {
+        String hashes = hashOfFiles(target) + " " + hashOfValues(target);
         var recorded = new Properties();
         try (var reader = Files.newBufferedReader(FILE)) {
             recorded.load(reader);
         }
-        if ("write".equals(System.getProperty("lockstep.readings"))) {
-            recorded.setProperty(name, read);
+        if (read && "write".equals(System.getProperty("lockstep.readings"))) {
+            recorded.setProperty(name, hashes);
             write(recorded);
         }
         assertEquals(
                 recorded.getProperty(name),
-                read,
+                hashes,
                 name + " was never read so: run with the libraries and -Dlockstep.readings=write");
     }
 

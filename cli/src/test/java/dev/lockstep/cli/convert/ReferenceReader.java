@@ -30,18 +30,20 @@ record ReferenceReader(String python, Path folder) {
             "import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in"
                     + " ('torch', 'safetensors', 'gguf', 'transformers', 'compressed_tensors')))";
 
-    /// Returns a reader where the libraries are.
+    /// Returns a reader where the libraries are; fails where the Python that is named has none.
     ///
     /// @param folder where it writes
     static Optional<ReferenceReader> find(Path folder) throws Exception {
-        var reader = new ReferenceReader(System.getProperty("lockstep.python", PYTHON), folder);
+        String named = System.getProperty("lockstep.python", "");
+        var reader = new ReferenceReader(named.isEmpty() ? PYTHON : named, folder);
+        boolean found;
         try {
-            return reader.run(folder.resolve("import.log"), Stream.of("-c", FIND)) == 0
-                    ? Optional.of(reader)
-                    : Optional.empty();
+            found = reader.run(folder.resolve("import.log"), Stream.of("-c", FIND)) == 0;
         } catch (IOException _) {
-            return Optional.empty();
+            found = false;
         }
+        assertTrue(found || named.isEmpty(), named + " has not all of the packages");
+        return found ? Optional.of(reader) : Optional.empty();
     }
 
     /// Returns the reader, or skips the test, with a line.
@@ -49,7 +51,7 @@ record ReferenceReader(String python, Path folder) {
         if (reader.isEmpty()) {
             String reason =
                     "%s has no torch, safetensors, gguf, transformers or compressed_tensors: name one that has them by -Dlockstep.python"
-                            .formatted(System.getProperty("lockstep.python", PYTHON));
+                            .formatted(PYTHON);
             System.out.println("skipped: " + reason);
             Assumptions.abort(reason);
         }

@@ -108,7 +108,7 @@ class ReferenceReadingTest {
         if (reader.isPresent()) {
             requireFused(source, target);
         }
-        RecordedReadings.check("fused-" + type, target);
+        RecordedReadings.check("fused-" + type, target, reader.isPresent());
     }
 
     private void requireFused(Path source, Path target) throws Exception {
@@ -169,7 +169,7 @@ class ReferenceReadingTest {
         if (reader.isPresent()) {
             requireModules(target);
         }
-        RecordedReadings.check("modules-%s-%s".formatted(name, type), target);
+        RecordedReadings.check("modules-%s-%s".formatted(name, type), target, reader.isPresent());
     }
 
     private void requireModules(Path target) throws Exception {
@@ -273,7 +273,7 @@ class ReferenceReadingTest {
             requireEqual(targets, config);
         }
         for (Path target : targets) {
-            RecordedReadings.check(kind + "-" + target.getFileName(), target);
+            RecordedReadings.check(kind + "-" + target.getFileName(), target, reader.isPresent());
         }
     }
 

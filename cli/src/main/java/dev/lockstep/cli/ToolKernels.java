@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.lockstep.cli.evaluate;
+package dev.lockstep.cli;
 
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.model.TransientWeights;
-import java.util.function.Supplier;
 
 /// The kernels of a whole model in a tool's process.
-public final class ToolKernels {
+final class ToolKernels {
     private ToolKernels() {}
 
     /// Opens kernels that keep packed weights in half of the memory that is free, and say when a
     /// model has more. The other half is for pages of its files, and for what a tool computes.
-    ///
-    /// @param opener opens kernels of one device's memory
-    public static Kernels open(Supplier<Kernels> opener, Terminal terminal) {
+    static Kernels open(int threads, Terminal terminal) {
         long bytes = HostMemory.availableBytes() / 2;
+        CpuOptions options = CpuOptions.ofThreads(threads);
         return TransientWeights.kernels(
-                opener,
+                CpuKernels.open(options),
+                // Threads of the kept layers may spin meanwhile.
+                () -> CpuKernels.open(options.withoutSpinning()),
                 bytes,
                 () ->
                         terminal.say(
