@@ -9,7 +9,6 @@ import java.util.List;
 /// The keys of Gemma 4's text model that no other family has.
 record Gemma4Keys(JsonObject config) {
     private static final String TYPE = "gemma4_text";
-    private static final int MOST_LAYERS = 1 << 14;
 
     static boolean isOf(JsonObject config) {
         return config.text("model_type").orElse("").equals(TYPE);
@@ -31,9 +30,8 @@ record Gemma4Keys(JsonObject config) {
         } else {
             node.remove(List.of("num_experts", "top_k_experts", "moe_intermediate_size"));
         }
-        int layers = config.requireInteger("num_hidden_layers");
-        // More are refused where they are read.
-        if (!config.has("layer_types") && layers <= MOST_LAYERS) {
+        if (!config.has("layer_types")) {
+            int layers = config.requireInteger("num_hidden_layers");
             ArrayNode types = node.putArray("layer_types");
             for (int layer = 1; layer <= layers; layer++) {
                 boolean full = layer % 6 == 0 || layer == layers;

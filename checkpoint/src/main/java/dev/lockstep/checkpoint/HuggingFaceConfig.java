@@ -14,6 +14,8 @@ import java.util.Set;
 /// A reader of `config.json`, in the layout of transformers 5 (`rope_parameters`) and the older one
 /// (`rope_theta`, `rope_scaling`), with the older names of GPT-2's keys.
 final class HuggingFaceConfig {
+    private static final int MAX_LAYERS = 1 << 14;
+
     private static final String[] NORM_EPSILON = {
         "rms_norm_eps", "layer_norm_epsilon", "norm_epsilon", "layer_norm_eps", "norm_eps"
     };
@@ -47,7 +49,7 @@ final class HuggingFaceConfig {
 
     private ModelConfig read(TensorType weightType) {
         refuseOtherArithmetic();
-        int layers = requireSize(1 << 14, "num_hidden_layers", "n_layer");
+        int layers = requireSize(MAX_LAYERS, "num_hidden_layers", "n_layer");
         int hidden = requireSize(1 << 20, "hidden_size", "n_embd");
         Optional<EncoderConfig> encoder = new EncoderReader(config).encoder();
         int context = context(encoder);
@@ -97,6 +99,7 @@ final class HuggingFaceConfig {
 
     /// Returns a configuration whose keys have the names of most families.
     private static JsonObject withCommonKeys(JsonObject config) {
+        requireFewLayers(config);
         if (NemotronHKeys.isOf(config)) {
             return new NemotronHKeys(config).renamed();
         }
@@ -255,12 +258,25 @@ final class HuggingFaceConfig {
                 new ArrayList<>(eos));
     }
 
+    /// Families make lists of all layers.
+    private static void requireFewLayers(JsonObject config) {
+        String key = "num_hidden_layers";
+        int layers = config.integer(key).orElse(1);
+        if (layers > MAX_LAYERS) {
+            throw outside(config, key, layers, MAX_LAYERS);
+        }
+    }
+
     private int requireSize(int max, String... keys) {
         int value = config.requireInteger(keys);
         if (value < 1 || value > max) {
-            throw config.wrong(presentKey(keys), value, "a number from 1 to " + max);
+            throw outside(config, presentKey(keys), value, max);
         }
         return value;
+    }
+
+    private static CheckpointException outside(JsonObject config, String key, int value, int max) {
+        return config.wrong(key, value, "a number from 1 to " + max);
     }
 
     private String presentKey(String... keys) {

@@ -350,6 +350,16 @@ class HuggingFaceConfigTest {
         Refused.naming(() -> parse(keys.formatted("").replace("\"n_layer\": 2, ", "")), "n_layer");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "llama4_text", "gemma3n_text", "gemma4_text"})
+    void noListOfTooManyLayersIsMade(String type) {
+        String keys =
+                LLAMA.replace("\"num_hidden_layers\": 4", "\"num_hidden_layers\": 2147483647");
+        Refused.naming(
+                () -> parse("{\"model_type\": \"%s\", %s}".formatted(type, keys)),
+                "num_hidden_layers is 2147483647, expected a number from 1 to 16384");
+    }
+
     /// As its authors published it, with fewer layers; and what its keys mean where they are
     /// absent, which is what they mean in DeepSeek V3.
     @Test

@@ -192,17 +192,22 @@ class ModelRefusalTest {
 
     /// Returns the line with which a launcher refuses to start.
     private String served(Path model, int ranks) {
+        return launchFailure(model, folder, "--tensor-parallel=" + ranks);
+    }
+
+    /// Returns why no launcher can be created for a model on CPUs.
+    ///
+    /// @param runFolder of the launcher
+    static String launchFailure(Path model, Path runFolder, String setting) {
         var config =
                 new LauncherConfig(
                         Settings.parse(
-                                LauncherConfig.SPEC,
-                                List.of("--device=cpu", "--tensor-parallel=" + ranks),
-                                Map.of()),
+                                LauncherConfig.SPEC, List.of("--device=cpu", setting), Map.of()),
                         new ModelChoice(model, "m"),
                         0,
                         Optional.empty(),
-                        folder,
-                        folder,
+                        runFolder,
+                        runFolder,
                         Optional.empty());
         var terminal = new Terminal(new PrintStream(OutputStream.nullOutputStream()), false);
         return String.valueOf(

@@ -4,26 +4,16 @@ package dev.lockstep.cli;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.cli.console.Terminal;
-import dev.lockstep.cli.hub.ModelChoice;
-import dev.lockstep.cli.launch.Launcher;
-import dev.lockstep.cli.launch.LauncherConfig;
-import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.checkpoint.HollowCheckpoint;
 import dev.lockstep.kernels.DeviceCapabilities;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.io.OutputStream;
-import java.io.PrintStream;
-import java.io.RandomAccessFile;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -103,25 +93,7 @@ class RealShapesTest {
         // A launcher that accepts a model fails at its folder, which is a file.
         Path noFolder = folder.resolve("no-folder");
         Files.write(noFolder, new byte[0]);
-        var config =
-                new LauncherConfig(
-                        Settings.parse(
-                                LauncherConfig.SPEC,
-                                List.of("--device=cpu", "--max-model-len=16"),
-                                Map.of()),
-                        new ModelChoice(model, "m"),
-                        0,
-                        Optional.empty(),
-                        noFolder,
-                        noFolder,
-                        Optional.empty());
-        var terminal = new Terminal(new PrintStream(OutputStream.nullOutputStream()), false);
-        String line =
-                String.valueOf(
-                        assertThrows(
-                                        RuntimeException.class,
-                                        () -> new Launcher(config, terminal, _ -> {}))
-                                .getMessage());
+        String line = ModelRefusalTest.launchFailure(model, noFolder, "--max-model-len=16");
         if (line.contains("MiB are free")) {
             System.out.println(model + ": " + line);
             return Optional.empty();
@@ -143,35 +115,10 @@ class RealShapesTest {
         return recorded;
     }
 
-    /// Writes a folder whose file of weights ends after its header but for a hole.
     private static void write(Path model, ObjectNode config, JsonNode tensors) throws IOException {
-        Files.createDirectory(model);
-        Files.writeString(model.resolve("config.json"), config.toString());
         Map<String, JsonNode> shapes = new TreeMap<>();
         tensors.properties().forEach(each -> expand(each.getKey(), each.getValue(), shapes));
-        ObjectNode header = JSON.createObjectNode();
-        long end = 0;
-        for (Map.Entry<String, JsonNode> each : shapes.entrySet()) {
-            long bytes = 2;
-            for (JsonNode dimension : each.getValue()) {
-                bytes *= dimension.asLong();
-            }
-            ObjectNode tensor = header.putObject(each.getKey()).put("dtype", "BF16");
-            tensor.set("shape", each.getValue());
-            tensor.putArray("data_offsets").add(end).add(end + bytes);
-            end += bytes;
-        }
-        byte[] text = JSON.writeValueAsBytes(header);
-        byte[] length =
-                ByteBuffer.allocate(Long.BYTES)
-                        .order(ByteOrder.LITTLE_ENDIAN)
-                        .putLong(text.length)
-                        .array();
-        try (var file = new RandomAccessFile(model.resolve("model.safetensors").toFile(), "rw")) {
-            file.write(length);
-            file.write(text);
-            file.setLength(Long.BYTES + text.length + end);
-        }
+        HollowCheckpoint.write(model, config.toString(), shapes);
     }
 
     /// Adds the names that a name with ranges, such as `layers.{0-3,7}`, stands for.

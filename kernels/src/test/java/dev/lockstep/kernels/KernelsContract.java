@@ -33,11 +33,6 @@ public interface KernelsContract {
     /// decoded to the compute type.
     boolean quantizesActivations();
 
-    /// Returns the numbers of threads that a test of law 6 runs with.
-    default List<Integer> threadCounts() {
-        return List.of(1, 2, 3);
-    }
-
     /// Returns the length of a sequence that an implementation cuts into several parts.
     default int longSequence() {
         return 1300;

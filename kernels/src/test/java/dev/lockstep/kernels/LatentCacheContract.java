@@ -36,7 +36,7 @@ public interface LatentCacheContract extends AttentionContract {
             for (DType type : kvTypes(headSize)) {
                 for (int queries : new int[] {1, 5}) {
                     int[] expected = stored(shape(queries, headSize), type);
-                    for (int threads : threadCounts()) {
+                    for (int threads = 1; threads <= 3; threads++) {
                         try (var device = new TestDevice(open(threads))) {
                             var run =
                                     keysAlone(device, shape(queries, headSize), type, 2, threads)

@@ -15,9 +15,7 @@ import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
-import java.lang.reflect.Proxy;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.OptionalInt;
@@ -73,11 +71,7 @@ public final class ObservedProducts {
         this.target = target;
         this.observer = observer;
         this.kernels =
-                (Kernels)
-                        Proxy.newProxyInstance(
-                                Kernels.class.getClassLoader(),
-                                new Class<?>[] {Kernels.class},
-                                (_, method, arguments) -> call(method, arguments));
+                Delegation.of(Kernels.class, (_, method, arguments) -> call(method, arguments));
         target.observeExperts((x, weight) -> observe(weight, x));
     }
 
@@ -132,39 +126,29 @@ public final class ObservedProducts {
         } else if (method.getName().equals("prepareExperts") && arguments != null) {
             nameExperts((ExpertLayer) arguments[0]);
         }
-        try {
-            Object result = method.invoke(target, arguments);
-            if (result instanceof PackedWeight weight && arguments != null) {
-                names.put(weight, namesOf((List<?>) arguments[0]));
-            }
-            return result instanceof AttentionBackend backend && arguments != null
-                    ? observed(backend, (AttentionShape) arguments[0])
-                    : result;
-        } catch (InvocationTargetException e) {
-            throw e.getCause();
+        Object result = Delegation.pass(target, method, arguments);
+        if (result instanceof PackedWeight weight && arguments != null) {
+            names.put(weight, namesOf((List<?>) arguments[0]));
         }
+        return result instanceof AttentionBackend backend && arguments != null
+                ? observed(backend, (AttentionShape) arguments[0])
+                : result;
     }
 
     /// Returns a backend whose keys and values are shown. They are of the layer whose queries, keys
     /// and values were the last product.
     private AttentionBackend observed(AttentionBackend backend, AttentionShape heads) {
-        return (AttentionBackend)
-                Proxy.newProxyInstance(
-                        AttentionBackend.class.getClassLoader(),
-                        new Class<?>[] {AttentionBackend.class},
-                        (_, method, arguments) -> {
-                            try {
-                                Object result = method.invoke(backend, arguments);
-                                if (method.getName().equals("rotateAndStore")
-                                        && arguments != null
-                                        && !((PagedKv) arguments[4]).layout().valuesAreKeys()) {
-                                    observer.stored(attention(last), heads, (Tensor) arguments[1]);
-                                }
-                                return result;
-                            } catch (InvocationTargetException e) {
-                                throw e.getCause();
-                            }
-                        });
+        return Delegation.of(
+                AttentionBackend.class,
+                (_, method, arguments) -> {
+                    Object result = Delegation.pass(backend, method, arguments);
+                    if (method.getName().equals("rotateAndStore")
+                            && arguments != null
+                            && !((PagedKv) arguments[4]).layout().valuesAreKeys()) {
+                        observer.stored(attention(last), heads, (Tensor) arguments[1]);
+                    }
+                    return result;
+                });
     }
 
     /// Returns `model.layers.0.self_attn` of `model.layers.0.self_attn.k_proj.weight`.

@@ -11,9 +11,7 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
-import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
-import java.lang.reflect.Proxy;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -92,11 +90,8 @@ public final class TransientWeights {
     public static Kernels kernels(
             Kernels kept, Supplier<Kernels> late, long maxBytes, Runnable notice) {
         var weights = new TransientWeights(kept, late, maxBytes, notice);
-        return (Kernels)
-                Proxy.newProxyInstance(
-                        Kernels.class.getClassLoader(),
-                        new Class<?>[] {Kernels.class},
-                        (_, method, arguments) -> weights.call(method, arguments));
+        return Delegation.of(
+                Kernels.class, (_, method, arguments) -> weights.call(method, arguments));
     }
 
     private @Nullable Object call(Method method, Object @Nullable [] arguments) throws Throwable {
@@ -107,7 +102,7 @@ public final class TransientWeights {
             }
             return method.getName().equals("allocatedBytes")
                     ? (Object) allocatedBytes()
-                    : invoke(method, null);
+                    : Delegation.pass(kept, method, null);
         }
         switch (method.getName()) {
             case "prepare" -> {
@@ -148,15 +143,7 @@ public final class TransientWeights {
                 // As the kernels that stay.
             }
         }
-        return invoke(method, arguments);
-    }
-
-    private @Nullable Object invoke(Method method, Object @Nullable [] arguments) throws Throwable {
-        try {
-            return method.invoke(kept, arguments);
-        } catch (InvocationTargetException e) {
-            throw e.getCause();
-        }
+        return Delegation.pass(kept, method, arguments);
     }
 
     private long allocatedBytes() {

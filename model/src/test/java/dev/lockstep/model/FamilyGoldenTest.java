@@ -7,13 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Fixtures;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
-import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -50,13 +48,7 @@ class FamilyGoldenTest {
 
     @TestFactory
     Stream<DynamicTest> logitsAndGreedyIdsMatchTheRecordedOnes() {
-        List<DynamicTest> tests = new ArrayList<>();
-        for (String name : FAMILIES) {
-            for (int ranks : RankCounts.ALL) {
-                tests.add(test(name, ranks, () -> requireRecorded(name, ranks)));
-            }
-        }
-        return tests.stream();
+        return RankCounts.every(FAMILIES, name -> name, FamilyGoldenTest::requireRecorded);
     }
 
     @ParameterizedTest
@@ -78,18 +70,7 @@ class FamilyGoldenTest {
     @Tag("sweep")
     @TestFactory
     Stream<DynamicTest> aSequenceOfAnyFamilyHasTheSameBits() {
-        List<DynamicTest> tests = new ArrayList<>();
-        for (int i = 0; i < FAMILIES.size(); i++) {
-            String name = FAMILIES.get(i);
-            for (int ranks : RankCounts.of(i)) {
-                tests.add(test(name, ranks, () -> requireSameBits(name, ranks)));
-            }
-        }
-        return tests.stream();
-    }
-
-    private static DynamicTest test(String name, int ranks, Executable test) {
-        return DynamicTest.dynamicTest("%s, %d ranks".formatted(name, ranks), test);
+        return RankCounts.inTurns(FAMILIES, name -> name, FamilyGoldenTest::requireSameBits);
     }
 
     private static void requireRecorded(String name, int ranks) throws Exception {

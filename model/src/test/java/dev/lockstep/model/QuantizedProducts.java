@@ -12,9 +12,6 @@ import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Rounding;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Method;
-import java.lang.reflect.Proxy;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
@@ -22,7 +19,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentSkipListMap;
-import org.jspecify.annotations.Nullable;
 
 /// The products of a [ReferenceDecoder] with exact weights and with inputs rounded as the kernels
 /// round them.
@@ -64,29 +60,18 @@ final class QuantizedProducts implements ReferenceDecoder.Products {
         Map<String, Observed> own = new HashMap<>();
         ranks.put(rank, own);
         var packed = new IdentityHashMap<PackedWeight, Prepared>();
-        return (Kernels)
-                Proxy.newProxyInstance(
-                        Kernels.class.getClassLoader(),
-                        new Class<?>[] {Kernels.class},
-                        (_, method, arguments) -> {
-                            if (method.getName().equals("matmul") && arguments != null) {
-                                observe(target, own, packed, arguments);
-                            }
-                            Object result = invoke(target, method, arguments);
-                            if (result instanceof PackedWeight weight && arguments != null) {
-                                packed.put(weight, prepared(arguments));
-                            }
-                            return result;
-                        });
-    }
-
-    private static @Nullable Object invoke(
-            Kernels target, Method method, Object @Nullable [] arguments) throws Throwable {
-        try {
-            return method.invoke(target, arguments);
-        } catch (InvocationTargetException e) {
-            throw e.getCause();
-        }
+        return Delegation.of(
+                Kernels.class,
+                (_, method, arguments) -> {
+                    if (method.getName().equals("matmul") && arguments != null) {
+                        observe(target, own, packed, arguments);
+                    }
+                    Object result = Delegation.pass(target, method, arguments);
+                    if (result instanceof PackedWeight weight && arguments != null) {
+                        packed.put(weight, prepared(arguments));
+                    }
+                    return result;
+                });
     }
 
     private static Prepared prepared(Object[] arguments) {

@@ -10,7 +10,6 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
-import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -92,21 +91,19 @@ class TransientWeightsTest {
         private Kernels counting() {
             Kernels target = kernels();
             var own = new long[1];
-            return (Kernels)
-                    Proxy.newProxyInstance(
-                            Kernels.class.getClassLoader(),
-                            new Class<?>[] {Kernels.class},
-                            (_, method, arguments) -> {
-                                Object result = method.invoke(target, arguments);
-                                if (result instanceof PackedWeight weight) {
-                                    own[0] += weight.bytes();
-                                    now += weight.bytes();
-                                    most = Math.max(most, now);
-                                } else if (method.getName().equals("close")) {
-                                    now -= own[0];
-                                }
-                                return result;
-                            });
+            return Delegation.of(
+                    Kernels.class,
+                    (_, method, arguments) -> {
+                        Object result = Delegation.pass(target, method, arguments);
+                        if (result instanceof PackedWeight weight) {
+                            own[0] += weight.bytes();
+                            now += weight.bytes();
+                            most = Math.max(most, now);
+                        } else if (method.getName().equals("close")) {
+                            now -= own[0];
+                        }
+                        return result;
+                    });
         }
     }
 

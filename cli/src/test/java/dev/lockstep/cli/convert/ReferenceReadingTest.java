@@ -21,6 +21,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
@@ -57,6 +58,7 @@ class ReferenceReadingTest {
         Path zero = folder.resolve("zero");
         withZeroPoints(source, zero, Method.ROUND, Optional.empty());
         targets.add(zero);
+        requireQuantized(targets);
         requireRead("folder", targets, source);
     }
 
@@ -69,19 +71,19 @@ class ReferenceReadingTest {
                 Files.writeString(
                         folder.resolve("texts.jsonl"), "{\"text\": \"one rank after the other\"}");
         targets.add(convert(source, "smooth", Quantization.SMOOTHED, 32, Optional.of(texts)));
-        for (Method method : Method.values()) {
+        for (Method method : EnumSet.complementOf(EnumSet.of(Method.ROUND))) {
             Path target = folder.resolve("zero-" + method);
-            withZeroPoints(
-                    source,
-                    target,
-                    method,
-                    method == Method.ROUND ? Optional.empty() : Optional.of(texts));
+            withZeroPoints(source, target, method, Optional.of(texts));
             targets.add(target);
         }
+        requireQuantized(targets);
+        requireEqual(targets, source);
+    }
+
+    private static void requireQuantized(List<Path> targets) {
         for (Path target : targets) {
             assertTrue(quantized(target) > 0, target::toString);
         }
-        requireEqual(targets, source);
     }
 
     private static void withZeroPoints(

@@ -26,12 +26,6 @@ interface CudaContract extends KernelsContract {
         return List.of(type());
     }
 
-    /// A device has no threads of the host's; emulated ones are slow.
-    @Override
-    default List<Integer> threadCounts() {
-        return List.of(2);
-    }
-
     /// Two splits and the beginning of a third one; emulated devices are slow.
     @Override
     default int longSequence() {

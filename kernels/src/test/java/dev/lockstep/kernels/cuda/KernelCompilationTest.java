@@ -9,9 +9,9 @@ import static org.junit.jupiter.api.Assumptions.abort;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -39,7 +39,6 @@ final class KernelCompilationTest {
     private static final String RELEASE = VERSION + ".88";
     private static final Path SOURCES = Path.of("src/main/cuda");
     private static final Path LOCK = Path.of("src/test/cuda-emulation/kernels.lock");
-    private static final Path DONE = Path.of("target/kernel-compilation");
     private static final String VARIANT = "# ";
     private static final int ONE_OF = 10;
 
@@ -47,7 +46,6 @@ final class KernelCompilationTest {
     void registersAndSharedMemoryAreThoseOfTheLock()
             throws IOException, InterruptedException, ExecutionException {
         Nvrtc nvrtc = nvrtc();
-        Files.createDirectories(DONE);
         Map<String, List<String>> locked = locked();
         boolean writes = "write".equals(System.getProperty("lockstep.kernels.lock"));
         boolean all = writes || Boolean.getBoolean("lockstep.long");
@@ -58,19 +56,20 @@ final class KernelCompilationTest {
         lines.add("# Registers/bytes of shared memory for " + String.join(", ", ARCHITECTURES));
         int threads = Runtime.getRuntime().availableProcessors();
         try (ExecutorService executor = Executors.newFixedThreadPool(threads)) {
-            var compiled = new ArrayList<Future<List<String>>>();
+            var compiled = new LinkedHashMap<String, Future<List<String>>>();
             for (KernelVariant variant : KernelVariant.all()) {
                 String title = title(variant);
                 List<String> known = locked.get(title);
                 boolean chosen = random.nextInt(ONE_OF) == 0;
-                compiled.add(
+                compiled.put(
+                        title,
                         known == null || all || chosen
                                 ? executor.submit(() -> lines(nvrtc, variant))
                                 : CompletableFuture.completedFuture(known));
             }
-            for (int i = 0; i < compiled.size(); i++) {
-                lines.add(title(KernelVariant.all().get(i)));
-                lines.addAll(compiled.get(i).get());
+            for (Map.Entry<String, Future<List<String>>> each : compiled.entrySet()) {
+                lines.add(each.getKey());
+                lines.addAll(each.getValue().get());
             }
         }
         String actual = String.join("\n", lines) + "\n";
@@ -158,7 +157,7 @@ final class KernelCompilationTest {
     }
 
     /// Returns a line for each kernel of a variant.
-    private static List<String> lines(Nvrtc nvrtc, KernelVariant variant) throws IOException {
+    private static List<String> lines(Nvrtc nvrtc, KernelVariant variant) {
         var numbers = new TreeMap<String, List<String>>();
         for (String architecture : ARCHITECTURES) {
             for (KernelResources kernel : resources(nvrtc, variant, architecture)) {
@@ -177,25 +176,13 @@ final class KernelCompilationTest {
                 .toList();
     }
 
-    /// Compiles, unless the same was compiled before: then reads what the compiler said.
     private static List<KernelResources> resources(
-            Nvrtc nvrtc, KernelVariant variant, String architecture) throws IOException {
-        KernelSource source = KernelSources.of(variant.file());
+            Nvrtc nvrtc, KernelVariant variant, String architecture) {
         var options = new ArrayList<>(variant.options());
         options.add("--ptxas-options=-v");
-        String key = KernelCache.key(source, architecture, options, nvrtc.version());
-        Path done = DONE.resolve(key.substring(0, 32));
-        String log;
-        if (Files.exists(done)) {
-            log = Files.readString(done);
-        } else {
-            // The text ends as C's do.
-            log = nvrtc.compile(source, architecture, options).log().replace("\0", "");
-            Path fresh = Files.createTempFile(DONE, "fresh", "");
-            Files.writeString(fresh, log);
-            Files.move(fresh, done, StandardCopyOption.ATOMIC_MOVE);
-        }
-        return KernelResources.parse(log);
+        String log = nvrtc.compile(KernelSources.of(variant.file()), architecture, options).log();
+        // The text ends as C's do.
+        return KernelResources.parse(log.replace("\0", ""));
     }
 
     /// Opens the pinned compiler, which `scripts/test` installs; another version counts other
