@@ -16,11 +16,10 @@ public interface Randomness {
 
     long nextLong();
 
-    /// Returns a source of unpredictable bits, for keys, ids and seeds of real processes.
-    /// Thread-safe.
+    /// Returns a source of unpredictable bits, for keys, ids and seeds of real processes. Safe for
+    /// any thread, none of which ever waits for another.
     static Randomness secure() {
-        var random = new SecureRandom();
-        return random::nextLong;
+        return new KeyedCounter(new SecureRandom());
     }
 
     /// Returns a source of the same bits in every run, for simulations. Belongs to one thread.
