@@ -3,14 +3,21 @@
 // the same integers.
 //
 // `Codes` has LARGEST, the greatest code, and `get<STEP>(weights)`: the codes of columns 4 · STEP … 4 · STEP + 3, four
-// bytes for each row. Weights of G tiles are `tile_bytes` apart.
+// bytes for each row. Weights of the next register of rows are `distance` bytes further.
 #pragma once
 
 #include "int8.h"
 
 constexpr int STEPS = BLOCK / 4;
 
-// Sums of N tokens and a register of rows of each of G tiles.
+// The compiler would keep what it has loaded for a later use, in more registers than there are.
+static inline void forget_loads() {
+  if (PARTS > 1) {
+    asm volatile("" ::: "memory");
+  }
+}
+
+// Sums of N tokens and of each of G registers of rows.
 template <int G, int N>
 struct Dots {
   vec::Ints of[G][N];
@@ -25,11 +32,11 @@ constexpr int REMAINING_OFFSET = OFFSET;
 // dots += codes of steps [STEP, END) · activations.
 template <class Codes, int G, int N, int STEP, int END>
 __attribute__((always_inline)) static inline void add_dots(const Int8Block* const* row, const char* weights,
-                                                           int64_t tile_bytes, Dots<G, N>& dots) {
+                                                           int64_t distance, Dots<G, N>& dots) {
   if constexpr (STEP < END) {
     vec::Ints codes[G];
     for (int g = 0; g < G; g++) {
-      codes[g] = Codes::template get<STEP>(weights + g * tile_bytes);
+      codes[g] = Codes::template get<STEP>(weights + g * distance);
     }
     for (int t = 0; t < N; t++) {
       if constexpr (G == 1) {
@@ -41,7 +48,7 @@ __attribute__((always_inline)) static inline void add_dots(const Int8Block* cons
         }
       }
     }
-    add_dots<Codes, G, N, STEP + 1, END>(row, weights, tile_bytes, dots);
+    add_dots<Codes, G, N, STEP + 1, END>(row, weights, distance, dots);
   }
 }
 
@@ -55,45 +62,64 @@ constexpr int STEPS_THAT_FIT = 32767 / (2 * 127 * Codes::LARGEST);
 template <class Codes, int OFFSET>
 constexpr int REMAINING_OFFSET = STEPS_THAT_FIT<Codes> == 0 ? OFFSET - 128 : OFFSET;
 
-// pairs[t] += products of steps [STEP, END), in 16 bits.
-template <class Codes, int N, int STEP, int END>
+// pairs += products of steps [STEP, END), in 16 bits.
+template <class Codes, int G, int N, int STEP, int END>
 __attribute__((always_inline)) static inline void add_pairs(const Int8Block* const* row, const char* weights,
-                                                            vec::Ints* pairs) {
+                                                            int64_t distance, Dots<G, N>& pairs) {
   if constexpr (STEP < END) {
-    vec::Ints codes = Codes::template get<STEP>(weights);
-    for (int t = 0; t < N; t++) {
-      pairs[t] = vec::add_pairs(pairs[t], vec::multiply_bytes(codes, row[t]->value + STEP * 4));
+    vec::Ints codes[G];
+    for (int g = 0; g < G; g++) {
+      codes[g] = Codes::template get<STEP>(weights + g * distance);
     }
-    add_pairs<Codes, N, STEP + 1, END>(row, weights, pairs);
+    for (int t = 0; t < N; t++) {
+      vec::Ints four = vec::four_bytes(row[t]->value + STEP * 4);
+      for (int g = 0; g < G; g++) {
+        pairs.of[g][t] = vec::add_pairs(pairs.of[g][t], vec::multiply_bytes(codes[g], four));
+      }
+    }
+    forget_loads();
+    add_pairs<Codes, G, N, STEP + 1, END>(row, weights, distance, pairs);
   }
 }
 
 template <class Codes, int G, int N, int STEP, int END>
 __attribute__((always_inline)) static inline void add_dots(const Int8Block* const* row, const char* weights,
-                                                           int64_t tile_bytes, Dots<G, N>& dots) {
-  static_assert(G == 1, "registers suffice for one tile");
+                                                           int64_t distance, Dots<G, N>& dots) {
   if constexpr (STEP < END) {
     const vec::Ints ones = vec::pairs(1);
-    vec::Ints* dot = dots.of[0];
+    vec::Ints codes[G];
+    for (int g = 0; g < G; g++) {
+      codes[g] = Codes::template get<STEP>(weights + g * distance);
+    }
     if constexpr (STEPS_THAT_FIT<Codes> == 0) {
-      vec::SignedBytes codes(vec::bit_xor(Codes::template get<STEP>(weights), vec::bytes(0x80)));
-      for (int t = 0; t < N; t++) {
-        vec::Ints pairs = vec::multiply_signed_bytes(codes, row[t]->value + STEP * 4);
-        dot[t] = vec::add(dot[t], vec::multiply_pairs(pairs, ones));
+      vec::SignedBytes bytes[G];
+      for (int g = 0; g < G; g++) {
+        bytes[g] = vec::signed_bytes(vec::bit_xor(codes[g], vec::bytes(0x80)));
       }
-      add_dots<Codes, G, N, STEP + 1, END>(row, weights, tile_bytes, dots);
+      for (int t = 0; t < N; t++) {
+        vec::Ints four = vec::four_bytes(row[t]->value + STEP * 4);
+        for (int g = 0; g < G; g++) {
+          vec::Ints pairs = vec::multiply_signed_bytes(bytes[g], four);
+          dots.of[g][t] = vec::add_in_order(dots.of[g][t], vec::multiply_pairs(pairs, ones));
+        }
+      }
+      add_dots<Codes, G, N, STEP + 1, END>(row, weights, distance, dots);
     } else {
       constexpr int NEXT = STEP + STEPS_THAT_FIT<Codes> < END ? STEP + STEPS_THAT_FIT<Codes> : END;
-      vec::Ints codes = Codes::template get<STEP>(weights);
-      vec::Ints pairs[N];
+      Dots<G, N> pairs;
       for (int t = 0; t < N; t++) {
-        pairs[t] = vec::multiply_bytes(codes, row[t]->value + STEP * 4);
+        vec::Ints four = vec::four_bytes(row[t]->value + STEP * 4);
+        for (int g = 0; g < G; g++) {
+          pairs.of[g][t] = vec::multiply_bytes(codes[g], four);
+        }
       }
-      add_pairs<Codes, N, STEP + 1, NEXT>(row, weights, pairs);
+      add_pairs<Codes, G, N, STEP + 1, NEXT>(row, weights, distance, pairs);
       for (int t = 0; t < N; t++) {
-        dot[t] = vec::add(dot[t], vec::multiply_pairs(pairs[t], ones));
+        for (int g = 0; g < G; g++) {
+          dots.of[g][t] = vec::add(dots.of[g][t], vec::multiply_pairs(pairs.of[g][t], ones));
+        }
       }
-      add_dots<Codes, G, N, NEXT, END>(row, weights, tile_bytes, dots);
+      add_dots<Codes, G, N, NEXT, END>(row, weights, distance, dots);
     }
   }
 }

@@ -63,14 +63,6 @@ class Ahead {
   bool meanwhile;
 };
 
-// Ends a part of a tile. The compiler would keep what it has loaded of the activations for the next part, in more
-// registers than there are.
-static inline void end_part() {
-  if (PARTS > 1) {
-    asm volatile("" ::: "memory");
-  }
-}
-
 // Sums of N tokens times the rows of a tile.
 template <int N>
 struct Sums {

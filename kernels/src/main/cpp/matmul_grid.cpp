@@ -251,13 +251,13 @@ struct PanelProduct {
       }
     }
     for (int sub_block = panels.from; sub_block < panels.to; sub_block++) {
-      for (int p = 0; p < PARTS; p++) {
+      for (int r = 0; r < G * PARTS; r += H) {
         if constexpr (Tile::SCALED == HALF) {
-          add_halves(row, panels, sub_block, p, sum);
+          add_halves(row, panels, sub_block, r, sum);
         } else {
-          add_whole(row, panels, sub_block, p, sum);
+          add_whole(row, panels, sub_block, r, sum);
         }
-        end_part();
+        forget_loads();
       }
       row.next();
     }
@@ -266,28 +266,30 @@ struct PanelProduct {
 
  private:
   using Codes = typename Tile::Codes;
-  static constexpr int REMAINING = REMAINING_OFFSET<Codes, Tile::OFFSET>;
+  static constexpr int REMAINING = REMAINING_OFFSET<Codes, Tile::OFFSET>, H = AT_ONCE<G>;
 
-  static const char* codes(const Panels<G>& panels, int sub_block, int part) {
-    return panels.of[0].codes + sub_block * Codes::BYTES + part * 4 * vec::WIDTH;
+  static const char* codes(const Panels<G>& panels, int sub_block) {
+    return panels.of[0].codes + sub_block * Codes::BYTES;
   }
 
+  // The sums of H registers of rows, from `r` on.
   template <int N>
   __attribute__((always_inline)) static inline void add_whole(const Int8Rows<N>& row, const Panels<G>& panels, int sub_block,
-                                                              int part, Sums<N> (&sum)[G]) {
-    Dots<G, N> dots;
+                                                              int r, Sums<N>* sum) {
+    Dots<H, N> dots;
     begin<REMAINING>(row, dots);
-    add_dots<Codes, G, N, 0, STEPS>(row.of, codes(panels, sub_block, part), sizeof(Panel), dots);
-    for (int g = 0; g < G; g++) {
-      const Panel& panel = panels.of[g];
+    add_dots<Codes, 0, STEPS>(row.of, codes(panels, sub_block), r, sizeof(Panel), dots);
+    for (int h = 0; h < H; h++) {
+      const Panel& panel = panels.of[(r + h) / PARTS];
+      int part = (r + h) % PARTS;
       vec::Floats d = vec::load(panel.d + part * vec::WIDTH);
       for (int t = 0; t < N; t++) {
-        vec::Floats total = vec::to_floats(dots.of[g][t]);
+        vec::Floats total = vec::to_floats(dots.of[h][t]);
         if (Tile::SCALED != NONE) {
           total = vec::multiply(total, vec::load(panel.scales + sub_block * TILE_ROWS + part * vec::WIDTH));
         }
         vec::Floats both = vec::multiply(d, vec::broadcast(row.of[t]->scale));
-        sum[g].of[part][t] = vec::fma(both, total, sum[g].of[part][t]);
+        sum_of(sum, r + h, t) = vec::fma(both, total, sum_of(sum, r + h, t));
       }
     }
   }
@@ -295,28 +297,30 @@ struct PanelProduct {
   // One tile: beside two there is no room for the sums of half a block.
   template <int N>
   __attribute__((always_inline)) static inline void add_halves(const Int8Rows<N>& row, const Panels<G>& panels, int sub_block,
-                                                               int part, Sums<N> (&sum)[G]) {
+                                                               int r, Sums<N>* sum) {
     static_assert(G == 1);
     const Panel& panel = panels.of[0];
-    const float* scales = panel.scales + 2 * sub_block * TILE_ROWS + part * vec::WIDTH;
-    vec::Floats first = vec::load(scales), second = vec::load(scales + TILE_ROWS);
-    vec::Floats d = vec::load(panel.d + part * vec::WIDTH);
-    Dots<1, N> dots;
-    vec::Ints* dot = dots.of[0];
-    vec::Floats total[N];
-    for (int t = 0; t < N; t++) {
-      dot[t] = vec::ints(-REMAINING * row.of[t]->half_sum[0]);
+    vec::Floats total[H][N];
+    Dots<H, N> dots;
+    begin_half<REMAINING, 0>(row, dots);
+    add_dots<Codes, 0, STEPS / 2>(row.of, codes(panels, sub_block), r, 0, dots);
+    const float* scales = panel.scales + 2 * sub_block * TILE_ROWS;
+    for (int h = 0; h < H; h++) {
+      vec::Floats first = vec::load(scales + (r + h) * vec::WIDTH);
+      for (int t = 0; t < N; t++) {
+        total[h][t] = vec::multiply(vec::to_floats(dots.of[h][t]), first);
+      }
     }
-    add_dots<Codes, 1, N, 0, STEPS / 2>(row.of, codes(panels, sub_block, part), 0, dots);
-    for (int t = 0; t < N; t++) {
-      total[t] = vec::multiply(vec::to_floats(dot[t]), first);
-      dot[t] = vec::ints(-REMAINING * row.of[t]->half_sum[1]);
-    }
-    add_dots<Codes, 1, N, STEPS / 2, STEPS>(row.of, codes(panels, sub_block, part), 0, dots);
-    for (int t = 0; t < N; t++) {
-      total[t] = vec::fma(vec::to_floats(dot[t]), second, total[t]); // integers below 2^24, exact
-      vec::Floats both = vec::multiply(d, vec::broadcast(row.of[t]->scale));
-      sum[0].of[part][t] = vec::fma(both, total[t], sum[0].of[part][t]);
+    begin_half<REMAINING, 1>(row, dots);
+    add_dots<Codes, STEPS / 2, STEPS>(row.of, codes(panels, sub_block), r, 0, dots);
+    for (int h = 0; h < H; h++) {
+      vec::Floats second = vec::load(scales + TILE_ROWS + (r + h) * vec::WIDTH);
+      vec::Floats d = vec::load(panel.d + (r + h) * vec::WIDTH);
+      for (int t = 0; t < N; t++) {
+        vec::Floats whole = vec::fma(vec::to_floats(dots.of[h][t]), second, total[h][t]); // integers below 2^24, exact
+        vec::Floats both = vec::multiply(d, vec::broadcast(row.of[t]->scale));
+        sum_of(sum, r + h, t) = vec::fma(both, whole, sum_of(sum, r + h, t));
+      }
     }
   }
 };

@@ -17,6 +17,29 @@ constexpr int INT8_TILES = 1;
 constexpr int FEWEST_TOKENS = 9;
 constexpr int MOST_TOKENS = 6;
 
+// Registers of rows are numbered through the tiles that a kernel multiplies: a tile has PARTS of them. AT_ONCE of them are
+// computed together, so that an activation is loaded once for all of them.
+template <int G>
+constexpr int AT_ONCE = PARTS == 1 ? G : 2;
+
+// Where what has `bytes` for each register of rows is, `tile_bytes` for each tile.
+static inline int64_t place(int rows, int64_t tile_bytes, int bytes) {
+  return rows / PARTS * tile_bytes + rows % PARTS * bytes;
+}
+
+template <int N>
+static inline vec::Floats& sum_of(Sums<N>* sum, int rows, int token) {
+  return sum[rows / PARTS].of[rows % PARTS][token];
+}
+
+// dots += codes of the registers from `rows` on, in steps [STEP, END), times the activations. `codes` are those of the first.
+template <class Codes, int STEP, int END, int H, int N>
+__attribute__((always_inline)) static inline void add_dots(const Int8Block* const* row, const char* codes, int rows,
+                                                           int64_t tile_bytes, Dots<H, N>& dots) {
+  constexpr int BYTES = 4 * vec::WIDTH;
+  add_dots<Codes, H, N, STEP, END>(row, codes + place(rows, tile_bytes, BYTES), place(1, tile_bytes, BYTES), dots);
+}
+
 // The records of N tokens for a block; `next` moves on to the next block.
 template <int N>
 struct Int8Rows {
@@ -58,6 +81,17 @@ __attribute__((always_inline)) static inline void begin(const Int8Rows<N>& row, 
   }
 }
 
+// The same with the sums of half of a block.
+template <int OFFSET, int HALF, int H, int N>
+__attribute__((always_inline)) static inline void begin_half(const Int8Rows<N>& row, Dots<H, N>& dots) {
+  for (int t = 0; t < N; t++) {
+    vec::Ints start = vec::ints(-OFFSET * row.of[t]->half_sum[HALF]);
+    for (int h = 0; h < H; h++) {
+      dots.of[h][t] = start;
+    }
+  }
+}
+
 // Weights of blocks of 32 columns. `Format` has Codes; Layout, where a tile has the codes and the scales of a block, and how
 // many bytes a block has; OFFSET, which is subtracted from every code; `Factors`, of a register of rows; and
 // `add(factors, block, dot, sum)`.
@@ -67,6 +101,7 @@ struct Blocks {
   static void tokens(const MatmulArguments& a, const char* x, const char* tiles, int rows, float* out) {
     using Codes = typename Format::Codes;
     using Layout = typename Format::Layout;
+    constexpr int H = AT_ONCE<G>;
     Int8Rows<N> row(a, x);
     Sums<N> sum[G];
     clear_all(sum);
@@ -76,20 +111,20 @@ struct Blocks {
       const char* codes = tiles + Layout::codes(block);
       const char* scales = tiles + Layout::scales(block);
       ahead.template fetch<Layout::BLOCK_BYTES>(tiles + (int64_t)block * Layout::BLOCK_BYTES);
-      for (int p = 0; p < PARTS; p++) {
-        Dots<G, N> dots;
+      for (int r = 0; r < G * PARTS; r += H) {
+        Dots<H, N> dots;
         begin<REMAINING_OFFSET<Codes, Format::OFFSET>>(row, dots);
-        add_dots<Codes, G, N, 0, STEPS>(row.of, codes + p * 4 * vec::WIDTH, a.tile_bytes, dots);
-        typename Format::Factors factors[G];
-        for (int g = 0; g < G; g++) {
-          factors[g].load(scales + g * a.tile_bytes + p * 2 * vec::WIDTH);
+        add_dots<Codes, 0, STEPS>(row.of, codes, r, a.tile_bytes, dots);
+        typename Format::Factors factors[H];
+        for (int h = 0; h < H; h++) {
+          factors[h].load(scales + place(r + h, a.tile_bytes, 2 * vec::WIDTH));
         }
         for (int t = 0; t < N; t++) {
-          for (int g = 0; g < G; g++) {
-            Format::add(factors[g], *row.of[t], dots.of[g][t], sum[g].of[p][t]);
+          for (int h = 0; h < H; h++) {
+            Format::add(factors[h], *row.of[t], dots.of[h][t], sum_of(sum, r + h, t));
           }
         }
-        end_part();
+        forget_loads();
       }
       row.next();
     }

@@ -53,30 +53,32 @@ template <class Codes, int G>
 struct WholeSubBlocks {
   template <int N>
   static void tokens(const MatmulArguments& a, const char* x, const char* tiles, int rows, float* out) {
+    constexpr int H = AT_ONCE<G>;
     Int8Rows<N> row(a, x);
     Sums<N> sum[G];
     clear_all(sum);
     auto sub_block = [&](const Halves* halves, const char* scales, const char* codes) __attribute__((always_inline)) {
-      for (int p = 0; p < PARTS; p++) {
-        Dots<G, N> dots;
+      for (int r = 0; r < G * PARTS; r += H) {
+        Dots<H, N> dots;
         begin<0>(row, dots);
-        add_dots<Codes, G, N, 0, STEPS>(row.of, codes + p * 4 * vec::WIDTH, a.tile_bytes, dots);
-        vec::Floats scale[G];
-        vec::Floats minimum[G];
-        for (int g = 0; g < G; g++) {
-          const char* own = scales + g * a.tile_bytes + p * vec::WIDTH;
-          scale[g] = vec::multiply(halves[g].scale[p], vec::to_floats(vec::load_bytes(own)));
-          minimum[g] = vec::multiply(halves[g].minimum[p], vec::to_floats(vec::load_bytes(own + TILE_ROWS)));
+        add_dots<Codes, 0, STEPS>(row.of, codes, r, a.tile_bytes, dots);
+        vec::Floats scale[H];
+        vec::Floats minimum[H];
+        for (int h = 0; h < H; h++) {
+          const char* own = scales + place(r + h, a.tile_bytes, vec::WIDTH);
+          const Halves& both = halves[(r + h) / PARTS];
+          scale[h] = vec::multiply(both.scale[(r + h) % PARTS], vec::to_floats(vec::load_bytes(own)));
+          minimum[h] = vec::multiply(both.minimum[(r + h) % PARTS], vec::to_floats(vec::load_bytes(own + TILE_ROWS)));
         }
         for (int t = 0; t < N; t++) {
-          for (int g = 0; g < G; g++) {
-            vec::Floats& total = sum[g].of[p][t];
-            vec::Floats both = vec::multiply(scale[g], vec::broadcast(row.of[t]->scale));
-            total = vec::fma(both, vec::to_floats(dots.of[g][t]), total);
-            total = vec::subtract_product(minimum[g], vec::broadcast(row.of[t]->scaled_sum), total);
+          for (int h = 0; h < H; h++) {
+            vec::Floats& total = sum_of(sum, r + h, t);
+            vec::Floats both = vec::multiply(scale[h], vec::broadcast(row.of[t]->scale));
+            total = vec::fma(both, vec::to_floats(dots.of[h][t]), total);
+            total = vec::subtract_product(minimum[h], vec::broadcast(row.of[t]->scaled_sum), total);
           }
         }
-        end_part();
+        forget_loads();
       }
       row.next();
     };
@@ -92,44 +94,49 @@ template <class Codes, int OFFSET, bool MINIMUM>
 struct HalfSubBlocks {
   template <int N>
   static void tokens(const MatmulArguments& a, const char* x, const char* tile, int rows, float* out) {
+    constexpr int H = AT_ONCE<1>;
     Int8Rows<N> row(a, x);
     Sums<N> sum;
     sum.clear();
     auto sub_block = [&](const Halves* halves, const char* scales, const char* codes) __attribute__((always_inline)) {
-      for (int p = 0; p < PARTS; p++) {
-        const char* own = scales + p * 2 * vec::WIDTH;
-        const char* part = codes + p * 4 * vec::WIDTH;
-        vec::Ints pairs = MINIMUM ? vec::bit_and(vec::load_pairs(own), vec::pairs(15)) : vec::load_signed_pairs(own);
-        vec::Ints first_scale = vec::shift_right_signed<16>(vec::shift_left<16>(pairs));
-        vec::Ints second_scale = vec::shift_right_signed<16>(pairs);
-        vec::Floats scale = halves->scale[p];
-        Dots<1, N> dots;
-        vec::Ints* dot = dots.of[0];
-        vec::Ints total[N];
-        for (int t = 0; t < N; t++) {
-          dot[t] = vec::ints(-REMAINING_OFFSET<Codes, OFFSET> * row.of[t]->half_sum[0]);
+      for (int r = 0; r < PARTS; r += H) {
+        vec::Ints pairs[H];
+        for (int h = 0; h < H; h++) {
+          const char* own = scales + (r + h) * 2 * vec::WIDTH;
+          pairs[h] = MINIMUM ? vec::bit_and(vec::load_pairs(own), vec::pairs(15)) : vec::load_signed_pairs(own);
         }
-        add_dots<Codes, 1, N, 0, STEPS / 2>(row.of, part, 0, dots);
-        for (int t = 0; t < N; t++) {
-          total[t] = vec::multiply(dot[t], first_scale);
-          dot[t] = vec::ints(-REMAINING_OFFSET<Codes, OFFSET> * row.of[t]->half_sum[1]);
-        }
-        add_dots<Codes, 1, N, STEPS / 2, STEPS>(row.of, part, 0, dots);
-        for (int t = 0; t < N; t++) {
-          total[t] = vec::add(total[t], vec::multiply(dot[t], second_scale));
-          vec::Floats both = vec::multiply(scale, vec::broadcast(row.of[t]->scale));
-          sum.of[p][t] = vec::fma(both, vec::to_floats(total[t]), sum.of[p][t]);
-        }
-        if constexpr (MINIMUM) {
-          vec::Ints minimums = vec::shift_right_pairs<4>(vec::load_pairs(own));
+        vec::Ints total[H][N];
+        Dots<H, N> dots;
+        begin_half<REMAINING_OFFSET<Codes, OFFSET>, 0>(row, dots);
+        add_dots<Codes, 0, STEPS / 2>(row.of, codes, r, 0, dots);
+        for (int h = 0; h < H; h++) {
+          vec::Ints first_scale = vec::shift_right_signed<16>(vec::shift_left<16>(pairs[h]));
           for (int t = 0; t < N; t++) {
-            vec::Ints sums = vec::ints(load<int32_t>(row.of[t]->half_sum));
-            vec::Floats both = vec::multiply(halves->minimum[p], vec::broadcast(row.of[t]->scale));
-            vec::Floats least = vec::to_floats(vec::multiply_pairs(minimums, sums));
-            sum.of[p][t] = vec::subtract_product(both, least, sum.of[p][t]);
+            total[h][t] = vec::multiply(dots.of[h][t], first_scale);
           }
         }
-        end_part();
+        begin_half<REMAINING_OFFSET<Codes, OFFSET>, 1>(row, dots);
+        add_dots<Codes, STEPS / 2, STEPS>(row.of, codes, r, 0, dots);
+        for (int h = 0; h < H; h++) {
+          vec::Ints second_scale = vec::shift_right_signed<16>(pairs[h]);
+          for (int t = 0; t < N; t++) {
+            vec::Ints whole = vec::add(total[h][t], vec::multiply(dots.of[h][t], second_scale));
+            vec::Floats both = vec::multiply(halves->scale[r + h], vec::broadcast(row.of[t]->scale));
+            sum.of[r + h][t] = vec::fma(both, vec::to_floats(whole), sum.of[r + h][t]);
+          }
+        }
+        if constexpr (MINIMUM) {
+          for (int h = 0; h < H; h++) {
+            vec::Ints minimums = vec::shift_right_pairs<4>(vec::load_pairs(scales + (r + h) * 2 * vec::WIDTH));
+            for (int t = 0; t < N; t++) {
+              vec::Ints sums = vec::ints(load<int32_t>(row.of[t]->half_sum));
+              vec::Floats both = vec::multiply(halves->minimum[r + h], vec::broadcast(row.of[t]->scale));
+              vec::Floats least = vec::to_floats(vec::multiply_pairs(minimums, sums));
+              sum.of[r + h][t] = vec::subtract_product(both, least, sum.of[r + h][t]);
+            }
+          }
+        }
+        forget_loads();
       }
       row.next();
     };

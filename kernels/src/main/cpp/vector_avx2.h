@@ -185,10 +185,10 @@ inline void spread_bits(const uint8_t* p, Ints& first, Ints& second) {
   second = _mm256_cmpeq_epi8(_mm256_and_si256(all, high), high);
 }
 
-#ifdef __AVXVNNI__
-#define LOCKSTEP_BYTE_DOTS
 // Four activations for each row.
 inline Ints four_bytes(const int8_t* four) { return ints(*(const int32_t*)four); }
+#ifdef __AVXVNNI__
+#define LOCKSTEP_BYTE_DOTS
 // sum += Σ of 4 unsigned weights · 4 signed activations, per lane.
 inline void dot4(Ints& sum, Ints weights, Ints four) {
   asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(weights), "x"(four));
@@ -200,18 +200,20 @@ inline Ints add_pairs(Ints a, Ints b) {
   asm("vpaddw %1, %0, %0" : "+x"(a) : "x"(b));
   return a;
 }
-// Per 16 bits: Σ of 2 unsigned · 2 signed bytes, saturated.
-inline Ints multiply_bytes(Ints weights, const int8_t* four) {
-  return _mm256_maddubs_epi16(weights, ints(*(const int32_t*)four));
+inline Ints add_in_order(Ints a, Ints b) {
+  asm("vpaddd %1, %0, %0" : "+x"(a) : "x"(b));
+  return a;
 }
+// Per 16 bits: Σ of 2 unsigned · 2 signed bytes, saturated.
+inline Ints multiply_bytes(Ints weights, Ints four) { return _mm256_maddubs_epi16(weights, four); }
 // Signed weights, prepared for multiply_signed_bytes.
 struct SignedBytes {
   __m256i magnitude;
   __m256i weights;
-  explicit SignedBytes(Ints weights) : magnitude(_mm256_abs_epi8(weights)), weights(weights) {}
 };
-inline Ints multiply_signed_bytes(const SignedBytes& weights, const int8_t* four) {
-  return _mm256_maddubs_epi16(weights.magnitude, _mm256_sign_epi8(ints(*(const int32_t*)four), weights.weights));
+inline SignedBytes signed_bytes(Ints weights) { return {_mm256_abs_epi8(weights), weights}; }
+inline Ints multiply_signed_bytes(const SignedBytes& weights, Ints four) {
+  return _mm256_maddubs_epi16(weights.magnitude, _mm256_sign_epi8(four, weights.weights));
 }
 #endif
 

@@ -163,10 +163,10 @@ inline void spread_bits(const uint8_t* p, Ints& first, Ints& second) {
   second = _mm512_movm_epi8(_mm512_test_epi8_mask(all, ints((int)0x80402010)));
 }
 
-#ifdef __AVX512VNNI__
-#define LOCKSTEP_BYTE_DOTS
 // Four activations for each row.
 inline Ints four_bytes(const int8_t* four) { return _mm512_set1_epi32(*(const int32_t*)four); }
+#ifdef __AVX512VNNI__
+#define LOCKSTEP_BYTE_DOTS
 // sum += Σ of 4 unsigned weights · 4 signed activations, per lane. In assembler because gcc 12 copies accumulators
 // around the intrinsic when they are in an array.
 inline void dot4(Ints& sum, Ints weights, const int8_t* four) {
@@ -181,21 +181,21 @@ inline Ints add_pairs(Ints a, Ints b) {
   asm("vpaddw %1, %0, %0" : "+v"(a) : "v"(b));
   return a;
 }
-// Per 16 bits: Σ of 2 unsigned · 2 signed bytes, saturated.
-inline Ints multiply_bytes(Ints weights, const int8_t* four) {
-  return _mm512_maddubs_epi16(weights, _mm512_set1_epi32(*(const int32_t*)four));
+inline Ints add_in_order(Ints a, Ints b) {
+  asm("vpaddd %1, %0, %0" : "+v"(a) : "v"(b));
+  return a;
 }
+// Per 16 bits: Σ of 2 unsigned · 2 signed bytes, saturated.
+inline Ints multiply_bytes(Ints weights, Ints four) { return _mm512_maddubs_epi16(weights, four); }
 // Signed weights, prepared for multiply_signed_bytes.
 struct SignedBytes {
   __m512i magnitude;
   __mmask64 negative;
-  explicit SignedBytes(Ints weights)
-      : magnitude(_mm512_abs_epi8(weights)), negative(_mm512_movepi8_mask(weights)) {}
 };
-inline Ints multiply_signed_bytes(const SignedBytes& weights, const int8_t* four) {
-  __m512i a = _mm512_set1_epi32(*(const int32_t*)four);
+inline SignedBytes signed_bytes(Ints weights) { return {_mm512_abs_epi8(weights), _mm512_movepi8_mask(weights)}; }
+inline Ints multiply_signed_bytes(const SignedBytes& weights, Ints four) {
   return _mm512_maddubs_epi16(weights.magnitude,
-                              _mm512_mask_sub_epi8(a, weights.negative, _mm512_setzero_si512(), a));
+                              _mm512_mask_sub_epi8(four, weights.negative, _mm512_setzero_si512(), four));
 }
 #endif
 

@@ -18,7 +18,7 @@ final class Models {
     ///
     /// @param name of a folder of the model's references
     static Path recorded(Sandbox sandbox, String name) {
-        Path source = Path.of("../model/src/test/resources/references", name);
+        Path source = reference(name);
         Path folder = sandbox.folder().resolve(name);
         ObjectNode vocabulary = JsonNodes.object();
         for (int id = 0; id < 94; id++) {
@@ -41,6 +41,11 @@ final class Models {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /// Returns the folder of a recorded model.
+    static Path reference(String name) {
+        return Path.of("../model/src/test/resources/references", name);
     }
 
     /// Writes a tiny random model into the sandbox.
