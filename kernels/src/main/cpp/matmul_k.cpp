@@ -66,9 +66,9 @@ struct WholeSubBlocks {
         vec::Floats minimum[H];
         for (int h = 0; h < H; h++) {
           const char* own = scales + place(r + h, a.tile_bytes, vec::WIDTH);
-          const Halves& both = halves[(r + h) / PARTS];
-          scale[h] = vec::multiply(both.scale[(r + h) % PARTS], vec::to_floats(vec::load_bytes(own)));
-          minimum[h] = vec::multiply(both.minimum[(r + h) % PARTS], vec::to_floats(vec::load_bytes(own + TILE_ROWS)));
+          const Halves& super = halves[(r + h) / PARTS];
+          scale[h] = vec::multiply(super.scale[(r + h) % PARTS], vec::to_floats(vec::load_bytes(own)));
+          minimum[h] = vec::multiply(super.minimum[(r + h) % PARTS], vec::to_floats(vec::load_bytes(own + TILE_ROWS)));
         }
         for (int t = 0; t < N; t++) {
           for (int h = 0; h < H; h++) {
