@@ -34,6 +34,12 @@ final class Child {
     /// Beats that may be missing before a child that has sent one is killed: it sends one a second.
     static final int MISSED_BEATS = 5;
 
+    /// The same for a child whose threads wait for a core, for as long as that is [#STARVED] of
+    /// each second: it is slow, and does not stand still.
+    private static final int MISSED_BEATS_ON_A_BUSY_HOST = 60;
+
+    private static final Duration STARVED = Duration.ofMillis(500);
+
     private final String name;
     private final Map<String, String> environment;
     private final ErrorOutput errors;
@@ -48,6 +54,8 @@ final class Child {
     private @Nullable Process terminated;
     private boolean beats;
     private int missedBeats;
+    private int excusedBeats;
+    private final RunDelay runDelay = new RunDelay();
 
     /// When it was started, or reported how far its start is.
     private long startedNanos;
@@ -109,27 +117,34 @@ final class Child {
     /// Counts a beat as missed, and kills the child when too many are: it stands still, and would
     /// not obey. Called once a second. A process that stops or has not begun to beat is spared.
     synchronized void expectBeat() {
-        if (process == null
-                || !process.isAlive()
-                || stopping
-                || !beats
-                || ++missedBeats <= MISSED_BEATS) {
+        if (process == null || !process.isAlive() || stopping || !beats) {
             return;
         }
-        LOG.error("{} is killed: it has not answered for {} s", name, MISSED_BEATS);
-        listener.notice(name + " is killed: it has not answered for " + MISSED_BEATS + " s");
+        missedBeats++;
+        // The second one in a row is where counting begins.
+        if (missedBeats > 1) {
+            boolean starved = runDelay.since(process.pid()).compareTo(STARVED) > 0;
+            excusedBeats += starved && missedBeats > 2 ? 1 : 0;
+        }
+        if (missedBeats - excusedBeats <= MISSED_BEATS
+                && missedBeats <= MISSED_BEATS_ON_A_BUSY_HOST) {
+            return;
+        }
+        LOG.error("{} is killed: it has not answered for {} s", name, missedBeats - 1);
+        listener.notice(name + " is killed: it has not answered for " + (missedBeats - 1) + " s");
         beats = false;
         process.destroyForcibly();
     }
 
     private synchronized void beat() {
         beats = true;
-        missedBeats = 0;
+        excuseBeats();
     }
 
     /// Forgets what was missed, after this process itself stood still.
     synchronized void excuseBeats() {
         missedBeats = 0;
+        excusedBeats = 0;
     }
 
     /// Tells it to drain and to end for good.
@@ -291,7 +306,7 @@ final class Child {
         Process started = builder.start();
         process = started;
         beats = false;
-        missedBeats = 0;
+        excuseBeats();
         Thread.ofVirtual().name("read-" + name).start(() -> read(started));
         LOG.info("{} started, pid {}", name, started.pid());
         return started;

@@ -159,6 +159,34 @@ class ChildTest {
         never.awaitEnd(Duration.ZERO);
     }
 
+    /// On a host that is too busy: it shares a core with three others that never rest.
+    @Test
+    void aChildThatWaitsForACoreHasMoreTime() throws Exception {
+        var recorder = new Recorder(0);
+        String busy = "timeout 30 taskset -c $core sh -c 'while :; do :; done'";
+        String core = "core=$(taskset -pc $$ | grep -o '[0-9]*$'); ";
+        String others = "for i in 1 2 3; do " + busy + " & done; ";
+        Child starved =
+                child(
+                        recorder,
+                        "echo alive; "
+                                + core
+                                + others
+                                + RUNNING
+                                + "exec "
+                                + busy.replace("timeout 30 ", ""));
+        starved.start();
+        awaitRunning(recorder);
+        for (int i = 0; i < Child.MISSED_BEATS + 3; i++) {
+            starved.expectBeat();
+            TimeUnit.SECONDS.sleep(1);
+        }
+        assertTrue(recorder.events.isEmpty());
+        assertTrue(starved.isAlive());
+        starved.closeInput();
+        starved.awaitEnd(Duration.ZERO);
+    }
+
     @Test
     void progressLinesAreReportedAndOthersIgnored() throws Exception {
         var recorder = new Recorder(0);

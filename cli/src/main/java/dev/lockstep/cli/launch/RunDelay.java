@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli.launch;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.Stream;
+
+/// How long the threads of a process have waited for a core, as Linux counts it in `schedstat`. A
+/// process that waits for one is slow; one that stands still does not wait.
+final class RunDelay {
+    private static final int WAITED = 1;
+
+    private long pid = -1;
+    private long before;
+
+    /// Returns the time that the threads waited since the last call for this process, summed; zero
+    /// at the first one, and where the system does not tell.
+    Duration since(long process) {
+        long now = nanos(process);
+        long waited = process == pid ? Math.max(0, now - before) : 0;
+        pid = process;
+        before = now;
+        return Duration.ofNanos(waited);
+    }
+
+    private static long nanos(long process) {
+        try (Stream<Path> threads = Files.list(Path.of("/proc", Long.toString(process), "task"))) {
+            return threads.mapToLong(RunDelay::ofThread).sum();
+        } catch (IOException e) {
+            return 0;
+        }
+    }
+
+    private static long ofThread(Path thread) {
+        try {
+            List<String> numbers =
+                    List.of(Files.readString(thread.resolve("schedstat")).trim().split(" ", -1));
+            return numbers.size() > WAITED ? Long.parseLong(numbers.get(WAITED)) : 0;
+        } catch (IOException | NumberFormatException e) {
+            // It has ended meanwhile.
+            return 0;
+        }
+    }
+}
