@@ -30,7 +30,7 @@ template <class Codes, int OFFSET>
 constexpr int REMAINING_OFFSET = OFFSET;
 
 // dots += codes of steps [STEP, END) · activations.
-template <class Codes, int G, int N, int STEP, int END>
+template <class Codes, int STEP, int END, int G, int N>
 __attribute__((always_inline)) static inline void add_dots(const Int8Block* const* row, const char* weights,
                                                            int64_t distance, Dots<G, N>& dots) {
   if constexpr (STEP < END) {
@@ -48,7 +48,7 @@ __attribute__((always_inline)) static inline void add_dots(const Int8Block* cons
         }
       }
     }
-    add_dots<Codes, G, N, STEP + 1, END>(row, weights, distance, dots);
+    add_dots<Codes, STEP + 1, END>(row, weights, distance, dots);
   }
 }
 
@@ -63,7 +63,7 @@ template <class Codes, int OFFSET>
 constexpr int REMAINING_OFFSET = STEPS_THAT_FIT<Codes> == 0 ? OFFSET - 128 : OFFSET;
 
 // pairs += products of steps [STEP, END), in 16 bits.
-template <class Codes, int G, int N, int STEP, int END>
+template <class Codes, int STEP, int END, int G, int N>
 __attribute__((always_inline)) static inline void add_pairs(const Int8Block* const* row, const char* weights,
                                                             int64_t distance, Dots<G, N>& pairs) {
   if constexpr (STEP < END) {
@@ -78,11 +78,11 @@ __attribute__((always_inline)) static inline void add_pairs(const Int8Block* con
       }
     }
     forget_loads();
-    add_pairs<Codes, G, N, STEP + 1, END>(row, weights, distance, pairs);
+    add_pairs<Codes, STEP + 1, END>(row, weights, distance, pairs);
   }
 }
 
-template <class Codes, int G, int N, int STEP, int END>
+template <class Codes, int STEP, int END, int G, int N>
 __attribute__((always_inline)) static inline void add_dots(const Int8Block* const* row, const char* weights,
                                                            int64_t distance, Dots<G, N>& dots) {
   if constexpr (STEP < END) {
@@ -103,7 +103,7 @@ __attribute__((always_inline)) static inline void add_dots(const Int8Block* cons
           dots.of[g][t] = vec::add_in_order(dots.of[g][t], vec::multiply_pairs(pairs, ones));
         }
       }
-      add_dots<Codes, G, N, STEP + 1, END>(row, weights, distance, dots);
+      add_dots<Codes, STEP + 1, END>(row, weights, distance, dots);
     } else {
       constexpr int NEXT = STEP + STEPS_THAT_FIT<Codes> < END ? STEP + STEPS_THAT_FIT<Codes> : END;
       Dots<G, N> pairs;
@@ -113,13 +113,13 @@ __attribute__((always_inline)) static inline void add_dots(const Int8Block* cons
           pairs.of[g][t] = vec::multiply_bytes(codes[g], four);
         }
       }
-      add_pairs<Codes, G, N, STEP + 1, NEXT>(row, weights, distance, pairs);
+      add_pairs<Codes, STEP + 1, NEXT>(row, weights, distance, pairs);
       for (int t = 0; t < N; t++) {
         for (int g = 0; g < G; g++) {
           dots.of[g][t] = vec::add(dots.of[g][t], vec::multiply_pairs(pairs.of[g][t], ones));
         }
       }
-      add_dots<Codes, G, N, NEXT, END>(row, weights, distance, dots);
+      add_dots<Codes, NEXT, END>(row, weights, distance, dots);
     }
   }
 }

@@ -37,7 +37,7 @@ template <class Codes, int STEP, int END, int H, int N>
 __attribute__((always_inline)) static inline void add_dots(const Int8Block* const* row, const char* codes, int rows,
                                                            int64_t tile_bytes, Dots<H, N>& dots) {
   constexpr int BYTES = 4 * vec::WIDTH;
-  add_dots<Codes, H, N, STEP, END>(row, codes + place(rows, tile_bytes, BYTES), place(1, tile_bytes, BYTES), dots);
+  add_dots<Codes, STEP, END>(row, codes + place(rows, tile_bytes, BYTES), place(1, tile_bytes, BYTES), dots);
 }
 
 // The records of N tokens for a block; `next` moves on to the next block.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster;
 
+import dev.lockstep.cluster.process.Sha256;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 
 /// The domain of [BlockHasher#root] for a request, which decides which requests share cached
 /// blocks.
@@ -23,7 +23,7 @@ public final class CacheDomain {
         if (tenant.isEmpty() && cacheSalt.isEmpty() && adapter.isEmpty()) {
             return NONE;
         }
-        MessageDigest digest = sha256();
+        MessageDigest digest = Sha256.digest();
         add(digest, tenant);
         add(digest, cacheSalt);
         add(digest, adapter);
@@ -35,13 +35,5 @@ public final class CacheDomain {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
         digest.update(ByteBuffer.allocate(Integer.BYTES).putInt(bytes.length).array());
         digest.update(bytes);
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java platform has SHA-256", e);
-        }
     }
 }

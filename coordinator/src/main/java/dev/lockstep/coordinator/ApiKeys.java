@@ -6,6 +6,7 @@ import com.linecorp.armeria.common.RequestHeaders;
 import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.cluster.process.Sha256;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import com.google.protobuf.ByteString;
+import dev.lockstep.cluster.process.Sha256;
 import dev.lockstep.grammar.CompiledGrammar;
 import dev.lockstep.grammar.GrammarException;
 import dev.lockstep.grammar.GrammarLimits;

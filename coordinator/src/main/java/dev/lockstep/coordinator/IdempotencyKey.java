@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import com.linecorp.armeria.common.RequestHeaders;
+import dev.lockstep.cluster.process.Sha256;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;

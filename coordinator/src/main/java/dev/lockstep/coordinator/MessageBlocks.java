@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.cluster.process.Sha256;
 import dev.lockstep.text.tools.AnswerEvent;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;

@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.cluster.process.Sha256;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.text.Tokenizer;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import dev.lockstep.cluster.process.Sha256;
 import java.util.regex.Pattern;
 
 /// Whose a stored response is: that of one tenant with one API key. Nobody else finds it.

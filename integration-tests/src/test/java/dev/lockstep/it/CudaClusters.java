@@ -58,14 +58,6 @@ final class CudaClusters {
         return flags.toArray(String[]::new);
     }
 
-    /// Returns the recorded outputs of a model.
-    static List<GoldenCase> goldens(Path model) {
-        return GoldenCase.read(
-                JsonNodes.read(model.resolve("golden.json")),
-                model.resolve("golden-logits.safetensors"),
-                "");
-    }
-
     /// Returns how often a process has called a function of the driver, if `CUDA_EMULATION_CALLS`
     /// is the sandbox's folder.
     static long calls(ServedCluster cluster, long pid, String function) throws IOException {

@@ -40,7 +40,7 @@ final class CudaRanksIT {
     @BeforeAll
     static void start() throws Exception {
         Path model = Fixtures.require("models/llama");
-        goldens = CudaClusters.goldens(model);
+        goldens = GoldenCase.of(model);
         Sandbox sandbox = Sandbox.quick();
         cluster =
                 CudaClusters.startBy(
@@ -77,8 +77,7 @@ final class CudaRanksIT {
 
     /// A request with a cache of its own, unless another one has the same salt.
     private static ObjectNode request(GoldenCase golden, String salt) {
-        return CompletionBodies.greedy(golden.prompt(), golden.greedy().size())
-                .put("cache_salt", salt);
+        return golden.request().put("cache_salt", salt);
     }
 
     private static JsonNode post(ObjectNode request) {

@@ -41,7 +41,7 @@ final class CudaServeIT {
         Path model = Fixtures.require("models/llama");
         try (ServedCluster cluster =
                 CudaClusters.start(Sandbox.quick(), model, 1, "--disable-cuda-graph")) {
-            requireRecorded(cluster, CudaClusters.goldens(model), 1);
+            requireRecorded(cluster, GoldenCase.of(model), 1);
         }
     }
 
@@ -51,7 +51,7 @@ final class CudaServeIT {
         Path model = Fixtures.require("models/qwen3-next");
         try (ServedCluster cluster = CudaClusters.start(Sandbox.quick(), model, 2)) {
             for (int i = 0; i < 2; i++) {
-                requireRecorded(cluster, CudaClusters.goldens(model), 2);
+                requireRecorded(cluster, GoldenCase.of(model), 2);
             }
             assertTrue(cluster.group().getCachedTokens() > 0, "no snapshot was used");
         }
@@ -62,10 +62,7 @@ final class CudaServeIT {
         assertEquals(ranks, cluster.group().getRanksCount());
         assertEquals("sm_90a", cluster.group().getRanks(0).getInstructionSet());
         for (GoldenCase each : cases) {
-            assertEquals(
-                    each.greedy(),
-                    generate(
-                            cluster, CompletionBodies.greedy(each.prompt(), each.greedy().size())));
+            assertEquals(each.greedy(), generate(cluster, each.request()));
         }
         new PromptOutputs(cluster.api(), cluster.admin(), LOGPROB_TOLERANCE)
                 .assertAsRecorded(cases.get(2));
@@ -76,7 +73,7 @@ final class CudaServeIT {
     @Test
     void aModelServedInBf16StaysWithinTheBoundsOfItsRounding() throws Exception {
         Path model = Fixtures.require("models/olmo2");
-        List<GoldenCase> cases = CudaClusters.goldens(model);
+        List<GoldenCase> cases = GoldenCase.of(model);
         try (ServedCluster cluster =
                 CudaClusters.start(Sandbox.quick(), model, 1, "--dtype=bf16", "--kv-dtype=bf16")) {
             assertTrue(
@@ -110,7 +107,7 @@ final class CudaServeIT {
             outputs = promptOutputs(cluster);
         }
         try (ServedCluster cluster = CudaClusters.start(Sandbox.quick(), model, 2)) {
-            requireRecorded(cluster, CudaClusters.goldens(model), 2);
+            requireRecorded(cluster, GoldenCase.of(model), 2);
             assertEquals(expected, sampled(cluster));
             List<double[]> found = promptOutputs(cluster);
             for (int i = 0; i < outputs.size(); i++) {

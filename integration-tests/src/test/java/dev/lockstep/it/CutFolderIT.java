@@ -3,6 +3,7 @@ package dev.lockstep.it;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.cluster.ReservedPorts;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -54,21 +55,9 @@ final class CutFolderIT {
             Files.move(cut, sandbox.folder().resolve("cut-before"));
             Files.move(model, sandbox.folder().resolve("model-before"));
             BoundedWait.await("the coordinator is ready", api::isReady);
-            Path recorded = Models.reference("qwen3-5-moe");
-            List<GoldenCase> cases =
-                    GoldenCase.read(
-                            JsonNodes.read(recorded.resolve("golden.json")),
-                            recorded.resolve("golden-logits.safetensors"),
-                            "");
-            for (GoldenCase golden : cases) {
-                Generated generated =
-                        Generated.of(
-                                api.post(
-                                                CompletionBodies.COMPLETIONS,
-                                                CompletionBodies.greedy(
-                                                        golden.prompt(), golden.greedy().size()))
-                                        .ok());
-                assertEquals(golden.greedy(), generated.ids());
+            for (GoldenCase golden : GoldenCase.of(Models.reference("qwen3-5-moe"))) {
+                JsonNode response = api.post(CompletionBodies.COMPLETIONS, golden.request()).ok();
+                assertEquals(golden.greedy(), Generated.of(response).ids());
             }
         }
     }

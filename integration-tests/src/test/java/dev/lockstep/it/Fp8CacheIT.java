@@ -24,11 +24,7 @@ final class Fp8CacheIT {
     @CsvSource({"tensor, 1, 16", "heads, 3, 1024"})
     void aServedModelGeneratesAsRecorded(String name, int ranks, int stepTokens) throws Exception {
         Path model = RECORDED.resolve(name);
-        List<GoldenCase> cases =
-                GoldenCase.read(
-                        JsonNodes.read(model.resolve("golden.json")),
-                        model.resolve("golden-logits.safetensors"),
-                        "");
+        List<GoldenCase> cases = GoldenCase.of(model);
         try (ServedCluster cluster =
                 ServedCluster.start(
                         Sandbox.quick(),
@@ -60,7 +56,7 @@ final class Fp8CacheIT {
     }
 
     private static JsonNode response(ServedCluster cluster, GoldenCase golden) {
-        JsonNode body = CompletionBodies.greedy(golden.prompt(), golden.greedy().size());
+        JsonNode body = golden.request();
         return cluster.api().post(CompletionBodies.COMPLETIONS, body).ok();
     }
 }

@@ -55,11 +55,7 @@ final class GenerateIT {
     void aServedModelGeneratesAsRecordedAtAnyRankCount(String name, int ranks, int stepTokens)
             throws Exception {
         Path model = Fixtures.require("models/" + name);
-        List<GoldenCase> cases =
-                GoldenCase.read(
-                        JsonNodes.read(model.resolve("golden.json")),
-                        model.resolve("golden-logits.safetensors"),
-                        "");
+        List<GoldenCase> cases = GoldenCase.of(model);
         try (ServedCluster cluster =
                 serve(Sandbox.quick(), model, ranks, "--max-num-batched-tokens=" + stepTokens)) {
             assertEquals(ranks, cluster.group().getRanksCount());
@@ -151,7 +147,7 @@ final class GenerateIT {
     }
 
     private static void assertGreedyIsExact(Api api, GoldenCase golden) {
-        JsonNode body = CompletionBodies.greedy(golden.prompt(), golden.greedy().size());
+        JsonNode body = golden.request();
         Generated generated = Generated.of(api.post(CompletionBodies.COMPLETIONS, body).ok());
         assertEquals(golden.greedy(), generated.ids());
         assertEquals("length", generated.finishReason());
@@ -167,9 +163,7 @@ final class GenerateIT {
                 Together.map(
                         all,
                         golden -> {
-                            JsonNode body =
-                                    CompletionBodies.greedy(golden.prompt(), golden.greedy().size())
-                                            .put("stream", true);
+                            JsonNode body = golden.request().put("stream", true);
                             try (EventReader events =
                                     api.stream(CompletionBodies.COMPLETIONS, body)) {
                                 return Generated.of(events);

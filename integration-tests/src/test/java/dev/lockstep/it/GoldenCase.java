@@ -2,6 +2,7 @@
 package dev.lockstep.it;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
@@ -24,6 +25,14 @@ record GoldenCase(List<Integer> prompt, List<Integer> greedy, List<List<Float>> 
         logits = List.copyOf(logits);
     }
 
+    /// Reads all cases of a recorded model.
+    static List<GoldenCase> of(Path model) {
+        return read(
+                JsonNodes.read(model.resolve("golden.json")),
+                model.resolve("golden-logits.safetensors"),
+                "");
+    }
+
     /// Reads all cases of a file.
     ///
     /// @param cases the array in `golden.json`
@@ -39,6 +48,11 @@ record GoldenCase(List<Integer> prompt, List<Integer> greedy, List<List<Float>> 
                             rows(logits, prefix + "logits." + read.size())));
         }
         return read;
+    }
+
+    /// Returns a request for the recorded ids.
+    ObjectNode request() {
+        return CompletionBodies.greedy(prompt, greedy.size());
     }
 
     /// Returns the natural log-probabilities of the token after the prompt.

